@@ -1,0 +1,51 @@
+"""l2zoo: Keras models in which L2 regularisation is one object.
+
+The names below are imported when they are first used, so `import l2zoo` is instant and Keras
+loads only when it is needed.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import wrapt
+
+__version__ = "0.1.0"
+
+# Public name -> the module that defines it. No module bears the name of a public function:
+# importing it would put the module in the place of the function.
+_HOME = {
+    "L2Policy": "l2zoo.policy",
+    "Strength": "l2zoo.strength",
+    "L2Schedule": "l2zoo.schedule",
+    "audit": "l2zoo.auditing",
+    "convert": "l2zoo.conventions",
+    "build": "l2zoo.zoo",
+    "list_models": "l2zoo.zoo",
+    "build_cnn": "l2zoo.models.cnn",
+    "fit": "l2zoo.training",
+    "tune_l2": "l2zoo.tuning",
+    "export": "l2zoo.artifact",
+    "verify": "l2zoo.artifact",
+}
+
+__all__ = ["__version__", *_HOME]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'l2zoo' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
+@wrapt.when_imported("keras")
+def _register_saved_classes(_: Any) -> None:
+    """Makes `import l2zoo` enough to load what l2zoo saved, whichever of the two is imported first."""
+    importlib.import_module("l2zoo.decoupled")
