@@ -1,0 +1,301 @@
+"""One number in everybody's words: what an L2 strength of one system is in another.
+
+Every system adds a multiple of `sum(w ** 2)` to some data loss; they differ in the factor and in how
+the data loss is averaged. Everything here goes through Keras's own form, `lambda`, in
+`loss = data_loss + lambda * sum(w ** 2)`, where `data_loss` is a mean over the examples.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import numbers
+from dataclasses import dataclass
+from typing import Any
+
+#: The conventions in which a policy's strength can be given.
+CONVENTIONS = ("keras", "pytorch", "mean")
+
+#: Every system `convert` knows.
+SYSTEMS = (*CONVENTIONS, "sklearn_ridge", "sklearn_logistic", "glmnet", "keras_weight_decay")
+
+#: The data losses of the Keras model: both are means over the examples.
+DATA_LOSSES = ("mse", "crossentropy")
+
+# Whether `weight_decay` of PyTorch's optimizer of that name is added to the gradient (the penalty's own
+# step, whatever the optimizer then makes of it) or shrinks the weights beside it (decoupled).
+_PYTORCH_DECAY_IS_A_GRADIENT = {
+    "sgd": True,
+    "adam": True,
+    "adamax": True,
+    "nadam": True,
+    "adagrad": True,
+    "adadelta": True,
+    "rmsprop": True,
+    "adamw": False,
+    "muon": False,
+}
+
+# The data loss that a system is bound to: its number means nothing for the other one.
+_BOUND_TO = {"sklearn_ridge": "mse", "sklearn_logistic": "crossentropy"}
+
+
+def to_lambda(strength: float, *, convention: str, num_parameters: int | None = None) -> float:
+    """Gives the coefficient of `sum(w ** 2)` that a strength means.
+
+    With strength `s` and a model of `m` parameters:
+
+    - `"keras"`: the penalty is `s * sum(w ** 2)`, so lambda = s;
+    - `"pytorch"`: the penalty is `s / 2 * sum(w ** 2)`, so lambda = s / 2. Its gradient is `s * w`: that is
+      what `weight_decay` adds in PyTorch's SGD, and what He et al. 2015 mean by 1e-4;
+    - `"mean"`: the penalty is `s / (2 * m) * sum(w ** 2)`, so lambda = s / (2 * m).
+
+    Args:
+        strength: The number a person gives, finite and >= 0.
+        convention: One of `CONVENTIONS`.
+        num_parameters: `m`, at least 1; only `"mean"` needs it.
+
+    Returns:
+        lambda, >= 0.
+
+    Raises:
+        TypeError: If `strength` or `num_parameters` is no number.
+        ValueError: If one is out of range or missing, or the convention is unknown.
+
+    Example:
+        >>> to_lambda(1e-4, convention="pytorch")
+        5e-05
+    """
+    _check_name(convention, name="convention", known=CONVENTIONS)
+    _check_number(strength, name="strength")
+    needs = _Needs(num_parameters=num_parameters)
+    return float(strength) * needs.factor(convention)
+
+
+def convert(
+    value: float,
+    *,
+    source: str,
+    target: str,
+    data_loss: str | None = None,
+    num_samples: int | None = None,
+    num_outputs: int = 1,
+    num_parameters: int | None = None,
+    target_std: float | None = None,
+    optimizer: str = "sgd",
+    momentum: float = 0.0,
+) -> float:
+    """Says one system's L2 strength in the words of another, exactly or not at all.
+
+    With `n` examples, `K` outputs over which the Keras loss takes its mean, `m` parameters of the model:
+
+    | system | it minimises, or steps | lambda |
+    |---|---|---|
+    | `keras` | `data_loss + s * sum(w ** 2)` | `s` |
+    | `pytorch` | `data_loss + s / 2 * sum(w ** 2)`: `w -= lr * (g + s * w)` | `s / 2` |
+    | `mean` | `data_loss + s / (2 * m) * sum(w ** 2)` | `s / (2 * m)` |
+    | `sklearn_ridge` | `sum((y - f) ** 2) + alpha * sum(w ** 2)` | `alpha / (n * K)` |
+    | `sklearn_logistic` | `C * sum(log_loss) + sum(w ** 2) / 2` | `1 / (2 * C * n * K)` |
+    | `glmnet`, `mse` | `sum((y - f) ** 2) / (2 * n) + g / (2 * std(y)) * sum(w ** 2)` | `g / std(y)` |
+    | `glmnet`, `crossentropy` | `mean(log_loss) + g / 2 * sum(w ** 2)` | `g / 2` |
+    | `keras_weight_decay` | `w -= lr * wd * w; w -= lr * g` | `wd / 2` |
+
+    How they come about:
+
+    - *Ridge*: divide its objective by `n * K`. What is left of the first term is Keras's mean squared error
+      (a mean over examples and outputs); the second has become `alpha / (n * K) * sum(w ** 2)`.
+    - *LogisticRegression*: divide by `C * n`: mean log-loss plus `1 / (2 * C * n) * sum(w ** 2)`. With two
+      classes scikit-learn has one weight vector, so the Keras twin is one sigmoid output, not a softmax of
+      two. `C` is the inverse of a strength: no penalty is `C = inf`, which scikit-learn takes. With
+      K sigmoid outputs (one logistic regression each) Keras's binary cross-entropy is a mean over K.
+    - *glmnet*, ridge (its `alpha = 0`, `standardize = FALSE`): the log-loss is a mean, as in Keras. The squared
+      error carries 1/2, so twice the objective is Keras's; and glmnet divides a gaussian `y` by its standard
+      deviation before it fits, and its lambda with it: the squares of the weights then shrink by `std(y) ** 2`
+      where lambda shrank by `std(y)`, hence the remaining factor.
+    - *pytorch*: the penalty's gradient is `s * w`, exactly what PyTorch adds to the gradient before the
+      optimizer sees it: exact with momentum and for Adam too, but not for AdamW.
+    - *keras_weight_decay*: a Keras optimizer's `weight_decay` shrinks the weights beside the gradient. For SGD
+      without momentum both steps add to `w - lr * (g + wd * w)`, the step of a penalty `wd / 2 * sum(w ** 2)`,
+      at any learning rate. With momentum, or for Adam, the penalty passes through the optimizer's averages
+      and the decay does not: no number makes them equal. Nor is it exact when gradients are clipped.
+
+    Nobody penalises the intercept, except PyTorch's `weight_decay`, which decays all parameters it is given.
+
+    Args:
+        value: The number in the source's words; finite and >= 0. For `"sklearn_logistic"` C > 0 or `inf`.
+        source: One of `SYSTEMS`.
+        target: One of `SYSTEMS`.
+        data_loss: The Keras model's data loss, `"mse"` or `"crossentropy"`; needed for `"glmnet"`.
+        num_samples: `n`, the training examples; needed for scikit-learn.
+        num_outputs: `K`, the values per example over which the Keras data loss takes its mean: the width of
+            the output for `mse` and for binary cross-entropy, 1 for categorical cross-entropy.
+        num_parameters: `m`; needed for `"mean"`.
+        target_std: Standard deviation of `y` (the 1/n form); needed for `"glmnet"` with `mse`, 1 if `y` is
+            standardised.
+        optimizer: Who trains, such as `"sgd"`; asked where weight decay is converted.
+        momentum: The momentum of SGD, in [0, 1].
+
+    Returns:
+        The number in the target's words.
+
+    Raises:
+        TypeError: If a number is no number.
+        ValueError: If a number is out of range, a name is unknown, a need is missing, or the two systems
+            have no exact conversion; the text says which and why.
+
+    References:
+        Hoerl and Kennard 1970, Ridge Regression. Friedman, Hastie and Tibshirani 2010, Regularization Paths
+        for Generalized Linear Models via Coordinate Descent (glmnet). Loshchilov and Hutter 2019, Decoupled
+        Weight Decay Regularization: why the last row holds for plain SGD only.
+
+    Example:
+        >>> convert(1e-4, source="pytorch", target="keras")
+        5e-05
+        >>> convert(1.0, source="sklearn_logistic", target="keras", num_samples=1000)
+        0.0005
+    """
+    _check_name(source, name="source", known=SYSTEMS)
+    _check_name(target, name="target", known=SYSTEMS)
+    _check_value(value, source)
+    needs = _Needs(data_loss, num_samples, num_outputs, num_parameters, target_std, optimizer, momentum)
+    if source == target:
+        return float(value)
+    needs.check_same_data_loss(source, target)
+    lam = _lambda_from(float(value), system=source, factor=needs.factor(source))
+    result = _lambda_to(lam, system=target, factor=needs.factor(target))
+    if math.isinf(result) and lam > 0:
+        raise ValueError(f"`value` is beyond what {target!r} can express as a float, got value={value!r}.")
+    return result
+
+
+@dataclass(frozen=True)
+class _Needs:
+    """What the formulas need besides the number itself; each is asked for by name when it is missing."""
+
+    data_loss: str | None = None
+    num_samples: int | None = None
+    num_outputs: int = 1
+    num_parameters: int | None = None
+    target_std: float | None = None
+    optimizer: str = "sgd"
+    momentum: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("num_samples", "num_outputs", "num_parameters"):
+            _check_count(getattr(self, name), name=name)
+        if self.data_loss is not None:
+            _check_name(self.data_loss, name="data_loss", known=DATA_LOSSES)
+        _check_name(self.optimizer, name="optimizer", known=tuple(_PYTORCH_DECAY_IS_A_GRADIENT))
+        if self.target_std is not None:
+            _check_number(self.target_std, name="target_std")
+            if self.target_std == 0:
+                raise ValueError("`target_std` must be greater than 0, got target_std=0.")
+        _check_number(self.momentum, name="momentum", most=1.0)
+
+    def factor(self, system: str) -> float:
+        """Gives lambda for the number 1 in the system's words."""
+        match system:
+            case "pytorch":
+                self._refuse_decoupled()
+                return 0.5
+            case "mean":
+                return 0.5 / self._given("num_parameters", system)
+            case "sklearn_ridge":
+                return 1.0 / (self._given("num_samples", system) * self.num_outputs)
+            case "sklearn_logistic":
+                return 0.5 / (self._given("num_samples", system) * self.num_outputs)
+            case "glmnet":
+                return self._glmnet_factor()
+            case "keras_weight_decay":
+                self._refuse_other_than_plain_sgd()
+                return 0.5
+        return 1.0
+
+    def check_same_data_loss(self, *systems: str) -> None:
+        """Refuses a pair of systems that do not share one data loss."""
+        asked = [(system, _BOUND_TO[system]) for system in systems if system in _BOUND_TO]
+        if self.data_loss is not None:
+            asked.append(("`data_loss`", self.data_loss))
+        for (first, one), (second, other) in zip(asked, asked[1:], strict=False):
+            if one != other:
+                raise ValueError(
+                    f"No exact conversion: {first} is about {one!r}, {second} about {other!r}, and one number "
+                    f"does not weigh the same against the two. Tune it anew for the other data loss."
+                )
+
+    def _given(self, name: str, system: str) -> float:
+        given = getattr(self, name)
+        if given is None:
+            raise ValueError(f"`{name}` is needed to convert {system!r}, got {name}=None. Pass {name}=....")
+        return given
+
+    def _glmnet_factor(self) -> float:
+        self._given("data_loss", "glmnet")
+        if self.num_outputs != 1:
+            raise ValueError(
+                f"No exact conversion: glmnet with several outputs scales them jointly, got "
+                f"num_outputs={self.num_outputs}. Convert each output by itself, with num_outputs=1."
+            )
+        return 0.5 if self.data_loss == "crossentropy" else 1.0 / self._given("target_std", "glmnet")
+
+    def _refuse_decoupled(self) -> None:
+        if not _PYTORCH_DECAY_IS_A_GRADIENT[self.optimizer]:
+            raise ValueError(
+                f"No exact conversion: PyTorch's {self.optimizer} decays weights beside the gradient, which no "
+                f"penalty equals, got optimizer={self.optimizer!r}. Use L2Policy(..., decoupled=True) instead."
+            )
+
+    def _refuse_other_than_plain_sgd(self) -> None:
+        if self.optimizer == "sgd" and self.momentum == 0:
+            return
+        got = f"momentum={self.momentum}" if self.optimizer == "sgd" else f"optimizer={self.optimizer!r}"
+        raise ValueError(
+            f"No exact conversion: a Keras optimizer's weight_decay shrinks weights beside the gradient, a "
+            f"penalty goes through the optimizer's averages; they agree only for SGD without momentum, got {got}. "
+            f"Use L2Policy(..., decoupled=True) to keep the decay as it is."
+        )
+
+
+def _lambda_from(value: float, *, system: str, factor: float) -> float:
+    # C is the inverse of a strength, all others are proportional to lambda.
+    return factor / value if system == "sklearn_logistic" else value * factor
+
+
+def _lambda_to(lam: float, *, system: str, factor: float) -> float:
+    if system == "sklearn_logistic":
+        return factor / lam if lam > 0 else math.inf
+    return lam / factor
+
+
+def _check_value(value: Any, source: str) -> None:
+    if source != "sklearn_logistic":
+        _check_number(value, name="value")
+    elif value != math.inf:
+        _check_number(value, name="value")
+        if value == 0:
+            raise ValueError("`value` must be greater than 0 for 'sklearn_logistic' (C), got value=0.")
+
+
+def _check_number(number: Any, *, name: str, most: float = math.inf) -> None:
+    if isinstance(number, bool) or not isinstance(number, numbers.Real):
+        raise TypeError(f"`{name}` must be a number, got {name}={number!r} of {type(number).__name__}.")
+    if not (math.isfinite(number) and 0 <= number <= most):
+        limits = "a finite number >= 0" if most == math.inf else f"a number from 0 to {most:g}"
+        raise ValueError(f"`{name}` must be {limits}, got {name}={number!r}.")
+
+
+def _check_count(count: Any, *, name: str) -> None:
+    if count is None:
+        return
+    if isinstance(count, bool) or not isinstance(count, numbers.Integral):
+        raise TypeError(f"`{name}` must be a whole number, got {name}={count!r} of {type(count).__name__}.")
+    if count < 1:
+        raise ValueError(f"`{name}` must be at least 1, got {name}={count!r}.")
+
+
+def _check_name(given: Any, *, name: str, known: tuple[str, ...]) -> None:
+    if given in known:
+        return
+    close = difflib.get_close_matches(str(given).lower(), known, n=2, cutoff=0.4)
+    hint = f" Did you mean {' or '.join(map(repr, close))}?" if close else ""
+    raise ValueError(f"`{name}` must be one of {', '.join(map(repr, known))}, got {name}={given!r}.{hint}")
