@@ -8,6 +8,7 @@ the data loss is averaged. Everything here goes through Keras's own form, `lambd
 from __future__ import annotations
 
 import difflib
+import itertools
 import math
 import numbers
 from dataclasses import dataclass
@@ -87,7 +88,7 @@ def convert(
 ) -> float:
     """Says one system's L2 strength in the words of another, exactly or not at all.
 
-    With `n` examples, `K` outputs over which the Keras loss takes its mean, `m` parameters of the model:
+    With `n` examples, `K` values per example that the Keras loss takes its mean over, `m` parameters:
 
     | system | it minimises, or steps | lambda |
     |---|---|---|
@@ -97,29 +98,31 @@ def convert(
     | `sklearn_ridge` | `sum((y - f) ** 2) + alpha * sum(w ** 2)` | `alpha / (n * K)` |
     | `sklearn_logistic` | `C * sum(log_loss) + sum(w ** 2) / 2` | `1 / (2 * C * n * K)` |
     | `glmnet`, `mse` | `sum((y - f) ** 2) / (2 * n) + g / (2 * std(y)) * sum(w ** 2)` | `g / std(y)` |
-    | `glmnet`, `crossentropy` | `mean(log_loss) + g / 2 * sum(w ** 2)` | `g / 2` |
+    | `glmnet`, `mse`, K > 1 | `sum((y - f) ** 2) / (2 * n) + g / 2 * sum(w ** 2)` | `g / K` |
+    | `glmnet`, `crossentropy` | `sum(log_loss) / n + g / 2 * sum(w ** 2)` | `g / (2 * K)` |
     | `keras_weight_decay` | `w -= lr * wd * w; w -= lr * g` | `wd / 2` |
 
     How they come about:
 
-    - *Ridge*: divide its objective by `n * K`. What is left of the first term is Keras's mean squared error
-      (a mean over examples and outputs); the second has become `alpha / (n * K) * sum(w ** 2)`.
-    - *LogisticRegression*: divide by `C * n`: mean log-loss plus `1 / (2 * C * n) * sum(w ** 2)`. With two
-      classes scikit-learn has one weight vector, so the Keras twin is one sigmoid output, not a softmax of
-      two. `C` is the inverse of a strength: no penalty is `C = inf`, which scikit-learn takes. With
-      K sigmoid outputs (one logistic regression each) Keras's binary cross-entropy is a mean over K.
-    - *glmnet*, ridge (its `alpha = 0`, `standardize = FALSE`): the log-loss is a mean, as in Keras. The squared
-      error carries 1/2, so twice the objective is Keras's; and glmnet divides a gaussian `y` by its standard
-      deviation before it fits, and its lambda with it: the squares of the weights then shrink by `std(y) ** 2`
-      where lambda shrank by `std(y)`, hence the remaining factor.
-    - *pytorch*: the penalty's gradient is `s * w`, exactly what PyTorch adds to the gradient before the
-      optimizer sees it: exact with momentum and for Adam too, but not for AdamW.
-    - *keras_weight_decay*: a Keras optimizer's `weight_decay` shrinks the weights beside the gradient. For SGD
-      without momentum both steps add to `w - lr * (g + wd * w)`, the step of a penalty `wd / 2 * sum(w ** 2)`,
-      at any learning rate. With momentum, or for Adam, the penalty passes through the optimizer's averages
-      and the decay does not: no number makes them equal. Nor is it exact when gradients are clipped.
+    - *pytorch*: the penalty's gradient is `s * w`, which PyTorch adds to the gradient before its optimizer
+      sees it: exact with momentum and for Adam too, but not for AdamW.
+    - *mean*: textbooks write it beside `sum((y - f) ** 2) / (2 * n)`; Keras's `mse` has no 1/2, so double
+      such an `s` to weigh the same against it.
+    - *Ridge*: its objective over `n * K` is Keras's `mse` plus `alpha / (n * K) * sum(w ** 2)`.
+    - *LogisticRegression*: its objective over `C * n` is the mean log-loss plus
+      `1 / (2 * C * n) * sum(w ** 2)`. C is the inverse of a strength: no penalty is `C = inf`. With two
+      classes scikit-learn has one vector of weights; its Keras twin is one sigmoid output, not a softmax of
+      two. K sigmoid outputs are K regressions, of which Keras's binary cross-entropy takes the mean.
+    - *glmnet*, ridge (`alpha = 0`, `standardize = FALSE`): the log-loss is a mean, as in Keras. The squared
+      error carries 1/2, so twice the objective is Keras's. But a single gaussian `y` is first divided by its
+      standard deviation, and g with it; in terms of the `y` and `w` that were given, `g / std(y)` is what
+      remains. Several responses (`mgaussian`) are not divided.
+    - *keras_weight_decay*: a Keras optimizer's `weight_decay` shrinks weights beside the gradient. For SGD
+      without momentum or clipping both steps add up to `w - lr * (g + wd * w)`, the step of a penalty
+      `wd / 2 * sum(w ** 2)`, at any learning rate. With momentum, or for Adam, the penalty passes through
+      the optimizer's averages and the decay does not: no number makes them equal.
 
-    Nobody penalises the intercept, except PyTorch's `weight_decay`, which decays all parameters it is given.
+    None penalises the intercept, but for PyTorch, whose `weight_decay` takes every parameter it is given.
 
     Args:
         value: The number in the source's words; finite and >= 0. For `"sklearn_logistic"` C > 0 or `inf`.
@@ -127,11 +130,9 @@ def convert(
         target: One of `SYSTEMS`.
         data_loss: The Keras model's data loss, `"mse"` or `"crossentropy"`; needed for `"glmnet"`.
         num_samples: `n`, the training examples; needed for scikit-learn.
-        num_outputs: `K`, the values per example over which the Keras data loss takes its mean: the width of
-            the output for `mse` and for binary cross-entropy, 1 for categorical cross-entropy.
+        num_outputs: `K`: the width of the output for `mse` and binary cross-entropy, 1 for a softmax.
         num_parameters: `m`; needed for `"mean"`.
-        target_std: Standard deviation of `y` (the 1/n form); needed for `"glmnet"` with `mse`, 1 if `y` is
-            standardised.
+        target_std: Standard deviation of `y` (1/n form); needed for `"glmnet"` with `mse` and one output.
         optimizer: Who trains, such as `"sgd"`; asked where weight decay is converted.
         momentum: The momentum of SGD, in [0, 1].
 
@@ -163,7 +164,7 @@ def convert(
     needs.check_same_data_loss(source, target)
     lam = _lambda_from(float(value), system=source, factor=needs.factor(source))
     result = _lambda_to(lam, system=target, factor=needs.factor(target))
-    if math.isinf(result) and lam > 0:
+    if math.isinf(lam) or (math.isinf(result) and lam > 0):
         raise ValueError(f"`value` is beyond what {target!r} can express as a float, got value={value!r}.")
     return result
 
@@ -216,33 +217,31 @@ class _Needs:
         asked = [(system, _BOUND_TO[system]) for system in systems if system in _BOUND_TO]
         if self.data_loss is not None:
             asked.append(("`data_loss`", self.data_loss))
-        for (first, one), (second, other) in zip(asked, asked[1:], strict=False):
+        for (first, one), (second, other) in itertools.pairwise(asked):
             if one != other:
                 raise ValueError(
-                    f"No exact conversion: {first} is about {one!r}, {second} about {other!r}, and one number "
-                    f"does not weigh the same against the two. Tune it anew for the other data loss."
+                    f"No exact conversion: {first} goes with {one!r}, {second} with {other!r}, and a strength "
+                    "tuned against one data loss says nothing about the other. Tune it anew."
                 )
 
-    def _given(self, name: str, system: str) -> float:
+    def _given(self, name: str, system: str) -> Any:
         given = getattr(self, name)
         if given is None:
-            raise ValueError(f"`{name}` is needed to convert {system!r}, got {name}=None. Pass {name}=....")
+            raise ValueError(f"`{name}` is needed to convert {system!r}, got {name}=None.")
         return given
 
     def _glmnet_factor(self) -> float:
-        self._given("data_loss", "glmnet")
-        if self.num_outputs != 1:
-            raise ValueError(
-                f"No exact conversion: glmnet with several outputs scales them jointly, got "
-                f"num_outputs={self.num_outputs}. Convert each output by itself, with num_outputs=1."
-            )
-        return 0.5 if self.data_loss == "crossentropy" else 1.0 / self._given("target_std", "glmnet")
+        if self._given("data_loss", "glmnet") == "crossentropy":
+            return 0.5 / self.num_outputs
+        if self.num_outputs > 1:
+            return 1.0 / self.num_outputs
+        return 1.0 / self._given("target_std", "glmnet")
 
     def _refuse_decoupled(self) -> None:
         if not _PYTORCH_DECAY_IS_A_GRADIENT[self.optimizer]:
             raise ValueError(
-                f"No exact conversion: PyTorch's {self.optimizer} decays weights beside the gradient, which no "
-                f"penalty equals, got optimizer={self.optimizer!r}. Use L2Policy(..., decoupled=True) instead."
+                f"No exact conversion: PyTorch's {self.optimizer} shrinks weights beside the gradient, which "
+                f"no penalty does, got optimizer={self.optimizer!r}. Use L2Policy(..., decoupled=True)."
             )
 
     def _refuse_other_than_plain_sgd(self) -> None:
@@ -250,9 +249,9 @@ class _Needs:
             return
         got = f"momentum={self.momentum}" if self.optimizer == "sgd" else f"optimizer={self.optimizer!r}"
         raise ValueError(
-            f"No exact conversion: a Keras optimizer's weight_decay shrinks weights beside the gradient, a "
-            f"penalty goes through the optimizer's averages; they agree only for SGD without momentum, got {got}. "
-            f"Use L2Policy(..., decoupled=True) to keep the decay as it is."
+            "No exact conversion: weight_decay of a Keras optimizer shrinks weights beside the gradient, a "
+            "penalty goes through the optimizer's averages; they agree for SGD without momentum only, got "
+            f"{got}. Keep the decay as it is with L2Policy(..., decoupled=True)."
         )
 
 
@@ -279,7 +278,7 @@ def _check_value(value: Any, source: str) -> None:
 def _check_number(number: Any, *, name: str, most: float = math.inf) -> None:
     if isinstance(number, bool) or not isinstance(number, numbers.Real):
         raise TypeError(f"`{name}` must be a number, got {name}={number!r} of {type(number).__name__}.")
-    if not (math.isfinite(number) and 0 <= number <= most):
+    if not (math.isfinite(number) and 0 <= float(number) <= most):
         limits = "a finite number >= 0" if most == math.inf else f"a number from 0 to {most:g}"
         raise ValueError(f"`{name}` must be {limits}, got {name}={number!r}.")
 
