@@ -70,7 +70,7 @@ def to_lambda(strength: float, *, convention: str, num_parameters: int | None = 
     _check_name(convention, name="convention", known=CONVENTIONS)
     _check_number(strength, name="strength")
     needs = _Needs(num_parameters=num_parameters)
-    return float(strength) * needs.factor(convention)
+    return float(strength * needs.factor(convention))
 
 
 def convert(
@@ -166,7 +166,7 @@ def convert(
     result = _lambda_to(lam, system=target, factor=needs.factor(target))
     if math.isinf(lam) or (math.isinf(result) and lam > 0):
         raise ValueError(f"`value` is beyond what {target!r} can express as a float, got value={value!r}.")
-    return result
+    return float(result)
 
 
 @dataclass(frozen=True)
@@ -220,7 +220,7 @@ class _Needs:
         for (first, one), (second, other) in itertools.pairwise(asked):
             if one != other:
                 raise ValueError(
-                    f"No exact conversion: {first} goes with {one!r}, {second} with {other!r}, and a strength "
+                    f"No exact conversion: {first} goes with {one!r}, {second} with {other!r}, and what was "
                     "tuned against one data loss says nothing about the other. Tune it anew."
                 )
 
