@@ -1,0 +1,236 @@
+"""What a model really penalises, read from the model itself and never from a policy."""
+
+from __future__ import annotations
+
+import io
+from collections import Counter
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import keras
+from keras import ops
+
+from l2zoo.weights import Weight, coefficients, configured, weights_of
+
+_FREE_ROLES = ("bias", "norm")
+_MOST_NAMES = 5
+
+
+@dataclass(frozen=True)
+class AuditRow:
+    """One weight: what it is, and what it costs.
+
+    Attributes:
+        path: `variable.path`.
+        role: `kernel`, `depthwise`, `recurrent`, `embedding`, `bias` or `norm`.
+        shape: Of the variable.
+        parameters: Product of the shape.
+        l1: Coefficient of `sum(|w|)`; `None` for a regularizer that is neither L1 nor L2.
+        strength: Lambda, coefficient of `sum(w ** 2)`, in Keras's form; `None` likewise.
+        penalty: What the weight adds to the loss now; 0 while it is frozen.
+        share: Its part of the model's penalty, in [0, 1].
+        frozen: Whether the weight does not train now.
+    """
+
+    path: str
+    role: str
+    shape: tuple[int, ...]
+    parameters: int
+    l1: float | None
+    strength: float | None
+    penalty: float
+    share: float
+    frozen: bool
+
+
+@dataclass(frozen=True)
+class Audit:
+    """The answer of `audit`: rows, totals and problems; `print` it, or let a notebook show it.
+
+    Attributes:
+        model: The model's name.
+        rows: One for every weight that trains or can train.
+        penalty: Sum of the rows' penalties: what the model adds to its data loss.
+        problems: What is likely not meant, in words; empty if there is nothing to say.
+        decay: What the optimizer's own weight decay does, in words; empty if it has none.
+    """
+
+    model: str
+    rows: tuple[AuditRow, ...]
+    penalty: float
+    problems: tuple[str, ...]
+    decay: str = ""
+
+    @property
+    def summary(self) -> str:
+        """One line: `l2: 36 kernels at 5e-05, 17 depthwise at 0, 70 biases and norms free`."""
+        groups = Counter((row.role, row.strength) for row in self.rows if row.role not in _FREE_ROLES)
+        parts = [f"{n} {_counted(role, n)} at {_number(s)}" for (role, s), n in groups.items()]
+        bare = [row for row in self.rows if row.role in _FREE_ROLES]
+        free = sum(not (row.strength or row.l1) for row in bare)
+        parts += [f"{free} biases and norms free"] if free else []
+        parts += [f"{len(bare) - free} biases and norms penalised"] if free < len(bare) else []
+        return "l2: " + (", ".join(parts) or "no weights") + (f"; {self.decay}" if self.decay else "")
+
+    @property
+    def parameters(self) -> int:
+        """Parameters of all rows together."""
+        return sum(row.parameters for row in self.rows)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, fit for JSON."""
+        rows = [{**asdict(row), "shape": list(row.shape)} for row in self.rows]
+        totals = {"parameters": self.parameters, "penalty": self.penalty}
+        head = {"model": self.model, "summary": self.summary, **totals}
+        return {**head, "problems": list(self.problems), "decay": self.decay, "rows": rows}
+
+    def __rich__(self) -> Any:
+        from rich.console import Group
+        from rich.text import Text
+
+        lines = [Text(f"! {problem}") for problem in self.problems]
+        return Group(_table(self), Text(self.summary), *lines)
+
+    def __str__(self) -> str:
+        return self._printed(width=120)
+
+    def _repr_html_(self) -> str:
+        from rich.console import Console
+
+        console = Console(record=True, width=120, file=io.StringIO())
+        console.print(self)
+        return console.export_html(inline_styles=True, code_format="<pre>{code}</pre>")
+
+    def _printed(self, width: int) -> str:
+        from rich.console import Console
+
+        console = Console(file=io.StringIO(), width=width)
+        console.print(self)
+        return console.file.getvalue().rstrip("\n")  # type: ignore[attr-defined]
+
+
+def audit(model: keras.layers.Layer) -> Audit:
+    """Reads from a model which weights its loss penalises, how strongly, and what looks wrong.
+
+    Args:
+        model: A built Keras model or layer.
+
+    Returns:
+        A row for every weight, totals, and problems in words: kernels without a penalty; layers whose
+        saved configuration and training disagree (an attribute set on a built layer does nothing until
+        the model is saved and loaded); penalised biases and norms; frozen weights whose penalty does
+        not count now; an optimizer whose weight decay reaches biases and norms.
+
+    Raises:
+        TypeError: `model` is not a Keras layer or model.
+        ValueError: `model` is not built.
+
+    Example:
+        >>> import keras
+        >>> from l2zoo import L2Policy
+        >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, name="dense")])
+        >>> audit(L2Policy(1e-4).apply(model)).summary
+        'l2: 1 kernel at 0.0001, 1 biases and norms free'
+    """
+    weights = weights_of(model)
+    values = [_penalty(weight) for weight in weights]
+    total = sum(values)
+    rows = tuple(_row(w, value, total) for w, value in zip(weights, values, strict=True))
+    decay, decay_problems = _weight_decay(model, weights)
+    return Audit(model.name, rows, total, tuple(_problems(weights, rows) + decay_problems), decay)
+
+
+def _penalty(weight: Weight) -> float:
+    regularizer = weight.variable.regularizer
+    if regularizer is None or not weight.variable.trainable:
+        return 0.0
+    return float(ops.convert_to_numpy(regularizer(weight.variable)))
+
+
+def _row(weight: Weight, value: float, total: float) -> AuditRow:
+    l1, strength = coefficients(weight.variable.regularizer) or (None, None)
+    shape = tuple(int(n) for n in weight.variable.shape)
+    parameters = 1
+    for n in shape:
+        parameters *= n
+    share = value / total if total else 0.0
+    frozen = not weight.variable.trainable
+    return AuditRow(weight.path, weight.role, shape, parameters, l1, strength, value, share, frozen)
+
+
+def _problems(weights: list[Weight], rows: tuple[AuditRow, ...]) -> list[str]:
+    penalised = [row for row in rows if row.strength or row.l1 or row.strength is None]
+    bare = [row.path for row in rows if row.role not in _FREE_ROLES and row not in penalised]
+    silent = [w.path for w in weights if configured(w) != (0.0, 0.0) and w.variable.regularizer is None]
+    lost = [w.path for w in weights if configured(w) == (0.0, 0.0) and w.variable.regularizer is not None]
+    differ = [w.path for w in weights if configured(w) != coefficients(w.variable.regularizer)]
+    differ = [path for path in differ if path not in silent and path not in lost]
+    found = (
+        (bare if penalised else [], "kernels without a penalty"),
+        (
+            silent,
+            "penalties set on the layer only: they add nothing now, but would after save and load_model",
+        ),
+        (lost, "penalties set on the variable only: they count now, but are lost by save and load_model"),
+        (differ, "penalties of which the layer's configuration says another number than the variable"),
+        ([row.path for row in penalised if row.role in _FREE_ROLES], "penalised biases or norms"),
+        (
+            [row.path for row in penalised if row.frozen],
+            "frozen weights carry a penalty that does not count now",
+        ),
+        ([row.path for row in rows if row.strength is None], "regularizers that are neither L1 nor L2"),
+    )
+    problems = [f"{len(paths)} {what}: {_names(paths)}" for paths, what in found if paths]
+    if not penalised and not silent:
+        problems.insert(0, "no weight carries a penalty")
+    return problems
+
+
+def _weight_decay(model: Any, weights: list[Weight]) -> tuple[str, list[str]]:
+    optimizer = getattr(model, "optimizer", None)
+    decay = getattr(optimizer, "weight_decay", None)
+    if not decay:
+        return "", []
+    spared = getattr(optimizer, "undecayed", ())
+    # Whoever called Keras's own `exclude_from_weight_decay` is asked in Keras's own way.
+    decays = getattr(optimizer, "_use_weight_decay", lambda variable: True)
+    reached = [w for w in weights if w.path not in spared and (spared or decays(w.variable))]
+    name = type(optimizer).__name__
+    free = [w.path for w in reached if w.role in _FREE_ROLES]
+    words = f"{name} decays {len(reached)} of {len(weights)} weights, weight_decay={_number(decay)}"
+    return words, [
+        f"{name}'s weight decay reaches {len(free)} biases or norms: {_names(free)}"
+    ] if free else []
+
+
+def _table(audit: Audit) -> Any:
+    from rich.table import Table
+
+    table = Table(title=f"L2 audit of {audit.model}", title_justify="left")
+    table.add_column("weight", overflow="fold")
+    table.add_column("role")
+    for name in ("shape", "parameters", "l1", "lambda", "penalty", "share"):
+        table.add_column(name, justify="right")
+    for row in audit.rows:
+        l1, strength = (_number(x) if x else "-" for x in (row.l1, row.strength))
+        strength = "other" if row.strength is None else strength
+        share = f"{row.share:.1%}" if row.penalty else "-"
+        cost = "frozen" if row.frozen else (f"{row.penalty:.4g}" if row.penalty else "-")
+        shape = "x".join(map(str, row.shape)) or "scalar"
+        table.add_row(row.path, row.role, shape, f"{row.parameters:,}", l1, strength, cost, share)
+    table.add_section()
+    table.add_row("total", "", "", f"{audit.parameters:,}", "", "", f"{audit.penalty:.4g}", "")
+    return table
+
+
+def _number(value: float | None) -> str:
+    return "another form" if value is None else f"{value:.4g}"
+
+
+def _counted(role: str, n: int) -> str:
+    return f"{role}s" if n > 1 and role in ("kernel", "embedding") else role
+
+
+def _names(paths: list[str]) -> str:
+    more = len(paths) - _MOST_NAMES
+    return ", ".join(paths[:_MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
