@@ -1,0 +1,82 @@
+# Every goal makes .venv and installs into it what it needs; nothing is installed again until
+# pyproject.toml or constraints.txt change.
+
+PYTHON ?= python3
+EXTRAS ?= dev,jax,torch
+ARGS ?=
+BENCH ?= startup search
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt
+BASE := $(VENV)/.installed
+comma := ,
+FULL := $(VENV)/.installed-$(subst $(comma),-,$(EXTRAS))
+
+export TF_CPP_MIN_LOG_LEVEL ?= 2
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help demo test test-tensorflow test-jax test-torch lint bench clean
+
+help:
+	@echo "make demo    choose lambda for a CNN on real handwritten digits, export it, check the files (runs/demo)"
+	@echo "make test    the tests on TensorFlow, then those of every backend on JAX and PyTorch"
+	@echo "make lint    ruff and mypy"
+	@echo "make bench   the measured claims; one of them: make bench BENCH=search"
+	@echo "make clean   remove .venv and caches; runs/ stays"
+	@echo ""
+	@echo "Another interpreter: make demo PYTHON=python3.12.  Without PyTorch: make test EXTRAS=dev,jax."
+	@echo "Options of a goal:   make demo ARGS='--label-noise 0.2'.  make test ARGS='-k policy'."
+
+demo: $(BASE)
+	$(BIN)/python recipes/tune_l2.py --out runs/demo $(ARGS)
+
+test: test-tensorflow test-jax test-torch
+
+test-tensorflow: $(FULL)
+	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest $(ARGS)
+
+test-jax: $(FULL)
+	$(call test_backend,jax,jax)
+
+test-torch: $(FULL)
+	$(call test_backend,torch,torch)
+
+lint: $(FULL)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(FULL)
+	$(foreach name,$(BENCH),$(BIN)/python benchmarks/$(name).py &&) true
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# $(1): Keras's name of the backend. $(2): the package it needs; without it the goal says so and passes.
+define test_backend
+@if $(BIN)/python -c "import $(2)" 2>/dev/null; then \
+	echo "KERAS_BACKEND=$(1) $(BIN)/python -m pytest -m backends $(ARGS)"; \
+	KERAS_BACKEND=$(1) $(BIN)/python -m pytest -m backends $(ARGS); \
+else \
+	echo "Skipped the tests on the $(1) backend: $(2) is not installed (EXTRAS=$(EXTRAS))."; \
+fi
+endef
+
+$(BASE): pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing l2zoo into $(VENV); the first time this takes a few minutes."
+	$(PIP_INSTALL) -e .
+	@touch $@
+
+$(FULL): pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing l2zoo[$(EXTRAS)] into $(VENV); the first time this takes a few minutes."
+	$(PIP_INSTALL) -e ".[$(EXTRAS)]"
+	@touch $(BASE) $@
+
+$(BIN)/python:
+	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11))" || { \
+		echo "l2zoo needs Python 3.11 or newer; $(PYTHON) is: $$($(PYTHON) --version 2>&1)." >&2; \
+		echo "Name another one: make PYTHON=python3.12 ..." >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
