@@ -191,10 +191,9 @@ def _weight_decay(model: Any, weights: list[Weight]) -> tuple[str, list[str]]:
     decay = getattr(optimizer, "weight_decay", None)
     if not decay:
         return "", []
-    spared = getattr(optimizer, "undecayed", ())
-    # Whoever called Keras's own `exclude_from_weight_decay` is asked in Keras's own way.
-    decays = getattr(optimizer, "_use_weight_decay", lambda variable: True)
-    reached = [w for w in weights if w.path not in spared and (spared or decays(w.variable))]
+    # Whoever called Keras's `exclude_from_weight_decay` is asked in the one way that Keras has.
+    decays = getattr(optimizer, "decays", getattr(optimizer, "_use_weight_decay", lambda _: True))
+    reached = [w for w in weights if decays(w.variable)]
     name = type(optimizer).__name__
     free = [w.path for w in reached if w.role in _FREE_ROLES]
     words = f"{name} decays {len(reached)} of {len(weights)} weights, weight_decay={_number(decay)}"

@@ -225,11 +225,11 @@ class L2Policy:
                 "Use factors of 0 and one other value with decoupled=True."
             )
         decay = float(self.strength) * (kinds[0] if kinds else 0.0)
-        free = [w.path for w, f in zip(weights, factors, strict=True) if not f]
-        both = sorted(set(free) & {w.path for w, f in zip(weights, factors, strict=True) if f})
-        if both:
-            raise ValueError(f"Weights of one path are to decay and not to decay: {both}. Rename the layers.")
-        return decoupled_decay.selective(optimizer, weight_decay=decay, undecayed=free)
+        selection: dict[str, bool] = {}
+        for weight, factor in zip(weights, factors, strict=True):
+            if selection.setdefault(weight.path, bool(factor)) != bool(factor):
+                raise ValueError(f"Two weights share the path {weight.path!r}, one to decay. Rename a layer.")
+        return decoupled_decay.selective(optimizer, weight_decay=decay, selection=selection)
 
     def get_config(self) -> dict[str, Any]:
         """Plain values, fit for JSON. A live strength is written as the number it has now."""
