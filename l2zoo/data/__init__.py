@@ -1,0 +1,23 @@
+"""Images with class labels from TensorFlow Datasets, class folders or arrays, checked before any training.
+
+`load` gives an `ImageData`, which hands out whole arrays or batches in a reproducible order. Importing
+this package is light: TensorFlow and TensorFlow Datasets load when data is first asked for.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from l2zoo.data.checks import check_folds, check_images
+from l2zoo.data.images import ImageData
+from l2zoo.data.sources import load
+
+__all__ = ["ImageData", "L2zooDigits", "check_folds", "check_images", "load"]
+
+
+def __getattr__(name: str) -> Any:
+    if name != "L2zooDigits":
+        raise AttributeError(f"module 'l2zoo.data' has no attribute {name!r}")
+    from l2zoo.data.digits import L2zooDigits  # a TFDS builder class: defining it imports TFDS
+
+    return L2zooDigits

@@ -1,0 +1,111 @@
+"""`load`: labelled images by name, from class folders or from arrays."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from l2zoo.data import catalog, folders, subsets
+from l2zoo.data.arrays import from_arrays
+from l2zoo.data.images import ImageData
+from l2zoo.data.reading import from_builder
+
+_KINDS = "a TFDS name such as 'mnist', 'folder:PATH' or arrays (x, y)"
+
+
+def load(
+    source: str | tuple[ArrayLike, ArrayLike],
+    split: str = "train",
+    *,
+    data_dir: str | os.PathLike[str] | None = None,
+    image_size: tuple[int, int] | None = None,
+    limit: int | None = None,
+    label_noise: float = 0.0,
+    seed: int = 0,
+    download: bool = False,
+) -> ImageData:
+    """Opens labelled images; nothing is downloaded unless you say so.
+
+    Args:
+        source: One of
+
+            - the name of a TFDS data set with one image and one class label an example: "mnist",
+              "cifar10", "mnist:3.0.1". "l2zoo_digits" needs no download: it is scikit-learn's 1,797
+              handwritten digits, prepared when first used;
+            - "folder:PATH", PATH holding `train/CLASS/image.png` (and other splits), or
+              `CLASS/image.png`, which is the split "train". PNG and JPEG;
+            - arrays `(x, y)`: images `(N, H, W, C)` or `(N, H, W)` with pixels in [0, 255], labels
+              `(N,)` or `(N, 1)`. Integers become uint8, floats float32.
+        split: A split or slice in the words of TFDS: "test", "train[:80%]", "train[1000:]". Arrays
+            have none: it only names what they are.
+        data_dir: Folder of TFDS data sets; `None` is TFDS's own default (TFDS_DATA_DIR, else
+            ~/tensorflow_datasets). Only for names.
+        image_size: `(H, W)` to resize to, bilinearly; `None` keeps the size, which must be the same
+            for all images.
+        limit: Keep so many examples, chosen by the seed; the classes keep their shares.
+        label_noise: Share of the labels, in [0, 1), that is replaced by another class at random, to
+            show overfitting. Leave it at 0 for test data.
+        seed: Decides `limit` and `label_noise`, and nothing else.
+        download: Whether to fetch a TFDS data set that is not on this machine.
+
+    Returns:
+        The images, checked as far as that is possible without reading them all; `arrays` and
+        `batches` check the rest.
+
+    Raises:
+        ValueError: An argument out of range, an unknown name or split, or bad data.
+        FileNotFoundError: A folder or data set that is not there; the message says how to provide it.
+
+    Example:
+        >>> data = load((np.zeros((10, 8, 8)), np.arange(10) % 2), limit=4)
+        >>> data.num_examples, data.num_classes, data.image_shape, data.dtype
+        (4, 2, (8, 8, 1), 'float32')
+    """
+    _check_arguments(image_size, limit, label_noise)
+    if isinstance(source, str) and source.startswith("folder:"):
+        builder, sizes = folders.open_folder(source.removeprefix("folder:"), split)
+        data = from_builder(builder, source, split, image_size=image_size, sizes=sizes)
+    elif isinstance(source, str):
+        builder = catalog.open_builder(source, data_dir=data_dir, download=download)
+        data = from_builder(builder, source, split, image_size=image_size)
+    elif isinstance(source, tuple | list) and len(source) == 2:
+        data = from_arrays(*source, split=split, image_size=image_size)
+    else:
+        hint = f"; for a folder, write 'folder:{source}'" if isinstance(source, os.PathLike) else ""
+        raise TypeError(f"`source` must be {_KINDS}, got {type(source).__name__}{hint}.")
+    if limit is None and not label_noise:
+        return data
+    return _chosen(data, limit, label_noise, seed)
+
+
+def _check_arguments(image_size: Any, limit: Any, label_noise: Any) -> None:
+    if image_size is not None and not (
+        isinstance(image_size, Sequence)
+        and len(image_size) == 2
+        and all(isinstance(side, int | np.integer) and side >= 1 for side in image_size)
+    ):
+        raise ValueError(
+            f"`image_size` must be (H, W), two integers of at least 1, got image_size={image_size!r}."
+        )
+    if limit is not None and (
+        not isinstance(limit, int | np.integer) or isinstance(limit, bool) or limit < 1
+    ):
+        raise ValueError(f"`limit` must be an integer of at least 1 or None, got limit={limit!r}.")
+    if not 0 <= label_noise < 1:
+        raise ValueError(f"`label_noise` must be in [0, 1), got label_noise={label_noise}.")
+
+
+def _chosen(data: ImageData, limit: int | None, label_noise: float, seed: int) -> ImageData:
+    labels = data.source.labels()
+    if labels.min() < 0:
+        raise ValueError(f"{data.name} {data.split} has examples without a label (-1): choose another split.")
+    kept = np.arange(len(labels)) if limit is None else subsets.stratified_subset(labels, limit, seed=seed)
+    labels = labels[kept]
+    if label_noise:
+        labels = subsets.flip_labels(labels, label_noise, num_classes=data.num_classes, seed=seed)
+    return dataclasses.replace(data, num_examples=len(kept), source=data.source.select(kept, labels))
