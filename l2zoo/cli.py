@@ -1,0 +1,285 @@
+"""The command line, `l2zoo`: it asks the library and prints the answer.
+
+Only Typer is imported here, so that `--help` is instant; every command imports what it needs. Exit status:
+0 it holds, 1 it does not hold or could not be done (one line on stderr says why), 2 wrong usage.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import sys
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+app = typer.Typer(
+    help="Keras models in which L2 regularisation is one object.",
+    epilog="Each command has an example: l2zoo COMMAND --help.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+_Model = Annotated[
+    Path, typer.Argument(metavar="MODEL", help="A saved Keras model, .keras.", exists=True, dir_okay=False)
+]
+_Imports = Annotated[
+    list[str] | None,
+    typer.Option("--import", metavar="MODULE", help="Import it first: it registers MODEL's own classes."),
+]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs the command that the arguments name, and ends the process with its exit status.
+
+    Args:
+        arguments: What follows `l2zoo`; `None` for the process's own.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # its C++ errors come back as Python errors too
+    try:
+        with warnings.catch_warnings():
+            warnings.showwarning = _print_warning
+            app(arguments, prog_name="l2zoo")
+    except (ValueError, TypeError, ImportError, OSError) as error:
+        typer.echo(f"l2zoo: {_in_one_line(error)}", err=True)
+        sys.exit(1)
+
+
+@app.callback(invoke_without_command=True)
+def _options(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    if version:
+        from l2zoo import __version__
+
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.command()
+def audit(
+    model: _Model,
+    modules: _Imports = None,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 if there are problems.")] = False,
+) -> None:
+    """Show what MODEL penalises: every weight, its lambda, its share.
+
+    Example: l2zoo audit my.keras
+    """
+    loaded = _load(model, modules)
+    from l2zoo.auditing import audit as audit_model
+
+    found = audit_model(loaded)
+    if json:
+        from json import dumps
+
+        typer.echo(dumps(found.to_dict(), indent=2))
+    elif sys.stdout.isatty():
+        from rich.console import Console
+
+        Console().print(found)
+    else:
+        typer.echo(str(found))
+    if strict and found.problems:
+        raise typer.Exit(1)
+
+
+@app.command()
+def apply(
+    model: _Model,
+    *,
+    modules: _Imports = None,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where to write, .keras.", dir_okay=False)],
+    l2: Annotated[float, typer.Option("--l2", help="The strength, in the words of --convention.")],
+    convention: Annotated[str, typer.Option(help="What the number means: keras, pytorch or mean.")] = "keras",
+    multiplier: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ROLE=FACTOR", help="Factor for a role, such as depthwise=0. Repeatable."),
+    ] = None,
+    override: Annotated[
+        list[str] | None,
+        typer.Option(metavar="GLOB=FACTOR", help="Factor for the weights of these paths. Repeatable."),
+    ] = None,
+    replace: Annotated[bool, typer.Option("--replace", help="Take off penalties already there.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite the output.")] = False,
+) -> None:
+    """Put an L2 penalty on every kernel of MODEL.
+
+    Its weights and its optimizer stay as they are. The summary of the audit is printed.
+
+    Example: l2zoo apply my.keras --l2 1e-4 --convention pytorch -o l2.keras
+    """
+    _check_output(output, force=force)
+    multipliers, overrides = _factors(multiplier, "--multiplier"), _factors(override, "--override")
+    with _without_chatter():
+        from l2zoo.auditing import audit as audit_model
+        from l2zoo.policy import L2Policy
+
+    policy = L2Policy(l2, convention=convention, multipliers=multipliers, overrides=overrides)
+    changed = policy.apply(_load(model, modules), replace=replace)
+    _save(changed, output)
+    typer.echo(audit_model(changed).summary)
+    typer.echo(f"wrote {output}")
+
+
+@app.command()
+def convert(
+    value: Annotated[float, typer.Argument(metavar="VALUE", help="In the source's words, such as 1e-4.")],
+    source: Annotated[str, typer.Option("--from", metavar="SYSTEM", help="Whose number it is.")],
+    target: Annotated[str, typer.Option("--to", metavar="SYSTEM", help="Who shall get it.")],
+    data_loss: Annotated[str | None, typer.Option(help="mse or crossentropy; for glmnet.")] = None,
+    num_samples: Annotated[int | None, typer.Option(help="Training examples; for scikit-learn.")] = None,
+    num_outputs: Annotated[int, typer.Option(help="Outputs that the Keras loss is a mean of.")] = 1,
+    num_parameters: Annotated[int | None, typer.Option(help="The model's parameters; for mean.")] = None,
+    target_std: Annotated[float | None, typer.Option(help="Deviation of y; for glmnet with mse.")] = None,
+    optimizer: Annotated[str, typer.Option(help="Who trains; for weight decay.")] = "sgd",
+    momentum: Annotated[float, typer.Option(help="SGD's momentum; for keras_weight_decay.")] = 0.0,
+) -> None:
+    """Say an L2 strength in the words of another system.
+
+    What has no exact conversion is refused with the reason.
+
+    The systems: keras, pytorch, mean, sklearn_ridge (alpha), sklearn_logistic (C), glmnet (lambda),
+    keras_weight_decay (of SGD).
+
+    Example: l2zoo convert 1e-4 --from pytorch --to keras
+    """
+    from l2zoo.conventions import convert as convert_value
+
+    converted = convert_value(
+        value,
+        source=source,
+        target=target,
+        data_loss=data_loss,
+        num_samples=num_samples,
+        num_outputs=num_outputs,
+        num_parameters=num_parameters,
+        target_std=target_std,
+        optimizer=optimizer,
+        momentum=momentum,
+    )
+    typer.echo(repr(converted))
+
+
+@app.command("list")
+def list_zoo(
+    pattern: Annotated[str | None, typer.Argument(help="Only names like this, such as 'resnet*'.")] = None,
+    task: Annotated[str | None, typer.Option(help="Only models for this task.")] = None,
+) -> None:
+    """List the models of the zoo.
+
+    Example: l2zoo list --task classification
+    """
+    from l2zoo import zoo
+
+    names = zoo.list_models(pattern, task=task)
+    width = max(map(len, names), default=0)
+    for name in names:
+        entry = zoo.find(name)
+        typer.echo(f"{name:<{width}}  {entry.task}  {entry.source}")
+
+
+@app.command()
+def verify(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="An exported artifact.", exists=True)],
+) -> None:
+    """Check that an artifact is whole and answers like its model.
+
+    Example: l2zoo verify runs/demo/artifact
+    """
+    with _without_chatter():
+        from l2zoo.artifact import verify as verify_artifact
+
+    typer.echo(str(verify_artifact(folder)))
+    typer.echo("verified")
+
+
+def _load(path: Path, modules: list[str] | None) -> Any:
+    with _without_chatter():
+        import keras
+
+    import l2zoo.decoupled  # noqa: F401  registers the classes a saved optimizer may need
+
+    sys.path.insert(0, os.getcwd())
+    for module in modules or []:
+        importlib.import_module(module)
+    # A model that was compiled and never trained has no state of its optimizer to load; nothing is lost.
+    warnings.filterwarnings("ignore", message=".*whereas the saved optimizer has 2 variables")
+    return keras.saving.load_model(path)
+
+
+def _check_output(path: Path, *, force: bool) -> None:
+    problem = ""
+    if path.suffix != ".keras":
+        problem = f"must end in .keras, got {path}."
+    elif not path.parent.is_dir():
+        problem = f"there is no folder {path.parent}."
+    elif path.exists() and not force:
+        problem = f"{path} exists; --force overwrites it."
+    if problem:
+        raise typer.BadParameter(problem, param_hint="--output")
+
+
+def _save(model: Any, path: Path) -> None:
+    """Writes to a name beside it first, so that a kill leaves the old file or the new one."""
+    partial = path.with_name(f".{path.stem}.partial.keras")
+    try:
+        model.save(partial)
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _factors(given: list[str] | None, option: str) -> dict[str, float]:
+    factors = {}
+    for text in given or []:
+        name, equals, factor = text.rpartition("=")
+        try:
+            factors[name] = float(factor)
+        except ValueError:
+            equals = ""
+        if not (name and equals):
+            raise typer.BadParameter(f"must read NAME=FACTOR, got {text!r}.", param_hint=option)
+    return factors
+
+
+@contextlib.contextmanager
+def _without_chatter() -> Iterator[None]:
+    """Holds back what TensorFlow's C++ notes on descriptor 2 as it loads, whatever its log level is.
+
+    If loading fails, it is shown after all.
+    """
+    import tempfile
+
+    sys.stderr.flush()
+    shown = os.dup(2)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            held.seek(0)
+            os.write(shown, held.read())
+            raise
+        finally:
+            os.dup2(shown, 2)
+            os.close(shown)
+
+
+def _print_warning(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
+    if issubclass(category, UserWarning):  # what is meant for users; deprecations are for programmers
+        typer.echo(f"l2zoo: warning: {_in_one_line(message)}", err=True)
+
+
+def _in_one_line(message: object) -> str:
+    """The gist of a message: Keras wraps causes in whole configurations, set off by empty lines."""
+    gist = str(message).rpartition("Exception encountered: ")[2].strip()
+    gist = gist.split("\n\n")[0].split("Full object config:")[0]
+    hint = " Name the module that defines it: --import MODULE." if "Could not locate class" in gist else ""
+    return " ".join(gist.split()) + hint
