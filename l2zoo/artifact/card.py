@@ -1,0 +1,152 @@
+"""The model card, `README.md`: what a stranger needs to use the artifact and to judge it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from l2zoo.artifact import parity as parities
+from l2zoo.artifact.folder import sizes
+from l2zoo.artifact.parity import Parity
+
+FILE = "README.md"
+_PICTURES = (".png", ".jpg", ".jpeg", ".svg")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Card:
+    """What a reader should know about an artifact and no file can tell.
+
+    Args:
+        name: Title of the artifact; the model's name if None.
+        about: What the model does, how it was trained, where its limits are. Markdown.
+        data: What it was trained and measured on, with the licence of the data.
+        class_names: Names of the outputs of a classifier, in their order.
+        picture: An image file (PNG, JPEG, SVG) to copy into the artifact and to show in the card.
+    """
+
+    name: str | None = None
+    about: str = ""
+    data: str = ""
+    class_names: Sequence[str] | None = None
+    picture: str | Path | None = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.class_names, str):
+            raise TypeError(f"`class_names` must be a list of names, got {self.class_names!r}.")
+        if self.picture is None:
+            return
+        path = Path(self.picture)
+        if path.suffix.lower() not in _PICTURES:
+            raise ValueError(f"`picture` must end in one of {_PICTURES}, got picture={str(path)!r}.")
+        if not path.is_file():
+            raise FileNotFoundError(f"`picture` must be an image file, got picture={str(path)!r}.")
+
+    @property
+    def picture_name(self) -> str | None:
+        """The picture's name inside the artifact."""
+        return None if self.picture is None else "picture" + Path(self.picture).suffix.lower()
+
+
+def render(content: Mapping[str, Any], parity: Mapping[str, Parity], *, picture: str | None) -> str:
+    """The card's text.
+
+    Args:
+        content: What goes into the manifest.
+        parity: Format name to its figures.
+        picture: Name of the picture in the folder, if there is one.
+    """
+    parts = [
+        f"# {content['name']}",
+        content["about"],
+        f"![{content['name']}]({picture})" if picture else "",
+        _interface(content),
+        _usage(content),
+        f"## Metrics\n\n{_metrics(content['metrics'])}" if content["metrics"] else "",
+        _parity(content, parity),
+        f"## L2\n\n{content['l2']['summary']}",
+        f"## Data\n\n{content['data']}" if content["data"] else "",
+        _origin(content),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _interface(content: Mapping[str, Any]) -> str:
+    pixels = content["input"]
+    lines = [
+        f"- input `{pixels['name']}`: {pixels['dtype']} {_shape(pixels['shape'])}, raw pixels in [0, 255]; "
+        "any scaling is inside the model",
+        *(
+            f"- output `{name}`: {spec['dtype']} {_shape(spec['shape'])}"
+            for name, spec in content["outputs"].items()
+        ),
+    ]
+    if content["class_names"]:
+        lines.append(f"- classes, in the order of the output: {', '.join(content['class_names'])}")
+    return "## Input and output\n\n" + "\n".join(lines)
+
+
+def _shape(shape: Sequence[int | None]) -> str:
+    return "(" + ", ".join("B" if size is None else str(size) for size in shape) + ")"
+
+
+_USAGE = {
+    "keras": (
+        "Keras, to go on training or to look inside",
+        'import keras\n\nmodel = keras.saving.load_model("{path}")\noutputs = model.predict(images)',
+    ),
+    "savedmodel": (
+        "TensorFlow, without Keras (and TensorFlow Serving: the folder `saved_model` is its model)",
+        'import tensorflow as tf\n\nloaded = tf.saved_model.load("{path}")\n'
+        'outputs = loaded.signatures["serving_default"]({input}=tf.constant(images))["{output}"]',
+    ),
+    "tflite": (
+        "LiteRT, without TensorFlow (`pip install ai-edge-litert`)",
+        "from ai_edge_litert.interpreter import Interpreter\n\n"
+        'run = Interpreter(model_path="{path}").get_signature_runner("serving_default")\n'
+        'outputs = run({input}=images)["{output}"]',
+    ),
+}
+
+
+def _usage(content: Mapping[str, Any]) -> str:
+    words = {"input": content["input"]["name"], "output": next(iter(content["outputs"]))}
+    parts = [
+        "## Use\n\nFrom inside this folder. The images are real ones that the artifact carries with it:",
+        '```python\nimport numpy as np\n\nimages = np.load("sample.npz")["images"].astype("float32")\n```',
+    ]
+    for name, row in content["formats"].items():
+        title, code = _USAGE[name]
+        parts.append(f"{title}:\n\n```python\n{code.format(path=row['path'], **words)}\n```")
+    return "\n\n".join(parts)
+
+
+def _metrics(metrics: Mapping[str, Any]) -> str:
+    rows = [f"| {name} | {_value(value)} |" for name, value in metrics.items()]
+    return "\n".join(["| metric | value |", "|---|---|", *rows])
+
+
+def _value(value: Any) -> str:
+    if not isinstance(value, Mapping):
+        return f"{value:.4g}" if isinstance(value, float) else str(value)
+    rest = dict(value)
+    parts = []
+    if "mean" in rest and "se" in rest:
+        parts.append(f"{rest.pop('mean'):.4g} ± {rest.pop('se'):.2g} (standard error)")
+    return ", ".join(parts + [f"{key} {_value(one)}" for key, one in rest.items()])
+
+
+def _parity(content: Mapping[str, Any], parity: Mapping[str, Parity]) -> str:
+    return (
+        "## Checked against the Keras model\n\n"
+        "Every file was run on real images and its outputs compared with the model's, number by number:\n\n"
+        f"{parities.table(parity, sizes(content['formats']))}\n\n"
+        '`l2zoo.verify(".")` repeats this, and the checksums of all files.'
+    )
+
+
+def _origin(content: Mapping[str, Any]) -> str:
+    versions = ", ".join(f"{name} {version}" for name, version in content["versions"].items())
+    return f"Written {content['created']} by {versions}."

@@ -1,0 +1,73 @@
+"""`model.keras`: the model as Keras itself writes it, to train on or to inspect."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from l2zoo.artifact.parity import Predict
+from l2zoo.artifact.sample import Outputs
+
+if TYPE_CHECKING:
+    import keras
+
+
+def write(model: keras.Model, graph: Path, path: Path) -> None:
+    """Saves the model, with its optimizer's state if it is compiled, so that training can go on.
+
+    Raises:
+        ValueError: Keras could not read back what it wrote.
+    """
+    del graph
+    model.save(path)
+
+
+def open_file(path: Path) -> tuple[Predict, dict[str, Any]]:
+    """Loads the model without compiling it and without running any code from the file.
+
+    Raises:
+        ValueError: A class of the model is not registered with Keras, or the file is not a Keras model.
+    """
+    import keras
+
+    try:
+        model = keras.saving.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:  # Keras raises what the failing layer raised
+        reason = str(error).rpartition("Exception encountered: ")[2]  # before it stands the whole config
+        raise ValueError(
+            f"{path.name} cannot be loaded: {reason[:200]} [...] Register the classes of your own with "
+            "@keras.saving.register_keras_serializable, and use layers in the place of Lambda."
+        ) from error
+    return lambda images: named(model.predict(images, verbose=0)), {"parameters": model.count_params()}
+
+
+def answers(model: keras.Model, shape: tuple[int, ...]) -> Predict:
+    """The model's own answers in inference, the truth that files are compared with.
+
+    The graph is traced here, outside the model, so that the model's own `predict` stays as it was; nor does
+    it go through XLA, which on the CPU costs more than it saves.
+
+    Args:
+        model: A built model.
+        shape: Shape `(H, W, C)` of one image.
+    """
+    import tensorflow as tf
+
+    signature = [tf.TensorSpec((None, *shape), tf.float32)]
+    traced = tf.function(lambda images: model(images, training=False), input_signature=signature)
+    return lambda images: named(traced(images))
+
+
+def named(outputs: Any) -> Outputs:
+    """Outputs by name: those of a dict as they are, others `output_0`, `output_1`, as Keras exports them.
+
+    Example:
+        >>> list(named([np.zeros(3), np.zeros(3)]))
+        ['output_0', 'output_1']
+    """
+    if not isinstance(outputs, dict):
+        many = isinstance(outputs, list | tuple)
+        outputs = {f"output_{index}": one for index, one in enumerate(outputs if many else [outputs])}
+    return {name: np.asarray(value) for name, value in outputs.items()}

@@ -1,0 +1,152 @@
+"""`verify`: damage is found before a file is opened, and a file that answers otherwise after that."""
+
+import dataclasses
+import io
+import shutil
+
+import numpy as np
+import pytest
+
+from l2zoo.artifact import manifest, sample, verify
+from l2zoo.artifact.formats import FORMATS
+
+
+@pytest.fixture
+def nothing_opens(monkeypatch):
+    """Fails the test when any file of the artifact is opened for what it holds."""
+
+    def refuse(path):
+        pytest.fail(f"{path} was opened before the checksums were compared")
+
+    for name, row in FORMATS.items():
+        monkeypatch.setitem(FORMATS, name, dataclasses.replace(row, open=refuse))
+    monkeypatch.setattr(sample, "read", refuse)
+
+
+def rewrite(folder, **changes):
+    """A manifest that lies, with a digest that fits."""
+    content = {**manifest.read(folder), **changes}
+    del content["sha256"]
+    content["files"] = changes.get("files", manifest.file_table(folder))
+    manifest.write(folder, content)
+
+
+def test_an_artifact_verifies_where_it_was_moved_to(folder, written):
+    found = verify(folder)
+    assert found.folder == folder
+    assert found.manifest == written.manifest
+    assert found.parity.keys() == {"keras", "savedmodel", "tflite"}
+    for name, figures in found.parity.items():
+        assert figures.images == 32
+        assert figures.max_abs_diff < 1e-6
+        assert figures.tolerance == written.parity[name].tolerance
+    assert str(found).startswith(f"{folder}: digits_cnn, 8 files, ")
+
+
+@pytest.mark.usefixtures("nothing_opens")
+def test_a_flipped_byte_in_any_file_is_found_before_any_file_is_opened(folder):
+    for path in [path for path in folder.rglob("*") if path.is_file()]:
+        whole = path.read_bytes()
+        for position in (0, len(whole) // 2, len(whole) - 1):
+            path.write_bytes(whole[:position] + bytes([whole[position] ^ 16]) + whole[position + 1 :])
+            with pytest.raises(ValueError, match=f"{path.name} (was changed|is damaged)"):
+                verify(folder)
+        path.write_bytes(whole)
+
+
+@pytest.mark.usefixtures("nothing_opens")
+def test_a_truncated_a_missing_and_an_additional_file_are_found(folder):
+    flat = folder / "model.tflite"
+    whole = flat.read_bytes()
+    flat.write_bytes(whole[:-1])
+    with pytest.raises(ValueError, match=r"model\.tflite was changed"):
+        verify(folder)
+    flat.unlink()
+    with pytest.raises(ValueError, match=r"model\.tflite is missing"):
+        verify(folder)
+    flat.write_bytes(whole)
+    (folder / "saved_model" / "1" / "assets").mkdir()
+    (folder / "saved_model" / "1" / "assets" / "words.txt").write_text("")
+    with pytest.raises(ValueError, match=r"saved_model/1/assets/words\.txt does not belong to it"):
+        verify(folder)
+
+
+@pytest.mark.usefixtures("nothing_opens")
+def test_two_files_swapped_are_found(folder):
+    one, other = folder / "model.tflite", folder / "model.keras"
+    one.rename(folder / "aside")
+    other.rename(one)
+    (folder / "aside").rename(other)
+    with pytest.raises(ValueError, match=r"model\.keras was changed; model\.tflite was changed"):
+        verify(folder)
+
+
+@pytest.mark.usefixtures("nothing_opens")
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"files": {"../model.keras": {"bytes": 1, "sha256": ""}}}, "names paths outside its folder"),
+        ({"formats": None}, "`formats` in manifest.json must name the formats"),
+        ({"formats": {}}, "`formats` in manifest.json must name the formats"),
+        ({"formats": {"onnx": {}}}, r"knows the formats .*, the artifact has \['onnx'\]"),
+        ({"formats": {"tflite": {}}}, "gives no tolerance for tflite: KeyError"),
+        (
+            {"formats": {"tflite": {"parity": {"tolerance": "x"}}}},
+            "gives no tolerance for tflite: ValueError",
+        ),
+        ({"formats": {"tflite": {"parity": {"tolerance": "nan"}}}}, "gives no finite tolerance for tflite"),
+    ],
+)
+def test_a_manifest_that_lies_is_a_clear_error(folder, changes, words):
+    rewrite(folder, **changes)
+    with pytest.raises(ValueError, match=words):
+        verify(folder)
+
+
+@pytest.mark.usefixtures("nothing_opens")
+def test_a_format_without_its_files_is_found(folder):
+    shutil.rmtree(folder / "saved_model")
+    rewrite(folder)
+    with pytest.raises(ValueError, match=r"has no saved_model/1, which manifest\.json speaks of"):
+        verify(folder)
+
+
+@pytest.mark.usefixtures("nothing_opens")
+def test_an_artifact_without_a_sample_is_refused(folder):
+    (folder / "sample.npz").unlink()
+    rewrite(folder)
+    with pytest.raises(ValueError, match=r"has no sample\.npz to compare on"):
+        verify(folder)
+
+
+def test_a_file_that_answers_otherwise_is_found_though_all_digests_fit(folder):
+    with np.load(folder / "sample.npz") as stored:
+        arrays = dict(stored)
+    arrays["expected_output_0"][7, 3] += 0.125
+    np.savez(folder / "sample.npz", **arrays)
+    rewrite(folder)
+    with pytest.raises(
+        ValueError, match=r"tflite does not answer like .*worst at image 7;.*compare the versions"
+    ):
+        verify(folder)
+
+
+def test_a_broken_file_under_a_digest_that_fits_is_a_clear_error(folder):
+    (folder / "model.keras").write_bytes(b"PK nonsense")
+    rewrite(folder)
+    with pytest.raises(ValueError, match=r"model\.keras cannot be loaded"):
+        verify(folder)
+
+
+def test_pickled_objects_in_the_sample_are_not_loaded(folder):
+    content = io.BytesIO()
+    np.savez(content, images=np.array([{}], dtype=object), expected_output_0=np.zeros((1, 10)))
+    (folder / "sample.npz").write_bytes(content.getvalue())
+    rewrite(folder)
+    with pytest.raises(ValueError, match="Object arrays cannot be loaded"):
+        verify(folder)
+
+
+def test_a_folder_without_an_artifact_is_not_found(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"must be an artifact's folder with a manifest\.json in it"):
+        verify(tmp_path)
