@@ -1,0 +1,127 @@
+"""Whole epochs of a compiled model without Keras's Python between the steps, on each backend.
+
+A step of a small model costs less than the bookkeeping around it in `fit`. The loops call the model's own
+`train_step` and `test_step`, so they compute what `fit` computes, in the order they are given.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import keras
+import numpy as np
+
+
+class EpochLoop(Protocol):
+    """Runs a model over rows of data that are held in memory; results are in the model's metrics."""
+
+    def train(self, rows: np.ndarray) -> None:
+        """Takes a training step on each batch of `rows` `(n,)`, in their order."""
+
+    def evaluate(self, rows: np.ndarray) -> None:
+        """Updates the model's metrics on `rows` `(n,)`; the weights stay as they are."""
+
+
+def epoch_loop(model: keras.Model, x: np.ndarray, y: np.ndarray, *, batch_size: int) -> EpochLoop:
+    """The loop for the backend that Keras runs on.
+
+    Args:
+        model: A compiled model; its optimizer must be built.
+        x: Images `(N, H, W, C)`, held on the device.
+        y: Labels `(N,)`.
+        batch_size: Rows in a training step; the last step of an epoch may have fewer.
+    """
+    loops: dict[str, Any] = {"tensorflow": _TensorFlowLoop, "jax": _JaxLoop, "torch": _TorchLoop}
+    return loops[keras.backend.backend()](model, x, y, batch_size)
+
+
+class _TensorFlowLoop:
+    """One graph an epoch: a while loop over slices of the given rows, gathered inside."""
+
+    def __init__(self, model: keras.Model, x: np.ndarray, y: np.ndarray, batch_size: int):
+        import tensorflow as tf
+
+        self._data = (tf.convert_to_tensor(x), tf.convert_to_tensor(y))
+        # XLA is slower than plain TensorFlow on the CPU and compiles for longer.
+        self._xla = bool(tf.config.list_physical_devices("GPU"))
+        self.train = self._epoch(model.train_step, batch_size)
+        self.evaluate = self._epoch(model.test_step, 4 * batch_size)
+
+    def _epoch(self, step: Any, batch_size: int) -> Any:
+        import tensorflow as tf
+
+        @tf.function(autograph=False, jit_compile=self._xla)
+        def one_step(rows: Any) -> None:
+            step(tuple(tf.gather(part, rows) for part in self._data))
+
+        @tf.function(autograph=False, input_signature=[tf.TensorSpec([None], tf.int32)])
+        def epoch(rows: Any) -> None:
+            def body(start: Any) -> tuple:
+                one_step(rows[start : start + batch_size])
+                return (start + batch_size,)
+
+            tf.while_loop(lambda start: start < tf.size(rows), body, (tf.constant(0),))
+
+        return lambda rows: epoch(rows.astype("int32"))
+
+
+class _JaxLoop:
+    """One compiled step, called from Python: in a scan, XLA's convolutions lose their threads on the CPU."""
+
+    def __init__(self, model: keras.Model, x: np.ndarray, y: np.ndarray, batch_size: int):
+        import jax
+
+        self._model = model
+        self._batch_size = batch_size
+        self._data = (jax.numpy.asarray(x), jax.numpy.asarray(y))
+
+        def stepper(step: Any) -> Any:
+            def one_step(state: Any, data: Any, rows: Any) -> Any:
+                return step(state, tuple(part[rows] for part in data))[1]
+
+            return jax.jit(one_step, donate_argnums=0)
+
+        self._train_step = stepper(model.train_step)
+        self._test_step = stepper(model.test_step)
+
+    def train(self, rows: np.ndarray) -> None:
+        model = self._model
+        parts = [model.trainable_variables, model.non_trainable_variables]
+        parts += [model.optimizer.variables, model.metrics_variables]
+        self._run(self._train_step, parts, rows, self._batch_size)
+
+    def evaluate(self, rows: np.ndarray) -> None:
+        model = self._model
+        parts = [model.trainable_variables, model.non_trainable_variables, model.metrics_variables]
+        self._run(self._test_step, parts, rows, 4 * self._batch_size)
+
+    def _run(self, step: Any, parts: list, rows: np.ndarray, batch_size: int) -> None:
+        # Copies, because a step takes the memory of the state it is given for the next one.
+        state = tuple([variable.value.copy() for variable in part] for part in parts)
+        for start in range(0, len(rows), batch_size):
+            state = step(state, self._data, rows[start : start + batch_size])
+        for part, values in zip(parts, state, strict=True):
+            for variable, value in zip(part, values, strict=True):
+                variable.assign(value)
+
+
+class _TorchLoop:
+    """PyTorch runs eagerly: a loop over batches is all there is to save."""
+
+    def __init__(self, model: keras.Model, x: np.ndarray, y: np.ndarray, batch_size: int):
+        self._model = model
+        self._batch_size = batch_size
+        self._data = tuple(keras.ops.convert_to_tensor(part) for part in (x, y))
+
+    def train(self, rows: np.ndarray) -> None:
+        self._run(self._model.train_step, rows, self._batch_size)
+
+    def evaluate(self, rows: np.ndarray) -> None:
+        import torch
+
+        with torch.no_grad():
+            self._run(self._model.test_step, rows, 4 * self._batch_size)
+
+    def _run(self, step: Any, rows: np.ndarray, batch_size: int) -> None:
+        for start in range(0, len(rows), batch_size):
+            step(tuple(part[rows[start : start + batch_size]] for part in self._data))
