@@ -1,0 +1,159 @@
+"""What is known of each strength after its trainings, and which strength to take.
+
+The two choices are glmnet's: the best mean, and the strongest within one standard error of it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from l2zoo.tuning.record import Record
+
+SAME = 1e-12  # means that differ by less, relatively, differ by rounding
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One strength and its trainings.
+
+    Args:
+        strength: The strength, in the convention of the search.
+        done: Records with a score, in order of (seed, fold).
+        failed: Records without, in order of (seed, fold).
+    """
+
+    strength: float
+    done: tuple[Record, ...]
+    failed: tuple[Record, ...] = ()
+
+    @cached_property
+    def scores(self) -> dict[tuple[int, int], float]:
+        """The score of each finished (seed, fold)."""
+        return {(r.unit.seed, r.unit.fold): r.score for r in self.done if r.score is not None}
+
+    @property
+    def n(self) -> int:
+        """How many trainings finished with a score."""
+        return len(self.done)
+
+    @cached_property
+    def mean(self) -> float:
+        """Mean score; NaN if no training finished."""
+        return math.fsum(self.scores.values()) / self.n if self.n else math.nan
+
+    @cached_property
+    def standard_error(self) -> float:
+        """Standard deviation of the scores over sqrt(n), as in glmnet's `cvsd`; NaN below two scores."""
+        if self.n < 2:
+            return math.nan
+        squares = math.fsum((score - self.mean) ** 2 for score in self.scores.values())
+        return math.sqrt(squares / (self.n - 1) / self.n)
+
+
+def gather(records: Iterable[Record]) -> list[Candidate]:
+    """Sorts records into candidates.
+
+    Args:
+        records: In any order; a unit that comes twice counts once, as it came first.
+
+    Returns:
+        One candidate per strength, in order of strength.
+    """
+    first: dict = {}
+    for record in records:
+        first.setdefault(record.unit, record)
+    by_strength: dict[float, list[Record]] = {}
+    for record in sorted(first.values(), key=lambda r: (r.unit.strength, r.unit.seed, r.unit.fold)):
+        by_strength.setdefault(record.unit.strength, []).append(record)
+    return [
+        Candidate(
+            strength,
+            done=tuple(r for r in group if r.status == "done"),
+            failed=tuple(r for r in group if r.status == "failed"),
+        )
+        for strength, group in by_strength.items()
+    ]
+
+
+def eligible(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """The candidates that may be chosen: of those with the fewest failures, those with the most scores.
+
+    So a strength with a failed training is out unless every strength has one, and one that is not through
+    yet is out as soon as another is.
+    """
+    scored = [c for c in candidates if c.n]
+    rank = min(((len(c.failed), -c.n) for c in scored), default=None)
+    return [c for c in scored if (len(c.failed), -c.n) == rank]
+
+
+def best(candidates: Sequence[Candidate], *, mode: str = "max") -> Candidate:
+    """The eligible candidate with the best mean; of equal ones that with the largest strength.
+
+    Args:
+        candidates: At least one with a score.
+        mode: `"max"` where more is better (accuracy), `"min"` where less is (loss).
+
+    Raises:
+        ValueError: No candidate has a score, or the mode is another.
+
+    References:
+        Friedman, Hastie, Tibshirani 2010, Regularization Paths for Generalized Linear Models via Coordinate
+        Descent (glmnet: `lambda.min`).
+    """
+    pool = eligible(candidates)
+    if not pool:
+        reasons = [r.reason for c in candidates for r in c.failed]
+        what = f"all {len(reasons)} failed, the first because {reasons[0]}" if reasons else "there are none"
+        raise ValueError(f"No strength can be chosen: of the trainings, {what}.")
+    sign = orientation(mode)
+    return _strongest(pool, at_least=max(sign * c.mean for c in pool), sign=sign)
+
+
+def one_se(candidates: Sequence[Candidate], *, mode: str = "max") -> Candidate:
+    """The strongest eligible candidate whose mean is within one standard error of the best.
+
+    The standard error is that of the best. With one score per strength there is none, and the best is taken.
+
+    Args:
+        candidates: At least one with a score.
+        mode: `"max"` where more is better (accuracy), `"min"` where less is (loss).
+
+    Raises:
+        ValueError: No candidate has a score, or the mode is another.
+
+    References:
+        glmnet's `lambda.1se`; Breiman, Friedman, Olshen, Stone 1984, Classification and Regression Trees,
+        section 3.4.3.
+    """
+    sign = orientation(mode)
+    chosen = best(candidates, mode=mode)
+    margin = 0.0 if chosen.n < 2 else chosen.standard_error
+    return _strongest(eligible(candidates), at_least=sign * chosen.mean - margin, sign=sign)
+
+
+def orientation(mode: str) -> int:
+    """1 where more is better, -1 where less is."""
+    if mode not in ("max", "min"):
+        raise ValueError(f"`mode` must be 'max' (accuracy) or 'min' (loss), got mode={mode!r}.")
+    return 1 if mode == "max" else -1
+
+
+def spelled(strength: float) -> str:
+    """A strength as people write it.
+
+    Example:
+        >>> [spelled(s) for s in (0.0, 1e-6, 10**-4.5, 0.01, 0.1, 3.0)]
+        ['0', '1e-6', '3.16e-5', '0.01', '0.1', '3']
+    """
+    if strength == 0 or 1e-3 <= strength < 1e4:
+        return f"{strength:.3g}"
+    mantissa, exponent = f"{strength:.2e}".split("e")
+    return f"{float(mantissa):g}e{int(exponent)}"
+
+
+def _strongest(pool: Sequence[Candidate], *, at_least: float, sign: int) -> Candidate:
+    slack = SAME * max(abs(c.mean) for c in pool)
+    return max((c for c in pool if sign * c.mean >= at_least - slack), key=lambda c: c.strength)

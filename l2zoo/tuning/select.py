@@ -1,0 +1,88 @@
+"""From the records of a search to its answer: best strength, strongest as good, and whether L2 helps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from l2zoo.tuning.candidates import Candidate, best, gather, one_se, spelled
+from l2zoo.tuning.record import Record
+from l2zoo.tuning.verdict import Verdict, compare
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The answer of a search.
+
+    Args:
+        metric: What the scores are.
+        mode: `"max"` where more is better (accuracy), `"min"` where less is (loss).
+        candidates: Every strength with its trainings, in order of strength.
+        best: The best mean; of equal ones the strongest.
+        one_se: The strongest within one standard error of `best`.
+        verdict: Whether L2 helps here.
+        edge: Where to extend the grid, in a sentence; empty if the best is well inside it.
+    """
+
+    metric: str
+    mode: str
+    candidates: tuple[Candidate, ...]
+    best: Candidate
+    one_se: Candidate
+    verdict: Verdict
+    edge: str
+
+
+def choose(records: Iterable[Record], *, mode: str = "max", metric: str = "score") -> Selection:
+    """Chooses a strength from what came out of a search.
+
+    Args:
+        records: Those of all trainings, in any order.
+        mode: `"max"` where more is better (accuracy), `"min"` where less is (loss).
+        metric: What the scores are, for sentences and axes.
+
+    Raises:
+        ValueError: No training finished, or the mode is another.
+
+    Example:
+        >>> from l2zoo.tuning.record import Unit
+        >>> scores = {0.0: (0.80, 0.82, 0.81), 0.01: (0.90, 0.93, 0.92), 0.1: (0.20, 0.10, 0.30)}
+        >>> records = [Record(Unit(s, f, 0), score=x) for s, xs in scores.items() for f, x in enumerate(xs)]
+        >>> selection = choose(records, metric="accuracy")
+        >>> selection.best.strength, selection.one_se.strength, selection.verdict.outcome
+        (0.01, 0.01, 'helps')
+    """
+    candidates = tuple(gather(records))
+    return Selection(
+        metric=metric,
+        mode=mode,
+        candidates=candidates,
+        best=best(candidates, mode=mode),
+        one_se=one_se(candidates, mode=mode),
+        verdict=compare(candidates, mode=mode, metric=metric),
+        edge=edge(candidates, mode=mode),
+    )
+
+
+def edge(candidates: Sequence[Candidate], *, mode: str = "max") -> str:
+    """Says where to extend the grid if the best strength is the largest or the smallest above 0.
+
+    Args:
+        candidates: All strengths of the search.
+        mode: `"max"` where more is better (accuracy), `"min"` where less is (loss).
+
+    Returns:
+        A sentence; empty if the best is inside the grid, is 0, or is one of equals.
+    """
+    grid = sorted(c.strength for c in candidates if c.strength > 0)
+    chosen = best(candidates, mode=mode).strength
+    means = {c.mean for c in candidates if c.n}
+    if chosen not in (0.0, *grid[:1], *grid[-1:]) or chosen == 0 or len(means) == 1:
+        return ""
+    which, targets = "the smallest tried above 0", [chosen / 10]
+    if len(grid) == 1:
+        which, targets = "the only one tried above 0", [chosen / 10, chosen * 10]
+    elif chosen == grid[-1]:
+        which, targets = "the largest tried", [chosen * 10]
+    to = " and to ".join(spelled(target) for target in targets)
+    return f"The best strength, {spelled(chosen)}, is {which}: extend the grid to {to}."
