@@ -74,6 +74,8 @@ class _JaxLoop:
         self._model = model
         self._batch_size = batch_size
         self._data = (jax.numpy.asarray(x), jax.numpy.asarray(y))
+        # Metrics make their variables when first used, which must not happen in a compiled step.
+        model.evaluate(x[:1], y[:1], verbose=0)
 
         def stepper(step: Any) -> Any:
             def one_step(state: Any, data: Any, rows: Any) -> Any:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import hashlib
+import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,6 +15,7 @@ import numpy as np
 from keras import ops
 
 from l2zoo.strength import LiveL2, Strength
+from l2zoo.tuning.ledger import fingerprint
 from l2zoo.tuning.loops import epoch_loop
 from l2zoo.tuning.record import Record, Unit
 from l2zoo.weights import weights_of
@@ -105,8 +108,7 @@ class WarmModel:
         self._loop = epoch_loop(model, job.x, job.y, batch_size=job.batch_size)
         self._split = functools.cache(functools.partial(split, job.y, job.folds))
         self._others = any(not _live_alone(w.variable.regularizer) for w in weights_of(model))
-        # Metrics make their variables at the first step, which must not be inside a graph.
-        model.evaluate(job.x[:1], job.y[:1], verbose=0)
+        self._loop.evaluate(np.arange(1))  # the metrics make their variables
         self.objective = self._choose_objective()
 
     def run(self, unit: Unit) -> Record:
@@ -136,6 +138,22 @@ class WarmModel:
             weight_norm=self._weight_norm(),
             penalty=_penalty(self._model),
         )
+
+    def identity(self) -> dict[str, Any]:
+        """What the scores depend on besides the data, as JSON values: the model and how it is trained."""
+        layers = [_plain_config(layer) for layer in self._model.layers]
+        loss, optimizer = self._model.loss, self._model.optimizer
+        return {
+            "model": fingerprint(*self._fresh[0]),
+            "layers": hashlib.sha256(json.dumps(layers, sort_keys=True).encode()).hexdigest(),
+            "optimizer": {"class": type(optimizer).__name__, **_plain_config(optimizer)},
+            "loss": loss if isinstance(loss, str) else getattr(loss, "name", type(loss).__name__),
+            "objective": self.objective,
+            "epochs": self.job.epochs,
+            "batch_size": self.job.batch_size,
+            "folds": self.job.folds,
+            "backend": keras.backend.backend(),
+        }
 
     def train_on_all(self, strength: float, seed: int) -> keras.Model:
         """Trains on all rows; a new model has the weights then, and a plain number for its strength."""
@@ -202,7 +220,7 @@ class WarmModel:
             return "val_accuracy" if "val_accuracy" in names else names[0]
         if wanted in ("loss", "val_loss"):
             raise ValueError(
-                f"`objective`={wanted!r} contains the penalty, so it favours small strengths. Use one of {names}."
+                f"`objective`={wanted!r} contains the penalty and so favours none. Use one of {names}."
             )
         if wanted not in names:
             raise ValueError(f"`objective` must be one of {names}, got objective={wanted!r}.")
@@ -225,6 +243,14 @@ def _results(model: keras.Model) -> dict[str, float]:
 def _penalty(model: keras.Model) -> float:
     terms = [w.variable.regularizer(w.variable) for w in weights_of(model) if _counts(w.variable)]
     return float(sum(float(ops.convert_to_numpy(term)) for term in terms))
+
+
+def _plain_config(thing: Any) -> dict[str, Any]:
+    """The numbers and words of a layer's or optimizer's config; names count what was made before it."""
+    config = thing.get_config()
+    if "learning_rate" in config and not isinstance(config["learning_rate"], float):
+        config["learning_rate"] = json.dumps(config["learning_rate"], sort_keys=True, default=str)
+    return {k: v for k, v in config.items() if k != "name" and isinstance(v, (bool, int, float, str))}
 
 
 def _live_alone(regularizer: Any) -> bool:
