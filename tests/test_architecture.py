@@ -1,0 +1,197 @@
+"""The map of the house: imports go one way, names are where the table of contents says, texts are clean."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import pkgutil
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import l2zoo
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# From the ground up. A unit imports from the floors below it and from nowhere else; every architecture in
+# `models` is a unit of its own, so that models do not import each other.
+FLOORS = (
+    {"conventions", "data", "models.blocks", "strength", "weights"},
+    {"decoupled"},
+    {"policy", "schedule"},
+    {"auditing", "models"},
+    {"zoo"},
+    {"training"},
+    {"artifact", "tuning"},
+    {"cli"},
+)
+
+
+def modules() -> dict[str, Path]:
+    """Gives every module below `l2zoo` by its name without the `l2zoo.`."""
+    found = {}
+    for path in sorted((ROOT / "l2zoo").rglob("*.py")):
+        parts = path.relative_to(ROOT / "l2zoo").with_suffix("").parts
+        name = ".".join(part for part in parts if part != "__init__")
+        if name:
+            found[name] = path
+    return found
+
+
+MODULES = modules()
+
+
+def unit_of(module: str) -> str:
+    """What holds together: a module or a package at the top of `l2zoo`, a single module of `models`."""
+    parts = module.split(".")
+    return ".".join(parts[:2]) if parts[0] == "models" else parts[0]
+
+
+def floor_of(unit: str) -> int | None:
+    """The index of the floor on which the unit, or its package, stands."""
+    for name in (unit, unit.split(".")[0]):
+        for index, units in enumerate(FLOORS):
+            if name in units:
+                return index
+    return None
+
+
+def home_of(name: str) -> str | None:
+    """Gives the module behind `l2zoo.NAME`: itself, or that of a public name, or None for plain facts."""
+    if name.split(".")[0] in {module.split(".")[0] for module in MODULES}:
+        return name
+    home = l2zoo._HOME.get(name.split(".")[0])
+    return home.removeprefix("l2zoo.") if home else None
+
+
+def imports_of(path: Path) -> Iterator[tuple[int, str]]:
+    """Every import of ours, wherever in the file it stands: the line, and the module."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        names: list[str] = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path.name}:{node.lineno}: imports are absolute here."
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        elif (
+            isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "l2zoo"
+        ):
+            names = [f"l2zoo.{node.attr}"]
+        for name in names:
+            home = home_of(name.removeprefix("l2zoo.")) if name.startswith("l2zoo.") else None
+            if home:
+                yield node.lineno, home
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_imports_go_one_way(module: str) -> None:
+    unit = unit_of(module)
+    floor = floor_of(unit)
+    assert floor is not None, (
+        f"Put {unit!r} on a floor of the map in {Path(__file__).name}, and in README.md."
+    )
+    for line, other in imports_of(MODULES[module]):
+        if unit_of(other) == unit:
+            continue
+        other_floor = floor_of(unit_of(other))
+        assert other_floor is not None, f"{module}:{line} imports {other}, which is on no floor."
+        assert other_floor < floor, f"{module}:{line} imports {other}, which stands no lower than {unit}."
+
+
+def test_the_map_names_nothing_that_is_gone() -> None:
+    there = {part for module in MODULES for part in (module, module.split(".")[0])}
+    assert set().union(*FLOORS) <= there
+
+
+def test_the_walk_sees_imports_inside_functions_and_through_the_package(tmp_path: Path) -> None:
+    source = tmp_path / "module.py"
+    source.write_text(
+        "import l2zoo\n"
+        "from l2zoo import policy, __version__\n"
+        "def function():\n"
+        "    from l2zoo.tuning import record\n"
+        "    return l2zoo.build_cnn, l2zoo.__version__\n"
+    )
+    seen = [unit_of(module) for _, module in imports_of(source)]
+    assert sorted(seen) == ["models.cnn", "policy", "tuning"]
+
+
+@pytest.mark.parametrize("name", l2zoo.__all__)
+def test_every_public_name_is_where_the_table_says(name: str) -> None:
+    value = getattr(l2zoo, name)
+    if name in l2zoo._HOME:
+        assert value is getattr(importlib.import_module(l2zoo._HOME[name]), name)
+        assert value.__doc__
+
+
+def test_no_public_name_is_the_name_of_a_module() -> None:
+    packages = {"l2zoo": ROOT / "l2zoo"}
+    packages |= {f"l2zoo.{name}": path.parent for name, path in MODULES.items() if path.stem == "__init__"}
+    for package, folder in packages.items():
+        public = set(getattr(importlib.import_module(package), "__all__", ()))
+        inside = {module.name for module in pkgutil.iter_modules([str(folder)])}
+        assert not public & inside, f"{package}: importing the module would hide the public name."
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="module 'l2zoo' has no attribute 'tune'"):
+        _ = l2zoo.tune
+
+
+def test_importing_l2zoo_loads_no_framework() -> None:
+    heavy = "{'keras', 'tensorflow', 'jax', 'torch', 'numpy', 'sklearn', 'matplotlib', 'rich', 'typer'}"
+    code = f"import sys, l2zoo; dir(l2zoo); print(sorted({heavy} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+# ---- Texts -------------------------------------------------------------------------------------------------
+
+# Spelled in pieces, so that this file passes its own test.
+HOSTS = (
+    "py" + "pi.org",
+    "python" + "hosted.org",
+    "registry.npm" + "js",
+    "deb.deb" + "ian.org",
+    "hugging" + "face.co",
+)
+PATHS = ("work", "root", "tmp", "home", "opt")
+FORBIDDEN = re.compile("|".join([*map(re.escape, HOSTS), rf"(?<![\w.\-}}])/(?:{'|'.join(PATHS)})/"]))
+
+
+def texts() -> Iterator[tuple[str, str]]:
+    """Name and content of every text file in the repository."""
+    try:
+        listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("not a git checkout")
+    for name in listed.decode().split("\0"):
+        path = ROOT / name
+        if path.is_file():
+            content = path.read_bytes()
+            if b"\0" not in content[:8192]:
+                yield name, content.decode("utf-8", errors="replace")
+
+
+def test_no_text_names_a_registry_or_a_path_of_somebody_s_machine() -> None:
+    found = [
+        f"{name}:{number}: {line.strip()[:100]}"
+        for name, text in texts()
+        for number, line in enumerate(text.splitlines(), start=1)
+        if FORBIDDEN.search(line)
+    ]
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize("bad", ["see https://" + HOSTS[0] + "/project", "x = '/" + "tmp/a'", "/" + "root/b"])
+def test_the_pattern_finds_what_it_forbids(bad: str) -> None:
+    assert FORBIDDEN.search(bad)
+
+
+@pytest.mark.parametrize("fine", ["runs/work/a", "l2zoo/tmp/", "/usr/bin/env bash", "and/or"])
+def test_the_pattern_leaves_the_rest_alone(fine: str) -> None:
+    assert not FORBIDDEN.search(fine)
