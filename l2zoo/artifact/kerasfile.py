@@ -56,7 +56,9 @@ def answers(model: keras.Model, shape: tuple[int, ...]) -> Predict:
     import tensorflow as tf
 
     signature = [tf.TensorSpec((None, *shape), tf.float32)]
-    traced = tf.function(lambda images: model(images, training=False), input_signature=signature)
+    traced = tf.function(
+        lambda images: model(images, training=False), input_signature=signature, autograph=False
+    )
     return lambda images: named(traced(images))
 
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
-import importlib.metadata
 import math
-import platform
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -15,9 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-import l2zoo
 from l2zoo.artifact import card as cards
-from l2zoo.artifact import kerasfile, manifest, replacing, savedmodel
+from l2zoo.artifact import facts, kerasfile, manifest, replacing, savedmodel
 from l2zoo.artifact import parity as parities
 from l2zoo.artifact import sample as samples
 from l2zoo.artifact.card import Card
@@ -75,7 +71,7 @@ def export(
     _check_model(model)
     images = samples.check(sample, model)
     card = card or Card()
-    facts = _facts(model, card, metrics or {})
+    known = facts.known(model, card, metrics or {})
     with replacing.whole_folder(Path(folder), overwrite=overwrite, mark=manifest.FILE) as (fresh, scratch):
         graph = scratch / "graph"
         savedmodel.trace(model, images.shape[1:], graph)
@@ -86,7 +82,7 @@ def export(
         few = samples.kept(images)
         outputs = answers(few.astype(np.float32))
         samples.write(fresh / samples.FILE, few, outputs)
-        _finish(fresh, {**facts, **_interface(images, outputs), "formats": rows}, figures, card)
+        _finish(fresh, {**known, **facts.interface(images, outputs), "formats": rows}, figures, card)
     return Artifact(Path(folder), manifest.read(Path(folder)), figures)
 
 
@@ -150,62 +146,6 @@ def _compare(
 def _bytes(path: Path) -> int:
     files = path.rglob("*") if path.is_dir() else [path]
     return sum(file.stat().st_size for file in files if file.is_file())
-
-
-def _facts(model: keras.Model, card: Card, metrics: Mapping[str, Any]) -> dict[str, Any]:
-    """What is known before anything is written."""
-    from l2zoo.auditing import audit
-
-    found = audit(model)
-    now = datetime.datetime.now(datetime.UTC)
-    return {
-        "format_version": manifest.VERSION,
-        "name": card.name or model.name,
-        "created": now.isoformat(timespec="seconds"),
-        "versions": _versions(),
-        "about": card.about,
-        "data": card.data,
-        "class_names": None if card.class_names is None else [str(name) for name in card.class_names],
-        "metrics": _numbers("metrics", metrics),
-        "l2": {
-            "summary": found.summary,
-            "penalty": float(found.penalty),
-            "problems": [str(one) for one in found.problems],
-        },
-    }
-
-
-def _versions() -> dict[str, str]:
-    found = {name: importlib.metadata.version(name) for name in ("keras", "tensorflow", "numpy")}
-    litert = importlib.metadata.version("ai-edge-litert")
-    return {"l2zoo": l2zoo.__version__, "python": platform.python_version(), **found, "litert": litert}
-
-
-def _numbers(name: str, value: Any) -> Any:
-    """Numbers, and mappings of them, as JSON knows them."""
-    if isinstance(value, Mapping):
-        return {str(key): _numbers(f"{name}[{key!r}]", one) for key, one in value.items()}
-    plain = value.item() if isinstance(value, np.generic) else value
-    if isinstance(plain, bool) or not isinstance(plain, int | float):
-        raise TypeError(f"`{name}` must be a number or numbers by name, got {value!r}.")
-    if not math.isfinite(plain):
-        raise ValueError(f"`{name}` must be finite, got {value!r}.")
-    return plain
-
-
-def _interface(images: np.ndarray, outputs: samples.Outputs) -> dict[str, Any]:
-    return {
-        "input": {
-            "name": savedmodel.INPUT,
-            "shape": [None, *images.shape[1:]],
-            "dtype": "float32",
-            "range": [0, 255],
-        },
-        "outputs": {
-            name: {"shape": [None, *array.shape[1:]], "dtype": array.dtype.name}
-            for name, array in outputs.items()
-        },
-    }
 
 
 def _finish(fresh: Path, content: dict[str, Any], figures: Mapping[str, Parity], card: Card) -> None:

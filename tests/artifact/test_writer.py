@@ -11,6 +11,7 @@ import keras
 import numpy as np
 import pytest
 
+from l2zoo import L2Policy, Strength
 from l2zoo.artifact import Card, export, litert, manifest
 from l2zoo.artifact.formats import FORMATS
 
@@ -246,6 +247,23 @@ def test_the_penalty_leaves_no_trace_in_what_is_deployed(tmp_path):
     assert with_penalty.manifest["l2"]["penalty"] > 0
     for name in ("found", "bytes"):
         assert with_penalty.manifest["formats"]["tflite"][name] == without.manifest["formats"]["tflite"][name]
+
+
+def test_a_live_strength_is_exported_as_the_number_it_has(tmp_path):
+    strength = Strength(1e-3)
+    model = L2Policy(strength).apply(small())
+    strength.assign(0.25)
+    artifact = export(model, tmp_path / "live", sample=IMAGES)
+    kernel = model.layers[-1].kernel.numpy()
+    penalty = 0.25 * np.sum(np.square(kernel, dtype=np.float64))
+    assert artifact.manifest["l2"]["penalty"] == pytest.approx(penalty, rel=1e-5)
+    code = """
+        import json, sys
+        import keras
+        model = keras.saving.load_model("model.keras")
+        print(json.dumps([float(sum(model.losses)), "l2zoo" in sys.modules]))
+        """
+    assert run_python(code, artifact.folder) == [pytest.approx(penalty, rel=1e-5), False]
 
 
 def test_an_operator_that_needs_flex_is_named_and_nothing_is_left(tmp_path):

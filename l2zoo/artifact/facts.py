@@ -1,0 +1,77 @@
+"""What a manifest says beyond its files: what was told, and what is true of model and machine."""
+
+from __future__ import annotations
+
+import datetime
+import importlib.metadata
+import math
+import platform
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+import l2zoo
+from l2zoo.artifact import manifest, savedmodel
+from l2zoo.artifact.card import Card
+from l2zoo.artifact.sample import Outputs
+
+if TYPE_CHECKING:
+    import keras
+
+
+def known(model: keras.Model, card: Card, metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """What is known before anything is written."""
+    from l2zoo.auditing import audit
+
+    found = audit(model)
+    now = datetime.datetime.now(datetime.UTC)
+    return {
+        "format_version": manifest.VERSION,
+        "name": card.name or model.name,
+        "created": now.isoformat(timespec="seconds"),
+        "versions": _versions(),
+        "about": card.about,
+        "data": card.data,
+        "class_names": None if card.class_names is None else [str(name) for name in card.class_names],
+        "metrics": _numbers("metrics", metrics),
+        "l2": {
+            "summary": found.summary,
+            "penalty": float(found.penalty),
+            "problems": [str(one) for one in found.problems],
+        },
+    }
+
+
+def _versions() -> dict[str, str]:
+    found = {name: importlib.metadata.version(name) for name in ("keras", "tensorflow", "numpy")}
+    litert = importlib.metadata.version("ai-edge-litert")
+    return {"l2zoo": l2zoo.__version__, "python": platform.python_version(), **found, "litert": litert}
+
+
+def _numbers(name: str, value: Any) -> Any:
+    """Numbers, and mappings of them, as JSON knows them."""
+    if isinstance(value, Mapping):
+        return {str(key): _numbers(f"{name}[{key!r}]", one) for key, one in value.items()}
+    plain = value.item() if isinstance(value, np.generic) else value
+    if isinstance(plain, bool) or not isinstance(plain, int | float):
+        raise TypeError(f"`{name}` must be a number or numbers by name, got {value!r}.")
+    if not math.isfinite(plain):
+        raise ValueError(f"`{name}` must be finite, got {value!r}.")
+    return plain
+
+
+def interface(images: np.ndarray, outputs: Outputs) -> dict[str, Any]:
+    """Names, shapes and dtypes of what goes in and comes out; None is the open batch."""
+    return {
+        "input": {
+            "name": savedmodel.INPUT,
+            "shape": [None, *images.shape[1:]],
+            "dtype": "float32",
+            "range": [0, 255],
+        },
+        "outputs": {
+            name: {"shape": [None, *array.shape[1:]], "dtype": array.dtype.name}
+            for name, array in outputs.items()
+        },
+    }
