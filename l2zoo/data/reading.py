@@ -79,15 +79,19 @@ class BuilderSource:
         return chosen.filter(lambda encoded, label: label >= 0)
 
     def decode(self, encoded: Any, label: Any) -> tuple[Any, Any]:
-        """The image `(H, W, C)` of `dtype` and its label."""
+        """The image `(H, W, C)` of `dtype` and its label, which must not be the -1 of "unknown"."""
+        import tensorflow as tf
+
+        with tf.control_dependencies([tf.debugging.assert_non_negative(label, "A label is negative")]):
+            return self._image(encoded), tf.identity(label)
+
+    def _image(self, encoded: Any) -> Any:
         import tensorflow as tf
 
         image = self.builder.info.features[self.keys[0]].decode_example(encoded)
         if self.resize:
             image = resized(image, self.image_shape[:2])
-        # A label of -1 marks "unknown" in the test splits of some data sets.
-        with tf.control_dependencies([tf.debugging.assert_non_negative(label, "A label is negative")]):
-            return tf.ensure_shape(image, self.image_shape), tf.identity(label)
+        return tf.ensure_shape(image, self.image_shape)
 
     def arrays(self) -> tuple[np.ndarray, np.ndarray]:
         """All images `(N, H, W, C)` and labels `(N,)`, checked."""
@@ -96,8 +100,10 @@ class BuilderSource:
         x = np.empty((self.num_examples, *self.image_shape), self.dtype)
         y = np.empty(self.num_examples, np.int64)
         filled = 0
-        images = self.records().map(self.decode, num_parallel_calls=tf.data.AUTOTUNE).batch(_CHUNK)
-        for some_x, some_y in self._read(images.prefetch(2)):
+        pairs = self.records().map(
+            lambda encoded, label: (self._image(encoded), label), num_parallel_calls=tf.data.AUTOTUNE
+        )
+        for some_x, some_y in self._read(pairs.batch(_CHUNK).prefetch(2)):
             here = slice(filled, filled + len(some_y))
             x[here], y[here] = some_x, some_y
             filled = here.stop
@@ -242,5 +248,5 @@ def _image_and_label(builder: Any) -> tuple[str, str]:
         return pairs[0]
     raise ValueError(
         f"{builder.name} is not one 8-bit image and one class label an example: its features are "
-        f"{', '.join(features)}. Pass what you want of it as arrays (x, y)."
+        f"{', '.join(sorted(features))}. Pass what you want of it as arrays (x, y)."
     )
