@@ -70,7 +70,7 @@ def to_lambda(strength: float, *, convention: str, num_parameters: int | None = 
     _check_name(convention, name="convention", known=CONVENTIONS)
     _check_number(strength, name="strength")
     needs = _Needs(num_parameters=num_parameters)
-    return float(strength * needs.factor(convention))
+    return float(strength / needs.divisor(convention))
 
 
 def convert(
@@ -162,8 +162,8 @@ def convert(
     if source == target:
         return float(value)
     needs.check_same_data_loss(source, target)
-    lam = _lambda_from(float(value), system=source, factor=needs.factor(source))
-    result = _lambda_to(lam, system=target, factor=needs.factor(target))
+    lam = _lambda_from(float(value), system=source, divisor=needs.divisor(source))
+    result = _lambda_to(lam, system=target, divisor=needs.divisor(target))
     if math.isinf(lam) or (math.isinf(result) and lam > 0):
         raise ValueError(f"`value` is beyond what {target!r} can express as a float, got value={value!r}.")
     return float(result)
@@ -193,24 +193,24 @@ class _Needs:
                 raise ValueError("`target_std` must be greater than 0, got target_std=0.")
         _check_number(self.momentum, name="momentum", most=1.0)
 
-    def factor(self, system: str) -> float:
-        """Gives lambda for the number 1 in the system's words."""
+    def divisor(self, system: str) -> float:
+        """Gives what a number in the system's words is divided by to become lambda (for C: 1 / C is)."""
         match system:
             case "pytorch":
                 self._refuse_decoupled()
-                return 0.5
+                return 2
             case "mean":
-                return 0.5 / self._given("num_parameters", system)
+                return 2 * self._given("num_parameters", system)
             case "sklearn_ridge":
-                return 1.0 / (self._given("num_samples", system) * self.num_outputs)
+                return self._given("num_samples", system) * self.num_outputs
             case "sklearn_logistic":
-                return 0.5 / (self._given("num_samples", system) * self.num_outputs)
+                return 2 * self._given("num_samples", system) * self.num_outputs
             case "glmnet":
-                return self._glmnet_factor()
+                return self._glmnet_divisor()
             case "keras_weight_decay":
                 self._refuse_other_than_plain_sgd()
-                return 0.5
-        return 1.0
+                return 2
+        return 1
 
     def check_same_data_loss(self, *systems: str) -> None:
         """Refuses a pair of systems that do not share one data loss."""
@@ -230,12 +230,10 @@ class _Needs:
             raise ValueError(f"`{name}` is needed to convert {system!r}, got {name}=None.")
         return given
 
-    def _glmnet_factor(self) -> float:
+    def _glmnet_divisor(self) -> float:
         if self._given("data_loss", "glmnet") == "crossentropy":
-            return 0.5 / self.num_outputs
-        if self.num_outputs > 1:
-            return 1.0 / self.num_outputs
-        return 1.0 / self._given("target_std", "glmnet")
+            return 2 * self.num_outputs
+        return self.num_outputs if self.num_outputs > 1 else self._given("target_std", "glmnet")
 
     def _refuse_decoupled(self) -> None:
         if not _PYTORCH_DECAY_IS_A_GRADIENT[self.optimizer]:
@@ -255,15 +253,15 @@ class _Needs:
         )
 
 
-def _lambda_from(value: float, *, system: str, factor: float) -> float:
+def _lambda_from(value: float, *, system: str, divisor: float) -> float:
     # C is the inverse of a strength, all others are proportional to lambda.
-    return factor / value if system == "sklearn_logistic" else value * factor
+    return 1 / value / divisor if system == "sklearn_logistic" else value / divisor
 
 
-def _lambda_to(lam: float, *, system: str, factor: float) -> float:
+def _lambda_to(lam: float, *, system: str, divisor: float) -> float:
     if system == "sklearn_logistic":
-        return factor / lam if lam > 0 else math.inf
-    return lam / factor
+        return 1 / lam / divisor if lam > 0 else math.inf
+    return lam * divisor
 
 
 def _check_value(value: Any, source: str) -> None:

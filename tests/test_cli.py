@@ -1,0 +1,369 @@
+"""The command line prints what the library answers, and says in one line why it could not."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from l2zoo import cli, zoo
+
+# Keras's own `Variable.numpy()` on the JAX and PyTorch backends has not caught up with NumPy 2.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+COMMANDS = ("audit", "apply", "convert", "list", "verify")
+ESCAPE = "\x1b"
+
+
+class Answer:
+    """What a run of the command line left behind."""
+
+    def __init__(self, status: int, out: str, err: str) -> None:
+        self.status, self.out, self.err = status, out, err
+
+
+@pytest.fixture
+def l2zoo(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
+    """Runs the command line in this process; `capfd` sees descriptor 2 as a terminal would."""
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setenv("COLUMNS", "80")
+
+    def run(*arguments: object) -> Answer:
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            cli.main([str(argument) for argument in arguments])
+        out, err = capfd.readouterr()
+        return Answer(ended.value.code or 0, out, err)
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def model_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A compiled model of a convolution (36 weights), a norm and a Dense (432), without a penalty."""
+    keras.utils.set_random_seed(0)
+    layers = [
+        keras.Input((8, 8, 1)),
+        keras.layers.Conv2D(4, 3, name="conv"),
+        keras.layers.BatchNormalization(name="norm"),
+        keras.layers.Flatten(name="flatten"),
+        keras.layers.Dense(3, activation="softmax", name="out"),
+    ]
+    model = keras.Sequential(layers, name="small")
+    model.compile("adam", "sparse_categorical_crossentropy")
+    path = tmp_path_factory.mktemp("models") / "small.keras"
+    model.save(path)
+    return path
+
+
+@pytest.fixture
+def own_layer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder with a module that registers a layer of its own, and a model that needs it."""
+    (tmp_path / "own_layers.py").write_text(
+        "import keras\n"
+        "@keras.saving.register_keras_serializable('own')\n"
+        "class Own(keras.layers.Dense):\n"
+        "    pass\n"
+    )
+
+    def forget() -> None:
+        sys.modules.pop("own_layers")
+        keras.saving.get_custom_objects().pop("own>Own")
+
+    monkeypatch.syspath_prepend(tmp_path)
+    own = importlib.import_module("own_layers").Own(2, name="own")
+    keras.Sequential([keras.Input((4,)), own]).save(tmp_path / "own.keras")
+    forget()
+    yield tmp_path
+    forget()
+
+
+# ---- Help --------------------------------------------------------------------------------------------------
+
+
+def test_help_lists_every_command(l2zoo) -> None:
+    answer = l2zoo("--help")
+    assert answer.status == 0
+    assert all(f"\n  {command} " in answer.out for command in COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_an_example_on_one_line(l2zoo, command: str) -> None:
+    answer = l2zoo(command, "--help")
+    assert answer.status == 0
+    assert answer.out.splitlines()[2].strip().endswith(".")
+    assert f"\n  Example: l2zoo {command} " in answer.out
+    example = next(line for line in answer.out.splitlines() if "Example:" in line)
+    assert not example.rstrip().endswith(("-o", "--to", "--from"))
+
+
+def test_no_summary_of_a_command_is_cut(l2zoo) -> None:
+    assert "..." not in l2zoo("--help").out.partition("Commands:")[2]
+
+
+def test_nothing_to_do_shows_the_help(l2zoo) -> None:
+    answer = l2zoo()
+    assert answer.status == 2
+    assert "Usage: l2zoo" in answer.out + answer.err
+
+
+def test_help_loads_no_framework_and_no_rich() -> None:
+    code = (
+        "import sys, l2zoo.cli\n"
+        "try: l2zoo.cli.main(['--help'])\n"
+        "except SystemExit: print(sorted({'keras', 'tensorflow', 'numpy', 'rich'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_version_is_the_package_s(l2zoo) -> None:
+    import l2zoo as package
+
+    assert l2zoo("--version").out == f"{package.__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (("convret", "1"), "No such command 'convret'. Did you mean 'convert'?"),
+        (("convert", "1", "--form", "keras", "--to", "keras"), "No such option: --form"),
+        (("convert", "1", "--from", "keras"), "Missing option '--to'"),
+        (("convert", "one", "--from", "keras", "--to", "mean"), "Invalid value for 'VALUE'"),
+        (("audit", "nowhere.keras"), "'nowhere.keras' does not exist"),
+        (("verify", "nowhere"), "'nowhere' does not exist"),
+    ],
+)
+def test_wrong_usage_ends_with_two_and_one_hint(l2zoo, arguments: tuple[str, ...], text: str) -> None:
+    answer = l2zoo(*arguments)
+    assert answer.status == 2
+    assert text in answer.err
+    assert answer.out == ""
+
+
+# ---- Convert, list -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "printed"),
+    [
+        (("1e-4", "--from", "pytorch", "--to", "keras"), "5e-05"),
+        (("1", "--from", "sklearn_logistic", "--to", "keras", "--num-samples", "1000"), "0.0005"),
+        (("3", "--from", "sklearn_ridge", "--to", "pytorch", "--num-samples", "10"), "0.6"),
+        (("0.5", "--from", "mean", "--to", "keras", "--num-parameters", "100"), "0.0025"),
+        (("2", "--from", "glmnet", "--to", "keras", "--data-loss", "mse", "--target-std", "4"), "0.5"),
+    ],
+)
+def test_convert_prints_the_number_alone(l2zoo, arguments: tuple[str, ...], printed: str) -> None:
+    answer = l2zoo("convert", *arguments)
+    assert (answer.status, answer.out, answer.err) == (0, f"{printed}\n", "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (("1", "--from", "sklearn_ridge", "--to", "keras"), "`num_samples` is needed"),
+        (("1", "--from", "torch", "--to", "keras"), "Did you mean 'pytorch'?"),
+        (("nan", "--from", "pytorch", "--to", "keras"), "`value` must be a finite number >= 0"),
+        (("1", "--from", "keras_weight_decay", "--to", "keras", "--momentum", "0.9"), "got momentum=0.9"),
+    ],
+)
+def test_an_error_of_the_library_is_one_line_and_ends_with_one(
+    l2zoo, arguments: tuple[str, ...], text: str
+) -> None:
+    answer = l2zoo("convert", *arguments)
+    assert answer.status == 1
+    assert answer.out == ""
+    assert answer.err.startswith("l2zoo: ")
+    assert answer.err.count("\n") == 1
+    assert text in answer.err
+
+
+def test_list_has_a_line_for_every_model_of_the_zoo(l2zoo) -> None:
+    lines = l2zoo("list").out.splitlines()
+    assert [line.split()[0] for line in lines] == zoo.list_models()
+    assert "classification" in next(line for line in lines if line.startswith("cnn "))
+
+
+def test_list_filters_by_pattern_and_task(l2zoo) -> None:
+    assert l2zoo("list", "cn*").out.startswith("cnn ")
+    assert l2zoo("list", "nothing-like-this").out == ""
+    assert "`task` must be one of" in l2zoo("list", "--task", "poetry").err
+
+
+# ---- Audit, apply ------------------------------------------------------------------------------------------
+
+
+def test_audit_prints_a_row_for_every_weight_and_no_chatter(l2zoo, model_file: Path) -> None:
+    answer = l2zoo("audit", model_file)
+    assert answer.status == 0
+    assert answer.err == ""
+    for weight in ("conv/kernel", "conv/bias", "norm/gamma", "norm/beta", "out/kernel", "out/bias"):
+        assert weight in answer.out
+    assert ESCAPE not in answer.out
+
+
+def test_audit_json_is_json_and_nothing_else(l2zoo, model_file: Path) -> None:
+    found = json.loads(l2zoo("audit", model_file, "--json").out)
+    assert found["penalty"] == 0.0
+    assert len(found["rows"]) == 6
+    assert found["problems"]
+
+
+def test_audit_strict_ends_with_one_when_there_are_problems(l2zoo, model_file: Path, tmp_path: Path) -> None:
+    assert l2zoo("audit", model_file, "--strict").status == 1
+    penalised = tmp_path / "penalised.keras"
+    l2zoo("apply", model_file, "--l2", "1e-3", "-o", penalised)
+    assert l2zoo("audit", penalised, "--strict").status == 0
+
+
+def test_apply_writes_the_model_with_the_penalty_that_numpy_counts(
+    l2zoo, model_file: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "penalised.keras"
+    answer = l2zoo("apply", model_file, "--l2", "1e-4", "--convention", "pytorch", "-o", output)
+    assert answer.status == 0
+    assert answer.err == ""
+    assert answer.out.splitlines()[0].startswith("l2: 2 kernels at 5e-05")
+    before, after = keras.saving.load_model(model_file, compile=False), keras.saving.load_model(output)
+    for one, other in zip(before.get_weights(), after.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    expected = 5e-5 * sum(np.sum(np.square(weight)) for weight in before.get_weights() if weight.ndim > 1)
+    assert float(sum(after.losses)) == pytest.approx(expected, rel=1e-6)
+    assert [path.name for path in tmp_path.iterdir()] == ["penalised.keras"]
+
+
+def test_apply_takes_multipliers_and_overrides(l2zoo, model_file: Path, tmp_path: Path) -> None:
+    output = tmp_path / "penalised.keras"
+    factors = ("--multiplier", "bias=0.5", "--override", "conv/kernel=0")
+    assert l2zoo("apply", model_file, "--l2", "1e-2", *factors, "-o", output).status == 0
+    found = json.loads(l2zoo("audit", output, "--json").out)
+    strengths = {row["path"]: row["strength"] for row in found["rows"]}
+    assert strengths["conv/kernel"] == 0.0
+    assert strengths["out/kernel"] == pytest.approx(1e-2)
+    assert strengths["out/bias"] == pytest.approx(5e-3)
+
+
+def test_apply_replaces_a_penalty_only_when_told(l2zoo, model_file: Path, tmp_path: Path) -> None:
+    once, twice = tmp_path / "once.keras", tmp_path / "twice.keras"
+    l2zoo("apply", model_file, "--l2", "1e-3", "-o", once)
+    refused = l2zoo("apply", once, "--l2", "1e-2", "-o", twice)
+    assert refused.status == 1
+    assert "already have a penalty" in refused.err
+    assert not twice.exists()
+    assert "at 0.01" in l2zoo("apply", once, "--l2", "1e-2", "-o", twice, "--replace").out
+
+
+@pytest.mark.parametrize(
+    ("output", "text"),
+    [
+        ("there.keras", "--force overwrites it"),
+        ("out.h5", "must end in .keras"),
+        ("no/out.keras", "no folder"),
+    ],
+)
+def test_apply_checks_its_output_before_it_works(
+    l2zoo, model_file: Path, tmp_path: Path, output: str, text: str
+) -> None:
+    (tmp_path / "there.keras").write_text("precious")
+    answer = l2zoo("apply", model_file, "--l2", "1e-3", "-o", tmp_path / output)
+    assert answer.status == 2
+    assert text in answer.err
+    assert (tmp_path / "there.keras").read_text() == "precious"
+
+
+@pytest.mark.parametrize("factor", ["depthwise", "depthwise=", "=0", "depthwise=none"])
+def test_a_factor_that_is_no_factor_is_wrong_usage(
+    l2zoo, model_file: Path, tmp_path: Path, factor: str
+) -> None:
+    answer = l2zoo("apply", model_file, "--l2", "1", "--multiplier", factor, "-o", tmp_path / "out.keras")
+    assert answer.status == 2
+    assert "must read NAME=FACTOR" in answer.err
+
+
+def test_a_file_that_is_no_model_is_one_line(l2zoo, tmp_path: Path) -> None:
+    for name, content in (("text.keras", b"no model"), ("cut.keras", b"PK\x03\x04")):
+        (tmp_path / name).write_bytes(content)
+        answer = l2zoo("audit", tmp_path / name)
+        assert answer.status == 1
+        assert answer.err.startswith("l2zoo: ")
+        assert answer.err.count("\n") == 1
+
+
+def test_a_layer_of_one_s_own_is_found_when_its_module_is_named(
+    l2zoo, own_layer: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(own_layer)
+    refused = l2zoo("audit", "own.keras")
+    assert refused.status == 1
+    assert "Could not locate class 'Own'" in refused.err
+    assert "--import MODULE" in refused.err
+    assert refused.err.count("\n") == 1
+    assert "own/kernel" in l2zoo("audit", "own.keras", "--import", "own_layers").out
+
+
+# ---- Verify ------------------------------------------------------------------------------------------------
+
+
+def test_verify_says_whether_an_artifact_holds(l2zoo, model_file: Path, tmp_path: Path) -> None:
+    from l2zoo.artifact import export
+
+    folder = tmp_path / "artifact"
+    images = np.random.default_rng(0).integers(0, 256, (8, 8, 8, 1), dtype=np.uint8)
+    export(keras.saving.load_model(model_file, compile=False), folder, sample=images, formats=["tflite"])
+    answer = l2zoo("verify", folder)
+    assert answer.status == 0
+    assert answer.out.endswith("verified\n")
+    with open(folder / "model.tflite", "r+b") as file:
+        file.seek(100)
+        file.write(b"damage")
+    damaged = l2zoo("verify", folder)
+    assert damaged.status == 1
+    assert damaged.err.startswith("l2zoo: ")
+    assert "model.tflite" in damaged.err
+
+
+def test_verify_of_another_folder_is_one_line(l2zoo, tmp_path: Path) -> None:
+    answer = l2zoo("verify", tmp_path)
+    assert answer.status == 1
+    assert "manifest.json" in answer.err
+
+
+# ---- As a process ------------------------------------------------------------------------------------------
+
+
+def test_a_fresh_process_prints_no_chatter(model_file: Path) -> None:
+    code = "from l2zoo.cli import main; main()"
+    environment = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
+    done = subprocess.run(
+        [sys.executable, "-c", code, "audit", str(model_file)],
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=True,
+    )
+    assert done.stderr == ""
+    assert "conv/kernel" in done.stdout
+
+
+def test_what_is_held_back_while_loading_is_shown_if_it_fails(capfd: pytest.CaptureFixture[str]) -> None:
+    with cli._without_chatter():
+        os.write(2, b"chatter\n")
+    assert capfd.readouterr().err == ""
+
+    def fail() -> None:
+        with cli._without_chatter():
+            os.write(2, b"the reason\n")
+            raise ImportError("no")
+
+    with pytest.raises(ImportError, match="no"):
+        fail()
+    assert capfd.readouterr().err == "the reason\n"
