@@ -40,7 +40,7 @@ def open_file(path: Path) -> tuple[Predict, dict[str, Any]]:
             f"{path.name} cannot be loaded: {reason[:200]} [...] Register the classes of your own with "
             "@keras.saving.register_keras_serializable, and use layers in the place of Lambda."
         ) from error
-    return lambda images: named(model.predict(images, verbose=0)), {"parameters": model.count_params()}
+    return lambda images: named(model.predict_on_batch(images)), {"parameters": model.count_params()}
 
 
 def answers(model: keras.Model, shape: tuple[int, ...]) -> Predict:
