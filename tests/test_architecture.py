@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import ast
 import importlib
+import importlib.metadata
 import pkgutil
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -147,6 +149,47 @@ def test_importing_l2zoo_loads_no_framework() -> None:
     code = f"import sys, l2zoo; dir(l2zoo); print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_every_package_that_is_imported_is_declared() -> None:
+    declared = declared_packages("jax", "torch")  # not "dev": who only uses l2zoo does not have it
+    providers = importlib.metadata.packages_distributions()
+    for name, path in MODULES.items():
+        for package in packages_of(path) - set(sys.stdlib_module_names) - {"l2zoo", "__future__"}:
+            names = set(map(canonical, providers.get(package, [])))
+            assert names & declared, f"l2zoo.{name} imports {package}, which pyproject.toml does not declare."
+
+
+def declared_packages(*extras: str) -> set[str]:
+    """The packages that pyproject.toml asks for, with these extras."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    lines = list(project["dependencies"])
+    for extra in extras:
+        lines += project["optional-dependencies"][extra]
+    return {canonical(re.split(r"[\s<>=\[;]", line)[0]) for line in lines}
+
+
+def canonical(distribution: str) -> str:
+    """A distribution's name as constraints.txt spells it."""
+    return re.sub(r"[-_.]+", "-", distribution).lower()
+
+
+def packages_of(path: Path) -> set[str]:
+    """The top-level packages that a file imports, wherever in the file."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found.add((node.module or "").split(".")[0])
+    return found
+
+
+def test_constraints_pin_every_dependency_to_a_public_version() -> None:
+    lines = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if not line.startswith("#")]
+    assert all(re.fullmatch(r"[a-z0-9-]+==[0-9][0-9a-z.]*", line) for line in lines)
+    pinned = {line.split("==")[0] for line in lines}
+    assert pinned >= declared_packages("dev", "jax", "torch")
 
 
 # ---- Texts -------------------------------------------------------------------------------------------------
