@@ -28,6 +28,7 @@ _HOME = {
     "tune_l2": "l2zoo.tuning",
     "export": "l2zoo.artifact",
     "verify": "l2zoo.artifact",
+    "Card": "l2zoo.artifact",
 }
 
 __all__ = ["__version__", *_HOME]

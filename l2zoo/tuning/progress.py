@@ -14,16 +14,18 @@ class Progress:
         total: Trainings of the whole search.
         kept: How many of them are finished already, by an earlier run.
         metric: Name of the score.
+        stopped: What to say to somebody who stops the search.
         visible: Whether to show anything.
     """
 
-    def __init__(self, *, total: int, kept: int, metric: str, visible: bool = True):
+    def __init__(self, *, total: int, kept: int, metric: str, stopped: str, visible: bool = True):
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
         from rich.progress import Progress as Bar
 
         self._console = Console(stderr=True, quiet=not visible, soft_wrap=True)
         self._metric = metric
+        self._stopped = stopped
         self._best: Candidate | None = None
         columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()]
         columns += [TextColumn("trainings, left"), TimeRemainingColumn(), TextColumn("{task.fields[best]}")]
@@ -37,8 +39,10 @@ class Progress:
         self._bar.start()
         return self
 
-    def __exit__(self, *exception: Any) -> None:
+    def __exit__(self, kind: type | None, *_: Any) -> None:
         self._bar.stop()
+        if kind is KeyboardInterrupt:
+            self._console.print(f"Stopped. {self._stopped}")
 
     def advance(self) -> None:
         """One more training is finished."""

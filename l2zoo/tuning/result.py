@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import keras
 
+from l2zoo.tuning import curve, report
 from l2zoo.tuning.candidates import Candidate
 from l2zoo.tuning.select import Selection
 from l2zoo.tuning.verdict import Verdict
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 
 @dataclass(frozen=True)
@@ -49,3 +55,20 @@ class SearchResult:
     def candidates(self) -> tuple[Candidate, ...]:
         """Every strength with mean, standard error and scores, in order of strength."""
         return self.selection.candidates
+
+    def table(self) -> Table:
+        """A Rich table: a row a strength, with mean, standard error and the difference to strength 0."""
+        return report.table(self.selection)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, fit for JSON."""
+        return {**report.to_dict(self.selection), "chosen": self.chosen}
+
+    def plot(self, path: str | Path) -> Path:
+        """Draws the score against the strength, as glmnet's users know it; PNG, SVG or PDF by suffix."""
+        return curve.plot(self.selection, path=path)
+
+    def save(self, directory: str | Path) -> None:
+        """Writes `result.csv` and `result.json` into a directory."""
+        report.write_csv(self.selection, path=Path(directory) / "result.csv")
+        report.write_json(self.selection, path=Path(directory) / "result.json")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -103,7 +104,11 @@ def tune_l2(
         settings = {**runner.identity(), "data": fingerprint(x, y)}
         ledger = Ledger(folder / "ledger.jsonl", settings=settings, resume=resume)
         mode = "min" if runner.objective.endswith(("loss", "error")) else "max"
-        _run(runner, ledger, units, mode=mode, folder=folder, verbose=verbose)
+        stopped = f"What is finished is kept in {folder}: the same call goes on from there."
+        if directory is None:
+            stopped = "Nothing is kept: give a `directory` to go on later."
+        progress = functools.partial(Progress, metric=runner.objective, stopped=stopped, visible=verbose)
+        _run(runner, ledger, units, mode=mode, folder=folder, progress=progress)
         records = [r for group in units.values() for r in _records(ledger, group)]
         selection = select.choose(records, mode=mode, metric=runner.objective)
         strength = getattr(selection, choose).strength
@@ -114,7 +119,13 @@ def tune_l2(
 
 
 def _run(
-    runner: Engine, ledger: Ledger, units: dict[float, list[Unit]], *, mode: str, folder: Path, verbose: bool
+    runner: Engine,
+    ledger: Ledger,
+    units: dict[float, list[Unit]],
+    *,
+    mode: str,
+    folder: Path,
+    progress: Callable[..., Progress],
 ) -> None:
     """Scores every strength that keras-tuner's oracle asks for, out of the ledger where it can."""
     from l2zoo.tuning.oracle import search_grid
@@ -122,18 +133,18 @@ def _run(
     everything = [unit for group in units.values() for unit in group]
     kept = sum(ledger.get(unit) is not None for unit in everything)
     finished: list[Candidate] = []
-    with Progress(total=len(everything), kept=kept, metric=runner.objective, visible=verbose) as progress:
+    with progress(total=len(everything), kept=kept) as shown:
 
         def score(strength: float) -> float | None:
             missing = [unit for unit in units[strength] if ledger.get(unit) is None]
             for record in runner.run(missing):
                 ledger.append(record)
-                progress.advance()
+                shown.advance()
             (candidate,) = gather(_records(ledger, units[strength]))
             finished.append(candidate)
             scored = [c for c in finished if c.n]
             better = bool(scored) and best(scored, mode=mode) is candidate
-            progress.finish(candidate, number=len(finished), of=len(units), better=better)
+            shown.finish(candidate, number=len(finished), of=len(units), better=better)
             return candidate.mean if candidate.n else None
 
         search_grid(score, list(units), objective=runner.objective, mode=mode, directory=folder)

@@ -1,0 +1,95 @@
+"""Which L2 does a classifier need on given data, and does it need any?
+
+Chooses lambda by cross-validation on the training split, trains the chosen model on all of it, tests it once
+on the test split, and exports it to files that are compared with the model. This is what `make demo` runs:
+
+    python recipes/tune_l2.py --out runs/demo
+    python recipes/tune_l2.py --limit 300 --label-noise 0.2 --epochs 40 --seeds 2 --out runs/noisy
+
+What came out is in the README ("Does L2 help?"). Stopped in the middle, the same command goes on.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's notes on the machine are no news
+
+
+def main(
+    data: Annotated[
+        str, typer.Option(help="A TFDS name, or folder:PATH with class folders.")
+    ] = "l2zoo_digits",
+    data_dir: Annotated[Path | None, typer.Option(help="Where TFDS keeps prepared data.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Train on so many images only.")] = None,
+    label_noise: Annotated[float, typer.Option(help="Share of training labels to make wrong, 0 to 1.")] = 0.0,
+    model: Annotated[str, typer.Option(help="A name from the zoo.")] = "cnn",
+    strengths: Annotated[
+        str, typer.Option(help="As in 0,1e-4,1e-2; default: half decades, 1e-6 to 0.1.")
+    ] = "",
+    folds: Annotated[int, typer.Option(help="Parts of the cross-validation.")] = 5,
+    seeds: Annotated[int, typer.Option(help="How often all is repeated with other folds.")] = 1,
+    epochs: Annotated[int, typer.Option(help="Passes over the training images.")] = 15,
+    batch_size: Annotated[int, typer.Option(help="Images in a step.")] = 32,
+    learning_rate: Annotated[float, typer.Option(help="Adam's.")] = 2e-3,
+    out: Annotated[Path, typer.Option(help="Folder for the ledger, the picture and the artifact.")] = Path(
+        "runs/tune_l2"
+    ),
+) -> None:
+    """Chooses the strength of L2 by cross-validation, and exports the chosen model, checked."""
+    import keras
+    from rich.console import Console
+
+    import l2zoo
+    from l2zoo.artifact import Card
+    from l2zoo.data import load
+
+    train = load(data, "train", data_dir=data_dir, limit=limit, label_noise=label_noise)
+    test = load(data, "test", data_dir=data_dir)
+
+    def build(l2: object) -> keras.Model:
+        return l2zoo.build(model, train.image_shape, num_classes=train.num_classes, l2=l2)
+
+    result = l2zoo.tune_l2(
+        build,
+        train,
+        strengths=[float(number) for number in strengths.split(",")] if strengths else None,
+        folds=folds,
+        seeds=seeds,
+        epochs=epochs,
+        batch_size=batch_size,
+        optimizer=lambda: keras.optimizers.Adam(learning_rate),
+        directory=out,
+    )
+    audit = l2zoo.audit(result.model)
+    picture = result.plot(out / "lambda.png")
+    images, labels = test.arrays()
+    accuracy = result.model.evaluate(images, labels, verbose=0, return_dict=True)["accuracy"]
+    artifact = l2zoo.export(
+        result.model,
+        out / "artifact",
+        sample=images,
+        metrics={"test_accuracy": accuracy},
+        card=Card(name=model, data=train.name, class_names=train.class_names, picture=picture),
+        overwrite=True,
+    )
+
+    show = Console().print
+    show(result.table())
+    show(f"\n{result.verdict}")
+    show(result.edge or f"The largest strength within one standard error of the best: {result.one_se:g}.")
+    show(f"\n{audit.summary}")
+    show(f"{model} on all {train.num_examples} images at {result.chosen:g}: test accuracy {accuracy:.4f}.")
+    show(f"\n{artifact}\n\nPicture: {picture}\nArtifact: {artifact.folder}")
+
+
+if __name__ == "__main__":
+    try:
+        typer.run(main)
+    except (ValueError, TypeError, OSError) as error:
+        sys.exit(f"tune_l2: {error}")
