@@ -1,0 +1,162 @@
+"""What the architectures share: the way in (raw pixels), convolution with batch norm, the way out."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+
+# One choice for every model here, stated once. Keras's own momentum of 0.99 needs hundreds of steps
+# before the moving statistics are of use; 0.9 suits short runs (PyTorch and keras-hub use it too).
+BN_MOMENTUM = 0.9
+BN_EPSILON = 1e-5
+KERNEL_INITIALIZER = "he_normal"  # keeps the variance through ReLU (He et al. 2015)
+MAX_PIXEL = 255.0
+
+
+def whole_number(name: str, value: Any, *, at_least: int) -> int:
+    """Gives `value` as an int, or says what is wrong with the argument called `name`.
+
+    Args:
+        name: The argument's name, for the message.
+        value: Anything; Python's and NumPy's integers pass.
+        at_least: The smallest value allowed.
+
+    Raises:
+        TypeError: It is not an integer (a bool is none).
+        ValueError: It is below `at_least`.
+
+    Example:
+        >>> whole_number("num_classes", 10, at_least=2)
+        10
+    """
+    expected = f"`{name}` must be a whole number >= {at_least}, got {name}={value!r}."
+    if isinstance(value, bool):
+        raise TypeError(expected)
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise TypeError(expected) from None
+    if number < at_least:
+        raise ValueError(expected)
+    return number
+
+
+def whole_numbers(name: str, values: Any, *, at_least: int) -> tuple[int, ...]:
+    """Gives `values` as a tuple of ints, or says which entry of the argument called `name` is wrong.
+
+    Raises:
+        TypeError: It is not a sequence, or an entry is not an integer.
+        ValueError: It is empty, or an entry is below `at_least`.
+    """
+    if isinstance(values, (str, bytes)) or not isinstance(values, Sequence):
+        raise TypeError(f"`{name}` must be a sequence of whole numbers, got {name}={values!r}.")
+    if not values:
+        raise ValueError(f"`{name}` must hold at least one whole number, got {name}={values!r}.")
+    return tuple(whole_number(f"{name}[{i}]", value, at_least=at_least) for i, value in enumerate(values))
+
+
+def pixels(input_shape: Sequence[int], *, smallest: int) -> tuple[keras.KerasTensor, keras.KerasTensor]:
+    """The way into a model: raw pixels in [0, 255], scaled to [0, 1] inside.
+
+    Args:
+        input_shape: `(H, W, C)`, without the batch.
+        smallest: The smallest `H` and `W` the architecture works for, in pixels.
+
+    Returns:
+        The model's input `(B, H, W, C)`, and the scaled pixels of the same shape.
+
+    Raises:
+        TypeError: `input_shape` is not a sequence of three whole numbers.
+        ValueError: It has not three entries, `H` or `W` is below `smallest`, or `C` is below 1.
+    """
+    form = "`input_shape` must be (height, width, channels), without the batch"
+    if isinstance(input_shape, (str, bytes)) or not isinstance(input_shape, Sequence):
+        raise TypeError(f"{form}, got input_shape={input_shape!r}.")
+    if len(input_shape) != 3:
+        hint = " Grey images need a last axis of 1." if len(input_shape) == 2 else ""
+        raise ValueError(f"{form}, got input_shape={tuple(input_shape)}.{hint}")
+    shape = whole_numbers("input_shape", input_shape, at_least=1)
+    if min(shape[:2]) < smallest:
+        raise ValueError(
+            f"`input_shape` must be at least {smallest}x{smallest} pixels, got input_shape={shape}. "
+            "Enlarge the images first."
+        )
+    inputs = keras.Input(shape, name="pixels")
+    return inputs, keras.layers.Rescaling(1.0 / MAX_PIXEL, name="rescale")(inputs)
+
+
+def conv_bn(
+    x: keras.KerasTensor, filters: int, *, kernel_size: int = 3, stride: int = 1, pool: int = 1, name: str
+) -> keras.KerasTensor:
+    """`relu(bn(max_pool(conv(x))))`. The convolution has no bias: the norm would take it off again.
+
+    Args:
+        x: Features `(B, H, W, C)`.
+        filters: Channels of the output, at least 1.
+        kernel_size: Side of the square kernel, in pixels.
+        stride: Downsampling of `H` and `W`, in pixels.
+        pool: Side of the max pooling's window and its stride, in pixels; 1 for none.
+        name: The convolution's name; the other layers append `_pool`, `_bn` and `_relu` to it.
+
+    Returns:
+        Features `(B, ceil(H / stride / pool), ceil(W / stride / pool), filters)`.
+
+    References:
+        Ioffe and Szegedy 2015, Batch Normalization, section 3.2.
+    """
+    x = keras.layers.Conv2D(
+        filters,
+        kernel_size,
+        strides=stride,
+        padding="same",
+        use_bias=False,
+        kernel_initializer=KERNEL_INITIALIZER,
+        name=name,
+    )(x)
+    if pool > 1:
+        # Before the norm, not after: it keeps the same pixels (norm and ReLU do not change their order
+        # while gamma > 0), and the norm, which costs more than a small convolution, has less to do.
+        x = keras.layers.MaxPooling2D(pool, padding="same", name=f"{name}_pool")(x)
+    x = keras.layers.BatchNormalization(momentum=BN_MOMENTUM, epsilon=BN_EPSILON, name=f"{name}_bn")(x)
+    return keras.layers.ReLU(name=f"{name}_relu")(x)
+
+
+def classify(x: keras.KerasTensor, num_classes: int, *, dropout: float) -> keras.KerasTensor:
+    """The way out of a classifier: global average pool, dropout, one dense layer, softmax.
+
+    The softmax computes and answers in float32 whatever the precision of the layers below.
+
+    Args:
+        x: Features `(B, H, W, C)`.
+        num_classes: Number of classes `K`, at least 2.
+        dropout: Share of the pooled features put to zero while training, in [0, 1).
+
+    Returns:
+        Probabilities `(B, K)` in float32; each row sums to 1.
+
+    Raises:
+        TypeError: `num_classes` is not a whole number, or `dropout` not a number.
+        ValueError: `num_classes` is below 2, or `dropout` outside [0, 1).
+    """
+    classes = whole_number("num_classes", num_classes, at_least=2)
+    x = keras.layers.GlobalAveragePooling2D(name="pool")(x)
+    x = keras.layers.Dropout(_share("dropout", dropout), name="dropout")(x)
+    x = keras.layers.Dense(classes, name="logits")(x)
+    return keras.layers.Softmax(dtype="float32", name="probabilities")(x)
+
+
+def _share(name: str, value: Any) -> float:
+    expected = f"`{name}` must be a number in [0, 1), got {name}={value!r}."
+    if isinstance(value, (bool, str, bytes)):
+        raise TypeError(expected)
+    try:
+        share = float(value)
+    except (TypeError, ValueError):
+        raise TypeError(expected) from None
+    if not (math.isfinite(share) and 0.0 <= share < 1.0):
+        raise ValueError(expected)
+    return share

@@ -1,0 +1,67 @@
+"""A small convolutional classifier for small images, from 8x8 pixels up."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import keras
+
+from l2zoo.models import blocks
+from l2zoo.policy import L2Policy
+from l2zoo.strength import Strength
+
+SMALLEST = 8  # pixels: two halvings leave 2x2, the least that a 3x3 kernel can still look around in
+
+
+def build_cnn(
+    input_shape: Sequence[int],
+    *,
+    num_classes: int,
+    widths: Sequence[int] = (16, 32, 64),
+    dropout: float = 0.25,
+    l2: float | Strength | L2Policy | None = None,
+    name: str = "cnn",
+) -> keras.Model:
+    """Builds a small CNN: stages of 3x3 convolutions with batch norm and ReLU, halved in between.
+
+    The first stage is one convolution, every further stage two; the last convolution of each stage but the
+    final one is max pooled to half the side. Then global average pooling, dropout, one dense layer, softmax.
+    The weights do not depend on the height and width: with the default widths there are 70,330 trainable
+    parameters for grey images of 10 classes.
+
+    Args:
+        input_shape: `(H, W, C)`, without the batch, at least 8x8. The model takes raw pixels in [0, 255],
+            `uint8` or float.
+        num_classes: Number of classes `K`, at least 2.
+        widths: Channels of each stage, one entry a stage.
+        dropout: Share of the pooled features put to zero while training, in [0, 1).
+        l2: A strength in Keras's convention, a policy, or `None` for no penalty.
+        name: The model's name.
+
+    Returns:
+        A model, not compiled, from pixels `(B, H, W, C)` to probabilities `(B, K)` in float32. Its layers are
+        named `stage1_conv1`, `stage1_conv1_bn`, `stage2_conv1`, ..., `logits`, `probabilities`.
+
+    Raises:
+        TypeError: An argument is of the wrong type.
+        ValueError: `input_shape` is too small or not of three entries, `num_classes` is below 2, `widths`
+            is empty or holds an entry below 1, or `dropout` is outside [0, 1).
+
+    References:
+        Lin et al. 2013, Network in Network (global average pooling in the place of large dense layers);
+        Simonyan and Zisserman 2014, Very Deep Convolutional Networks (stages of 3x3 convolutions).
+
+    Example:
+        >>> model = build_cnn((28, 28, 1), num_classes=10, l2=1e-4)
+        >>> model.output_shape
+        (None, 10)
+    """
+    stages = blocks.whole_numbers("widths", widths, at_least=1)
+    inputs, x = blocks.pixels(input_shape, smallest=SMALLEST)
+    for stage, filters in enumerate(stages, start=1):
+        convolutions = 1 if stage == 1 else 2
+        for conv in range(1, convolutions + 1):
+            halves = conv == convolutions and stage < len(stages)
+            x = blocks.conv_bn(x, filters, pool=2 if halves else 1, name=f"stage{stage}_conv{conv}")
+    outputs = blocks.classify(x, num_classes, dropout=dropout)
+    return L2Policy.of(l2).apply(keras.Model(inputs, outputs, name=name))

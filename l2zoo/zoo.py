@@ -1,0 +1,154 @@
+"""The one table of models: what each name builds, for which task, and where it comes from."""
+
+from __future__ import annotations
+
+import difflib
+import fnmatch
+import importlib
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import keras
+
+    from l2zoo.policy import L2Policy
+    from l2zoo.strength import Strength
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One row of the table.
+
+    Args:
+        builder: `"module:function"`, imported when the model is built, so that listing stays instant.
+        task: What the model's output answers, e.g. `"classification"`.
+        source: Where the architecture comes from, and what differs.
+        options: Arguments of the builder that the name stands for; `build(options=...)` overrides them.
+    """
+
+    builder: str
+    task: str
+    source: str
+    options: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+
+    def load(self) -> Callable[..., keras.Model]:
+        """Imports the builder."""
+        module, function = self.builder.split(":")
+        builder: Callable[..., keras.Model] = getattr(importlib.import_module(module), function)
+        return builder
+
+
+MODELS: Mapping[str, Entry] = MappingProxyType(
+    {
+        "cnn": Entry(
+            builder="l2zoo.models.cnn:build_cnn",
+            task="classification",
+            source="this project: stages of 3x3 convolutions with batch norm, for images from 8x8 pixels up",
+        ),
+    }
+)
+
+# What `build` itself sets: these are no options.
+_OWN_ARGUMENTS = ("input_shape", "num_classes", "l2", "name")
+
+
+def list_models(pattern: str | None = None, *, task: str | None = None) -> list[str]:
+    """The names in the zoo, sorted.
+
+    Args:
+        pattern: A glob the name must match, e.g. `"resnet*"`; `None` for all.
+        task: Only models for this task.
+
+    Returns:
+        Names that `build` takes; empty if none matches.
+
+    Raises:
+        ValueError: No model of the zoo has this task.
+
+    Example:
+        >>> list_models("c*", task="classification")
+        ['cnn']
+    """
+    tasks = sorted({entry.task for entry in MODELS.values()})
+    if task is not None and task not in tasks:
+        raise ValueError(f"`task` must be one of {tasks}, got task={task!r}.")
+    return sorted(
+        name
+        for name, entry in MODELS.items()
+        if (pattern is None or fnmatch.fnmatchcase(name, pattern)) and task in (None, entry.task)
+    )
+
+
+def find(name: str) -> Entry:
+    """The table's row for a name.
+
+    Raises:
+        TypeError: `name` is not a string.
+        ValueError: The zoo has no such model; the message lists the close names.
+
+    Example:
+        >>> find("cnn").task
+        'classification'
+    """
+    if not isinstance(name, str):
+        raise TypeError(f"`name` must be a string, got name={name!r}. list_models() gives the names.")
+    if name in MODELS:
+        return MODELS[name]
+    close = difflib.get_close_matches(name.lower(), MODELS, n=5, cutoff=0.4)
+    hint = f"Close names: {', '.join(close)}." if close else f"There are: {', '.join(sorted(MODELS))}."
+    raise ValueError(f"`name` must be a model of the zoo, got name={name!r}. {hint}")
+
+
+def build(
+    name: str,
+    input_shape: Sequence[int],
+    num_classes: int,
+    *,
+    l2: float | Strength | L2Policy | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> keras.Model:
+    """Builds a model of the zoo by its name.
+
+    Args:
+        name: One of `list_models()`.
+        input_shape: `(H, W, C)`, without the batch; the model takes raw pixels in [0, 255].
+        num_classes: Number of classes, at least 2.
+        l2: A strength in Keras's convention, a policy, or `None` for no penalty.
+        options: Further arguments of the builder, e.g. `{"dropout": 0.5}`, over those the name stands for.
+
+    Returns:
+        The model, built, not compiled, with the penalty on it. Its name is `name`.
+
+    Raises:
+        TypeError: An argument is of the wrong type.
+        ValueError: The name is unknown (the message lists the close ones), the builder has no such
+            option, or it refuses a value.
+
+    Example:
+        >>> build("cnn", (28, 28, 1), 10, l2=1e-4).output_shape
+        (None, 10)
+    """
+    entry = find(name)
+    builder = entry.load()
+    chosen = {**entry.options, **_options(name, builder, options)}
+    return builder(input_shape, num_classes=num_classes, l2=l2, name=name, **chosen)
+
+
+def _options(
+    name: str, builder: Callable[..., keras.Model], options: Mapping[str, Any] | None
+) -> Mapping[str, Any]:
+    """The user's options, once each is known to be an argument of the builder."""
+    if options is None:
+        return {}
+    if not isinstance(options, Mapping):
+        raise TypeError(f"`options` must map names to values, got options={options!r}.")
+    known = [
+        parameter for parameter in inspect.signature(builder).parameters if parameter not in _OWN_ARGUMENTS
+    ]
+    unknown = [option for option in options if option not in known]
+    if unknown:
+        raise ValueError(f"`options` of {name!r} must be out of {known}, got {unknown}.")
+    return options
