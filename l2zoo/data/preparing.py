@@ -49,10 +49,9 @@ def prepared(builder: Any) -> Any:
     except FileExistsError:
         raise
     except OSError as error:
-        warnings.warn(
+        _warn_once(
             f"{root} cannot be written ({error.strerror or error}), so {builder.name} is prepared in a "
-            "temporary folder, for this process only: set TFDS_DATA_DIR or pass `data_dir=` to keep it.",
-            stacklevel=2,
+            "temporary folder, for this process only: set TFDS_DATA_DIR or pass `data_dir=` to keep it."
         )
         return _prepare(type(builder), Path(_temporary_root().name), inner)
 
@@ -98,3 +97,9 @@ def _silence() -> Any:
 @functools.cache
 def _temporary_root() -> tempfile.TemporaryDirectory[str]:
     return tempfile.TemporaryDirectory(prefix="l2zoo-data-")
+
+
+@functools.cache
+def _warn_once(message: str) -> None:
+    """Warns the first time; each split that is loaded would say the same again."""
+    warnings.warn(message, stacklevel=5)

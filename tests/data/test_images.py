@@ -78,6 +78,7 @@ def test_epochs_and_seeds_have_orders_of_their_own(data):
 
 
 def test_the_order_depends_on_nothing_else(data):
+    tf.random.set_seed(98)
     expected = flat(read(data.batches(5, shuffle=True, seed=1, start_epoch=3)))
     tf.random.set_seed(99)
     assert flat(read(data.batches(7, shuffle=True, seed=1, start_epoch=3))) == expected
@@ -93,6 +94,7 @@ def test_reading_batches_leaves_the_global_random_numbers_alone(data):
     assert tf.random.uniform(()).numpy() == expected
 
 
+@pytest.mark.backends
 def test_keras_fits_on_the_endless_stream(tfds_root, monkeypatch):
     import keras
 
