@@ -132,23 +132,26 @@ def build(
         (None, 10)
     """
     entry = find(name)
-    builder = entry.load()
-    chosen = {**entry.options, **_options(name, builder, options)}
-    return builder(input_shape, num_classes=num_classes, l2=l2, name=name, **chosen)
+    options = {} if options is None else options
+    check_options(name, options)
+    chosen = {**entry.options, **options}
+    return entry.load()(input_shape, num_classes=num_classes, l2=l2, name=name, **chosen)
 
 
-def _options(
-    name: str, builder: Callable[..., keras.Model], options: Mapping[str, Any] | None
-) -> Mapping[str, Any]:
-    """The user's options, once each is known to be an argument of the builder."""
-    if options is None:
-        return {}
+def check_options(name: str, options: Mapping[str, Any]) -> None:
+    """Refuses options that the builder behind a name does not take.
+
+    Raises:
+        TypeError: `options` is not a mapping.
+        ValueError: The zoo has no such model, or its builder no such option; the message lists those it has.
+
+    Example:
+        >>> check_options("cnn", {"dropout": 0.5})
+    """
     if not isinstance(options, Mapping):
         raise TypeError(f"`options` must map names to values, got options={options!r}.")
-    known = [
-        parameter for parameter in inspect.signature(builder).parameters if parameter not in _OWN_ARGUMENTS
-    ]
+    parameters = inspect.signature(find(name).load()).parameters
+    known = [parameter for parameter in parameters if parameter not in _OWN_ARGUMENTS]
     unknown = [option for option in options if option not in known]
     if unknown:
         raise ValueError(f"`options` of {name!r} must be out of {known}, got {unknown}.")
-    return options
