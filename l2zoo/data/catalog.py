@@ -82,7 +82,7 @@ def _find(name: str, data_dir: str | os.PathLike[str] | None) -> Any:
 
 
 def _how_to_provide(name: str, builder: Any) -> str:
-    folder = Path(builder.data_dir)
+    folder = builder.data_path
     found = sorted(path.parent.name for path in folder.parent.glob("*/dataset_info.json"))
     versions = f" (there is {', '.join(found)}: ask for '{name.split(':')[0]}:{found[-1]}')" if found else ""
     return (

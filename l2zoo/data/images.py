@@ -80,7 +80,7 @@ class ImageData:
     split: str
     num_examples: int
     num_classes: int
-    class_names: tuple[str, ...]
+    class_names: tuple[str, ...] = dataclasses.field(repr=False)  # there may be thousands
     image_shape: tuple[int, int, int]
     dtype: str
     source: Source = dataclasses.field(repr=False)

@@ -22,7 +22,7 @@ def is_prepared(builder: Any) -> bool:
 
     The same test as TFDS's own `is_prepared`, which logs a warning when they are not.
     """
-    return Path(builder.data_dir, "dataset_info.json").is_file()
+    return (builder.data_path / "dataset_info.json").exists()
 
 
 def prepared(builder: Any) -> Any:

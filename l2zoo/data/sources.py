@@ -66,7 +66,8 @@ def load(
         >>> data.num_examples, data.num_classes, data.image_shape, data.dtype
         (4, 2, (8, 8, 1), 'float32')
     """
-    _check_arguments(image_size, limit, label_noise)
+    _check_arguments(image_size, limit, label_noise, seed)
+    image_size = None if image_size is None else (int(image_size[0]), int(image_size[1]))
     if isinstance(source, str) and source.startswith("folder:"):
         builder, sizes = folders.open_folder(source.removeprefix("folder:"), split)
         data = from_builder(builder, source, split, image_size=image_size, sizes=sizes)
@@ -83,7 +84,7 @@ def load(
     return _chosen(data, limit, label_noise, seed)
 
 
-def _check_arguments(image_size: Any, limit: Any, label_noise: Any) -> None:
+def _check_arguments(image_size: Any, limit: Any, label_noise: Any, seed: Any) -> None:
     if image_size is not None and not (
         isinstance(image_size, Sequence)
         and len(image_size) == 2
@@ -98,6 +99,8 @@ def _check_arguments(image_size: Any, limit: Any, label_noise: Any) -> None:
         raise ValueError(f"`limit` must be an integer of at least 1 or None, got limit={limit!r}.")
     if not 0 <= label_noise < 1:
         raise ValueError(f"`label_noise` must be in [0, 1), got label_noise={label_noise}.")
+    if not isinstance(seed, int | np.integer) or seed < 0:
+        raise ValueError(f"`seed` must be an integer of at least 0, got seed={seed!r}.")
 
 
 def _chosen(data: ImageData, limit: int | None, label_noise: float, seed: int) -> ImageData:

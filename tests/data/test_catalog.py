@@ -2,6 +2,7 @@
 
 import shutil
 import socket
+import sys
 
 import numpy as np
 import pytest
@@ -84,6 +85,15 @@ def test_a_folder_given_as_a_name_is_told_the_prefix(no_network, image_folder, m
 def test_a_community_data_set_is_refused_without_network(no_network):
     with pytest.raises(ValueError, match=r"'huggingface:mnist' from a community: .* 'folder:PATH'"):
         load("huggingface:mnist")
+
+
+def test_without_tfds_names_say_what_to_install_and_arrays_still_load(monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorflow_datasets", None)
+    with pytest.raises(
+        ImportError, match="pip install tensorflow-datasets importlib_resources, or pass arrays"
+    ):
+        load("l2zoo_digits")
+    assert load((np.zeros((2, 8, 8)), [0, 1])).arrays()[0].shape == (2, 8, 8, 1)
 
 
 def test_an_unknown_split_lists_the_known_ones(tfds_root):

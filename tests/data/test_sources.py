@@ -102,6 +102,7 @@ def test_limit_and_noise_choose_the_same_from_names_as_from_arrays(tfds_root, mo
         ({"limit": 2}, "at least the number of classes, 3, .* got limit=2"),
         ({"label_noise": 1.0}, r"`label_noise` must be in \[0, 1\), got label_noise=1.0"),
         ({"label_noise": -0.1}, "got label_noise=-0.1"),
+        ({"seed": -1}, "`seed` must be an integer of at least 0, got seed=-1"),
     ],
 )
 def test_an_argument_out_of_range_is_refused(arguments, text):
