@@ -167,7 +167,10 @@ class WarmModel:
                     "folds did not. Choose a smaller strength or learning rate."
                 )
         model = built(self.job, strength, seed)
-        model.set_weights(self._model.get_weights())
+        model.optimizer.build(model.trainable_variables)  # its state too, so that training can go on
+        trained = [*self._variables, *self._model.optimizer.variables]
+        for old, new in zip(trained, [*self._state_of(model), *model.optimizer.variables], strict=True):
+            new.assign(old)
         return model
 
     def _train_epoch(self, strength: float, rows: np.ndarray, key: tuple[int, ...]) -> dict[str, float]:
