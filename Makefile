@@ -38,10 +38,10 @@ test-tensorflow: $(FULL)
 	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest $(ARGS)
 
 test-jax: $(FULL)
-	$(call test_backend,jax,jax)
+	$(call test_backend,jax)
 
 test-torch: $(FULL)
-	$(call test_backend,torch,torch)
+	$(call test_backend,torch)
 
 lint: $(FULL)
 	$(BIN)/ruff check .
@@ -55,13 +55,14 @@ clean:
 	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .mypy_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# $(1): Keras's name of the backend. $(2): the package it needs; without it the goal says so and passes.
+# $(1): Keras's name of the backend, which is the package's too; without it the goal says so and passes.
+# Pytest's 5 says that ARGS chose no test of every backend.
 define test_backend
-@if $(BIN)/python -c "import $(2)" 2>/dev/null; then \
+@if $(BIN)/python -c "import $(1)" 2>/dev/null; then \
 	echo "KERAS_BACKEND=$(1) $(BIN)/python -m pytest -m backends $(ARGS)"; \
-	KERAS_BACKEND=$(1) $(BIN)/python -m pytest -m backends $(ARGS); \
+	KERAS_BACKEND=$(1) $(BIN)/python -m pytest -m backends $(ARGS) || test $$? -eq 5; \
 else \
-	echo "Skipped the tests on the $(1) backend: $(2) is not installed (EXTRAS=$(EXTRAS))."; \
+	echo "Skipped the tests on the $(1) backend: $(1) is not installed (EXTRAS=$(EXTRAS))."; \
 fi
 endef
 
