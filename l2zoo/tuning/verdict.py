@@ -134,8 +134,7 @@ def _obstacle(tried: Sequence[Candidate], zero: Candidate, *, comparable: int, m
 
 def _sentence(verdict: Verdict, *, metric: str, smallest: bool, lost: int) -> str:
     digits = _digits(verdict.high - verdict.low)
-    before, after = round(verdict.baseline, digits), round(verdict.score, digits)
-    difference = _signed(after - before, digits)  # of the numbers shown: readers check
+    difference = _signed(verdict.difference, digits)
     interval = f"95 % interval {_signed(verdict.low, digits)} to {_signed(verdict.high, digits)}"
     pairs = f"{verdict.pairs} paired trainings"
     if lost:
@@ -153,9 +152,9 @@ def _sentence(verdict: Verdict, *, metric: str, smallest: bool, lost: int) -> st
     if verdict.outcome == "hurts":
         which = "already at the smallest strength tried" if smallest else "even at the best strength above 0"
         where = f"L2 hurts here: {which}, {strength},"
-    verb = "rises" if after > before else "falls" if after < before else "goes"
+    verb = "rises" if verdict.difference > 0 else "falls"
     return (
-        f"{where} {what} {verb} from {before:.{digits}f} to {after:.{digits}f} "
+        f"{where} {what} {verb} from {verdict.baseline:.{digits}f} to {verdict.score:.{digits}f} "
         f"({difference}, {interval}, {pairs})."
     )
 

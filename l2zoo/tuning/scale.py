@@ -1,0 +1,60 @@
+"""Which part of the scores a picture shows: all, unless a collapsed strength would squash the rest."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+import numpy as np
+
+from l2zoo.tuning.candidates import Candidate
+from l2zoo.tuning.select import Selection
+
+REACH = 4.0  # a candidate is near the best within so many median distances of it
+GROW = 2.5  # one that is not near is shown if the picture grows by no more than this
+FENCE = 3.0  # single scores beyond so many quartile ranges are left out
+
+
+def score_limits(selection: Selection) -> tuple[float, float]:
+    """Lower and upper limit of the score axis.
+
+    The candidates near the best decide; others are taken in, nearest first, as long as those remain readable.
+    """
+    scored = sorted((c for c in selection.candidates if c.n), key=lambda c: abs(c.mean - selection.best.mean))
+    distances = np.array([abs(c.mean - selection.best.mean) for c in scored])
+    reach = max(REACH * np.median(distances), 6 * np.median([standard_error(c) for c in scored]))
+    near = int(np.sum(distances <= reach))
+    low, high = _range(scored[:near])
+    room = GROW * (high - low)
+    for count in range(near + 1, len(scored) + 1):
+        wider = _range(scored[:count])
+        if wider[1] - wider[0] > room:
+            break
+        low, high = wider
+    pad = 0.07 * (high - low) or 0.01 * max(abs(high), 1e-3)
+    return low - pad, high + pad
+
+
+def standard_error(candidate: Candidate) -> float:
+    """That of a candidate, 0 where there is none."""
+    return candidate.standard_error if candidate.n > 1 else 0.0
+
+
+def step(strengths: Sequence[float]) -> float:
+    """The smallest factor between neighbours of a rising row of strengths; 10 for fewer than two.
+
+    Example:
+        >>> step([0.25, 0.5, 2.0])
+        2.0
+    """
+    return min((after / before for before, after in itertools.pairwise(strengths)), default=10.0)
+
+
+def _range(candidates: Sequence[Candidate]) -> tuple[float, float]:
+    scores = np.array([score for c in candidates for score in c.scores.values()])
+    first, third = np.quantile(scores, [0.25, 0.75])
+    fence = FENCE * (third - first)
+    kept = scores[(scores >= first - fence) & (scores <= third + fence)]
+    low = min(c.mean - standard_error(c) for c in candidates)
+    high = max(c.mean + standard_error(c) for c in candidates)
+    return float(min(low, kept.min(initial=low))), float(max(high, kept.max(initial=high)))
