@@ -1,0 +1,115 @@
+"""What must hold before a training begins; each error says the next step."""
+
+from __future__ import annotations
+
+import operator
+import warnings
+from typing import Any
+
+import keras
+import numpy as np
+
+from l2zoo.policy import L2Policy
+from l2zoo.strength import Strength
+from l2zoo.training.feed import ArrayFeed, Feed, ImageFeed
+from l2zoo.weights import after_reload, coefficients, weights_of
+
+
+def check_whole(name: str, value: Any, *, at_least: int) -> None:
+    """Raises if an argument is not an integer of at least `at_least`."""
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise TypeError(f"`{name}` must be an integer, got {name}={value!r}.") from None
+    if number < at_least or isinstance(value, bool):
+        raise ValueError(f"`{name}` must be an integer of at least {at_least}, got {name}={value!r}.")
+
+
+def check_validation(data: Feed, validation: Feed) -> None:
+    """Raises if validation batches are not like those of the training."""
+    ours, theirs = data.blank(), validation.blank()
+    if ours is None or theirs is None:
+        return
+    for what, mine, its in zip(("inputs", "targets"), ours, theirs, strict=False):
+        shapes = [[part.shape[1:] for part in keras.tree.flatten(parts)] for parts in (mine, its)]
+        if shapes[0] != shapes[1]:
+            one, other = (shape[0] if len(shape) == 1 else shape for shape in shapes)
+            raise ValueError(
+                f"`validation` must have {what} like the training data, of shape {one} without the batch, "
+                f"got {other}. Bring both through the same preparation."
+            )
+
+
+def check_labels(model: keras.Model, loss: Any, data: Feed, *, name: str = "data") -> None:
+    """Raises if there are labels for which the model has no output, where the loss takes class numbers."""
+    kind = loss if isinstance(loss, str) else getattr(loss, "__name__", type(loss).__name__)
+    sparse = kind.replace("_", "").lower() == "sparsecategoricalcrossentropy"
+    shape = getattr(model, "output_shape", None)
+    if not sparse or getattr(loss, "ignore_class", None) is not None or not isinstance(shape, tuple):
+        return
+    classes = shape[-1]
+    if not isinstance(classes, int):
+        return
+    if isinstance(data, ImageFeed) and data.data.num_classes > classes:
+        raise ValueError(
+            f"`{name}` has {data.data.num_classes} classes, but the model has {classes} outputs. "
+            f"Build it with num_classes={data.data.num_classes}."
+        )
+    if isinstance(data, ArrayFeed):
+        _check_range(np.asarray(data.parts[1]), classes, name)
+
+
+def _check_range(labels: np.ndarray, classes: int, name: str) -> None:
+    if labels.dtype.kind not in "iub":
+        return
+    wrong = (labels < 0) | (labels >= classes)
+    if wrong.any():
+        first = tuple(int(n) for n in np.argwhere(wrong)[0])
+        position = ", ".join(map(str, first))
+        raise ValueError(
+            f"Labels in `{name}` must be in [0, {classes}), as the model has {classes} outputs, "
+            f"got y[{position}]={labels[first]}. Build the model with more classes, or correct the labels."
+        )
+
+
+def check_penalty(model: keras.Model, policy: L2Policy | None) -> None:
+    """Raises if a penalty was asked for and the loss gets none; warns of weights that miss theirs.
+
+    Args:
+        model: A built model.
+        policy: What `fit` applied, `None` if it was not asked to.
+    """
+    weights = weights_of(model)
+    counted = any(w.variable.trainable and w.variable.regularizer is not None for w in weights)
+    frozen = [w for w in weights if not w.variable.trainable and w.variable.regularizer is not None]
+    none = coefficients(None)
+    pairs = zip(weights, after_reload(weights), strict=True)
+    silent = [w.path for w, after in pairs if w.variable.regularizer is None and after != none]
+    no_effect = (
+        "A regularizer assigned to a built layer does nothing until the model is saved and loaded: "
+        "use L2Policy(strength).apply(model) instead."
+    )
+    if counted:
+        if silent:
+            warnings.warn(
+                f"These weights train without the penalty of their layer: {silent}. {no_effect}", stacklevel=3
+            )
+        return
+    nothing = f"Model {model.name!r} was given an L2 penalty, but none reaches its loss: "
+    if frozen:
+        raise ValueError(
+            f"{nothing}all {len(frozen)} weights that carry one are frozen. Unfreeze them (trainable=True), "
+            "or take the penalty off with L2Policy.remove(model)."
+        )
+    if silent:
+        raise ValueError(f"{nothing}it is set on the layers of {silent}, not on the weights. {no_effect}")
+    if policy is not None and _penalises(policy):
+        raise ValueError(
+            f"{nothing}{policy!r} gives every weight the factor 0. Change its multipliers or overrides, "
+            "or use l2=None."
+        )
+
+
+def _penalises(policy: L2Policy) -> bool:
+    live = isinstance(policy.strength, Strength)
+    return not policy.decoupled and (live or float(policy.strength) > 0 or policy.l1 > 0)

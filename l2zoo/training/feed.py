@@ -1,0 +1,221 @@
+"""What `fit` trains on: anything Keras takes, as batches whose order a resumed run can join.
+
+For arrays and `ImageData` the order of epoch `e` depends only on the seed and `e`. A dataset of the
+caller's own is read from its start in every epoch and in every run, whatever order it has.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import zlib
+from typing import TYPE_CHECKING, Any, Protocol
+
+import keras
+import numpy as np
+
+from l2zoo.data import ImageData
+from l2zoo.data.epochs import Order, from_memory
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+
+class Feed(Protocol):
+    """Batches for training or validation."""
+
+    @property
+    def steps(self) -> int | None:
+        """Batches in an epoch, `None` if nobody knows."""
+
+    def epochs_from(self, epoch: int) -> Any:
+        """The batches of epoch `epoch` and those after it, for Keras's `fit`."""
+
+    def once(self) -> Any:
+        """Every example once, in order, for validation."""
+
+    def blank(self) -> tuple[Any, ...] | None:
+        """A batch of zeros of the shapes and types that batches have; `None` if sizes vary."""
+
+    def describe(self) -> dict[str, Any]:
+        """What it is, in plain values, so that a run is not resumed on other data."""
+
+
+def feed_of(data: Any, *, batch_size: int, seed: int, name: str = "data") -> Feed:
+    """Makes a feed of arrays `(x, y)` or `(x, y, sample_weight)`, an `ImageData`, or what Keras takes.
+
+    Raises:
+        TypeError: `data` is a bare array, or nothing that could be trained on.
+        ValueError: Arrays that are empty, of different lengths, or hold NaN or infinity.
+    """
+    if isinstance(data, ImageData):
+        return ImageFeed(data, batch_size, seed)
+    if isinstance(data, (tuple, list)) and len(data) in (2, 3):
+        return ArrayFeed(tuple(_structure(part) for part in data), batch_size, seed, name)
+    if hasattr(data, "element_spec") or isinstance(data, keras.utils.PyDataset):
+        return DatasetFeed(data, batch_size, name)
+    raise TypeError(
+        f"`{name}` must be arrays `(x, y)` or `(x, y, sample_weight)`, an ImageData (see l2zoo.data.load), "
+        f"a tf.data.Dataset or a PyDataset, got {type(data).__name__}."
+    )
+
+
+class ImageFeed:
+    """Batches of an `ImageData`."""
+
+    def __init__(self, data: ImageData, batch_size: int, seed: int):
+        self.data, self.batch_size, self.seed = data, batch_size, seed
+        self.steps = data.steps_per_epoch(batch_size)
+
+    def epochs_from(self, epoch: int) -> tf.data.Dataset:
+        return self.data.batches(
+            self.batch_size, shuffle=True, seed=self.seed, start_epoch=epoch, repeat=True
+        )
+
+    def once(self) -> tf.data.Dataset:
+        return self.data.batches(self.batch_size)
+
+    def blank(self) -> tuple[Any, ...] | None:
+        return _zeros(self.once().element_spec, self.batch_size)
+
+    def describe(self) -> dict[str, Any]:
+        data = self.data
+        about = {"name": data.name, "split": data.split, "examples": data.num_examples}
+        if data.in_memory:
+            about["checksum"] = _checksum(data.arrays())
+        return about
+
+
+class ArrayFeed:
+    """Batches of arrays, or of tuples and dicts of arrays, held as tensors."""
+
+    def __init__(self, parts: tuple[Any, ...], batch_size: int, seed: int, name: str):
+        _check_arrays(parts, name)
+        self.parts, self.seed, self.batch_size = parts, seed, batch_size
+        self.num_examples = len(keras.tree.flatten(parts)[0])
+        self.steps = math.ceil(self.num_examples / batch_size)
+
+    def epochs_from(self, epoch: int) -> tf.data.Dataset:
+        return self._batches(
+            Order(self.batch_size, shuffle=True, seed=self.seed, start_epoch=epoch, repeat=True)
+        )
+
+    def once(self) -> tf.data.Dataset:
+        return self._batches(Order(self.batch_size))
+
+    def blank(self) -> tuple[Any, ...] | None:
+        return _zeros(self.once().element_spec, self.batch_size)
+
+    def describe(self) -> dict[str, Any]:
+        shapes = [list(part.shape) for part in keras.tree.flatten(self.parts)]
+        return {"name": "arrays", "shapes": shapes, "checksum": _checksum(keras.tree.flatten(self.parts))}
+
+    @functools.cached_property
+    def _tensors(self) -> tuple[Any, ...]:
+        import tensorflow as tf
+
+        with tf.device("CPU"):  # tf.data gathers on the CPU, and the accelerator's memory is the model's
+            return keras.tree.map_structure(tf.convert_to_tensor, self.parts)
+
+    def _batches(self, order: Order) -> tf.data.Dataset:
+        import tensorflow as tf
+
+        tensors = self._tensors
+        if len(keras.tree.flatten(tensors)) == len(tensors) == 2:
+            return from_memory(*tensors, order)
+        positions = tf.range(self.num_examples, dtype=tf.int64)
+
+        def gather(batch: tf.Tensor, _: tf.Tensor) -> Any:
+            return keras.tree.map_structure(lambda part: tf.gather(part, batch), tensors)
+
+        return from_memory(positions, positions, order).map(gather)
+
+
+class DatasetFeed:
+    """A `tf.data.Dataset` or `PyDataset` of the caller's own, passed on as it is."""
+
+    def __init__(self, dataset: Any, batch_size: int, name: str):
+        self.dataset, self.batch_size = dataset, batch_size
+        self.steps: int | None = None
+        if hasattr(dataset, "cardinality"):
+            steps = int(dataset.cardinality())
+            if steps in (0, -1):
+                kind, step = ("is empty", "") if steps == 0 else ("never ends", ": give it without repeat()")
+                raise ValueError(f"`{name}` must be a dataset of one epoch, got one that {kind}{step}.")
+            self.steps = steps if steps > 0 else None
+        else:
+            self.steps = dataset.num_batches
+
+    def epochs_from(self, epoch: int) -> Any:
+        return self.dataset
+
+    def once(self) -> Any:
+        return self.dataset
+
+    def blank(self) -> tuple[Any, ...] | None:
+        if hasattr(self.dataset, "element_spec"):
+            return _zeros(self.dataset.element_spec, self.batch_size)
+        return keras.tree.map_structure(np.zeros_like, tuple(self.dataset[0]))
+
+    def describe(self) -> dict[str, Any]:
+        return {"name": type(self.dataset).__name__.lstrip("_"), "batches": self.steps}
+
+
+def epoch_by_epoch(stream: tf.data.Dataset, steps: int) -> tf.data.Dataset:
+    """A dataset that ends after `steps` batches, and the next time it is read goes on where it ended.
+
+    Keras can then run any number of steps in one execution: without an end, an execution that does not
+    divide the epoch would run into the next one.
+    """
+    import tensorflow as tf
+
+    batches = iter(stream)
+    return tf.data.Dataset.range(steps).map(lambda _: batches.get_next())
+
+
+def _zeros(spec: Any, batch_size: int) -> tuple[Any, ...] | None:
+    parts = keras.tree.flatten(spec)
+    if any(part.shape.rank is None or None in part.shape[1:] for part in parts):
+        return None
+    return keras.tree.map_structure(
+        lambda part: np.zeros((part.shape[0] or batch_size, *part.shape[1:]), part.dtype.as_numpy_dtype), spec
+    )
+
+
+def _structure(part: Any) -> Any:
+    """Arrays in the place of whatever can become one; dicts and tuples of several inputs stay."""
+    if isinstance(part, dict):
+        return {name: np.asarray(value) for name, value in part.items()}
+    if isinstance(part, tuple):
+        return tuple(np.asarray(value) for value in part)
+    return np.asarray(part)
+
+
+def _check_arrays(parts: tuple[Any, ...], name: str) -> None:
+    lengths = []
+    for path, array in keras.tree.flatten_with_path(parts):
+        what = f"{name}{''.join(f'[{key!r}]' for key in path)}"
+        if array.dtype.hasobject or not array.ndim:
+            raise TypeError(
+                f"`{what}` must be an array of numbers, got dtype={array.dtype}, shape={array.shape}."
+            )
+        if not array.size:
+            raise ValueError(f"`{what}` must hold examples, got shape={array.shape}.")
+        if array.dtype.kind == "f" and not (np.isfinite(array.min()) and np.isfinite(array.max())):
+            first = next(i for i, example in enumerate(array) if not np.isfinite(example).all())
+            raise ValueError(
+                f"`{what}` must be finite, but example {first} holds NaN or infinity: drop or repair it."
+            )
+        lengths.append((what, len(array)))
+    if len({length for _, length in lengths}) > 1:
+        found = ", ".join(f"{what} has {length}" for what, length in lengths)
+        raise ValueError(f"`{name}` must hold arrays of one length, got different ones: {found}.")
+
+
+def _checksum(arrays: Any) -> str:
+    """Tells other data of the same shape apart; CRC-32 reads more than a gigabyte a second."""
+    value = 0
+    for array in arrays:
+        value = zlib.crc32(f"{array.dtype.str}{array.shape}".encode(), value)
+        value = zlib.crc32(np.ascontiguousarray(array).data, value)
+    return f"{value:08x}"

@@ -1,0 +1,194 @@
+"""The folder of a run: what was run, what came out of each epoch, and the state from which it goes on.
+
+| file | what |
+|---|---|
+| `config.json` | the settings of the run, the versions it runs with, the L2 audit of the model |
+| `metrics.csv` | a row an epoch, counted from 0 as Keras does |
+| `train/`, `validation/` | TensorBoard events, with `data_loss` and `l2_penalty` as scalars of their own |
+| `best.weights.h5`, `last.weights.h5` | weights after the best epoch, and at the end |
+| `state.npz` | all of the training between two epochs |
+
+An epoch counts once `state.npz` has it. The other files are made from it again where a killed process
+left them behind it.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import shutil
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from l2zoo.training.replacing import replacing
+from l2zoo.training.snapshot import Snapshot
+
+History = dict[str, list[float]]
+UNKNOWN = "unknown"
+"""In settings, stands for what cannot be told any more and is not compared."""
+_FIRST_COLUMNS = ("loss", "data_loss", "l2_penalty", "val_loss", "val_data_loss")
+
+
+class RunFolder:
+    """Reads and writes the files of one run.
+
+    Args:
+        path: The folder; it is made, with its parents, when there is something to write.
+
+    Raises:
+        ValueError: There is a file of that name.
+    """
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+        if self.path.exists() and not self.path.is_dir():
+            raise ValueError(f"`run_dir` must be a folder, got the file run_dir={str(path)!r}.")
+        self.state = self.path / "state.npz"
+        self._config: dict[str, Any] = {}
+        self._writers: dict[str, Any] = {}
+
+    def open(self, settings: dict[str, Any], about: dict[str, Any], *, resume: bool) -> Snapshot | None:
+        """Takes the folder for a run, and gives the state from which it goes on, if there is one.
+
+        Args:
+            settings: All on which the numbers depend, as JSON values. A run with others is refused.
+            about: What else is good to know.
+            resume: Whether to go on with a run that is there. False deletes it.
+
+        Returns:
+            The state of the run after its last whole epoch, `None` if there is no run yet.
+
+        Raises:
+            ValueError: The folder holds a run with other settings, or one that cannot be read.
+        """
+        settings = json.loads(json.dumps(settings))
+        if not resume:
+            self._clear()
+        snapshot = None
+        if self.state.exists():
+            settings = self._settings_there(settings)
+            try:
+                snapshot = Snapshot(self.state)
+            except (OSError, ValueError, KeyError) as error:
+                raise ValueError(
+                    f"`run_dir` holds a state that cannot be read: {self.state} ({error}). "
+                    "Start over with resume=False."
+                ) from error
+        self._config = {"settings": settings, "about": about}
+        return snapshot
+
+    def start(self, history: History) -> None:
+        """Writes what was opened, and the logs of all epochs so far anew: none is missing or there twice."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        self._write("config.json", json.dumps(self._config, indent=2) + "\n")
+        for name in ("train", "validation"):
+            shutil.rmtree(self.path / name, ignore_errors=True)
+        self._write_csv(history)
+        for epoch in range(epochs_in(history)):
+            self._write_events(epoch, history)
+
+    def log(self, history: History) -> None:
+        """Writes the logs of the last epoch."""
+        self._write_csv(history)
+        self._write_events(epochs_in(history) - 1, history)
+
+    def save_weights(self, model: keras.Model, *, best: bool) -> None:
+        """Writes `last.weights.h5`, and the same as `best.weights.h5` if it is the best."""
+        last = self.path / "last.weights.h5"
+        with replacing(last) as partial:
+            # Keras wants the ending of `last`, which the partial name has too.
+            model.save_weights(partial, overwrite=True)
+        if best:
+            with replacing(self.path / "best.weights.h5") as partial:
+                shutil.copyfile(last, partial)
+
+    def close(self) -> None:
+        """Closes the TensorBoard files."""
+        for writer in self._writers.values():
+            writer.close()
+        self._writers.clear()
+
+    def _settings_there(self, settings: dict[str, Any]) -> dict[str, Any]:
+        """The settings of the run that is there, if `settings` are the same."""
+        try:
+            there = json.loads((self.path / "config.json").read_text())["settings"]
+        except (OSError, ValueError, KeyError) as error:
+            raise ValueError(
+                f"`run_dir` holds a state but no readable config.json: {self.path} ({error}). "
+                "Use another folder, or start over with resume=False."
+            ) from error
+        different = _differences(there, settings)
+        if different:
+            raise ValueError(
+                f"`run_dir` holds another run, run_dir={str(self.path)!r}: {'; '.join(different)}. "
+                "Use another folder, or start over with resume=False, which deletes that run."
+            )
+        return there
+
+    def _clear(self) -> None:
+        """Deletes the files of a run, the state first: without it nothing is taken for a run."""
+        for name in ("state.npz", "config.json", "metrics.csv", "best.weights.h5", "last.weights.h5"):
+            (self.path / name).unlink(missing_ok=True)
+            (self.path / f".partial.{name}").unlink(missing_ok=True)
+        for name in ("train", "validation"):
+            shutil.rmtree(self.path / name, ignore_errors=True)
+
+    def _write(self, name: str, text: str) -> None:
+        with replacing(self.path / name) as partial:
+            partial.write_text(text)
+
+    def _write_csv(self, history: History) -> None:
+        columns = [name for name in _FIRST_COLUMNS if name in history]
+        columns += sorted(set(history) - set(columns))
+        with replacing(self.path / "metrics.csv") as partial, partial.open("w", newline="") as file:
+            rows = csv.writer(file)
+            rows.writerow(["epoch", *columns])
+            for epoch in range(epochs_in(history)):
+                values = [history[name][epoch] for name in columns]
+                rows.writerow([epoch, *("" if math.isnan(value) else value for value in values)])
+
+    def _write_events(self, epoch: int, history: History) -> None:
+        validated = any(name.startswith("val_") for name in history)
+        for name, values in history.items():
+            kind, tag = ("validation", name[4:]) if name.startswith("val_") else ("train", name)
+            self._write_scalar(kind, tag, values[epoch], epoch)
+            if tag == "l2_penalty" and validated:
+                self._write_scalar("validation", tag, values[epoch], epoch)
+        for writer in self._writers.values():
+            writer.flush()
+
+    def _write_scalar(self, kind: str, tag: str, value: float, epoch: int) -> None:
+        import tensorflow as tf
+
+        if math.isnan(value):
+            return
+        if kind not in self._writers:
+            self._writers[kind] = tf.summary.create_file_writer(str(self.path / kind))
+        with self._writers[kind].as_default():
+            tf.summary.scalar(tag, value, step=epoch)
+
+
+def epochs_in(history: History) -> int:
+    """Epochs of which a history has the logs."""
+    return max(map(len, history.values()), default=0)
+
+
+def append(history: History, logs: dict[str, float]) -> None:
+    """Adds the logs of an epoch; what only some epochs have is NaN in the others."""
+    before = epochs_in(history)
+    for name in dict.fromkeys([*history, *logs]):
+        history.setdefault(name, [math.nan] * before).append(float(logs.get(name, math.nan)))
+
+
+def _differences(there: Any, here: Any, name: str = "") -> list[str]:
+    """What differs between two JSON values, in words."""
+    if isinstance(there, dict) and isinstance(here, dict):
+        keys = dict.fromkeys([*there, *here])
+        parts = [_differences(there.get(k), here.get(k), f"{name}.{k}" if name else k) for k in keys]
+        return [difference for part in parts for difference in part]
+    if here in (there, UNKNOWN):
+        return []
+    return [f"{name} was {json.dumps(there)} and is now {json.dumps(here)}"]

@@ -1,0 +1,131 @@
+"""The whole state of a training between two epochs, in one file.
+
+Weights, moving statistics, the states of dropout's random numbers, the optimizer, live strengths, what
+callbacks remember: with the same data from there on, the rest of the run is the same. The file is a NumPy
+archive without pickles, so that reading one never runs code.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from l2zoo.strength import LiveL2, Strength
+from l2zoo.training.memory import Memory
+from l2zoo.training.replacing import replacing
+
+
+def save(
+    path: Path, model: keras.Model, *, progress: dict[str, Any], memories: Sequence[tuple[str, Memory]] = ()
+) -> None:
+    """Writes the state, whole or not at all.
+
+    Args:
+        path: The file.
+        model: A compiled model whose optimizer is built.
+        progress: JSON values to go with it.
+        memories: Class and memory of each callback.
+    """
+    arrays = {f"variable/{i:06d}": _plain(variable) for i, variable in enumerate(_variables(model))}
+    simple: list[tuple[str, Memory]] = []
+    for i, (kind, memory) in enumerate(memories):
+        simple.append((kind, {}))
+        for name, value in memory.items():
+            if isinstance(value, list):
+                arrays.update({f"callback/{i}/{name}/{j:06d}": part for j, part in enumerate(value)})
+            elif isinstance(value, np.ndarray):
+                arrays[f"callback/{i}/{name}"] = value
+            else:
+                simple[i][1][name] = value
+    if keras.backend.backend() == "torch":
+        arrays["torch"] = _torch_random_state()
+    strengths = [float(strength) for strength in _strengths(model)]
+    about = {"progress": progress, "callbacks": simple, "strengths": strengths}
+    arrays["about"] = np.frombuffer(json.dumps(about).encode(), dtype=np.uint8)
+    with replacing(path) as partial, partial.open("wb") as file:
+        np.savez(file, allow_pickle=False, **arrays)
+
+
+class Snapshot:
+    """What `save` wrote.
+
+    Attributes:
+        progress: The JSON values.
+        memories: Class and memory of each callback.
+    """
+
+    def __init__(self, path: Path):
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in sorted(archive.files)}
+        about = json.loads(arrays.pop("about").tobytes())
+        self.progress: dict[str, Any] = about["progress"]
+        self.memories: list[tuple[str, Memory]] = [(kind, memory) for kind, memory in about["callbacks"]]
+        self._strengths: list[float] = about["strengths"]
+        self._torch = arrays.pop("torch", None)
+        self._variables = [array for name, array in arrays.items() if name.startswith("variable/")]
+        for key, array in arrays.items():
+            if key.startswith("callback/"):
+                _, i, name, *position = key.split("/")
+                memory = self.memories[int(i)][1]
+                if position:
+                    memory.setdefault(name, []).append(array)
+                else:
+                    memory[name] = array
+
+    def restore(self, model: keras.Model) -> None:
+        """Puts the state into a compiled model of the same structure, and into its optimizer.
+
+        Raises:
+            ValueError: The model has other variables.
+        """
+        variables = _variables(model)
+        shapes = [tuple(variable.shape) for variable in variables]
+        if shapes != [array.shape for array in self._variables]:
+            raise ValueError(
+                f"The {len(self._variables)} variables of the saved state do not fit the {len(shapes)} of "
+                f"model {model.name!r} and its optimizer. Start over with resume=False."
+            )
+        for variable, array in zip(variables, self._variables, strict=True):
+            variable.assign(array)
+        for strength, number in zip(_strengths(model), self._strengths, strict=True):
+            strength.assign(number)
+        if self._torch is not None:
+            _set_torch_random_state(self._torch)
+
+
+def _variables(model: keras.Model) -> list[Any]:
+    """Everything that a step changes, but metrics, which begin anew in every epoch."""
+    return [*model.variables, *model.optimizer.variables]
+
+
+def _plain(variable: Any) -> np.ndarray:
+    value = keras.ops.convert_to_numpy(keras.ops.convert_to_tensor(variable))
+    # bfloat16 and the float8 types are not NumPy's own; float32 holds each of their values.
+    return value if value.dtype.kind in "fiub" else value.astype("float32")
+
+
+def _strengths(model: keras.Model) -> list[Strength]:
+    live = [w.regularizer.strength for w in model.trainable_weights if type(w.regularizer) is LiveL2]
+    return list(dict.fromkeys(live))
+
+
+# Dropout without a seed draws from PyTorch's global generator, not from a variable of the model.
+
+
+def _torch_random_state() -> np.ndarray:
+    import torch
+
+    on_gpu = torch.cuda.is_available()
+    return (torch.cuda.get_rng_state() if on_gpu else torch.get_rng_state()).numpy()
+
+
+def _set_torch_random_state(state: np.ndarray) -> None:
+    import torch
+
+    set_state = torch.cuda.set_rng_state if torch.cuda.is_available() else torch.set_rng_state
+    set_state(torch.from_numpy(state.copy()))
