@@ -10,9 +10,10 @@ from typing import Any
 import keras
 from keras import ops
 
-from l2zoo.weights import Weight, coefficients, configured, weights_of
+from l2zoo.weights import Weight, after_reload, coefficients, weights_of
 
 _FREE_ROLES = ("bias", "norm")
+_NOTHING = (0.0, 0.0)
 _MOST_NAMES = 5
 
 
@@ -64,12 +65,14 @@ class Audit:
     @property
     def summary(self) -> str:
         """One line: `l2: 36 kernels at 5e-05, 17 depthwise at 0, 70 biases and norms free`."""
-        groups = Counter((row.role, row.strength) for row in self.rows if row.role not in _FREE_ROLES)
-        parts = [f"{n} {_counted(role, n)} at {_number(s)}" for (role, s), n in groups.items()]
+        costly = [row for row in self.rows if row.role not in _FREE_ROLES]
+        groups = Counter((row.role, _coefficients(row)) for row in costly)
+        parts = [f"{n} {_counted(role, n)} at {at}" for (role, at), n in groups.items()]
         bare = [row for row in self.rows if row.role in _FREE_ROLES]
-        free = sum(not (row.strength or row.l1) for row in bare)
-        parts += [f"{free} biases and norms free"] if free else []
-        parts += [f"{len(bare) - free} biases and norms penalised"] if free < len(bare) else []
+        free = [row for row in bare if not _penalised(row)]
+        parts += [f"{_counted_bare(free)} free"] if free else []
+        caught = [row for row in bare if _penalised(row)]
+        parts += [f"{_counted_bare(caught)} penalised"] if caught else []
         return "l2: " + (", ".join(parts) or "no weights") + (f"; {self.decay}" if self.decay else "")
 
     @property
@@ -130,14 +133,17 @@ def audit(model: keras.layers.Layer) -> Audit:
         >>> from l2zoo import L2Policy
         >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, name="dense")])
         >>> audit(L2Policy(1e-4).apply(model)).summary
-        'l2: 1 kernel at 0.0001, 1 biases and norms free'
+        'l2: 1 kernel at 0.0001, 1 bias free'
     """
     weights = weights_of(model)
     values = [_penalty(weight) for weight in weights]
     total = sum(values)
     rows = tuple(_row(w, value, total) for w, value in zip(weights, values, strict=True))
     decay, decay_problems = _weight_decay(model, weights)
-    return Audit(model.name, rows, total, tuple(_problems(weights, rows) + decay_problems), decay)
+    problems = _problems(weights, rows) + decay_problems
+    if not decay and not any(map(_penalised, rows)):
+        problems.insert(0, "no weight carries a penalty")
+    return Audit(model.name, rows, total, tuple(problems), decay)
 
 
 def _penalty(weight: Weight) -> float:
@@ -159,53 +165,61 @@ def _row(weight: Weight, value: float, total: float) -> AuditRow:
 
 
 def _problems(weights: list[Weight], rows: tuple[AuditRow, ...]) -> list[str]:
-    penalised = [row for row in rows if row.strength or row.l1 or row.strength is None]
-    bare = [row.path for row in rows if row.role not in _FREE_ROLES and row not in penalised]
-    silent = [w.path for w in weights if configured(w) != (0.0, 0.0) and w.variable.regularizer is None]
-    lost = [w.path for w in weights if configured(w) == (0.0, 0.0) and w.variable.regularizer is not None]
-    differ = [w.path for w in weights if configured(w) != coefficients(w.variable.regularizer)]
-    differ = [path for path in differ if path not in silent and path not in lost]
+    penalised = [row for row in rows if _penalised(row)]
+    bare = [row.path for row in rows if row.role not in _FREE_ROLES and not _penalised(row)]
+    silent, lost, differ = _disagreements(weights)
+    free = [row.path for row in penalised if row.role in _FREE_ROLES]
+    frozen = [row.path for row in penalised if row.frozen]
+    foreign = [row.path for row in rows if row.strength is None]
     found = (
-        (bare if penalised else [], "kernels without a penalty"),
-        (
-            silent,
-            "penalties set on the layer only: they add nothing now, but would after save and load_model",
-        ),
-        (lost, "penalties set on the variable only: they count now, but are lost by save and load_model"),
-        (differ, "penalties of which the layer's configuration says another number than the variable"),
-        ([row.path for row in penalised if row.role in _FREE_ROLES], "penalised biases or norms"),
-        (
-            [row.path for row in penalised if row.frozen],
-            "frozen weights carry a penalty that does not count now",
-        ),
-        ([row.path for row in rows if row.strength is None], "regularizers that are neither L1 nor L2"),
+        (bare if penalised else [], "kernel", "kernels", "without a penalty"),
+        (silent, "penalty", "penalties", "set on the layer only: nothing now, but after save and load_model"),
+        (lost, "penalty", "penalties", "of the variable only: counts now, but not after save and load_model"),
+        (differ, "penalty", "penalties", "with another number after save and load_model"),
+        (free, "bias or norm", "biases or norms", "penalised"),
+        (frozen, "frozen weight", "frozen weights", "with a penalty that does not count now"),
+        (foreign, "regularizer", "regularizers", "neither L1 nor L2"),
     )
-    problems = [f"{len(paths)} {what}: {_names(paths)}" for paths, what in found if paths]
-    if not penalised and not silent:
-        problems.insert(0, "no weight carries a penalty")
-    return problems
+    return [
+        f"{len(paths)} {one if len(paths) == 1 else many} {what}: {_names(paths)}"
+        for paths, one, many, what in found
+        if paths
+    ]
+
+
+def _disagreements(weights: list[Weight]) -> tuple[list[str], list[str], list[str]]:
+    """Paths whose penalty would come, go, or be another one by `save` and `load_model`."""
+    pairs = zip(weights, after_reload(weights), strict=True)
+    known = [(w.path, coefficients(w.variable.regularizer), after) for w, after in pairs]
+    silent = [path for path, now, after in known if now == _NOTHING != after]
+    lost = [path for path, now, after in known if after == _NOTHING != now]
+    differ = [path for path, now, after in known if now != after and _NOTHING not in (now, after)]
+    return silent, lost, differ
 
 
 def _weight_decay(model: Any, weights: list[Weight]) -> tuple[str, list[str]]:
     optimizer = getattr(model, "optimizer", None)
+    optimizer = getattr(optimizer, "inner_optimizer", optimizer)  # mixed precision wraps the one that decays
     decay = getattr(optimizer, "weight_decay", None)
     if not decay:
         return "", []
     # Whoever called Keras's `exclude_from_weight_decay` is asked in the one way that Keras has.
     decays = getattr(optimizer, "decays", getattr(optimizer, "_use_weight_decay", lambda _: True))
-    reached = [w for w in weights if decays(w.variable)]
+    reached = [w for w in weights if w.variable.trainable and decays(w.variable)]
     name = type(optimizer).__name__
     free = [w.path for w in reached if w.role in _FREE_ROLES]
     words = f"{name} decays {len(reached)} of {len(weights)} weights, weight_decay={_number(decay)}"
-    return words, [
-        f"{name}'s weight decay reaches {len(free)} biases or norms: {_names(free)}"
-    ] if free else []
+    many = "bias or norm" if len(free) == 1 else "biases or norms"
+    problem = f"{name}'s weight decay reaches {len(free)} {many}: {_names(free)}"
+    return words, [problem] if free else []
 
 
 def _table(audit: Audit) -> Any:
     from rich.table import Table
+    from rich.text import Text
 
-    table = Table(title=f"L2 audit of {audit.model}", title_justify="left")
+    # `Text`, because Rich would read a name with brackets as markup.
+    table = Table(title=Text(f"L2 audit of {audit.model}"), title_justify="left")
     table.add_column("weight", overflow="fold")
     table.add_column("role")
     for name in ("shape", "parameters", "l1", "lambda", "penalty", "share"):
@@ -216,7 +230,7 @@ def _table(audit: Audit) -> Any:
         share = f"{row.share:.1%}" if row.penalty else "-"
         cost = "frozen" if row.frozen else (f"{row.penalty:.4g}" if row.penalty else "-")
         shape = "x".join(map(str, row.shape)) or "scalar"
-        table.add_row(row.path, row.role, shape, f"{row.parameters:,}", l1, strength, cost, share)
+        table.add_row(Text(row.path), row.role, shape, f"{row.parameters:,}", l1, strength, cost, share)
     table.add_section()
     table.add_row("total", "", "", f"{audit.parameters:,}", "", "", f"{audit.penalty:.4g}", "")
     return table
@@ -226,8 +240,20 @@ def _number(value: float | None) -> str:
     return "another form" if value is None else f"{value:.4g}"
 
 
+def _penalised(row: AuditRow) -> bool:
+    return row.strength is None or bool(row.strength or row.l1)
+
+
+def _coefficients(row: AuditRow) -> str:
+    return _number(row.strength) + (f" and l1 {_number(row.l1)}" if row.l1 else "")
+
+
 def _counted(role: str, n: int) -> str:
     return f"{role}s" if n > 1 and role in ("kernel", "embedding") else role
+
+
+def _counted_bare(rows: list[AuditRow]) -> str:
+    return f"1 {rows[0].role}" if len(rows) == 1 else f"{len(rows)} biases and norms"
 
 
 def _names(paths: list[str]) -> str:

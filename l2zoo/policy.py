@@ -6,6 +6,7 @@ import difflib
 import fnmatch
 import warnings
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -15,8 +16,8 @@ from keras import ops
 
 from l2zoo import decoupled as decoupled_decay
 from l2zoo.conventions import CONVENTIONS, to_lambda
-from l2zoo.strength import LiveL2, Strength, check_number
-from l2zoo.weights import ROLES, Weight, lost_on_reload, weights_of
+from l2zoo.strength import LiveL2, Strength, check_number, leave
+from l2zoo.weights import ROLES, Weight, after_reload, coefficients, weights_of
 
 DEFAULT_MULTIPLIERS: Mapping[str, float] = MappingProxyType(
     {"kernel": 1.0, "depthwise": 1.0, "recurrent": 1.0, "embedding": 1.0, "bias": 0.0, "norm": 0.0}
@@ -24,7 +25,7 @@ DEFAULT_MULTIPLIERS: Mapping[str, float] = MappingProxyType(
 _Layer = TypeVar("_Layer", bound=keras.layers.Layer)
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class L2Policy:
     """Which weights of a model are penalised, and how strongly.
 
@@ -139,21 +140,15 @@ class L2Policy:
         if not replace:
             _refuse_foreign(weights)
         unit = 0.0 if self.decoupled else self._unit(model)
-        _unfollow(model)
+        leave(model)
         for weight, factor in zip(weights, factors, strict=True):
             _set_regularizer(weight, self._regularizer(unit, factor))
         if isinstance(self.strength, Strength):
             self.strength.follow(model)
+            self.strength.enter(w.layer for w in weights if type(w.variable.regularizer) is LiveL2)
         _forget_traces(model)
-        lost = lost_on_reload(weights)
-        if lost:
-            names = sorted({weight.layer.path for weight in lost})
-            warnings.warn(
-                f"The penalty of these layers trains now but is lost by save and load_model: {names}. "
-                "Give them a regularizer argument that is in their get_config(), or call "
-                "L2Policy.apply(model, replace=True) again after loading.",
-                stacklevel=2,
-            )
+        with self.strength.pretending(1.0) if isinstance(self.strength, Strength) else nullcontext():
+            _warn_of_lost(weights)  # a live strength of 0 may be another number later
         return model
 
     @staticmethod
@@ -163,8 +158,9 @@ class L2Policy:
         Raises:
             ValueError: The model is not built.
         """
-        _unfollow(model)
-        for weight in weights_of(model):
+        weights = weights_of(model)
+        leave(model)
+        for weight in weights:
             _set_regularizer(weight, None)
         _forget_traces(model)
         return model
@@ -257,8 +253,16 @@ class L2Policy:
         parts += ["decoupled=True"] if self.decoupled else []
         return f"L2Policy({', '.join(parts)})"
 
+    def __eq__(self, other: object) -> bool:
+        return self._key() == other._key() if isinstance(other, L2Policy) else NotImplemented
+
     def __hash__(self) -> int:
-        return hash(repr(self))
+        return hash(self._key())
+
+    def _key(self) -> tuple:
+        # The order of overrides is part of their meaning; a live strength equals itself alone.
+        factors = tuple(self.multipliers.items()), tuple(self.overrides.items())
+        return self.strength, self.convention, factors, self.l1, self.decoupled
 
     def __reduce__(self) -> tuple:
         return L2Policy._restored, (self.strength, self.get_config())
@@ -327,11 +331,16 @@ def _refuse_foreign(weights: list[Weight]) -> None:
         )
 
 
-def _unfollow(model: keras.layers.Layer) -> None:
-    for weight in weights_of(model):
-        regularizer = weight.variable.regularizer
-        if type(regularizer) is LiveL2:
-            regularizer.strength.unfollow(model)
+def _warn_of_lost(weights: list[Weight]) -> None:
+    saved = zip(weights, after_reload(weights), strict=True)
+    names = sorted({w.layer.path for w, after in saved if after != coefficients(w.variable.regularizer)})
+    if names:
+        warnings.warn(
+            f"Keras cannot carry the penalty of these layers through save and load_model: {names}. "
+            "Give them a regularizer argument that is in their get_config(), or call "
+            "L2Policy.apply(model, replace=True) again after loading.",
+            stacklevel=3,
+        )
 
 
 def _forget_traces(model: keras.layers.Layer) -> None:

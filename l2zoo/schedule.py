@@ -42,6 +42,9 @@ class L2Schedule(keras.callbacks.Callback):
         self._by_step = isinstance(schedule, keras.optimizers.schedules.LearningRateSchedule)
         self._first_step = 0
 
+    def on_train_begin(self, logs: dict | None = None) -> None:
+        self.strength.follow(self.model)
+
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         if self._by_step:
             # Counted from here: in the middle of an epoch JAX keeps the optimizer's state to itself.

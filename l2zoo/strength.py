@@ -5,8 +5,10 @@ The number lives in a Keras variable, so an already traced or compiled step sees
 
 from __future__ import annotations
 
+import contextlib
 import math
 import weakref
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import keras
@@ -15,8 +17,8 @@ from keras import ops
 
 def check_number(name: str, value: Any) -> float:
     """Returns `value` as a float if it is a finite number >= 0, else raises naming the argument."""
-    number = not isinstance(value, (bool, str, bytes)) and hasattr(value, "__float__")
-    if not number:
+    number = hasattr(value, "__float__") and getattr(value, "shape", ()) == ()
+    if isinstance(value, (bool, str, bytes)) or not number:
         raise TypeError(f"`{name}` must be a number, got {name}={value!r} of type {type(value).__name__}.")
     value = float(value)
     if not (math.isfinite(value) and value >= 0):
@@ -46,7 +48,10 @@ class Strength:
 
     def __init__(self, value: float = 1e-4):
         self._value = check_number("value", value)
-        self.variable = keras.Variable(self._value, dtype="float32", trainable=False, name="l2_strength")
+        # Not cast with a mixed precision's layers: 1e-8 is 0 in float16.
+        self.variable = keras.Variable(
+            self._value, dtype="float32", trainable=False, autocast=False, name="l2_strength"
+        )
         self._models: weakref.WeakSet = weakref.WeakSet()
 
     @property
@@ -63,29 +68,59 @@ class Strength:
         Raises:
             TypeError: `value` is not a number.
             ValueError: `value` is negative, infinite or NaN.
+            RuntimeError: On JAX, in the middle of an epoch of a model that the strength does not follow.
         """
-        self._value = check_number("value", value)
-        for model in self._models:
+        value = check_number("value", value)
+        for model in list(self._models):
             # On JAX the variables are out of reach in the middle of an epoch until their state is
             # brought back; Keras gives callbacks this method for it.
             getattr(model, "jax_state_sync", lambda: None)()
-        self.variable.assign(self._value)
+        if _out_of_reach(self.variable):
+            raise RuntimeError(
+                "On JAX a strength can be assigned in the middle of an epoch only if it follows the model "
+                "that is being trained. Call `strength.follow(model)` before fit, or apply the policy to it."
+            )
+        self._value = value
+        self.variable.assign(value)
 
     def follow(self, model: keras.layers.Layer) -> None:
-        """Makes the strength part of a model's state, without which JAX compiles it in as a constant.
+        """Lets the strength be assigned at any time while a model trains.
 
-        A layer's seed generators are the one place for state that is neither a weight (so it is not
-        counted, saved or loaded) nor a metric; Keras reads nothing of them but `state`.
+        `L2Policy.apply(model)` and `L2Schedule` see to it; call it when another model that shares the
+        layers, such as one around the model, is trained and the strength is assigned within epochs.
+
+        Args:
+            model: The model whose `fit` is running when the strength is assigned.
         """
         self._models.add(model)
-        if keras.backend.backend() == "jax" and self not in _strengths_of(model):
-            model._seed_generators.append(_State(self))
 
-    def unfollow(self, model: keras.layers.Layer) -> None:
-        """Undoes `follow`."""
-        self._models.discard(model)
-        for state in [s for s in model._seed_generators if isinstance(s, _State) and s.strength is self]:
-            model._seed_generators.remove(state)
+    def enter(self, layers: Iterable[keras.layers.Layer]) -> None:
+        """Makes the strength part of the state of layers, without which JAX compiles it in as a constant.
+
+        A layer's seed generators are the one place for state that is neither a weight (so it is not
+        counted, saved or loaded) nor a metric; Keras reads nothing of them but `state`. The strength is
+        with the layers that own the weights, so that every model made of them has it; of layers inside
+        each other only the innermost gets it, for Keras would list it twice.
+
+        Args:
+            layers: The owners of the weights that the strength penalises.
+        """
+        if keras.backend.backend() != "jax":
+            return
+        owners = {id(layer): layer for layer in layers}
+        for layer in owners.values():
+            inside = layer._flatten_layers(include_self=False)
+            if not any(id(inner) in owners for inner in inside):
+                layer._seed_generators.append(_State(self))
+
+    @contextlib.contextmanager
+    def pretending(self, value: float) -> Iterator[None]:
+        """Says another number to whoever asks for it inside the `with`; a step still sees the real one."""
+        real, self._value = self._value, value
+        try:
+            yield
+        finally:
+            self._value = real
 
     def __float__(self) -> float:
         return self._value
@@ -105,8 +140,19 @@ class _State:
         self.state = strength.variable
 
 
-def _strengths_of(model: keras.layers.Layer) -> list[Strength]:
-    return [state.strength for state in model._seed_generators if isinstance(state, _State)]
+def leave(model: keras.layers.Layer) -> None:
+    """Takes every strength out of the state of a model's layers: undoes `Strength.enter`."""
+    for layer in model._flatten_layers():
+        generators = layer._seed_generators
+        generators[:] = [generator for generator in generators if not isinstance(generator, _State)]
+
+
+def _out_of_reach(variable: keras.Variable) -> bool:
+    """Whether JAX's training loop has taken a variable's value away, which Keras tells in no other way."""
+    try:
+        return variable.value is None
+    except TypeError:
+        return True
 
 
 class LiveL2(keras.regularizers.Regularizer):

@@ -7,11 +7,14 @@ only the two together train and survive a reload. A `Weight` knows both places.
 from __future__ import annotations
 
 import random
+import warnings
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 import keras
+import numpy as np
 
 ROLES = ("kernel", "depthwise", "recurrent", "embedding", "bias", "norm")
 
@@ -92,34 +95,37 @@ def weights_of(model: keras.layers.Layer) -> list[Weight]:
             f"`model` (={model.name!r}) is not built, so it has no weights yet. "
             "Call `model.build(input_shape)` or call it once on data first."
         )
+    # In the middle of an epoch JAX keeps the values to itself; Keras gives callbacks this method for it.
+    getattr(model, "jax_state_sync", lambda: None)()
     weights: dict[int, Weight] = {}
     for layer, ancestors in _walk(model, ()):
         for variable in layer._trainable_variables:
-            if id(variable) not in weights:
+            known = weights.get(id(variable))
+            # A wrapper may keep the weight of the layer inside it as its own too, as SpectralNormalization
+            # does: the inner layer is the owner.
+            if known is None or known.layer in ancestors:
                 role, argument = _role(layer, variable)
                 weights[id(variable)] = Weight(variable, layer, role, argument, ancestors)
     return list(weights.values())
 
 
-def lost_on_reload(weights: list[Weight]) -> list[Weight]:
-    """The weights that would have another penalty than now after `model.save` and `load_model`.
+def after_reload(weights: list[Weight]) -> list[tuple[float, float] | None]:
+    """`(l1, lambda)` that each weight would have after `model.save` and `load_model`.
 
     Keras's own layers write down their regularizer arguments. What a custom layer would do is found
     out by making the outermost custom layer once more from its config.
     """
     twins: dict[int, dict[int, Any]] = {}
-    lost = []
+    found = []
     for weight in weights:
         custom = next((layer for layer in (*weight.ancestors, weight.layer) if _is_custom(layer)), None)
         if custom is None:
-            after = configured(weight)
+            found.append(_configured(weight))
         else:
             if id(custom) not in twins:
                 twins[id(custom)] = _regularizers_after_rebuild(custom)
-            after = coefficients(twins[id(custom)].get(id(weight.variable)))
-        if after != coefficients(weight.variable.regularizer):
-            lost.append(weight)
-    return lost
+            found.append(coefficients(twins[id(custom)].get(id(weight.variable))))
+    return found
 
 
 def coefficients(regularizer: Any) -> tuple[float, float] | None:
@@ -131,7 +137,7 @@ def coefficients(regularizer: Any) -> tuple[float, float] | None:
     return None
 
 
-def configured(weight: Weight) -> tuple[float, float] | None:
+def _configured(weight: Weight) -> tuple[float, float] | None:
     """`(l1, lambda)` that Keras would write to disk for a weight: the outermost of its config places."""
     places = weight.config_places()
     return coefficients(getattr(*places[-1])) if places else (0.0, 0.0)
@@ -179,16 +185,28 @@ def _writes_children(layer: keras.layers.Layer) -> bool:
 
 
 def _regularizers_after_rebuild(layer: keras.layers.Layer) -> dict[int, Any]:
-    """Regularizers that a layer's weights have in a copy made from its config, by `id(variable)`."""
-    state = random.getstate()  # initialisers draw their default seeds from it: leave no trace
+    """Regularizers that a layer's weights have in a copy made from its config, by `id(variable)`.
+
+    The copy leaves no trace: initialisers draw their default seeds from Python's random state, and a
+    custom layer may draw from NumPy's, so both are put back; Keras counts layer names and draws its own
+    random numbers by thread, so it is made in a thread of its own.
+    """
+    python_state, numpy_state = random.getstate(), np.random.get_state()
     try:
-        twin = keras.saving.deserialize_keras_object(
-            keras.saving.serialize_keras_object(layer),
-            custom_objects={type(inner).__name__: type(inner) for inner, _ in _walk(layer, ())},
-        )
+        with warnings.catch_warnings(), ThreadPoolExecutor(1) as thread:
+            warnings.simplefilter("ignore")
+            twin = thread.submit(_made_from_config, layer).result()
         pairs = zip(weights_of(layer), weights_of(twin), strict=True)
         return {id(mine.variable): its.variable.regularizer for mine, its in pairs}
     except Exception:  # a custom layer may fail in any way: then nothing of it is carried over
         return {}
     finally:
-        random.setstate(state)
+        random.setstate(python_state)
+        np.random.set_state(numpy_state)
+
+
+def _made_from_config(layer: keras.layers.Layer) -> keras.layers.Layer:
+    return keras.saving.deserialize_keras_object(
+        keras.saving.serialize_keras_object(layer),
+        custom_objects={type(inner).__name__: type(inner) for inner, _ in _walk(layer, ())},
+    )
