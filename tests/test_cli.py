@@ -16,9 +16,6 @@ import pytest
 
 from l2zoo import cli, zoo
 
-# Keras's own `Variable.numpy()` on the JAX and PyTorch backends has not caught up with NumPy 2.
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
-
 COMMANDS = ("audit", "apply", "convert", "list", "verify")
 ESCAPE = "\x1b"
 

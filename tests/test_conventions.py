@@ -16,9 +16,6 @@ from hypothesis import strategies as st
 
 from l2zoo.conventions import CONVENTIONS, SYSTEMS, convert, to_lambda
 
-# Keras's own `Variable.numpy()` on the JAX and PyTorch backends has not caught up with NumPy 2.
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
-
 NEEDS: dict[str, Any] = {"num_samples": 150, "num_parameters": 1000, "num_outputs": 1, "target_std": 2.5}
 STEPS = 150  # of gradient descent, enough for the problems below to converge
 LOSS_OF = {"sklearn_ridge": "mse", "sklearn_logistic": "crossentropy"}
