@@ -16,7 +16,7 @@ class StrengthTuner(keras_tuner.Tuner):
 
     Args:
         oracle: Any keras-tuner oracle over a hyperparameter `l2`.
-        score: Gives the mean score of a strength, or raises `keras_tuner.errors.FailedTrialError`.
+        score: Gives the mean score of a strength, or NaN where every training failed.
         **kwargs: Handed on to `keras_tuner.Tuner`.
     """
 
@@ -25,11 +25,16 @@ class StrengthTuner(keras_tuner.Tuner):
         super().__init__(oracle=oracle, **kwargs)
 
     def run_trial(self, trial: Any, *args: Any, **kwargs: Any) -> dict[str, float]:
-        return {self.oracle.objective.name: self._score(trial.hyperparameters.get(HYPERPARAMETER))}
+        try:
+            value = self._score(trial.hyperparameters.get(HYPERPARAMETER))
+        except Exception as error:
+            # Any other error keras-tuner takes for a bad trial, notes it, and goes on with the next.
+            raise keras_tuner.errors.FatalError(str(error)) from error
+        return {self.oracle.objective.name: value}
 
 
 def search_grid(
-    score: Callable[[float], float | None],
+    score: Callable[[float], float],
     strengths: Sequence[float],
     *,
     objective: str,
@@ -39,28 +44,36 @@ def search_grid(
     """Has keras-tuner's `GridSearch` oracle go through the strengths.
 
     Args:
-        score: Gives a strength's mean score, or `None` where every training failed.
+        score: Gives a strength's mean score, or NaN where every training failed.
         strengths: The grid.
         objective: Name of the score.
         mode: `"max"` or `"min"`.
         directory: Where keras-tuner keeps its state; made anew, because the ledger is what is resumed.
     """
-
-    def scored(strength: float) -> float:
-        value = score(strength)
-        if value is None:
-            raise keras_tuner.errors.FailedTrialError(f"Every training at strength {strength:g} failed.")
-        return value
-
     space = keras_tuner.HyperParameters()
     space.Choice(HYPERPARAMETER, list(strengths))
     oracle = keras_tuner.oracles.GridSearchOracle(
-        objective=keras_tuner.Objective(objective, mode),
-        hyperparameters=space,
-        tune_new_entries=False,
-        max_consecutive_failed_trials=len(strengths) + 1,  # a strength that fails does not end the search
+        objective=keras_tuner.Objective(objective, mode), hyperparameters=space, tune_new_entries=False
     )
-    tuner = StrengthTuner(
-        oracle, scored, directory=str(directory), project_name="keras_tuner", overwrite=True
-    )
-    tuner.search(verbose=0)
+    tuner = StrengthTuner(oracle, score, directory=str(directory), project_name="keras_tuner", overwrite=True)
+    try:
+        tuner.search(verbose=0)
+    except keras_tuner.errors.FatalError as fatal:
+        raise (fatal.__cause__ or fatal) from None
+
+
+def direction(objective: str) -> str:
+    """Whether more of a score is better, `"max"`, or less, `"min"`, as keras-tuner infers it.
+
+    Raises:
+        ValueError: It cannot be inferred from the name.
+    """
+    if objective.endswith("loss"):
+        return "min"
+    try:
+        return keras_tuner.oracles.GridSearchOracle(objective=objective).objective.direction
+    except (ValueError, TypeError) as error:  # a metric whose class needs arguments ends in a TypeError
+        raise ValueError(
+            f"Is more or less of `objective`={objective!r} better? Say so: "
+            f"objective=keras_tuner.Objective({objective!r}, 'max'), or 'min'."
+        ) from error

@@ -7,7 +7,7 @@ import functools
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
@@ -22,6 +22,9 @@ from l2zoo.tuning.progress import Progress
 from l2zoo.tuning.record import Record, Unit
 from l2zoo.tuning.result import SearchResult
 from l2zoo.tuning.trial import Job
+
+if TYPE_CHECKING:
+    import keras_tuner
 
 # 0 and half decades: a decade is too coarse to see the top of the curve, a quarter costs twice as much.
 DEFAULT_STRENGTHS = (0.0, *(float(f"{10 ** (exponent / 2):.3g}") for exponent in range(-12, -1)))
@@ -39,7 +42,7 @@ def tune_l2(
     optimizer: Any = "adam",
     loss: Any = "sparse_categorical_crossentropy",
     metrics: Sequence[Any] = ("accuracy",),
-    objective: str | None = None,
+    objective: str | keras_tuner.Objective | None = None,
     choose: str = "best",
     directory: str | Path | None = None,
     resume: bool = True,
@@ -69,7 +72,7 @@ def tune_l2(
         metrics: Likewise.
         objective: The score: `"val_accuracy"` or another metric on the held-out fold after the last epoch, or
             `"val_data_loss"`, the loss there without the penalty. By default accuracy if it is measured.
-            Less is better if it ends in `loss` or `error`.
+            Whether more or less of it is better is inferred, or said by a `keras_tuner.Objective`.
         choose: Which strength the final model gets, `"best"` or `"one_se"`.
         directory: Where everything is kept: the ledger of finished trainings, `result.csv`, `result.json`.
             The same call with the same directory goes on where it was stopped. `None` keeps nothing.
@@ -90,20 +93,23 @@ def tune_l2(
         Friedman, Hastie and Tibshirani 2010, Regularization Paths for Generalized Linear Models via
         Coordinate Descent (the grid, `best` and `one_se` of glmnet's `cv.glmnet`).
     """
+    from l2zoo.tuning.oracle import direction
+
     grid = _grid(strengths)
     seeds = _seeds(seeds)
-    for name, value, least in (("folds", folds, 2), ("epochs", epochs, 1), ("batch_size", batch_size, 1)):
-        _check_whole(name, value, least)
+    for argument, value, least in (("folds", folds, 2), ("epochs", epochs, 1), ("batch_size", batch_size, 1)):
+        _check_whole(argument, value, least)
     if choose not in ("best", "one_se"):
         raise ValueError(f'`choose` must be "best" or "one_se", got choose={choose!r}.')
     x, y = _arrays(data)
     check_folds(y, folds)
-    runner = engine(Job(build, x, y, folds, epochs, batch_size, optimizer, loss, tuple(metrics), objective))
+    name = objective if isinstance(objective, str) else getattr(objective, "name", None)
+    runner = engine(Job(build, x, y, folds, epochs, batch_size, optimizer, loss, tuple(metrics), name))
+    mode = getattr(objective, "direction", None) or direction(runner.objective)
     units = {s: [Unit(s, fold, seed) for seed in seeds for fold in range(folds)] for s in grid}
     with _folder(directory) as folder:
         settings = {**runner.identity(), "data": fingerprint(x, y)}
         ledger = Ledger(folder / "ledger.jsonl", settings=settings, resume=resume)
-        mode = "min" if runner.objective.endswith(("loss", "error")) else "max"
         stopped = f"What is finished is kept in {folder}: the same call goes on from there."
         if directory is None:
             stopped = "Nothing is kept: give a `directory` to go on later."
@@ -135,7 +141,7 @@ def _run(
     finished: list[Candidate] = []
     with progress(total=len(everything), kept=kept) as shown:
 
-        def score(strength: float) -> float | None:
+        def score(strength: float) -> float:
             missing = [unit for unit in units[strength] if ledger.get(unit) is None]
             for record in runner.run(missing):
                 ledger.append(record)
@@ -145,7 +151,7 @@ def _run(
             scored = [c for c in finished if c.n]
             better = bool(scored) and best(scored, mode=mode) is candidate
             shown.finish(candidate, number=len(finished), of=len(units), better=better)
-            return candidate.mean if candidate.n else None
+            return candidate.mean
 
         search_grid(score, list(units), objective=runner.objective, mode=mode, directory=folder)
 

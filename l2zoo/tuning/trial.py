@@ -231,7 +231,7 @@ class WarmModel:
 
     def _weight_norm(self) -> float:
         penalised = [w.variable for w in weights_of(self._model) if w.variable.regularizer is not None]
-        return float(np.sqrt(sum(np.sum(value**2, dtype="float64") for value in _values(penalised))))
+        return float(np.sqrt(sum(np.sum(value.astype("float64") ** 2) for value in _values(penalised))))
 
 
 def _values(variables: list) -> list[np.ndarray]:
