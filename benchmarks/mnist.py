@@ -107,7 +107,11 @@ def accuracy(model: Any, test: Images) -> float:
 
 
 def table(records: Sequence[Record]) -> str:
-    """The figures as a Markdown table, a row a model, and the ratio of their seconds."""
+    """The figures as a Markdown table, a row a model, and the ratio of their seconds.
+
+    Seconds are those of epochs run in turns, where there are any: others saw another load.
+    """
+    in_turns = _in_turns(records)
     lines = [
         "| model | parameters | test accuracy, mean ± standard error | seeds | seconds an epoch |",
         "|---|---:|---:|---:|---:|",
@@ -115,7 +119,8 @@ def table(records: Sequence[Record]) -> str:
     for name in BUILDERS:
         rows = [record for record in records if record["model"] == name]
         if rows:
-            seconds = statistics.median(second for row in rows for second in row["seconds"])
+            timed = [row for row in in_turns if row["model"] == name] or rows
+            seconds = statistics.median(second for row in timed for second in row["seconds"])
             lines.append(
                 f"| {name} | {rows[0]['parameters']:,} | {_mean(rows)} % | {len(rows)} | {seconds:.1f} |"
             )
@@ -134,14 +139,18 @@ def _mean(rows: Sequence[Record]) -> str:
     return f"{statistics.fmean(scores):.3f}{error}"
 
 
+def _in_turns(records: Sequence[Record]) -> list[Record]:
+    return [record for record in records if record["beside"]]
+
+
 def _ratios(records: Sequence[Record]) -> list[float]:
     """Ours over the example, epoch by epoch, where both ran in turns (the first epoch traces: left out)."""
-    by_key = {(record["model"], record["seed"]): record for record in records if record["beside"]}
+    seconds = {(record["model"], record["seed"]): record["seconds"][1:] for record in _in_turns(records)}
     return [
         mine / theirs
-        for (name, seed), record in by_key.items()
-        if name == "ours" and ("example", seed) in by_key
-        for mine, theirs in zip(record["seconds"][1:], by_key["example", seed]["seconds"][1:], strict=True)
+        for model, seed in seconds
+        if model == "ours" and ("example", seed) in seconds
+        for mine, theirs in zip(seconds["ours", seed], seconds["example", seed], strict=True)
     ]
 
 
@@ -188,7 +197,6 @@ def main(
             records += fresh
             kept += fresh
             _write(out, kept)
-            print(table(records), flush=True)
     print(table(records))
     scores = [record["accuracy"] for record in records if record["model"] == "ours"]
     if scores:
