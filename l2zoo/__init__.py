@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-import wrapt
+from l2zoo.registration import register_when_keras_is_there
 
 __version__ = "0.1.0"
 
@@ -47,7 +47,4 @@ def __dir__() -> list[str]:
     return sorted(__all__)
 
 
-@wrapt.when_imported("keras")
-def _register_saved_classes(_: Any) -> None:
-    """Makes `import l2zoo` enough to load what l2zoo saved, whichever of the two is imported first."""
-    importlib.import_module("l2zoo.decoupled")
+register_when_keras_is_there()

@@ -6,16 +6,17 @@ Only Typer is imported here, so that `--help` is instant; every command imports 
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import os
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
+from l2zoo.quiet import without_chatter
 
 app = typer.Typer(
     help="Keras models in which L2 regularisation is one object.",
@@ -117,7 +118,7 @@ def apply(
     """
     _check_output(output, force=force)
     multipliers, overrides = _factors(multiplier, "--multiplier"), _factors(override, "--override")
-    with _without_chatter():
+    with without_chatter():
         from l2zoo.auditing import audit as audit_model
         from l2zoo.policy import L2Policy
 
@@ -193,7 +194,7 @@ def verify(
 
     Example: l2zoo verify runs/demo/artifact
     """
-    with _without_chatter():
+    with without_chatter():
         from l2zoo.artifact import verify as verify_artifact
 
     typer.echo(str(verify_artifact(folder)))
@@ -201,7 +202,7 @@ def verify(
 
 
 def _load(path: Path, modules: list[str] | None) -> Any:
-    with _without_chatter():
+    with without_chatter():
         import keras
 
     import l2zoo.decoupled  # noqa: F401  registers the classes a saved optimizer may need
@@ -247,29 +248,6 @@ def _factors(given: list[str] | None, option: str) -> dict[str, float]:
         if not (name and equals):
             raise typer.BadParameter(f"must read NAME=FACTOR, got {text!r}.", param_hint=option)
     return factors
-
-
-@contextlib.contextmanager
-def _without_chatter() -> Iterator[None]:
-    """Holds back what TensorFlow's C++ notes on descriptor 2 as it loads, whatever its log level is.
-
-    If loading fails, it is shown after all.
-    """
-    import tempfile
-
-    sys.stderr.flush()
-    shown = os.dup(2)
-    with tempfile.TemporaryFile() as held:
-        os.dup2(held.fileno(), 2)
-        try:
-            yield
-        except BaseException:
-            held.seek(0)
-            os.write(shown, held.read())
-            raise
-        finally:
-            os.dup2(shown, 2)
-            os.close(shown)
 
 
 def _print_warning(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:

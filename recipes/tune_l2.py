@@ -11,14 +11,16 @@ What came out is in the README ("Does L2 help?"). Stopped in the middle, the sam
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's notes on the machine are no news
+import l2zoo
+from l2zoo.artifact import Card
+from l2zoo.data import load
+from l2zoo.quiet import without_chatter
 
 
 def main(
@@ -42,12 +44,10 @@ def main(
     ),
 ) -> None:
     """Chooses the strength of L2 by cross-validation, and exports the chosen model, checked."""
-    import keras
+    with without_chatter():
+        import keras
+        import tensorflow  # noqa: F401
     from rich.console import Console
-
-    import l2zoo
-    from l2zoo.artifact import Card
-    from l2zoo.data import load
 
     train = load(data, "train", data_dir=data_dir, limit=limit, label_noise=label_noise)
     test = load(data, "test", data_dir=data_dir)

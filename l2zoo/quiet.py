@@ -1,0 +1,37 @@
+"""Keeps TensorFlow's notes to itself out of a program that has something to say."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+
+
+@contextlib.contextmanager
+def without_chatter() -> Iterator[None]:
+    """Holds back what is written to descriptor 2 in a `with` block; it is shown if the block fails.
+
+    For imports: TensorFlow's C++ writes about the machine's processor and absent GPUs as it loads,
+    whatever its log level is.
+
+    Example:
+        >>> with without_chatter():
+        ...     import keras
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # its C++ errors come back as Python errors too
+    import tempfile
+
+    sys.stderr.flush()
+    shown = os.dup(2)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            held.seek(0)
+            os.write(shown, held.read())
+            raise
+        finally:
+            os.dup2(shown, 2)
+            os.close(shown)
