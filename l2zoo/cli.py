@@ -228,13 +228,10 @@ def _check_output(path: Path, *, force: bool) -> None:
 
 
 def _save(model: Any, path: Path) -> None:
-    """Writes to a name beside it first, so that a kill leaves the old file or the new one."""
-    partial = path.with_name(f".{path.stem}.partial.keras")
-    try:
+    from l2zoo.replacing import replacing
+
+    with replacing(path) as partial:
         model.save(partial)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _factors(given: list[str] | None, option: str) -> dict[str, float]:

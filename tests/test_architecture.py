@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # From the ground up. A unit imports from the floors below it and from nowhere else; every architecture in
 # `models` is a unit of its own, so that models do not import each other.
 FLOORS = (
-    {"conventions", "data", "models.blocks", "quiet", "registration", "strength", "weights"},
+    {"conventions", "data", "models.blocks", "quiet", "registration", "replacing", "strength", "weights"},
     {"decoupled"},
     {"policy", "schedule"},
     {"auditing", "models"},

@@ -11,9 +11,9 @@ import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from l2zoo.replacing import replacing
 from l2zoo.tuning import marks
 from l2zoo.tuning.candidates import spelled
-from l2zoo.tuning.report import replacing
 from l2zoo.tuning.scale import score_limits, standard_error, step
 from l2zoo.tuning.select import Selection
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import json
 import math
-from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from l2zoo.replacing import replacing
 from l2zoo.tuning.candidates import Candidate, spelled
 from l2zoo.tuning.select import Selection
 
@@ -108,19 +107,6 @@ def write_json(selection: Selection, *, path: str | Path) -> Path:
         text = json.dumps(to_dict(selection), indent=2, allow_nan=False)
         temporary.write_text(text + "\n", encoding="utf-8")
     return Path(path)
-
-
-@contextlib.contextmanager
-def replacing(path: str | Path) -> Iterator[Path]:
-    """A temporary file with the same ending beside `path`, which takes its place if all goes well."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".partial.{path.name}")
-    try:
-        yield partial
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _difference(candidate: Candidate, zero: Candidate | None) -> float | None:

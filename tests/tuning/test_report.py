@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from l2zoo.replacing import replacing
 from l2zoo.tuning.record import Record, Unit
-from l2zoo.tuning.report import replacing, rows, table, to_dict, write_csv, write_json
+from l2zoo.tuning.report import rows, table, to_dict, write_csv, write_json
 from l2zoo.tuning.select import Selection, choose
 
 SCORES = {
