@@ -1,0 +1,101 @@
+"""The recipes, started as a person starts them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+SMALL = ["--limit", "60", "--strengths", "1e-3,1e-2", "--folds", "3", "--epochs", "2"]
+
+
+def command(*options: object) -> list[str]:
+    return [sys.executable, str(ROOT / "recipes/tune_l2.py"), *map(str, options)]
+
+
+def run(*options: object, folder: Path) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        command(*options), cwd=folder, capture_output=True, text=True, check=False, timeout=300
+    )
+
+
+@pytest.mark.slow
+def test_tune_l2_prints_the_answer_and_leaves_picture_and_artifact(tmp_path):
+    done = run(*SMALL, "--label-noise", 0.2, "--out", "out", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "strength" in done.stdout
+    assert "L2" in done.stdout
+    assert "6 kernels at" in done.stdout
+    assert "model.tflite" in done.stdout
+    assert "[3/3] l2=0.01" in done.stderr
+    assert "oneDNN" not in done.stderr
+    assert (tmp_path / "out/lambda.png").read_bytes().startswith(b"\x89PNG")
+    manifest = json.loads((tmp_path / "out/artifact/manifest.json").read_text())
+    assert manifest["metrics"]["test_accuracy"] >= 0
+
+
+@pytest.mark.slow
+def test_tune_l2_stopped_by_ctrl_c_says_what_is_kept_and_goes_on(tmp_path):
+    child = subprocess.Popen(
+        command(*SMALL, "--out", "out"),
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    ledger = tmp_path / "out/ledger.jsonl"
+    deadline = time.monotonic() + 200
+    while not (ledger.exists() and ledger.read_text().count("\n") >= 3):
+        assert child.poll() is None, child.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    child.send_signal(signal.SIGINT)
+    _, errors = child.communicate(timeout=60)
+    assert child.returncode != 0
+    assert "the same call goes on from there" in " ".join(errors.split())
+    assert "Traceback" not in errors
+    done = run(*SMALL, "--out", "out", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "of 9 trainings are finished already" in done.stderr
+    assert ledger.read_text().count("\n") == 10
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "message"),
+    [
+        (["--data", "minst"], 1, "mnist"),
+        (["--model", "cmm"], 1, "cnn"),
+        (["--strengths", "1e-3,-1"], 1, "`strengths` must be a finite number >= 0"),
+        (["--strengths", "a,b"], 1, "could not convert"),
+        (["--label-noise", "1.5"], 1, "`label_noise`"),
+        (["--folds", "x"], 2, "Invalid value for '--folds'"),
+        (["--foldz", "3"], 2, "No such option"),
+    ],
+)
+def test_wrong_options_end_in_one_clear_message(options, code, message, tmp_path):
+    done = run(*options, "--out", "out", folder=tmp_path)
+    assert done.returncode == code
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_every_recipe_explains_itself():
+    recipes = sorted((ROOT / "recipes").glob("*.py"))
+    assert recipes
+    for recipe in recipes:
+        environment = {**os.environ, "COLUMNS": "100"}
+        shown = subprocess.run(
+            [sys.executable, str(recipe), "--help"],
+            capture_output=True,
+            text=True,
+            check=True,
+            env=environment,
+        )
+        assert "--out" in shown.stdout
