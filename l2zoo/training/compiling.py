@@ -30,7 +30,7 @@ def settings_of(model: keras.Model, *, optimizer: Any, loss: Any, metrics: Any) 
 @contextlib.contextmanager
 def compiled(
     model: keras.Model, settings: dict[str, Any], *, steps_per_execution: int, precision: str | None
-) -> Iterator[DataLoss | None]:
+) -> Iterator[dict[str, DataLoss]]:
     """Compiles a model for `fit`, and in the end with its plain settings; the optimizer's state stays.
 
     What a callback saves in between has the plain settings.
@@ -42,51 +42,79 @@ def compiled(
         precision: The dtype policy to compute in meanwhile, `None` for the model's own.
 
     Yields:
-        The metric for the data loss; `None` if the model's loss is not one function.
+        The metric for the data loss of each output, by what stands before `data_loss` in its name in the
+        logs. None for a loss that the model computes itself.
     """
     strategy = getattr(model, "distribute_strategy", None)
     replicas = strategy.num_replicas_in_sync if strategy else 1
     settings = {**settings, "optimizer": keras.optimizers.get(settings["optimizer"])}
-    data_loss = None
     with strategy.scope() if strategy and replicas > 1 else contextlib.nullcontext():
+        # Not `model.compile`, which a subclass may have given other arguments.
+        keras.Model.compile(model, **settings)
+        plain = model._compile_config
         try:
             with mixed_precision(model, precision) if precision else contextlib.nullcontext():
-                # Not `model.compile`, which a subclass may have given other arguments.
-                keras.Model.compile(model, **settings)
-                plain = model._compile_config
+                measures = {
+                    name: DataLoss(loss, replicas=replicas)
+                    for name, loss in output_losses(model, settings).items()
+                }
                 measured = {**settings, "steps_per_execution": steps_per_execution}
-                if has_single_loss(model, settings):
-                    data_loss = DataLoss(keras.tree.flatten(settings["loss"])[0], replicas=replicas)
-                    others = keras.tree.flatten(settings.get("weighted_metrics") or [])
-                    measured["weighted_metrics"] = [*others, data_loss]
+                measured["weighted_metrics"] = _with(measures, settings.get("weighted_metrics"), model)
                 keras.Model.compile(model, **measured)
                 model._compile_config = plain
-                if data_loss is not None:
-                    data_loss.watch(model)
+                for measure in measures.values():
+                    measure.watch(model, alone=len(measures) == 1)
                 if not model.optimizer.built:
                     model.optimizer.build(model.trainable_variables)
-                yield data_loss
+                yield measures
         finally:
-            keras.Model.compile(model, **settings)
+            # With no metrics at all, `compile` would keep those that are there.
+            keras.Model.compile(model, **{**settings, "metrics": settings.get("metrics") or []})
+            model._compile_config = plain
 
 
-def has_single_loss(model: keras.Model, settings: dict[str, Any]) -> bool:
-    """Whether the model has one output and one loss, which a metric can measure."""
-    outputs = keras.tree.flatten(getattr(model, "outputs", None) or [None])
-    return len(outputs) == len(keras.tree.flatten(settings.get("loss"))) == 1
+def output_losses(model: keras.Model, settings: dict[str, Any]) -> dict[str, Any]:
+    """The loss of each output that has one: `{"": loss}` for a single output, else `{"NAME_": loss}`."""
+    loss = settings.get("loss")
+    names = _output_names(model)
+    if len(names) == 1:
+        losses = keras.tree.flatten(loss)
+        return {"": losses[0]} if len(losses) == 1 and losses[0] is not None else {}
+    return {f"{name}_": part for name, part in _by_output(names, loss).items() if part is not None}
 
 
 def output_weights(model: keras.Model, settings: dict[str, Any]) -> dict[str, float]:
-    """The weight of each output's loss in the total, by name, for a model with a loss for each output."""
-    names = list(getattr(model, "output_names", []))
-    loss, weights = settings.get("loss"), settings.get("loss_weights")
-    if len(names) < 2 or loss is None:
-        return {}
-    if isinstance(loss, dict):
-        names = [name for name in names if loss.get(name) is not None]
-    elif isinstance(loss, (list, tuple)):
-        names = [name for name, part in zip(names, loss, strict=True) if part is not None]
-    if isinstance(weights, dict):
-        return {name: float(weights.get(name, 1.0)) for name in names}
-    flat = [1.0] * len(names) if weights is None else keras.tree.flatten(weights)
-    return {name: float(weight) for name, weight in zip(names, flat, strict=True)}
+    """What each of `output_losses` is multiplied by in the total, under the same names."""
+    losses = output_losses(model, settings)
+    weights = settings.get("loss_weights")
+    if len(losses) == 1:
+        flat = [weight for weight in keras.tree.flatten(weights) if weight is not None]
+        return dict.fromkeys(losses, float(flat[0]) if flat else 1.0)
+    given = _by_output(_output_names(model), weights)
+    return {name: 1.0 if (w := given.get(name[:-1])) is None else float(w) for name in losses}
+
+
+def _output_names(model: keras.Model) -> list[str]:
+    return list(getattr(model, "output_names", None) or ["output"])
+
+
+def _by_output(names: list[str], parts: Any) -> dict[str, Any]:
+    """What Keras takes for several outputs, a dict, a list or one thing for all, as a dict."""
+    if isinstance(parts, dict):
+        return parts
+    if isinstance(parts, (list, tuple)):
+        return dict(zip(names, parts, strict=False))
+    return dict.fromkeys(names, parts)
+
+
+def _with(measures: dict[str, DataLoss], others: Any, model: keras.Model) -> Any:
+    """`weighted_metrics` with the metrics for the data loss: Keras gives these the weights of examples."""
+    if not measures:
+        return others
+    names = _output_names(model)
+    if len(names) == 1:
+        return [*(keras.tree.flatten(others) if others else []), *measures.values()]
+    theirs = {
+        name: keras.tree.flatten(part) if part else [] for name, part in _by_output(names, others).items()
+    }
+    return {name: [*theirs.get(name, []), *filter(None, [measures.get(f"{name}_")])] for name in names}

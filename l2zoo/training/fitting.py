@@ -12,7 +12,7 @@ from l2zoo.policy import L2Policy
 from l2zoo.strength import Strength
 from l2zoo.training import pace
 from l2zoo.training.checks import check_labels, check_penalty, check_validation, check_whole
-from l2zoo.training.compiling import compiled, has_single_loss, output_weights, settings_of
+from l2zoo.training.compiling import compiled, output_losses, output_weights, settings_of
 from l2zoo.training.description import about_run, describe
 from l2zoo.training.feed import DatasetFeed, Feed, epoch_by_epoch, feed_of
 from l2zoo.training.loss_parts import LossParts
@@ -180,12 +180,12 @@ class _Run:
         execution, divides = self._execution()
         with compiled(
             self.model, self.settings, steps_per_execution=execution, precision=self.precision
-        ) as data_loss:
+        ) as measures:
             if self.state:
                 self.state.restore(self.model)
             parts = LossParts(
-                data_loss,
-                output_weights=output_weights(self.model, self.settings),
+                measures,
+                output_weights(self.model, self.settings),
                 epochs=epochs,
                 steps=self.train.steps,
                 kept=str(self.folder.path) if self.folder else None,
@@ -213,7 +213,7 @@ class _Run:
     def _execution(self) -> tuple[int, bool]:
         """Steps that run in one execution, and whether they divide an epoch."""
         blank, steps = self.train.blank(), self.train.steps
-        if steps is None or blank is None or not has_single_loss(self.model, self.settings):
+        if steps is None or blank is None or not output_losses(self.model, self.settings):
             return 1, True
         own = self.settings.get("steps_per_execution", 1)
         longest = own if own > 1 else pace.longest_execution(self.model, blank[0], self.callbacks)

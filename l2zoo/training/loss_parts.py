@@ -25,6 +25,10 @@ class DataLoss(keras.metrics.Mean):
     Args:
         loss: A `keras.losses.Loss`, a function of `(y_true, y_pred)`, or Keras's name for one.
         replicas: By how many replicas a distribution strategy divides each loss.
+
+    Attributes:
+        good_steps: Steps of the epoch before the first whose total loss was not finite.
+        penalty: The last one that was a number, total less data loss of a step; 0 if not `alone`.
     """
 
     def __init__(self, loss: Any, *, replicas: int = 1):
@@ -32,13 +36,20 @@ class DataLoss(keras.metrics.Mean):
         self._direction = "down"  # where Keras's callbacks look which way is better
         self._loss = loss if isinstance(loss, keras.losses.Loss) else _Averaged(keras.losses.get(loss))
         self._replicas = replicas
-        self._summed_loss: Callable[[], Any] = lambda: self.total
+        self._summed_loss: Callable[[], Any] = lambda: ops.convert_to_tensor(self.total)
+        self._alone = True
         self.good_steps = self.add_variable((), "zeros", name="good_steps")
         self.penalty = self.add_variable((), "zeros", name="penalty")
         self._summed_before = self.add_variable((), "zeros", name="summed_before")
 
-    def watch(self, model: keras.Model) -> None:
-        """Follows the running sum of the model's `loss`: from the first bad step on it is not finite."""
+    def watch(self, model: keras.Model, *, alone: bool) -> None:
+        """Follows the running sum of the model's `loss`: from the first bad step on it is not finite.
+
+        Args:
+            model: The model that was compiled with this metric.
+            alone: Whether its data loss is this one and no other.
+        """
+        self._alone = alone
         loss = next(metric for metric in model.metrics if metric.name == "loss")
         self._summed_loss = lambda: ops.convert_to_tensor(loss.total)
 
@@ -48,7 +59,9 @@ class DataLoss(keras.metrics.Mean):
         super().update_state(value, sample_weight=size)
         summed = self._summed_loss()
         self.good_steps.assign_add(ops.cast(ops.isfinite(summed), self.dtype))
-        penalty = (summed - self._summed_before) / size - value  # of this step's weights
+        if not self._alone:
+            return
+        penalty = (summed - self._summed_before) / size - value
         self.penalty.assign(ops.where(ops.isnan(penalty), ops.convert_to_tensor(self.penalty), penalty))
         self._summed_before.assign(summed)
 
@@ -77,8 +90,8 @@ class LossParts(keras.callbacks.Callback):
     """Adds `l2_penalty` to the logs of every epoch, and stops a training whose numbers are not finite.
 
     Args:
-        data_loss: The metric that the model was compiled with, `None` where its loss is not one function.
-        output_weights: For a model with a loss for each output, the weight of each, by output name.
+        measures: The metrics that the model was compiled with, by what stands before `data_loss`.
+        weights: What each is multiplied by in the model's loss.
         epochs: Of the whole run.
         steps: Of an epoch, `None` if nobody knows.
         kept: The folder of the run, if there is one, for the message.
@@ -86,15 +99,15 @@ class LossParts(keras.callbacks.Callback):
 
     def __init__(
         self,
-        data_loss: DataLoss | None,
+        measures: Mapping[str, DataLoss],
+        weights: Mapping[str, float],
         *,
-        output_weights: Mapping[str, float],
         epochs: int,
         steps: int | None,
         kept: str | None,
     ):
         super().__init__()
-        self.data_loss, self.output_weights = data_loss, output_weights
+        self.measures, self.weights = measures, weights
         self.epochs, self.steps, self.kept = epochs, steps, kept
         self.epoch = self.batch = 0
         self.penalty = 0.0
@@ -124,17 +137,16 @@ class LossParts(keras.callbacks.Callback):
 
     def _first_bad_step(self) -> tuple[int, float | None]:
         """The step in its epoch, from 0, and the last penalty that was a number."""
-        if self.data_loss is None:  # such a model runs step by step
+        if not self.measures:  # such a model runs step by step
             return self.batch, None
-        step, penalty = (
-            float(ops.convert_to_tensor(v)) for v in (self.data_loss.good_steps, self.data_loss.penalty)
-        )
-        return int(step), penalty if step else None
+        measure = next(iter(self.measures.values()))
+        step, penalty = (float(ops.convert_to_tensor(v)) for v in (measure.good_steps, measure.penalty))
+        return int(step), penalty if step and len(self.measures) == 1 else None
 
     def _message(self, what: str, batch: int, penalty: float | None) -> str:
         of_steps = f" of {self.steps}" if self.steps else ""
-        kept = f" {self.kept!r} keeps the epochs before; resume=False starts over there." if self.kept else ""
         last = "" if penalty is None else f" and {penalty:.3g} when last computed"
+        kept = f" {self.kept!r} keeps the epochs before; resume=False starts over there." if self.kept else ""
         return (
             f"{what} epoch {self.epoch + 1} of {self.epochs}, step {batch + 1}{of_steps}. The L2 penalty was "
             f"{self.penalty:.3g} at the start of that epoch{last}. Try a lower learning rate, "
@@ -142,6 +154,8 @@ class LossParts(keras.callbacks.Callback):
         )
 
     def _add_up_outputs(self, logs: dict[str, float], prefix: str) -> None:
-        parts = [(weight, logs.get(f"{prefix}{name}_loss")) for name, weight in self.output_weights.items()]
-        if parts and all(value is not None for _, value in parts):
-            logs[f"{prefix}data_loss"] = sum(weight * value for weight, value in parts if value is not None)
+        """`data_loss` of a model with several outputs; for one output the metric's own name is that."""
+        parts = {name: logs.get(f"{prefix}{name}data_loss") for name in self.weights}
+        if parts and None not in parts.values():
+            total = sum(self.weights[name] * value for name, value in parts.items() if value is not None)
+            logs[f"{prefix}data_loss"] = total

@@ -33,15 +33,23 @@ class Recorder(keras.callbacks.Callback):
         self.best: float = progress.get("best", math.inf)
         self.stopped: bool = progress.get("stopped", False)
         self._before: list[Memory] = []
+        self._random: Any = None
 
     def on_train_begin(self, logs: dict | None = None) -> None:
         self._before = [recall(callback) for callback in self.callbacks]
+        self._random = snapshot.random_state() if self.resumed is None else self.resumed.random
         if self.resumed is not None:
             remind(self.callbacks, self.resumed.memories)
         if self.folder is not None:
             self.folder.start(self.history)
             if self.resumed is None:
                 self._save()  # a run killed in its first epoch starts again from the same weights
+
+    def on_train_batch_begin(self, batch: int, logs: dict | None = None) -> None:
+        # Not earlier: PyTorch's data loader draws a number when it begins.
+        if self._random is not None:
+            snapshot.set_random_state(self._random)
+            self._random = None
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         append(self.history, logs or {})

@@ -42,8 +42,7 @@ def save(
                 arrays[f"callback/{i}/{name}"] = value
             else:
                 simple[i][1][name] = value
-    if keras.backend.backend() == "torch":
-        arrays["torch"] = _torch_random_state()
+    arrays["random"] = random_state()
     strengths = [float(strength) for strength in _strengths(model)]
     about = {"progress": progress, "callbacks": simple, "strengths": strengths}
     arrays["about"] = np.frombuffer(json.dumps(about).encode(), dtype=np.uint8)
@@ -57,6 +56,7 @@ class Snapshot:
     Attributes:
         progress: The JSON values.
         memories: Class and memory of each callback.
+        random: State of the random numbers that belong to no model.
     """
 
     def __init__(self, path: Path):
@@ -66,7 +66,7 @@ class Snapshot:
         self.progress: dict[str, Any] = about["progress"]
         self.memories: list[tuple[str, Memory]] = [(kind, memory) for kind, memory in about["callbacks"]]
         self._strengths: list[float] = about["strengths"]
-        self._torch = arrays.pop("torch", None)
+        self.random = arrays.pop("random")
         self._variables = [array for name, array in arrays.items() if name.startswith("variable/")]
         for key, array in arrays.items():
             if key.startswith("callback/"):
@@ -94,8 +94,6 @@ class Snapshot:
             variable.assign(array)
         for strength, number in zip(_strengths(model), self._strengths, strict=True):
             strength.assign(number)
-        if self._torch is not None:
-            _set_torch_random_state(self._torch)
 
 
 def _variables(model: keras.Model) -> list[Any]:
@@ -114,18 +112,20 @@ def _strengths(model: keras.Model) -> list[Strength]:
     return list(dict.fromkeys(live))
 
 
-# Dropout without a seed draws from PyTorch's global generator, not from a variable of the model.
-
-
-def _torch_random_state() -> np.ndarray:
+def random_state() -> np.ndarray:
+    """The state of PyTorch's global generator, from which dropout without a seed draws; else nothing."""
+    if keras.backend.backend() != "torch":
+        return np.zeros(0, dtype=np.uint8)
     import torch
 
     on_gpu = torch.cuda.is_available()
     return (torch.cuda.get_rng_state() if on_gpu else torch.get_rng_state()).numpy()
 
 
-def _set_torch_random_state(state: np.ndarray) -> None:
-    import torch
+def set_random_state(state: np.ndarray) -> None:
+    """Sets what `random_state` gave."""
+    if keras.backend.backend() == "torch":
+        import torch
 
-    set_state = torch.cuda.set_rng_state if torch.cuda.is_available() else torch.set_rng_state
-    set_state(torch.from_numpy(state.copy()))
+        set_state = torch.cuda.set_rng_state if torch.cuda.is_available() else torch.set_rng_state
+        set_state(torch.from_numpy(state.copy()))
