@@ -203,15 +203,22 @@ def _weight_decay(model: Any, weights: list[Weight]) -> tuple[str, list[str]]:
     decay = getattr(optimizer, "weight_decay", None)
     if not decay:
         return "", []
-    # Whoever called Keras's `exclude_from_weight_decay` is asked in the one way that Keras has.
-    decays = getattr(optimizer, "decays", getattr(optimizer, "_use_weight_decay", lambda _: True))
-    reached = [w for w in weights if w.variable.trainable and decays(w.variable)]
+    trained = [w for w in weights if w.variable.trainable]
+    reached = [w for w, decays in zip(trained, _decays(optimizer, trained), strict=True) if decays]
     name = type(optimizer).__name__
     free = [w.path for w in reached if w.role in _FREE_ROLES]
     words = f"{name} decays {len(reached)} of {len(weights)} weights, weight_decay={_number(decay)}"
     many = "bias or norm" if len(free) == 1 else "biases or norms"
     problem = f"{name}'s weight decay reaches {len(free)} {many}: {_names(free)}"
     return words, [problem] if free else []
+
+
+def _decays(optimizer: Any, weights: list[Weight]) -> list[bool]:
+    variables = [weight.variable for weight in weights]
+    if hasattr(optimizer, "choices"):
+        return optimizer.choices(variables)
+    # Whoever called Keras's `exclude_from_weight_decay` is asked in the one way that Keras has.
+    return [getattr(optimizer, "_use_weight_decay", lambda _: True)(variable) for variable in variables]
 
 
 def _table(audit: Audit) -> Any:

@@ -221,11 +221,13 @@ class L2Policy:
                 "Use factors of 0 and one other value with decoupled=True."
             )
         decay = float(self.strength) * (kinds[0] if kinds else 0.0)
-        selection: dict[str, bool] = {}
-        for weight, factor in zip(weights, factors, strict=True):
-            if selection.setdefault(weight.path, bool(factor)) != bool(factor):
-                raise ValueError(f"Two weights share the path {weight.path!r}, one to decay. Rename a layer.")
-        return decoupled_decay.selective(optimizer, weight_decay=decay, selection=selection)
+        chosen = {id(w.variable): bool(f) for w, f in zip(weights, factors, strict=True)}
+        return decoupled_decay.selective(
+            optimizer,
+            weight_decay=decay,
+            selection=[(weight.path, chosen[id(weight.variable)]) for weight in weights],
+            order=[(variable.name, chosen[id(variable)]) for variable in model.trainable_variables],
+        )
 
     def get_config(self) -> dict[str, Any]:
         """Plain values, fit for JSON. A live strength is written as the number it has now."""
