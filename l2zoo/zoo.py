@@ -48,6 +48,12 @@ MODELS: Mapping[str, Entry] = MappingProxyType(
             task="classification",
             source="this project: stages of 3x3 convolutions with batch norm, for images from 8x8 pixels up",
         ),
+        "cnn_plain": Entry(
+            builder="l2zoo.models.cnn:build_cnn",
+            task="classification",
+            source="the same without batch norm: the CNN of the textbooks, on which L2 acts as they say",
+            options=MappingProxyType({"batch_norm": False}),
+        ),
     }
 )
 

@@ -14,7 +14,7 @@ def test_listing_is_sorted_and_holds_the_cnn():
 
 
 def test_a_pattern_selects_names():
-    assert zoo.list_models("cn*") == ["cnn"]
+    assert zoo.list_models("cn*") == ["cnn", "cnn_plain"]
     assert zoo.list_models("CNN") == []
     assert zoo.list_models("no-such-*") == []
 
@@ -67,7 +67,8 @@ def test_build_passes_shape_classes_strength_and_options():
 
 def test_options_are_checked_by_name():
     with pytest.raises(
-        ValueError, match=r"`options` of 'cnn' must be out of \['widths', 'dropout'\], got \['drop'\]"
+        ValueError,
+        match=r"`options` of 'cnn' must be out of \['widths', 'dropout', 'batch_norm'\], got \['drop'\]",
     ):
         zoo.build("cnn", (8, 8, 1), 10, options={"drop": 0.5})
     with pytest.raises(ValueError, match=r"got \['num_classes'\]"):

@@ -1,4 +1,4 @@
-"""What the architectures share: the way in (raw pixels), convolution with batch norm, the way out."""
+"""What the architectures share: the way in (raw pixels), convolution and norm, the way out."""
 
 from __future__ import annotations
 
@@ -89,10 +89,17 @@ def pixels(input_shape: Sequence[int], *, smallest: int) -> tuple[keras.KerasTen
     return inputs, keras.layers.Rescaling(1.0 / MAX_PIXEL, name="rescale")(inputs)
 
 
-def conv_bn(
-    x: keras.KerasTensor, filters: int, *, kernel_size: int = 3, stride: int = 1, pool: int = 1, name: str
+def conv(
+    x: keras.KerasTensor,
+    filters: int,
+    *,
+    kernel_size: int = 3,
+    stride: int = 1,
+    pool: int = 1,
+    batch_norm: bool = True,
+    name: str,
 ) -> keras.KerasTensor:
-    """`relu(bn(max_pool(conv(x))))`. The convolution has no bias: the norm would take it off again.
+    """`relu(bn(max_pool(conv(x))))`. The convolution has a bias only without norm, which would take it off.
 
     Args:
         x: Features `(B, H, W, C)`.
@@ -100,6 +107,7 @@ def conv_bn(
         kernel_size: Side of the square kernel, in pixels.
         stride: Downsampling of `H` and `W`, in pixels.
         pool: Side of the max pooling's window and its stride, in pixels; 1 for none.
+        batch_norm: Whether there is a norm.
         name: The convolution's name; the other layers append `_pool`, `_bn` and `_relu` to it.
 
     Returns:
@@ -113,7 +121,7 @@ def conv_bn(
         kernel_size,
         strides=stride,
         padding="same",
-        use_bias=False,
+        use_bias=not batch_norm,
         kernel_initializer=KERNEL_INITIALIZER,
         name=name,
     )(x)
@@ -121,7 +129,8 @@ def conv_bn(
         # Before the norm, not after: it keeps the same pixels (norm and ReLU do not change their order
         # while gamma > 0), and the norm, which costs more than a small convolution, has less to do.
         x = keras.layers.MaxPooling2D(pool, padding="same", name=f"{name}_pool")(x)
-    x = keras.layers.BatchNormalization(momentum=BN_MOMENTUM, epsilon=BN_EPSILON, name=f"{name}_bn")(x)
+    if batch_norm:
+        x = keras.layers.BatchNormalization(momentum=BN_MOMENTUM, epsilon=BN_EPSILON, name=f"{name}_bn")(x)
     return keras.layers.ReLU(name=f"{name}_relu")(x)
 
 

@@ -207,3 +207,12 @@ def test_a_wrong_argument_is_named_with_what_came(wrong, error, text):
     arguments = {"input_shape": (8, 8, 1), "num_classes": 10, **wrong}
     with pytest.raises(error, match=text):
         build_cnn(arguments.pop("input_shape"), **arguments)
+
+
+@pytest.mark.backends
+def test_without_batch_norm_the_convolutions_have_biases_and_there_is_no_norm():
+    plain = build_cnn((8, 8, 3), num_classes=4, widths=(5, 6), batch_norm=False)
+    kinds = {type(layer).__name__ for layer in plain.layers}
+    assert "BatchNormalization" not in kinds
+    by_hand = (9 * 3 * 5 + 5) + (9 * 5 * 6 + 6) + (9 * 6 * 6 + 6) + (6 * 4 + 4)
+    assert plain.count_params() == by_hand
