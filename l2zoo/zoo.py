@@ -76,7 +76,7 @@ def list_models(pattern: str | None = None, *, task: str | None = None) -> list[
 
     Example:
         >>> list_models("c*", task="classification")
-        ['cnn']
+        ['cnn', 'cnn_plain']
     """
     tasks = sorted({entry.task for entry in MODELS.values()})
     if task is not None and task not in tasks:
