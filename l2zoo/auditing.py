@@ -67,7 +67,7 @@ class Audit:
         """One line: `l2: 36 kernels at 5e-05, 17 depthwise at 0, 70 biases and norms free`."""
         costly = [row for row in self.rows if row.role not in _FREE_ROLES]
         groups = Counter((row.role, _coefficients(row)) for row in costly)
-        parts = [f"{n} {_counted(role, n)} at {at}" for (role, at), n in groups.items()]
+        parts = [f"{n} {_counted(role, n)} {how}" for (role, how), n in groups.items()]
         bare = [row for row in self.rows if row.role in _FREE_ROLES]
         free = [row for row in bare if not _penalised(row)]
         parts += [f"{_counted_bare(free)} free"] if free else []
@@ -243,8 +243,8 @@ def _table(audit: Audit) -> Any:
     return table
 
 
-def _number(value: float | None) -> str:
-    return "another form" if value is None else f"{value:.4g}"
+def _number(value: float) -> str:
+    return f"{value:.4g}"
 
 
 def _penalised(row: AuditRow) -> bool:
@@ -252,7 +252,9 @@ def _penalised(row: AuditRow) -> bool:
 
 
 def _coefficients(row: AuditRow) -> str:
-    return _number(row.strength) + (f" and l1 {_number(row.l1)}" if row.l1 else "")
+    if row.strength is None:
+        return "with another regularizer"
+    return f"at {_number(row.strength)}" + (f" and l1 {_number(row.l1)}" if row.l1 else "")
 
 
 def _counted(role: str, n: int) -> str:

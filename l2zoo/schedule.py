@@ -54,7 +54,8 @@ class L2Schedule(keras.callbacks.Callback):
 
     def on_train_batch_begin(self, batch: int, logs: dict | None = None) -> None:
         if self._by_step:
-            value = self.schedule(keras.ops.convert_to_tensor(self._first_step + batch, dtype="int64"))
+            integers = self.model.optimizer.iterations.dtype  # 64 bits, but on JAX 32
+            value = self.schedule(keras.ops.convert_to_tensor(self._first_step + batch, dtype=integers))
             self.strength.assign(float(keras.ops.convert_to_numpy(value)))
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
