@@ -90,7 +90,10 @@ def _penalties(model: keras.Model) -> str:
 
 def _optimizer(model: keras.Model, optimizer: Any) -> Any:
     optimizer = keras.optimizers.get(optimizer)
-    config = optimizer.get_config()
+    try:
+        config = optimizer.get_config()
+    except NotImplementedError:  # a learning rate schedule of the caller's own need not have a config
+        config = {}
     if optimizer.built:
         # A second call in the same process finds the learning rate that callbacks left behind.
         config["learning_rate"] = UNKNOWN

@@ -46,7 +46,8 @@ def fit(
 
     - `data_loss`, `val_data_loss`: the loss without penalties. Keras's `loss` contains them.
     - `l2_penalty`: what the weights' regularizers add to the loss after the epoch, so that
-      `val_loss = val_data_loss + l2_penalty`. (In training, weights and penalty change during the epoch.)
+      `val_loss = val_data_loss + l2_penalty`, unless layers add losses of their own. (In training,
+      weights and penalty change during the epoch.)
 
     With `run_dir`, everything about the run is written there after every epoch: `config.json`,
     `metrics.csv`, TensorBoard events in `train/` and `validation/`, `best.weights.h5` (lowest
@@ -56,7 +57,7 @@ def fit(
     `epochs` it is prolonged. What callbacks keep in plain attributes (`EarlyStopping` and the like) is
     resumed too. Without `run_dir` nothing is written.
 
-    On TensorFlow many steps run in one execution inside the graph, as many as take about half a second,
+    On TensorFlow many steps run in one execution inside the graph, as many as take about a second,
     unless a callback wants to see every batch.
 
     Args:

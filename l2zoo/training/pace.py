@@ -11,11 +11,15 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
 
 from l2zoo.schedule import L2Schedule
 
-SECONDS = 0.5  # how long an execution may take
+SECONDS = 1.0  # how long an execution may take
+LONGEST = 200  # steps in an execution, beyond which nothing is gained
+ENOUGH = 8  # steps in an execution, beyond which there is little left to gain
 STEP_OVER_FORWARD = 3  # a training step is a forward pass, and a backward pass of about twice its cost
+FLOOR = 0.001  # seconds that a step takes, however small the model
 SLOW = 0.1  # seconds for one example, beyond which Python's share of a step is not worth a thought
 
 
@@ -35,10 +39,15 @@ def longest_execution(model: keras.Model, inputs: Any, callbacks: Sequence[Any])
         return 1
     if model.run_eagerly or any(map(_sees_batches, callbacks)):
         return 1
-    one = keras.tree.map_structure(lambda part: part[:1], inputs)
-    if _seconds(model, one) > SLOW:
+    batch_size = len(keras.tree.flatten(inputs)[0])
+    one = _seconds(model, _rows(inputs, 1))
+    if one > SLOW:
         return 1
-    return max(1, int(SECONDS / (STEP_OVER_FORWARD * _seconds(model, inputs))))
+    # Outside the graph a layer costs a small model more than its arithmetic: that is in both, and falls out.
+    many = max(batch_size, 8)
+    of_an_example = max(0.0, _seconds(model, _rows(inputs, many)) - one) / (many - 1)
+    step = max(FLOOR, STEP_OVER_FORWARD * batch_size * of_an_example)
+    return max(1, min(LONGEST, int(SECONDS / step)))
 
 
 def divide(steps: int, longest: int) -> tuple[int, bool]:
@@ -58,7 +67,7 @@ def divide(steps: int, longest: int) -> tuple[int, bool]:
     if steps <= longest:
         return steps, True
     divisor = max(n for n in range(1, longest + 1) if steps % n == 0)
-    if divisor * 4 >= longest:
+    if divisor >= ENOUGH or 2 * divisor >= longest:
         return divisor, True
     return -(-steps // -(-steps // longest)), False
 
@@ -74,10 +83,14 @@ def _sees_batches(callback: Any) -> bool:
     return own != [getattr(keras.callbacks.Callback, name) for name in names]
 
 
+def _rows(inputs: Any, number: int) -> Any:
+    return keras.tree.map_structure(lambda part: np.resize(part, (number, *part.shape[1:])), inputs)
+
+
 def _seconds(model: keras.Model, inputs: Any) -> float:
-    """The time of a forward pass: the best of three, as the first makes kernels and others may disturb."""
+    """The time of a forward pass: the best of some, as the first makes kernels and others may disturb."""
     times = []
-    for _ in range(3):
+    for _ in range(4):
         start = time.perf_counter()
         keras.tree.map_structure(keras.ops.convert_to_numpy, model(inputs, training=False))
         times.append(time.perf_counter() - start)

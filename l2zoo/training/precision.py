@@ -35,7 +35,7 @@ def mixed_precision(model: keras.Model, policy: str) -> Iterator[None]:
     ends = {id(layer) for layer in _ends(model)}
     before = [(layer, layer.dtype_policy) for layer in _layers(model) if id(layer) not in ends]
     before = [(layer, own) for layer, own in before if own.name == "float32"]
-    if not [layer for layer, _ in before if layer is not model]:
+    if all(isinstance(layer, (keras.Model, keras.layers.InputLayer)) for layer, _ in before):
         raise ValueError(
             f"`mixed_precision=True` found no float32 layer but the last in model {model.name!r}: "
             "leave it out, or build the model in float32."
@@ -55,16 +55,15 @@ def _layers(model: keras.Model) -> list[keras.layers.Layer]:
 
 
 def _ends(model: Any) -> list[keras.layers.Layer]:
-    """The layers that give the model's outputs; of a nested model at the end, its last layers with it."""
-    if not isinstance(model, keras.Model) or not hasattr(model, "output_names"):
-        return []
+    """The layers that give the model's outputs, down to those inside a nested model at the end."""
     if isinstance(model, keras.Sequential):
         ends = model.layers[-1:]
     else:
-        ends = [layer for layer in model.layers if layer.name in model.output_names]
+        names = getattr(model, "output_names", [])  # a subclassed model has none: nobody knows its end
+        ends = [layer for layer in model.layers if layer.name in names]
     found: list[keras.layers.Layer] = []
     for layer in ends:
-        found += [layer, *_ends(layer)] if isinstance(layer, keras.Model) else layer._flatten_layers()
+        found += _ends(layer) if isinstance(layer, keras.Model) else layer._flatten_layers()
     return found
 
 

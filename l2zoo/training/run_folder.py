@@ -18,6 +18,7 @@ import csv
 import json
 import math
 import shutil
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,7 @@ class RunFolder:
             settings = self._settings_there(settings)
             try:
                 snapshot = Snapshot(self.state)
-            except (OSError, ValueError, KeyError) as error:
+            except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
                 raise ValueError(
                     f"`run_dir` holds a state that cannot be read: {self.state} ({error}). "
                     "Start over with resume=False."

@@ -60,7 +60,7 @@ class Snapshot:
     """
 
     def __init__(self, path: Path):
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in sorted(archive.files)}
         about = json.loads(arrays.pop("about").tobytes())
         self.progress: dict[str, Any] = about["progress"]

@@ -109,7 +109,7 @@ def first_bad_step(data: Arrays, batch_size: int) -> tuple[int, list[float]]:
     penalties = []
     for step, batch in enumerate(feed_of(data, batch_size=batch_size, seed=0).epochs_from(0)):
         penalties.append(1e-3 * np.square(model.get_weights()[0].astype("float64")).sum())
-        if not np.isfinite(model.train_on_batch(*batch)):
+        if not np.isfinite(model.train_on_batch(*(part.numpy() for part in batch))):
             return step, penalties
     raise AssertionError
 
