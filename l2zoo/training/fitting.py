@@ -136,7 +136,7 @@ def _prepare(
         policy.apply(model)
     check_penalty(model, policy)
     settings = settings_of(model, optimizer=optimizer, loss=loss, metrics=metrics)
-    if policy is not None and policy.decoupled and not getattr(settings["optimizer"], "undecayed", None):
+    if policy is not None and policy.decoupled and not hasattr(settings["optimizer"], "selection"):
         settings["optimizer"] = policy.optimizer(settings["optimizer"], model)
     return settings
 

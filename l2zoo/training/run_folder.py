@@ -24,7 +24,7 @@ from typing import Any
 
 import keras
 
-from l2zoo.training.replacing import replacing
+from l2zoo.replacing import replacing
 from l2zoo.training.snapshot import Snapshot
 
 History = dict[str, list[float]]
