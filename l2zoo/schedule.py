@@ -40,22 +40,16 @@ class L2Schedule(keras.callbacks.Callback):
         self.strength = strength
         self.schedule = schedule
         self._by_step = isinstance(schedule, keras.optimizers.schedules.LearningRateSchedule)
-        self._first_step = 0
-
-    def on_train_begin(self, logs: dict | None = None) -> None:
-        self.strength.follow(self.model)
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
-        if self._by_step:
-            # Counted from here: in the middle of an epoch JAX keeps the optimizer's state to itself.
-            self._first_step = int(keras.ops.convert_to_numpy(self.model.optimizer.iterations))
-        else:
+        if not self._by_step:
             self.strength.assign(float(self.schedule(epoch)))
 
     def on_train_batch_begin(self, batch: int, logs: dict | None = None) -> None:
         if self._by_step:
-            integers = self.model.optimizer.iterations.dtype  # 64 bits, but on JAX 32
-            value = self.schedule(keras.ops.convert_to_tensor(self._first_step + batch, dtype=integers))
+            # On JAX `self.model` also brings back the state of the model that is trained, so that both the
+            # optimizer's steps and the strength are within reach.
+            value = self.schedule(self.model.optimizer.iterations)
             self.strength.assign(float(keras.ops.convert_to_numpy(value)))
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:

@@ -86,8 +86,8 @@ class Strength:
     def follow(self, model: keras.layers.Layer) -> None:
         """Lets the strength be assigned at any time while a model trains.
 
-        `L2Policy.apply(model)` and `L2Schedule` see to it; call it when another model that shares the
-        layers, such as one around the model, is trained and the strength is assigned within epochs.
+        `L2Policy.apply(model)` sees to it, and a callback that has asked for its `self.model`. Call it when
+        another model that shares the layers, such as one around the model, is trained.
 
         Args:
             model: The model whose `fit` is running when the strength is assigned.

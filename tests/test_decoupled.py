@@ -254,14 +254,14 @@ def test_after_reload_training_goes_on_as_if_uninterrupted(name: str, frozen: bo
 
 
 def branches() -> keras.Model:
-    """Two inner models whose weights have the same paths once the model is loaded again."""
+    """Two inner models whose weights have the same paths after a reload, and a frozen head."""
     inputs = keras.Input((6, 6, 2))
     left, right = (
         keras.Sequential([keras.Input((6, 6, 2)), layers.Conv2D(2, 2, name="conv")], name=name)
         for name in ("left", "right")
     )
-    x = layers.Add(name="add")([left(inputs), right(inputs)])
-    return keras.Model(inputs, layers.GlobalAveragePooling2D()(x))
+    x = layers.GlobalAveragePooling2D()(layers.Add(name="add")([left(inputs), right(inputs)]))
+    return keras.Model(inputs, layers.Dense(2, name="head", trainable=False)(x))
 
 
 def test_weights_that_cannot_be_told_apart_by_path_after_reload_are_by_order(tmp_path: Path) -> None:

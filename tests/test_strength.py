@@ -217,6 +217,18 @@ def test_a_small_strength_does_not_vanish_in_mixed_precision() -> None:
     assert loss == pytest.approx(by_hand.penalty(model, ["d/kernel"], 1e-9), rel=1e-5)
 
 
+@pytest.mark.backends
+def test_a_small_strength_does_not_vanish_inside_a_float16_layer() -> None:
+    penalty = LiveL2(Strength(1e-9), 1.0)
+
+    class Asks(layers.Layer):
+        def call(self, x: Any) -> Any:
+            return penalty(keras.ops.ones((2,), "float32"))
+
+    asked = keras.ops.convert_to_numpy(Asks(dtype="mixed_float16")(np.zeros((1, 1), "float16")))
+    assert float(asked) == pytest.approx(2e-9, rel=1e-6)
+
+
 # ---- Which models ------------------------------------------------------------------------------------------
 
 
@@ -327,6 +339,7 @@ def test_layers_with_weights_inside_layers_with_weights() -> None:
     strength = Strength(0.0)
     with pytest.warns(UserWarning, match="cannot carry"):
         L2Policy(strength).apply(model)
+    assert len({id(v) for v in model.variables}) == len(model.variables)  # JAX gives each buffer away once
     model.fit(*zeros(), verbose=0)
     strength.assign(0.2)
     before = by_hand.arrays(model)

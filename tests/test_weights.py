@@ -329,7 +329,7 @@ class Holder(layers.Layer):
     def __init__(self, units: int, **kwargs: Any):
         super().__init__(**kwargs)
         self.units = units
-        self.noise = np.random.normal() + random.random()
+        self.noise = np.random.rand() + random.random()
         self.dense = layers.Dense(units)
         self.dropout = layers.Dropout(0.5)
 
@@ -399,6 +399,43 @@ class PlainNet(keras.Model):
 
 
 @custom
+class FixedNet(keras.Model):
+    """A functional model that is made from other arguments than its layers."""
+
+    def __init__(self, units: int = 3, **kwargs: Any):
+        inputs = keras.Input((4,))
+        super().__init__(inputs, layers.Dense(units, name="dense")(inputs), **kwargs)
+        self.units = units
+
+    def get_config(self) -> dict[str, Any]:
+        return {"units": self.units, "name": self.name}
+
+
+@custom
+class Cell(layers.Layer):
+    """A recurrent cell that takes a regularizer for one of its two kernels."""
+
+    def __init__(self, units: int = 2, kernel_regularizer: Any = None, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.units = self.state_size = units
+        self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
+
+    def build(self, shape: tuple) -> None:
+        self.kernel = self.add_weight(
+            name="kernel", shape=(shape[-1], self.units), regularizer=self.kernel_regularizer
+        )
+        self.loop = self.add_weight(name="loop", shape=(self.units, self.units))
+
+    def call(self, x: Any, states: list) -> Any:
+        state = keras.ops.matmul(x, self.kernel) + keras.ops.matmul(states[0], self.loop)
+        return state, [state]
+
+    def get_config(self) -> dict[str, Any]:
+        regularizer = keras.regularizers.serialize(self.kernel_regularizer)
+        return {**super().get_config(), "units": self.units, "kernel_regularizer": regularizer}
+
+
+@custom
 class WiderDense(layers.Dense):
     """A subclass of one of Keras's layers."""
 
@@ -441,6 +478,7 @@ LOST = {
         ["m/first/kernel", "m/second/kernel"],
         "['m/first', 'm/second']",
     ),
+    "subclassed functional model": (lambda: FixedNet(), ["dense/kernel"], "['dense']"),
 }
 
 
@@ -467,6 +505,16 @@ def test_custom_layers_that_cannot_carry_it_are_penalised_and_named(name: str, t
     expected = by_hand.penalty(model, paths, 1e-3)
     assert by_hand.added_loss(model) == pytest.approx(expected, rel=1e-6)
     assert by_hand.reloaded(model, tmp_path).losses == []
+
+
+def test_a_custom_cell_carries_what_it_takes_an_argument_for(tmp_path: Path) -> None:
+    model = by_hand.randomise(around(layers.RNN(Cell(name="c"), name="d"), 4, 2))
+    with pytest.warns(UserWarning, match=r"\['d/c'\]"):
+        L2Policy(1e-3).apply(model)
+    kernel = by_hand.penalty(model, ["d/c/kernel"], 1e-3)
+    loop = by_hand.penalty(model, ["d/c/loop"], 1e-3)
+    assert by_hand.added_loss(model) == pytest.approx(kernel + loop, rel=1e-6)
+    assert by_hand.added_loss(by_hand.reloaded(model, tmp_path)) == pytest.approx(kernel, rel=1e-6)
 
 
 def test_what_the_warning_advises_works(tmp_path: Path) -> None:
