@@ -42,6 +42,6 @@ def build_tiny(seed: int = 0) -> keras.Model:
     return keras.Model(inputs, keras.layers.Dense(10, activation="softmax", name="probabilities")(x))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def tiny() -> Callable[..., keras.Model]:
     return build_tiny

@@ -26,13 +26,19 @@ def test_an_execution_is_never_too_long_and_rarely_short(steps: int, longest: in
     assert not divides or steps % execution == 0
 
 
-@pytest.mark.parametrize(
-    ("execution", "divides"),
-    [(1, True), (7, True), (4, False)],
-)
+@pytest.fixture(scope="module")
+def one_by_one(tiny: Build, train: Arrays, held_out: Arrays) -> dict[str, list[float]]:
+    """The history of a training whose executions have one step."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pace, "longest_execution", lambda *_: 1)
+        return fit(tiny(0), train, validation=held_out, epochs=3, l2=1e-3, verbose=0).history
+
+
+@pytest.mark.parametrize(("execution", "divides"), [(7, True), (4, False)])
 def test_pieces_do_not_change_the_numbers(
     execution: int,
     divides: bool,
+    one_by_one: dict[str, list[float]],
     tiny: Build,
     train: Arrays,
     held_out: Arrays,
@@ -49,10 +55,8 @@ def test_pieces_do_not_change_the_numbers(
     history = fit(
         tiny(0), train, validation=held_out, epochs=3, l2=1e-3, callbacks=[Count()], verbose=0
     ).history
-    ends = {1: [0, 1, 2, 3, 4, 5, 6], 7: [6], 4: [3, 7]}[execution]
-    assert executions == ends * 3
-    monkeypatch.setattr(pace, "longest_execution", lambda *_: 1)
-    assert history == fit(tiny(0), train, validation=held_out, epochs=3, l2=1e-3, verbose=0).history
+    assert executions == {7: [6], 4: [3, 7]}[execution] * 3
+    assert history == one_by_one
 
 
 class SeesBatches(keras.callbacks.Callback):

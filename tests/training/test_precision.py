@@ -28,27 +28,28 @@ class Look(keras.callbacks.Callback):
 
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
 def test_layers_compute_in_16_bits_and_the_rest_in_32(
-    policy: str, tiny: Build, train: Arrays, held_out: Arrays, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    policy: str, tiny: Build, train: Arrays, held_out: Arrays, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fitting, "mixed_policy", lambda: policy)
-
-    def run(name: str, epochs: int, seed: int = 0) -> tuple[dict[str, list[float]], Look, keras.Model]:
-        look, model = Look(), tiny(seed)
-        history = fit(
-            model, train, validation=held_out, epochs=epochs, l2=1e-2, mixed_precision=True,
-            run_dir=tmp_path / name, callbacks=[look], verbose=0,
-        )  # fmt: skip
-        return history.history, look, model
-
-    whole, look, model = run("whole", 3)
+    look, model = Look(), tiny(0)
+    logs = fit(
+        model,
+        train,
+        validation=held_out,
+        epochs=2,
+        l2=1e-2,
+        mixed_precision=True,
+        callbacks=[look],
+        verbose=0,
+    ).history
     assert look.layers["hidden"] == look.layers["norm"] == policy
     assert look.layers["probabilities"] == "float32"
     assert look.penalties == ["float32", "float32"]
     assert look.weights == {"float32"}
     assert look.optimizer == ("LossScaleOptimizer" if policy == "mixed_float16" else "Adam")
-    assert np.isfinite([value for values in whole.values() for value in values]).all()
+    assert np.isfinite(list(logs.values())).all()
     for loss, data_loss, penalty in zip(
-        whole["val_loss"], whole["val_data_loss"], whole["l2_penalty"], strict=True
+        logs["val_loss"], logs["val_data_loss"], logs["l2_penalty"], strict=True
     ):
         assert loss == pytest.approx(data_loss + penalty, abs=1e-6)
 
@@ -56,10 +57,19 @@ def test_layers_compute_in_16_bits_and_the_rest_in_32(
     assert type(model.optimizer).__name__ == "Adam"
     model.evaluate(*held_out, verbose=0)
 
-    run("resumed", 1)
-    resumed, _, _ = run("resumed", 3, seed=1)
-    for name, values in whole.items():
-        np.testing.assert_allclose(resumed[name], values, atol=1e-6, rtol=0, err_msg=name)
+
+def test_the_scale_of_the_loss_is_resumed_too(
+    tiny: Build, train: Arrays, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fitting, "mixed_policy", lambda: "mixed_float16")
+
+    def run(name: str, epochs: int, seed: int) -> list[float]:
+        settings = {"epochs": epochs, "run_dir": tmp_path / name, "verbose": 0}
+        return fit(tiny(seed), train, l2=1e-2, mixed_precision=True, **settings).history["loss"]
+
+    run("resumed", 1, seed=0)
+    resumed, whole = run("resumed", 2, seed=1), run("whole", 2, seed=0)
+    np.testing.assert_allclose(resumed, whole, atol=1e-6, rtol=0)
 
 
 def test_the_loss_is_close_to_that_of_float32(tiny: Build, train: Arrays) -> None:
