@@ -8,6 +8,11 @@ XLA (on the CPU it is slower) nor augmentation. Ours: Adam, its learning rate fa
 cosine. The example: `mnist_cnn.py` as Keras shipped it for years, Adadelta at learning rate 1. The test set
 is looked at once, after the last epoch. Every finished (model, seed) is kept in `--out`: a killed run,
 started again, does only what is missing.
+
+On 2 busy CPU cores, 12 epochs: ours 99.467 ± 0.018 % (seeds 0 to 2: 99.50, 99.44, 99.46) with 70,746
+parameters; the example 99.11 % (seed 0 only) with 1,199,882. Those trainings were fed by `fit` from arrays,
+whose tf.data autotuning spoils seconds (see `_batches`), so time comes from a second run of 5 epochs in turns
+without it: 34 s an epoch against 98 s, a ratio of 0.35.
 """
 
 from __future__ import annotations
@@ -79,11 +84,12 @@ def train_in_turns(
     for name in names:
         keras.utils.set_random_seed(seed)
         models[name] = BUILDERS[name](steps)
+    batches = _batches(train, seed)
     seconds: dict[str, list[float]] = {name: [] for name in names}
     for epoch in range(epochs):
         for name, model in models.items():
             start = time.perf_counter()
-            model.fit(*train, batch_size=BATCH_SIZE, verbose=0)
+            model.fit(batches, verbose=0)
             seconds[name].append(round(time.perf_counter() - start, 2))
             print(f"seed {seed}, epoch {epoch + 1} of {epochs}, {name}: {seconds[name][-1]} s", flush=True)
     return [
@@ -98,6 +104,20 @@ def train_in_turns(
         }
         for name, model in models.items()
     ]
+
+
+def _batches(train: Images, seed: int) -> Any:
+    """The training set in a new order every epoch, without tf.data's autotuning.
+
+    With it, an epoch can end only when the tuner's thread next wakes, up to a minute later: seconds would
+    measure the waiting (epochs of 41, 82, 142, 202 s whatever the model).
+    """
+    import tensorflow as tf
+
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    data = tf.data.Dataset.from_tensor_slices(train).shuffle(len(train[0]), seed=seed)
+    return data.batch(BATCH_SIZE).prefetch(2).with_options(options)
 
 
 def accuracy(model: Any, test: Images) -> float:
