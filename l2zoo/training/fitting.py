@@ -95,10 +95,10 @@ def fit(
 
     Example:
         >>> import numpy as np
-        >>> from l2zoo import build_cnn
-        >>> x, y = np.zeros((64, 8, 8, 1), "uint8"), np.arange(64) % 10
-        >>> model = build_cnn((8, 8, 1), num_classes=10, l2=1e-4)
-        >>> history = fit(model, (x, y), epochs=2, verbose=0)
+        >>> x, y = np.eye(3).repeat(8, axis=0), np.arange(3).repeat(8)
+        >>> softmax = keras.layers.Dense(3, activation="softmax")
+        >>> model = keras.Sequential([keras.Input((3,)), softmax])
+        >>> history = fit(model, (x, y), epochs=2, l2=1e-4, verbose=0)
         >>> sorted(history.history)
         ['accuracy', 'data_loss', 'l2_penalty', 'loss']
     """
@@ -215,6 +215,8 @@ class _Run:
         """Steps that run in one execution, and whether they divide an epoch."""
         blank, steps = self.train.blank(), self.train.steps
         if steps is None or blank is None or not output_losses(self.model, self.settings):
+            return 1, True
+        if not pace.loops_in_graph(self.model):
             return 1, True
         own = self.settings.get("steps_per_execution", 1)
         longest = own if own > 1 else pace.longest_execution(self.model, blank[0], self.callbacks)

@@ -35,9 +35,7 @@ def longest_execution(model: keras.Model, inputs: Any, callbacks: Sequence[Any])
         At least 1. Always 1 on JAX and PyTorch, where Keras loops in Python either way, and under a
         distribution strategy.
     """
-    if keras.backend.backend() != "tensorflow" or model.distribute_strategy.num_replicas_in_sync > 1:
-        return 1
-    if model.run_eagerly or any(map(_sees_batches, callbacks)):
+    if not loops_in_graph(model) or any(map(_sees_batches, callbacks)):
         return 1
     batch_size = len(keras.tree.flatten(inputs)[0])
     one = _seconds(model, _rows(inputs, 1))
@@ -48,6 +46,13 @@ def longest_execution(model: keras.Model, inputs: Any, callbacks: Sequence[Any])
     of_an_example = max(0.0, _seconds(model, _rows(inputs, many)) - one) / (many - 1)
     step = max(FLOOR, STEP_OVER_FORWARD * batch_size * of_an_example)
     return max(1, min(LONGEST, int(SECONDS / step)))
+
+
+def loops_in_graph(model: keras.Model) -> bool:
+    """Whether Keras can run many steps of this model in one execution without going through Python."""
+    if keras.backend.backend() != "tensorflow" or model.run_eagerly:
+        return False
+    return bool(model.distribute_strategy.num_replicas_in_sync == 1)
 
 
 def divide(steps: int, longest: int) -> tuple[int, bool]:
