@@ -191,7 +191,10 @@ class WarmModel:
     def _restore(self, seed: int) -> None:
         if seed not in self._fresh:
             self._fresh[seed] = _values(self._state_of(built(self.job, Strength(0.0), seed)))
-        keras.utils.set_random_seed(seed)  # for what draws outside the model's state, as PyTorch's dropout
+        if keras.backend.backend() == "torch":
+            # Its dropout draws from a global generator. (On TensorFlow a new global seed clears the cache of
+            # compiled graphs, which would cost more than a short training.)
+            keras.utils.set_random_seed(seed)
         for variable, value in zip(self._variables, self._fresh[seed], strict=True):
             variable.assign(value)
         for variable, value in zip(self._model.optimizer.variables, self._fresh_optimizer, strict=True):
