@@ -4,8 +4,11 @@
 PYTHON ?= python3
 EXTRAS ?= dev,jax,torch
 ARGS ?=
+WORKERS ?= 2
 BENCH ?= startup search
 
+# Tests of one file stay in one process: they share what they train.
+PARALLEL = --numprocesses $(WORKERS) --dist loadfile
 VENV := .venv
 BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt
@@ -35,7 +38,7 @@ demo: $(BASE)
 test: test-tensorflow test-jax test-torch
 
 test-tensorflow: $(FULL)
-	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest $(ARGS)
+	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest $(PARALLEL) $(ARGS)
 
 test-jax: $(FULL)
 	$(call test_backend,jax)

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from l2zoo import cli, zoo
+from l2zoo.quiet import without_chatter
 
 COMMANDS = ("audit", "apply", "convert", "list", "verify")
 ESCAPE = "\x1b"
@@ -352,12 +353,12 @@ def test_a_fresh_process_prints_no_chatter(model_file: Path) -> None:
 
 
 def test_what_is_held_back_while_loading_is_shown_if_it_fails(capfd: pytest.CaptureFixture[str]) -> None:
-    with cli._without_chatter():
+    with without_chatter():
         os.write(2, b"chatter\n")
     assert capfd.readouterr().err == ""
 
     def fail() -> None:
-        with cli._without_chatter():
+        with without_chatter():
             os.write(2, b"the reason\n")
             raise ImportError("no")
 
