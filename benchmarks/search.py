@@ -28,7 +28,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 CASES: dict[str, dict[str, Any]] = {
     "digits": {"strengths": (0.0, 1e-4, 1e-3, 1e-2), "folds": 5, "epochs": 5, "batch_size": 32},
-    "resnet": {"strengths": (0.0, 1e-4, 1e-3, 1e-2), "folds": 3, "epochs": 1, "batch_size": 32},
+    "resnet": {"strengths": (0.0, 1e-4, 1e-3, 1e-2), "folds": 5, "epochs": 1, "batch_size": 32},
     "memory": {"strengths": tuple(np.geomspace(1e-6, 1e-1, 11)), "folds": 5, "epochs": 2, "batch_size": 32},
 }
 

@@ -26,6 +26,7 @@ _HOME = {
     "build_cnn": "l2zoo.models.cnn",
     "fit": "l2zoo.training",
     "tune_l2": "l2zoo.tuning.search",
+    "L2Tuner": "l2zoo.tuning.tuner",
     "SearchResult": "l2zoo.tuning.result",
     "export": "l2zoo.artifact",
     "verify": "l2zoo.artifact",

@@ -6,7 +6,6 @@ The number lives in a Keras variable, so an already traced or compiled step sees
 from __future__ import annotations
 
 import contextlib
-import math
 import weakref
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -14,16 +13,7 @@ from typing import Any
 import keras
 from keras import ops
 
-
-def check_number(name: str, value: Any) -> float:
-    """Returns `value` as a float if it is a finite number >= 0, else raises naming the argument."""
-    number = hasattr(value, "__float__") and getattr(value, "shape", ()) == ()
-    if isinstance(value, (bool, str, bytes)) or not number:
-        raise TypeError(f"`{name}` must be a number, got {name}={value!r} of type {type(value).__name__}.")
-    value = float(value)
-    if not (math.isfinite(value) and value >= 0):
-        raise ValueError(f"`{name}` must be a finite number >= 0, got {name}={value}.")
-    return value
+from l2zoo.arguments import check_number
 
 
 class Strength:

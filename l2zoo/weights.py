@@ -109,6 +109,11 @@ def weights_of(model: keras.layers.Layer) -> list[Weight]:
     return list(weights.values())
 
 
+def layers_of(model: keras.layers.Layer) -> list[keras.layers.Layer]:
+    """A model and every layer inside it, however deep: projections of attention and RNN cells too."""
+    return list(model._flatten_layers())
+
+
 def after_reload(weights: list[Weight]) -> list[tuple[float, float] | None]:
     """`(l1, lambda)` that each weight would have after `model.save` and `load_model`.
 
@@ -143,8 +148,8 @@ def _configured(weight: Weight) -> tuple[float, float] | None:
     return coefficients(getattr(*places[-1])) if places else (0.0, 0.0)
 
 
-# The two functions below are the only ones that read Keras's private attributes of a layer; Keras has
-# no public way to say which layer owns a variable, or to list what is inside a layer of any kind.
+# `layers_of` and the functions below alone read Keras's private attributes of a layer; Keras has no
+# public way to say which layer owns a variable, or to list what is inside a layer of any kind.
 
 
 def _walk(layer: keras.layers.Layer, ancestors: tuple) -> Iterator[tuple[keras.layers.Layer, tuple]]:

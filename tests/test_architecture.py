@@ -22,6 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # From the ground up. A unit imports from the floors below it and from nowhere else; every architecture in
 # `models` is a unit of its own, so that models do not import each other.
 FLOORS = (
+    {"arguments"},
     {"conventions", "data", "models.blocks", "quiet", "registration", "replacing", "strength", "weights"},
     {"decoupled"},
     {"policy", "schedule"},
@@ -152,7 +153,7 @@ def test_importing_l2zoo_loads_no_framework() -> None:
 
 
 def test_every_package_that_is_imported_is_declared() -> None:
-    declared = declared_packages("jax", "torch")  # not "dev": who only uses l2zoo does not have it
+    declared = declared_packages("jax", "torch", "ray")  # not "dev": who only uses l2zoo does not have it
     providers = importlib.metadata.packages_distributions()
     for name, path in MODULES.items():
         for package in packages_of(path) - set(sys.stdlib_module_names) - {"l2zoo", "__future__"}:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Sequence
 from typing import Any
 
 import keras
+
+from l2zoo import arguments
 
 # One choice for every model here, stated once. Keras's own momentum of 0.99 needs hundreds of steps
 # before the moving statistics are of use; 0.9 suits short runs (PyTorch and keras-hub use it too).
@@ -15,48 +16,6 @@ BN_MOMENTUM = 0.9
 BN_EPSILON = 1e-5
 KERNEL_INITIALIZER = "he_normal"  # keeps the variance through ReLU (He et al. 2015)
 MAX_PIXEL = 255.0
-
-
-def whole_number(name: str, value: Any, *, at_least: int) -> int:
-    """Gives `value` as an int, or says what is wrong with the argument called `name`.
-
-    Args:
-        name: The argument's name, for the message.
-        value: Anything; Python's and NumPy's integers pass.
-        at_least: The smallest value allowed.
-
-    Raises:
-        TypeError: It is not an integer (a bool is none).
-        ValueError: It is below `at_least`.
-
-    Example:
-        >>> whole_number("num_classes", 10, at_least=2)
-        10
-    """
-    expected = f"`{name}` must be a whole number >= {at_least}, got {name}={value!r}."
-    if isinstance(value, bool):
-        raise TypeError(expected)
-    try:
-        number = operator.index(value)
-    except TypeError:
-        raise TypeError(expected) from None
-    if number < at_least:
-        raise ValueError(expected)
-    return number
-
-
-def whole_numbers(name: str, values: Any, *, at_least: int) -> tuple[int, ...]:
-    """Gives `values` as a tuple of ints, or says which entry of the argument called `name` is wrong.
-
-    Raises:
-        TypeError: It is not a sequence, or an entry is not an integer.
-        ValueError: It is empty, or an entry is below `at_least`.
-    """
-    if isinstance(values, (str, bytes)) or not isinstance(values, Sequence):
-        raise TypeError(f"`{name}` must be a sequence of whole numbers, got {name}={values!r}.")
-    if not values:
-        raise ValueError(f"`{name}` must hold at least one whole number, got {name}={values!r}.")
-    return tuple(whole_number(f"{name}[{i}]", value, at_least=at_least) for i, value in enumerate(values))
 
 
 def pixels(input_shape: Sequence[int], *, smallest: int) -> tuple[keras.KerasTensor, keras.KerasTensor]:
@@ -79,7 +38,7 @@ def pixels(input_shape: Sequence[int], *, smallest: int) -> tuple[keras.KerasTen
     if len(input_shape) != 3:
         hint = " Grey images need a last axis of 1." if len(input_shape) == 2 else ""
         raise ValueError(f"{form}, got input_shape={tuple(input_shape)}.{hint}")
-    shape = whole_numbers("input_shape", input_shape, at_least=1)
+    shape = arguments.whole_numbers("input_shape", input_shape, at_least=1)
     if min(shape[:2]) < smallest:
         raise ValueError(
             f"`input_shape` must be at least {smallest}x{smallest} pixels, got input_shape={shape}. "
@@ -151,7 +110,7 @@ def classify(x: keras.KerasTensor, num_classes: int, *, dropout: float) -> keras
         TypeError: `num_classes` is not a whole number, or `dropout` not a number.
         ValueError: `num_classes` is below 2, or `dropout` outside [0, 1).
     """
-    classes = whole_number("num_classes", num_classes, at_least=2)
+    classes = arguments.whole_number("num_classes", num_classes, at_least=2)
     x = keras.layers.GlobalAveragePooling2D(name="pool")(x)
     x = keras.layers.Dropout(_share("dropout", dropout), name="dropout")(x)
     x = keras.layers.Dense(classes, name="logits")(x)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import keras
 
+from l2zoo.arguments import whole_numbers
 from l2zoo.models import blocks
 from l2zoo.policy import L2Policy
 from l2zoo.strength import Strength
@@ -60,7 +61,7 @@ def build_cnn(
         >>> model.output_shape
         (None, 10)
     """
-    stages = blocks.whole_numbers("widths", widths, at_least=1)
+    stages = whole_numbers("widths", widths, at_least=1)
     inputs, x = blocks.pixels(input_shape, smallest=SMALLEST)
     for stage, filters in enumerate(stages, start=1):
         convolutions = 1 if stage == 1 else 2

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 import warnings
 from typing import Any
 
@@ -13,16 +12,6 @@ from l2zoo.policy import L2Policy
 from l2zoo.strength import Strength
 from l2zoo.training.feed import ArrayFeed, Feed, ImageFeed
 from l2zoo.weights import after_reload, coefficients, weights_of
-
-
-def check_whole(name: str, value: Any, *, at_least: int) -> None:
-    """Raises if an argument is not an integer of at least `at_least`."""
-    try:
-        number = operator.index(value)
-    except TypeError:
-        raise TypeError(f"`{name}` must be an integer, got {name}={value!r}.") from None
-    if number < at_least or isinstance(value, bool):
-        raise ValueError(f"`{name}` must be an integer of at least {at_least}, got {name}={value!r}.")
 
 
 def check_validation(data: Feed, validation: Feed) -> None:

@@ -8,10 +8,11 @@ from typing import Any
 
 import keras
 
+from l2zoo.arguments import whole_number
 from l2zoo.policy import L2Policy
 from l2zoo.strength import Strength
 from l2zoo.training import pace
-from l2zoo.training.checks import check_labels, check_penalty, check_validation, check_whole
+from l2zoo.training.checks import check_labels, check_penalty, check_validation
 from l2zoo.training.compiling import compiled, output_losses, output_weights, settings_of
 from l2zoo.training.description import about_run, describe
 from l2zoo.training.feed import DatasetFeed, Feed, epoch_by_epoch, feed_of
@@ -102,8 +103,8 @@ def fit(
         >>> sorted(history.history)
         ['accuracy', 'data_loss', 'l2_penalty', 'loss']
     """
-    check_whole("epochs", epochs, at_least=1)
-    check_whole("batch_size", batch_size, at_least=1)
+    whole_number("epochs", epochs, at_least=1)
+    whole_number("batch_size", batch_size, at_least=1)
     train = feed_of(data, batch_size=batch_size, seed=seed)
     held_out = None
     if validation is not None:

@@ -12,6 +12,8 @@ from typing import Any
 
 import keras
 
+from l2zoo.weights import layers_of
+
 
 def mixed_policy() -> str:
     """`"mixed_float16"` on a GPU, else `"mixed_bfloat16"`: CPUs and TPUs have no fast float16."""
@@ -33,7 +35,7 @@ def mixed_precision(model: keras.Model, policy: str) -> Iterator[None]:
         ValueError: No layer of the model could change.
     """
     ends = {id(layer) for layer in _ends(model)}
-    before = [(layer, layer.dtype_policy) for layer in _layers(model) if id(layer) not in ends]
+    before = [(layer, layer.dtype_policy) for layer in layers_of(model) if id(layer) not in ends]
     before = [(layer, own) for layer, own in before if own.name == "float32"]
     if all(isinstance(layer, (keras.Model, keras.layers.InputLayer)) for layer, _ in before):
         raise ValueError(
@@ -49,11 +51,6 @@ def mixed_precision(model: keras.Model, policy: str) -> Iterator[None]:
             layer.dtype_policy = own
 
 
-def _layers(model: keras.Model) -> list[keras.layers.Layer]:
-    # Keras has no public way to list layers inside layers (projections of attention, RNN cells, ...).
-    return list(model._flatten_layers())
-
-
 def _ends(model: Any) -> list[keras.layers.Layer]:
     """The layers that give the model's outputs, down to those inside a nested model at the end."""
     if isinstance(model, keras.Sequential):
@@ -63,7 +60,7 @@ def _ends(model: Any) -> list[keras.layers.Layer]:
         ends = [layer for layer in model.layers if layer.name in names]
     found: list[keras.layers.Layer] = []
     for layer in ends:
-        found += _ends(layer) if isinstance(layer, keras.Model) else layer._flatten_layers()
+        found += _ends(layer) if isinstance(layer, keras.Model) else layers_of(layer)
     return found
 
 

@@ -6,28 +6,36 @@ The two choices are glmnet's: the best mean, and the strongest within one standa
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from l2zoo.tuning.record import Record
+from l2zoo.tuning.record import Record, Value
 
 SAME = 1e-12  # means that differ by less, relatively, differ by rounding
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """One strength and its trainings.
+    """One strength, with the other hyperparameters it was tried with, and its trainings.
 
     Args:
         strength: The strength, in the convention of the search.
         done: Records with a score, in order of (seed, fold).
         failed: Records without, in order of (seed, fold).
+        others: The other hyperparameters, in order of their names.
     """
 
     strength: float
     done: tuple[Record, ...]
     failed: tuple[Record, ...] = ()
+    others: tuple[tuple[str, Value], ...] = ()
+
+    @cached_property
+    def epochs(self) -> int:
+        """How many epochs its scores have behind them: the median over its trainings; 0 if none finished."""
+        return round(statistics.median(r.epochs for r in self.done)) if self.done else 0
 
     @cached_property
     def scores(self) -> dict[tuple[int, int], float]:
@@ -57,24 +65,25 @@ def gather(records: Iterable[Record]) -> list[Candidate]:
     """Sorts records into candidates.
 
     Args:
-        records: In any order; a unit that comes twice counts once, as it came first.
+        records: In any order; a fold and seed that comes twice counts once, as it came first.
 
     Returns:
-        One candidate per strength, in order of strength.
+        One candidate per strength and values of other hyperparameters, in order of strength.
     """
     first: dict = {}
     for record in records:
-        first.setdefault(record.unit, record)
-    by_strength: dict[float, list[Record]] = {}
-    for record in sorted(first.values(), key=lambda r: (r.unit.strength, r.unit.seed, r.unit.fold)):
-        by_strength.setdefault(record.unit.strength, []).append(record)
+        first.setdefault(_place(record), record)
+    groups: dict[tuple, list[Record]] = {}
+    for record in sorted(first.values(), key=_place):
+        groups.setdefault((record.unit.strength, record.unit.others), []).append(record)
     return [
         Candidate(
             strength,
             done=tuple(r for r in group if r.status == "done"),
             failed=tuple(r for r in group if r.status == "failed"),
+            others=others,
         )
-        for strength, group in by_strength.items()
+        for (strength, others), group in groups.items()
     ]
 
 
@@ -152,6 +161,11 @@ def spelled(strength: float) -> str:
         return f"{strength:.3g}"
     mantissa, exponent = f"{strength:.2e}".split("e")
     return f"{float(mantissa):g}e{int(exponent)}"
+
+
+def _place(record: Record) -> tuple:
+    unit = record.unit
+    return unit.strength, repr(unit.others), unit.seed, unit.fold
 
 
 def _strongest(pool: Sequence[Candidate], *, at_least: float, sign: int) -> Candidate:

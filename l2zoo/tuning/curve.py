@@ -7,31 +7,18 @@ instead of squashing the rest.
 
 from __future__ import annotations
 
-import textwrap
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from l2zoo.replacing import replacing
-from l2zoo.tuning import marks
-from l2zoo.tuning.candidates import spelled
+from l2zoo.tuning import asides, canvas, marks
+from l2zoo.tuning.candidates import Candidate, spelled
 from l2zoo.tuning.scale import score_limits, standard_error, step
 from l2zoo.tuning.select import Selection
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-STYLE: Any = {
-    "font.family": "DejaVu Sans",  # comes with matplotlib: the same picture everywhere
-    "font.size": 10,
-    "text.color": marks.INK,
-    "axes.edgecolor": marks.GREY,
-    "axes.labelcolor": marks.INK,
-    "xtick.color": marks.INK,
-    "ytick.color": marks.INK,
-    "svg.hashsalt": "l2zoo",  # the same search gives the same file
-}
-LINE = 0.19  # height of a line of the verdict, in inches
 
 
 def plot(selection: Selection, *, path: str | Path, convention: str = "keras") -> Path:
@@ -48,20 +35,13 @@ def plot(selection: Selection, *, path: str | Path, convention: str = "keras") -
     Raises:
         ValueError: The path ends in something else.
     """
-    import matplotlib
-
-    path = Path(path)
-    kind = path.suffix.lower()
-    words = {".png": "Description", ".svg": "Description", ".pdf": "Subject"}
-    if kind not in words:
-        raise ValueError(f"`path` must end in .png, .svg or .pdf, got path={str(path)!r}.")
-    title = f"{_name(selection)} against the strength of L2"
-    metadata = {"Title": title, words[kind]: alt_text(selection)}
-    undated: dict[str, None] = {} if kind == ".png" else {"Date" if kind == ".svg" else "CreationDate": None}
-    with matplotlib.rc_context(STYLE), replacing(path) as temporary:
-        figure = draw(selection, title=title, convention=convention)
-        figure.savefig(temporary, dpi=160, metadata={**metadata, **undated})
-    return path
+    title = f"{name(selection)} against the strength of L2"
+    return canvas.save(
+        lambda: draw(selection, title=title, convention=convention),
+        path=path,
+        title=title,
+        words=alt_text(selection),
+    )
 
 
 def alt_text(selection: Selection) -> str:
@@ -73,34 +53,39 @@ def alt_text(selection: Selection) -> str:
         failed = f" ({len(c.failed)} failed)" if c.failed else ""
         points.append(f"{spelled(c.strength)}: {score}{spread}{failed}")
     return (
-        f"Mean {_name(selection).lower()} ± standard error for each strength of L2. {'; '.join(points)}. "
+        f"Mean {name(selection).lower()} ± standard error for each strength of L2. {'; '.join(points)}. "
         f"Best: {spelled(selection.best.strength)}. Strongest within one standard error of it: "
-        f"{spelled(selection.one_se.strength)}. {selection.verdict}"
+        f"{spelled(selection.one_se.strength)}. {_asides_in_words(selection)}{selection.verdict}"
     )
 
 
-def draw(selection: Selection, *, title: str, convention: str) -> Figure:
-    """Composes the figure: heading, legend, small axes for 0 and large ones for the strengths above."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
+def draw(
+    selection: Selection, *, title: str, convention: str, width: float = canvas.WIDE, headed: bool = True
+) -> Figure:
+    """Composes the figure: heading, legend, small axes for 0 and large ones for the strengths above.
 
-    lines = textwrap.wrap(" ".join(filter(None, (str(selection.verdict), selection.edge))), 110)
-    height = 4.8 + LINE * len(lines)
-
-    def down(inches: float) -> float:  # from the top, as a part of the height
-        return 1 - inches / height
-
-    figure = Figure(figsize=(8.2, height), facecolor="white")
-    FigureCanvasAgg(figure)
-    figure.text(0.03, down(0.16), title, size=14, weight="bold", va="top")
-    figure.text(0.03, down(0.52), "\n".join(lines), size=9.5, va="top", linespacing=1.35)
-    marks.legend(figure, y=down(0.60 + LINE * len(lines)))
-    edges = {"left": 0.095, "right": 0.97, "bottom": 0.62 / height, "top": down(1.20 + LINE * len(lines))}
-    grid = figure.add_gridspec(1, 2, width_ratios=(1, 13), wspace=0.03, **edges)
-    left = figure.add_subplot(grid[0])
-    right = figure.add_subplot(grid[1], sharey=left)
-    left.set_ylim(*score_limits(selection))
-    left.set_ylabel(_name(selection))
+    Args:
+        selection: The answer of a search.
+        title: Stands at the top, with the verdict below.
+        convention: That of the strengths, for the axis.
+        width: Of the figure, in inches.
+        headed: Whether the title and the verdict are written.
+    """
+    lines = canvas.wrapped(str(selection.verdict), selection.edge) if headed else []
+    used = 0.60 + canvas.LINE * len(lines) if headed else 0.05
+    low, high = score_limits(selection)
+    rows = [
+        *canvas.legend_rows(marks.handles(), width=width),
+        *canvas.legend_rows(asides.handles(selection, low=low, high=high), width=width),
+    ]
+    top = used + canvas.ROW * len(list(filter(None, rows))) + 0.38
+    figure = canvas.blank(width=width, height=top + 3.6)
+    if headed:
+        canvas.heading(figure, title, lines)
+    canvas.legend(figure, list(filter(None, rows)), down=used)
+    left, right = _panels(figure, top=top, normed=asides.has_norms(selection))
+    left.set_ylim(low, high)
+    left.set_ylabel(name(selection))
     right.set_xlabel(f"Strength (L2, convention {convention})", labelpad=6)
     _furnish(left, right, selection)
     spread = _strengths(right, selection)
@@ -109,29 +94,75 @@ def draw(selection: Selection, *, title: str, convention: str) -> Figure:
             marks.candidate(right, candidate, spread=spread)
         else:
             marks.candidate(left, candidate, spread=1.2)
+    asides.elsewhere(left, right, selection)
+    if asides.has_norms(selection):
+        asides.norms(left, right, selection)
     marks.chosen(figure, left, right, selection)
     return figure
 
 
-def _strengths(axes: Axes, selection: Selection) -> float:
-    """Sets up the logarithmic axis and gives the room that each strength has on it, as a factor."""
+def name(selection: Selection) -> str:
+    """The metric as people write it, for titles and axes."""
+    return selection.metric.removeprefix("val_").replace("_", " ").capitalize()
+
+
+def log_strengths(axes: Axes, strengths: list[float]) -> None:
+    """Makes the x axis logarithmic, with room for rising strengths above 0, spelled as people write them."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-    strengths = [c.strength for c in selection.candidates if c.strength > 0]
-    if not strengths:
-        axes.set_xticks([])
-        return 1.0
-    nearest = step(strengths)
-    low, high = strengths[0] / min(nearest, 10.0) ** 0.8, strengths[-1] * min(nearest, 10.0) ** 0.8
+    room = min(step(strengths), 10.0) ** 0.8
+    if len(strengths) > 20:  # in a random search, two may all but coincide
+        room = max(room, (strengths[-1] / strengths[0]) ** 0.03)
     axes.set_xscale("log")
-    axes.set_xlim(low, high)
+    axes.set_xlim(strengths[0] / room, strengths[-1] * room)
     if strengths[-1] / strengths[0] >= 99:
         axes.xaxis.set_major_locator(LogLocator(base=10, numticks=20))
     else:
         axes.set_xticks(strengths)
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: spelled(value)))
-    return min(nearest, (high / low) ** (1 / 12))
+
+
+def break_between(left: Axes, right: Axes) -> None:
+    """Shows by two strokes that the axis is broken between 0 and the rest."""
+    for axes, inner, x in ((left, "right", 1.0), (right, "left", 0.0)):
+        axes.spines[["top", "right", inner]].set_visible(False)
+        stroke: dict[str, Any] = {"marker": [(-0.5, -1), (0.5, 1)], "markersize": 9, "color": marks.GREY}
+        axes.plot([x], [0], **stroke, clip_on=False, transform=axes.transAxes, linestyle="none")
+
+
+def _panels(figure: Figure, *, top: float, normed: bool) -> tuple[Axes, Axes]:
+    width, height = figure.get_size_inches()
+    aside = 0.72 if normed else 0.25
+    edges = {"left": 0.78 / width, "right": 1 - aside / width, "bottom": 0.62 / height}
+    ratios = (0.53, width - 1.31 - aside)
+    grid = figure.add_gridspec(1, 2, width_ratios=ratios, wspace=0.03, top=1 - top / height, **edges)
+    left = figure.add_subplot(grid[0])
+    return left, figure.add_subplot(grid[1], sharey=left)
+
+
+def _strengths(axes: Axes, selection: Selection) -> float:
+    """Sets up the logarithmic axis and gives the room that each strength has on it, as a factor."""
+    mine = sorted(c.strength for c in selection.candidates if c.strength)
+    everywhere = (*selection.candidates, *selection.rest, *selection.stopped)
+    strengths = sorted({c.strength for c in everywhere if c.strength})
+    if not strengths:
+        axes.set_xticks([])
+        return 1.0
+    log_strengths(axes, strengths)
+    low, high = axes.get_xlim()
+    return min(step(mine), (high / low) ** (1 / 12))
+
+
+def _asides_in_words(selection: Selection) -> str:
+    norms = [(c.strength, asides.weight_norm(c)) for c in selection.candidates]
+    known = "; ".join(f"{spelled(s)}: {norm:.3g}" for s, norm in norms if math.isfinite(norm))
+    rows: list[tuple[tuple[Candidate, ...], str]] = [
+        (selection.rest, "with other hyperparameters"),
+        (selection.stopped, "stopped early"),
+    ]
+    counted = [f"Also shown: {len(tried)} {what}. " for tried, what in rows if tried]
+    return (f"Norm of the penalised weights: {known}. " if known else "") + "".join(counted)
 
 
 def _furnish(left: Axes, right: Axes, selection: Selection) -> None:
@@ -140,17 +171,11 @@ def _furnish(left: Axes, right: Axes, selection: Selection) -> None:
     left.set_xticks([0], ["0"])
     right.tick_params(left=False, labelleft=False)
     best, zero = selection.best, selection.candidates[0]
-    for axes, inner, x in ((left, "right", 1.0), (right, "left", 0.0)):
-        axes.spines[["top", "right", inner]].set_visible(False)
+    break_between(left, right)
+    for axes in (left, right):
         axes.grid(axis="y", color=marks.BAND, linewidth=0.8)
         axes.set_axisbelow(True)
-        stroke: dict[str, Any] = {"marker": [(-0.5, -1), (0.5, 1)], "markersize": 9, "color": marks.GREY}
-        axes.plot([x], [0], **stroke, clip_on=False, transform=axes.transAxes, linestyle="none")
         error = standard_error(best)
         axes.axhspan(best.mean - error, best.mean + error, color=marks.BAND, zorder=0.5, linewidth=0)
         if zero.strength == 0 and zero.n:
             axes.axhline(zero.mean, **marks.DOTTED, zorder=1)
-
-
-def _name(selection: Selection) -> str:
-    return selection.metric.removeprefix("val_").replace("_", " ").capitalize()

@@ -1,48 +1,99 @@
-"""Where the trainings of a search run."""
+"""Where the trainings of a search run.
+
+The driver of a search submits work and waits for outcomes; an engine decides where and in which order it is
+done. What comes out of a unit depends on the unit alone, so the order makes no difference.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections import deque
+from dataclasses import dataclass
 from typing import Any, Protocol
 
-import keras
+from l2zoo.tuning.job import Job
+from l2zoo.tuning.record import Record, Unit, Value
+from l2zoo.tuning.trial import Trainer
+from l2zoo.tuning.warm import State
 
-from l2zoo.tuning.record import Record, Unit
-from l2zoo.tuning.trial import Job, WarmModel
+
+@dataclass(frozen=True)
+class Work:
+    """A unit to train.
+
+    Args:
+        unit: Which.
+        state: Weights and optimizer state of the unit that it continues; None starts afresh.
+        keep: Whether the state at the end is wanted, because another unit may go on from there.
+    """
+
+    unit: Unit
+    state: State | None = None
+    keep: bool = False
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came out of a unit: its record and, if wanted, its state at the end."""
+
+    record: Record
+    state: State | None = None
 
 
 class Engine(Protocol):
-    """Runs units of work; made from the `Job` of a search.
+    """Trains units; made from the `Job` of a search.
 
     Attributes:
+        workers: How many units it trains at the same time.
         objective: Name of the score.
+        identity: What the scores depend on besides the data, as JSON values.
     """
 
+    workers: int
     objective: str
+    identity: dict[str, Any]
 
-    def identity(self) -> dict[str, Any]:
-        """What the scores depend on besides the data, as JSON values."""
+    def submit(self, work: Work) -> None:
+        """Takes a unit in; returns at once."""
 
-    def run(self, units: Iterable[Unit]) -> Iterator[Record]:
-        """Yields the record of each unit as it is finished, in any order."""
+    def wait(self) -> Outcome:
+        """The next unit that is finished, in any order; trains until there is one.
 
-    def train_on_all(self, strength: float, seed: int) -> keras.Model:
-        """Trains on all data and returns the model, with a plain number for its strength."""
+        Raises:
+            RuntimeError: There is no work.
+        """
+
+    def train_on_all(self, values: dict[str, Value], *, seed: int, epochs: int) -> State:
+        """Trains on all data and returns the weights and the optimizer's state."""
+
+    def close(self) -> None:
+        """Gives back what the engine holds; work that is not finished is dropped."""
 
 
 class InProcess:
-    """One warm model in this process, one unit after another.
+    """Trains in this process, one unit after another.
 
     Args:
         job: What to train.
     """
 
-    def __init__(self, job: Job):
-        self._warm = WarmModel(job)
-        self.objective = self._warm.objective
-        self.identity = self._warm.identity
-        self.train_on_all = self._warm.train_on_all
+    workers = 1
 
-    def run(self, units: Iterable[Unit]) -> Iterator[Record]:
-        """Yields the record of each unit, in their order."""
-        return map(self._warm.run, units)
+    def __init__(self, job: Job):
+        self._trainer = Trainer(job)
+        self._queue: deque[Work] = deque()
+        self.objective = self._trainer.objective
+        self.identity = self._trainer.identity()
+        self.train_on_all = self._trainer.train_on_all
+
+    def submit(self, work: Work) -> None:
+        self._queue.append(work)
+
+    def wait(self) -> Outcome:
+        if not self._queue:
+            raise RuntimeError("Nothing was submitted to wait for.")
+        work = self._queue.popleft()
+        record, state = self._trainer.run(work.unit, state=work.state, keep=work.keep)
+        return Outcome(record, state)
+
+    def close(self) -> None:
+        self._queue.clear()

@@ -11,18 +11,27 @@ from typing import Any, Protocol
 import keras
 import numpy as np
 
+from l2zoo.strength import Strength
+
 
 class EpochLoop(Protocol):
     """Runs a model over rows of data that are held in memory; results are in the model's metrics."""
 
-    def train(self, rows: np.ndarray) -> None:
-        """Takes a training step on each batch of `rows` `(n,)`, in their order."""
+    def train(self, rows: np.ndarray, rates: np.ndarray | None = None) -> None:
+        """Takes a training step on each batch of `rows` `(n,)`, in their order.
+
+        Args:
+            rows: Which rows of the data.
+            rates: The learning rate of each step, if the loop was made with a place for it.
+        """
 
     def evaluate(self, rows: np.ndarray) -> None:
         """Updates the model's metrics on `rows` `(n,)`; the weights stay as they are."""
 
 
-def epoch_loop(model: keras.Model, x: np.ndarray, y: np.ndarray, *, batch_size: int) -> EpochLoop:
+def epoch_loop(
+    model: keras.Model, x: np.ndarray, y: np.ndarray, *, batch_size: int, rate: Strength | None = None
+) -> EpochLoop:
     """The loop for the backend that Keras runs on.
 
     Args:
@@ -30,49 +39,65 @@ def epoch_loop(model: keras.Model, x: np.ndarray, y: np.ndarray, *, batch_size: 
         x: Images `(N, H, W, C)`, held on the device.
         y: Labels `(N,)`.
         batch_size: Rows in a training step; the last step of an epoch may have fewer.
+        rate: Where the optimizer reads the learning rate of a step, if it changes from step to step.
     """
     loops: dict[str, Any] = {"tensorflow": _TensorFlowLoop, "jax": _JaxLoop, "torch": _TorchLoop}
-    return loops[keras.backend.backend()](model, x, y, batch_size)
+    return loops[keras.backend.backend()](model, x, y, batch_size, rate)
 
 
 class _TensorFlowLoop:
     """One graph an epoch: a while loop over slices of the given rows, gathered inside."""
 
-    def __init__(self, model: keras.Model, x: np.ndarray, y: np.ndarray, batch_size: int):
+    def __init__(
+        self, model: keras.Model, x: np.ndarray, y: np.ndarray, batch_size: int, rate: Strength | None
+    ):
         import tensorflow as tf
 
         self._data = (tf.convert_to_tensor(x), tf.convert_to_tensor(y))
         # XLA is slower than plain TensorFlow on the CPU and compiles for longer.
         self._xla = bool(tf.config.list_physical_devices("GPU"))
-        self.train = self._epoch(model.train_step, batch_size)
-        self.evaluate = self._epoch(model.test_step, 4 * batch_size)
+        self._train = self._epoch(model.train_step, batch_size, rate)
+        self._evaluate = self._epoch(model.test_step, 4 * batch_size, None)
 
-    def _epoch(self, step: Any, batch_size: int) -> Any:
+    def train(self, rows: np.ndarray, rates: np.ndarray | None = None) -> None:
+        self._train(rows.astype("int32"), np.zeros(0, "float32") if rates is None else rates)
+
+    def evaluate(self, rows: np.ndarray) -> None:
+        self._evaluate(rows.astype("int32"), np.zeros(0, "float32"))
+
+    def _epoch(self, step: Any, batch_size: int, rate: Strength | None) -> Any:
         import tensorflow as tf
+
+        signature = [tf.TensorSpec([None], tf.int32), tf.TensorSpec([None], tf.float32)]
 
         @tf.function(autograph=False, jit_compile=self._xla)
         def one_step(rows: Any) -> None:
             step(tuple(tf.gather(part, rows) for part in self._data))
 
-        @tf.function(autograph=False, input_signature=[tf.TensorSpec([None], tf.int32)])
-        def epoch(rows: Any) -> None:
+        @tf.function(autograph=False, input_signature=signature)
+        def epoch(rows: Any, rates: Any) -> None:
             def body(start: Any) -> tuple:
+                if rate is not None:
+                    rate.variable.assign(rates[start // batch_size])
                 one_step(rows[start : start + batch_size])
                 return (start + batch_size,)
 
             tf.while_loop(lambda start: start < tf.size(rows), body, (tf.constant(0),))
 
-        return lambda rows: epoch(rows.astype("int32"))
+        return epoch
 
 
 class _JaxLoop:
     """One compiled step, called from Python: in a scan, XLA's convolutions lose their threads on the CPU."""
 
-    def __init__(self, model: keras.Model, x: np.ndarray, y: np.ndarray, batch_size: int):
+    def __init__(
+        self, model: keras.Model, x: np.ndarray, y: np.ndarray, batch_size: int, rate: Strength | None
+    ):
         import jax
 
         self._model = model
         self._batch_size = batch_size
+        self._rate = rate
         self._data = (jax.numpy.asarray(x), jax.numpy.asarray(y))
         # Metrics make their variables when first used, which must not happen in a compiled step.
         model.evaluate(x[:1], y[:1], verbose=0)
@@ -86,21 +111,28 @@ class _JaxLoop:
         self._train_step = stepper(model.train_step)
         self._test_step = stepper(model.test_step)
 
-    def train(self, rows: np.ndarray) -> None:
+    def train(self, rows: np.ndarray, rates: np.ndarray | None = None) -> None:
         model = self._model
         parts = [model.trainable_variables, model.non_trainable_variables]
         parts += [model.optimizer.variables, model.metrics_variables]
-        self._run(self._train_step, parts, rows, self._batch_size)
+        self._run(self._train_step, parts, rows, self._batch_size, rates)
 
     def evaluate(self, rows: np.ndarray) -> None:
         model = self._model
         parts = [model.trainable_variables, model.non_trainable_variables, model.metrics_variables]
         self._run(self._test_step, parts, rows, 4 * self._batch_size)
 
-    def _run(self, step: Any, parts: list, rows: np.ndarray, batch_size: int) -> None:
+    def _run(
+        self, step: Any, parts: list, rows: np.ndarray, batch_size: int, rates: np.ndarray | None = None
+    ) -> None:
+        import jax
+
         # Copies, because a step takes the memory of the state it is given for the next one.
         state = tuple([variable.value.copy() for variable in part] for part in parts)
+        held = [self._rate is not None and variable is self._rate.variable for variable in parts[1]]
         for start in range(0, len(rows), batch_size):
+            if rates is not None:
+                state[1][held.index(True)] = jax.numpy.asarray(rates[start // batch_size])
             state = step(state, self._data, rows[start : start + batch_size])
         for part, values in zip(parts, state, strict=True):
             for variable, value in zip(part, values, strict=True):
@@ -110,13 +142,16 @@ class _JaxLoop:
 class _TorchLoop:
     """PyTorch runs eagerly: a loop over batches is all there is to save."""
 
-    def __init__(self, model: keras.Model, x: np.ndarray, y: np.ndarray, batch_size: int):
+    def __init__(
+        self, model: keras.Model, x: np.ndarray, y: np.ndarray, batch_size: int, rate: Strength | None
+    ):
         self._model = model
         self._batch_size = batch_size
+        self._rate = rate
         self._data = tuple(keras.ops.convert_to_tensor(part) for part in (x, y))
 
-    def train(self, rows: np.ndarray) -> None:
-        self._run(self._model.train_step, rows, self._batch_size)
+    def train(self, rows: np.ndarray, rates: np.ndarray | None = None) -> None:
+        self._run(self._model.train_step, rows, self._batch_size, rates)
 
     def evaluate(self, rows: np.ndarray) -> None:
         import torch
@@ -124,6 +159,8 @@ class _TorchLoop:
         with torch.no_grad():
             self._run(self._model.test_step, rows, 4 * self._batch_size)
 
-    def _run(self, step: Any, rows: np.ndarray, batch_size: int) -> None:
+    def _run(self, step: Any, rows: np.ndarray, batch_size: int, rates: np.ndarray | None = None) -> None:
         for start in range(0, len(rows), batch_size):
+            if rates is not None and self._rate is not None:
+                self._rate.assign(rates[start // batch_size])
             step(tuple(part[rows[start : start + batch_size]] for part in self._data))

@@ -11,6 +11,7 @@ from l2zoo.tuning.scale import standard_error
 from l2zoo.tuning.select import Selection
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.text import Annotation
@@ -69,28 +70,17 @@ def chosen(figure: Figure, left: Axes, right: Axes, selection: Selection) -> Non
     _keep_apart(figure, names)
 
 
-def legend(figure: Figure, *, y: float) -> None:
-    """Draws the legend in one row from `y` down, a part of the figure's height."""
+def handles() -> list[Artist]:
+    """The legend's entries for all this."""
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
-    handles = [
+    return [
         Line2D([], [], **MEAN, label="mean ± standard error"),
         Line2D([], [], **DOT, label="one training"),
         Patch(color=BAND, label="within one standard error (SE) of the best"),
         Line2D([], [], **DOTTED, label="mean without L2"),
     ]
-    figure.legend(
-        handles=handles,
-        loc="upper left",
-        bbox_to_anchor=(0.018, y),
-        ncols=len(handles),
-        frameon=False,
-        fontsize=8.5,
-        handlelength=2.0,
-        columnspacing=1.8,
-        handletextpad=0.6,
-    )
 
 
 def _choice(left: Axes, right: Axes, drawn: Candidate, name: str, *, side: str) -> Annotation:

@@ -7,25 +7,42 @@ import operator
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+Value = bool | int | float | str
 
-@dataclass(frozen=True, order=True)
+
+@dataclass(frozen=True)
 class Unit:
-    """The unit of work of a search: one training of one strength on one fold with one seed."""
+    """The unit of work of a search: one training of one strength on one fold with one seed.
+
+    Args:
+        strength: The strength, in the convention of the search.
+        fold: Which fold is held out.
+        seed: Which division into folds, initial weights and order of batches.
+        others: The other hyperparameters of the search, in order of their names.
+        begin: How many epochs another unit has trained already; this one goes on from its weights.
+        end: The epoch to stop after, before that of the search; None trains to the end.
+    """
 
     strength: float
     fold: int
     seed: int
+    others: tuple[tuple[str, Value], ...] = ()
+    begin: int = 0
+    end: int | None = None
 
     def __post_init__(self) -> None:
         strength = float(self.strength)
         if not (math.isfinite(strength) and strength >= 0):
             raise ValueError(f"`strength` must be a finite number >= 0, got strength={self.strength!r}.")
         object.__setattr__(self, "strength", strength + 0.0)  # -0.0 is 0.0
-        for name in ("fold", "seed"):
+        for name in ("fold", "seed", "begin"):
             value = operator.index(getattr(self, name))
             if value < 0:
                 raise ValueError(f"`{name}` must be an integer >= 0, got {name}={value}.")
             object.__setattr__(self, name, value)
+        if self.end is not None and not self.begin < operator.index(self.end):
+            raise ValueError(f"`end` must be above begin={self.begin}, got end={self.end}.")
+        object.__setattr__(self, "others", tuple(sorted((str(n), v) for n, v in self.others)))
 
 
 @dataclass(frozen=True)
@@ -38,8 +55,12 @@ class Record:
         score: The objective on the held-out fold; it never contains the penalty.
         reason: Why the training failed, in words; empty when it did not.
         seconds: How long it took.
-        epochs: How many epochs it ran.
-        curves: A list per logged quantity with one number per epoch, as in `{"val_accuracy": [0.7, 0.8]}`.
+        epochs: How many epochs the scored weights have behind them, those of earlier units included. With
+            early stopping this is the epoch whose weights were restored.
+        trained: How many epochs this unit itself took: those before the weights it began with do not count,
+            those after the weights that were restored do.
+        curves: A list per logged quantity with one number per epoch, those of earlier units included, as in
+            `{"val_accuracy": [0.7, 0.8]}`.
         weight_norm: Euclidean norm of the penalised weights at the end.
         penalty: Value of the penalty at the end.
     """
@@ -50,6 +71,7 @@ class Record:
     reason: str = ""
     seconds: float = 0.0
     epochs: int = 0
+    trained: int = 0
     curves: dict[str, list[float]] = field(default_factory=dict)
     weight_norm: float | None = None
     penalty: float | None = None
@@ -77,12 +99,22 @@ def encode(record: Record) -> dict[str, Any]:
     for name in ("seconds", "weight_norm", "penalty"):
         content[name] = _number(content[name])
     content["curves"] = {name: [_number(x) for x in values] for name, values in record.curves.items()}
-    return {**content.pop("unit"), **content}
+    unit = content.pop("unit")
+    if not unit["others"]:
+        del unit["others"]
+    if unit["end"] is None:
+        del unit["begin"], unit["end"]
+    return {**unit, **content}
 
 
 def decode(content: dict[str, Any]) -> Record:
     """The record that `encode` wrote."""
-    unit = Unit(*(content.pop(name) for name in ("strength", "fold", "seed")))
+    unit = Unit(
+        *(content.pop(name) for name in ("strength", "fold", "seed")),
+        others=tuple((name, value) for name, value in content.pop("others", ())),
+        begin=content.pop("begin", 0),
+        end=content.pop("end", None),
+    )
     for name in ("seconds", "weight_norm", "penalty"):
         content[name] = None if content[name] is None else float(content[name])
     content["curves"] = {name: [float(x) for x in values] for name, values in content["curves"].items()}

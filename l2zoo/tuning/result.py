@@ -10,6 +10,7 @@ import keras
 
 from l2zoo.tuning import curve, report
 from l2zoo.tuning.candidates import Candidate
+from l2zoo.tuning.record import Value
 from l2zoo.tuning.select import Selection
 from l2zoo.tuning.verdict import Verdict
 
@@ -23,13 +24,26 @@ class SearchResult:
 
     Attributes:
         selection: Every strength with its trainings, and what follows from them.
-        chosen: The strength that the final model was trained with.
-        model: Trained on all data at `chosen`. Its penalty is a plain Keras L2.
+        values: The hyperparameters that the final model was trained with, by name.
+        model: Trained on all data. Its penalty is a plain Keras L2.
+        strength: Name of the hyperparameter that is the strength.
+        epochs: How many epochs all trainings of the search took together.
+        seconds: How long the search took, the final training included.
+        settings: What the scores depend on, as JSON values.
     """
 
     selection: Selection
-    chosen: float
+    values: dict[str, Value]
     model: keras.Model = field(repr=False)
+    strength: str = "l2"
+    epochs: int = 0
+    seconds: float = 0.0
+    settings: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    @property
+    def chosen(self) -> float:
+        """The strength that the final model was trained with."""
+        return float(self.values[self.strength])
 
     @property
     def best(self) -> float:
@@ -62,7 +76,8 @@ class SearchResult:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, fit for JSON."""
-        return {**report.to_dict(self.selection), "chosen": self.chosen}
+        spent = {"epochs": self.epochs, "seconds": self.seconds}
+        return {**report.to_dict(self.selection), "chosen": self.chosen, "values": self.values, **spent}
 
     def plot(self, path: str | Path) -> Path:
         """Draws the score against the strength, as glmnet's users know it; PNG, SVG or PDF by suffix."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -12,22 +12,38 @@ from l2zoo.tuning.select import Selection
 
 REACH = 4.0  # a candidate is near the best within so many median distances of it
 GROW = 2.5  # one that is not near is shown if the picture grows by no more than this
-FENCE = 3.0  # single scores beyond so many quartile ranges are left out
+FENCE = 3.0  # single values beyond so many quartile ranges are left out
+
+Range = tuple[float, float]
 
 
-def score_limits(selection: Selection) -> tuple[float, float]:
+def score_limits(selection: Selection) -> Range:
     """Lower and upper limit of the score axis.
 
     The candidates near the best decide; others are taken in, nearest first, as long as those remain readable.
     """
-    scored = sorted((c for c in selection.candidates if c.n), key=lambda c: abs(c.mean - selection.best.mean))
+    return limits(selection, extent=_scores)
+
+
+def limits(
+    selection: Selection, *, extent: Callable[[Sequence[Candidate]], Range], grow: float = GROW
+) -> Range:
+    """Lower and upper limit of an axis on which something of every candidate is shown.
+
+    Args:
+        selection: The answer of a search.
+        extent: Gives the lowest and the highest value that some candidates need.
+        grow: By how much the picture may grow for those that are not near the best.
+    """
+    everything = (*selection.candidates, *selection.rest)
+    scored = sorted((c for c in everything if c.n), key=lambda c: abs(c.mean - selection.best.mean))
     distances = np.array([abs(c.mean - selection.best.mean) for c in scored])
     reach = max(REACH * np.median(distances), 6 * np.median([standard_error(c) for c in scored]))
     near = int(np.sum(distances <= reach))
-    low, high = _range(scored[:near])
-    room = GROW * (high - low)
+    low, high = extent(scored[:near])
+    room = grow * (high - low)
     for count in range(near + 1, len(scored) + 1):
-        wider = _range(scored[:count])
+        wider = extent(scored[:count])
         if wider[1] - wider[0] > room:
             break
         low, high = wider
@@ -40,6 +56,13 @@ def standard_error(candidate: Candidate) -> float:
     return candidate.standard_error if candidate.n > 1 else 0.0
 
 
+def fenced(values: np.ndarray) -> np.ndarray:
+    """Values `(N,)` without the strays: those beyond `FENCE` quartile ranges."""
+    first, third = np.quantile(values, [0.25, 0.75])
+    fence = FENCE * (third - first)
+    return values[(values >= first - fence) & (values <= third + fence)]
+
+
 def step(strengths: Sequence[float]) -> float:
     """The smallest factor between neighbours of a rising row of strengths; 10 for fewer than two.
 
@@ -50,11 +73,8 @@ def step(strengths: Sequence[float]) -> float:
     return min((after / before for before, after in itertools.pairwise(strengths)), default=10.0)
 
 
-def _range(candidates: Sequence[Candidate]) -> tuple[float, float]:
-    scores = np.array([score for c in candidates for score in c.scores.values()])
-    first, third = np.quantile(scores, [0.25, 0.75])
-    fence = FENCE * (third - first)
-    kept = scores[(scores >= first - fence) & (scores <= third + fence)]
+def _scores(candidates: Sequence[Candidate]) -> Range:
+    kept = fenced(np.array([score for c in candidates for score in c.scores.values()]))
     low = min(c.mean - standard_error(c) for c in candidates)
     high = max(c.mean + standard_error(c) for c in candidates)
     return float(min(low, kept.min(initial=low))), float(max(high, kept.max(initial=high)))

@@ -17,11 +17,15 @@ class Selection:
     Args:
         metric: What the scores are.
         mode: `"max"` where more is better (accuracy), `"min"` where less is (loss).
-        candidates: Every strength with its trainings, in order of strength.
+        candidates: Every strength with its trainings, in order of strength, at the best values of the other
+            hyperparameters.
         best: The best mean; of equal ones the strongest.
         one_se: The strongest within one standard error of `best`.
         verdict: Whether L2 helps here.
         edge: Where to extend the grid, in a sentence; empty if the best is well inside it.
+        rest: What was trained to the end with other values of the other hyperparameters.
+        stopped: What was given up before the end (by Hyperband), with its last scores. These count for
+            nothing but the picture: a score after few epochs cannot be compared with one after many.
     """
 
     metric: str
@@ -31,6 +35,8 @@ class Selection:
     one_se: Candidate
     verdict: Verdict
     edge: str
+    rest: tuple[Candidate, ...] = ()
+    stopped: tuple[Candidate, ...] = ()
 
 
 def choose(records: Iterable[Record], *, mode: str = "max", metric: str = "score") -> Selection:
@@ -52,7 +58,10 @@ def choose(records: Iterable[Record], *, mode: str = "max", metric: str = "score
         >>> selection.best.strength, selection.one_se.strength, selection.verdict.outcome
         (0.01, 0.01, 'helps')
     """
-    candidates = tuple(gather(records))
+    records = list(records)
+    whole = gather(r for r in records if r.unit.end is None)
+    others = best(whole, mode=mode).others
+    candidates = tuple(c for c in whole if c.others == others)
     return Selection(
         metric=metric,
         mode=mode,
@@ -61,7 +70,15 @@ def choose(records: Iterable[Record], *, mode: str = "max", metric: str = "score
         one_se=one_se(candidates, mode=mode),
         verdict=compare(candidates, mode=mode, metric=metric),
         edge=edge(candidates, mode=mode),
+        rest=tuple(c for c in whole if c.others != others),
+        stopped=_stopped(records, {(c.strength, c.others) for c in whole}),
     )
+
+
+def _stopped(records: Sequence[Record], whole: set[tuple]) -> tuple[Candidate, ...]:
+    early = [r for r in records if r.unit.end is not None]
+    early = [r for r in early if (r.unit.strength, r.unit.others) not in whole]
+    return tuple(gather(sorted(early, key=lambda r: -(r.unit.end or 0))))
 
 
 def edge(candidates: Sequence[Candidate], *, mode: str = "max") -> str:

@@ -266,9 +266,9 @@ def test_a_policy_of_strength_zero_trains_without_a_penalty(linear_data: Arrays)
 @pytest.mark.parametrize(
     ("change", "error", "words"),
     [
-        ({"epochs": 0}, ValueError, "`epochs` must be an integer of at least 1, got epochs=0"),
-        ({"epochs": 1.5}, TypeError, "`epochs` must be an integer, got epochs=1.5"),
-        ({"batch_size": 0}, ValueError, "`batch_size` must be an integer of at least 1"),
+        ({"epochs": 0}, ValueError, "`epochs` must be a whole number >= 1, got epochs=0"),
+        ({"epochs": 1.5}, TypeError, "`epochs` must be a whole number >= 1, got epochs=1.5"),
+        ({"batch_size": 0}, ValueError, "`batch_size` must be a whole number >= 1"),
         ({"data": "mnist"}, TypeError, "`data` must be arrays .* an ImageData .* got str"),
         ({"data": (np.zeros((0, 8, 8, 1)), np.zeros(0))}, ValueError, r"`data\[0\]` must hold examples"),
         (

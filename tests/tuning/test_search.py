@@ -13,7 +13,7 @@ import pytest
 
 from l2zoo import tune_l2
 from l2zoo.tuning.engine import InProcess
-from l2zoo.tuning.oracle import direction
+from l2zoo.tuning.strategies import direction
 from l2zoo.tuning.search import DEFAULT_STRENGTHS
 from tests.tuning import small
 
@@ -39,10 +39,10 @@ def lines(folder: Path) -> list[dict]:
 
 def counting(runs: list) -> type:
     class Counting(InProcess):
-        def run(self, units):
-            for record in super().run(units):
-                runs.append(record.unit)
-                yield record
+        def wait(self):
+            outcome = super().wait()
+            runs.append(outcome.record.unit)
+            return outcome
 
     return Counting
 
@@ -153,7 +153,7 @@ CHILD = """
 import os, signal, sys
 from l2zoo import tune_l2
 from l2zoo.tuning.engine import InProcess
-from l2zoo.tuning.oracle import direction
+from l2zoo.tuning.strategies import direction
 from l2zoo.tuning.ledger import Ledger
 from tests.tuning import small
 
@@ -163,15 +163,14 @@ def die():
     os.kill(os.getpid(), signal.SIGKILL)
 
 class Mortal(InProcess):
-    def run(self, units):
-        for unit in units:
-            if moment == "before a training" and Mortal.left == 0:
-                die()
-            Mortal.left -= 1
-            (record,) = super().run([unit])
-            if moment == "before it is written" and Mortal.left == 0:
-                die()
-            yield record
+    def wait(self):
+        if moment == "before a training" and Mortal.left == 0:
+            die()
+        Mortal.left -= 1
+        outcome = super().wait()
+        if moment == "before it is written" and Mortal.left == 0:
+            die()
+        return outcome
 
 Mortal.left = count
 write = os.write
@@ -276,13 +275,13 @@ X, Y = small.data(12)
         ((X, Y), {"strengths": []}, ValueError, "`strengths` must hold at least one number above 0"),
         ((X, Y), {"strengths": [-1.0]}, ValueError, "`strengths` must be a finite number >= 0"),
         ((X, Y), {"strengths": [float("nan")]}, ValueError, "`strengths` must be a finite number >= 0"),
-        ((X, Y), {"folds": 1}, ValueError, "`folds` must be at least 2, got folds=1"),
+        ((X, Y), {"folds": 1}, ValueError, "`folds` must be a whole number >= 2, got folds=1"),
         ((X, Y), {"folds": 5}, ValueError, "Every fold needs every class"),
-        ((X, Y), {"seeds": 0}, ValueError, "`seeds` must be at least 1"),
+        ((X, Y), {"seeds": 0}, ValueError, "`seeds` must be a whole number >= 1"),
         ((X, Y), {"seeds": [1, 1]}, ValueError, "different seeds"),
-        ((X, Y), {"epochs": 0}, ValueError, "`epochs` must be at least 1"),
+        ((X, Y), {"epochs": 0}, ValueError, "`epochs` must be a whole number >= 1"),
         ((X, Y), {"batch_size": 1.5}, TypeError, "`batch_size` must be a whole number"),
-        ((X, Y), {"choose": "worst"}, ValueError, '`choose` must be "best" or "one_se"'),
+        ((X, Y), {"choose": "worst"}, ValueError, r"`choose` must be one of \['best', 'one_se'\]"),
         ("mnist", {}, TypeError, r"`data` must be an ImageData from l2zoo\.data\.load"),
         ((X, Y[:-1]), {}, ValueError, "same length"),
         ((X, Y - 1), {}, ValueError, "Labels must be"),

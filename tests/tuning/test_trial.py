@@ -6,7 +6,8 @@ import pytest
 
 from l2zoo import L2Policy
 from l2zoo.tuning.record import Unit
-from l2zoo.tuning.trial import Job, WarmModel, split
+from l2zoo.tuning.job import Job, finished, split
+from l2zoo.tuning.trial import Trainer
 from tests.tuning import small
 
 # PyTorch's dropout draws from a generator of its own that the plain run below cannot share.
@@ -24,12 +25,12 @@ def job(build=small.build, **changes) -> Job:
         "metrics": ("accuracy",),
         "objective": None,
     }
-    return Job(build, x, y, **{**settings, **changes})
+    return Job(lambda values: build(values["l2"]), x, y, **{**settings, **changes})
 
 
 @pytest.fixture(scope="module")
-def warm() -> WarmModel:
-    return WarmModel(job())
+def warm() -> Trainer:
+    return Trainer(job())
 
 
 def same(one, other) -> None:
@@ -41,11 +42,11 @@ def same(one, other) -> None:
 @pytest.mark.backends
 def test_a_unit_gives_the_same_whatever_ran_before_it(warm):
     unit = Unit(1e-2, fold=1, seed=1)
-    first = warm.run(unit)
+    first = warm.run(unit)[0]
     for other in (Unit(0.0, 0, 0), Unit(10.0, 2, 0), Unit(1e-2, 1, 0)):
         warm.run(other)
-    same(warm.run(unit), first)
-    same(WarmModel(job()).run(unit), first)
+    same(warm.run(unit)[0], first)
+    same(Trainer(job()).run(unit)[0], first)
 
 
 @pytest.mark.backends
@@ -53,7 +54,7 @@ def test_a_unit_gives_the_same_whatever_ran_before_it(warm):
 @pytest.mark.parametrize("strength", [0.0, 1e-2])
 def test_a_unit_trains_as_plain_keras_does_on_the_same_batches(warm, strength):
     seed, fold = 1, 2
-    record = warm.run(Unit(strength, fold, seed))
+    record = warm.run(Unit(strength, fold, seed))[0]
 
     x, y = small.data()
     train, held_out = split(y, 3, seed)[fold]
@@ -79,11 +80,11 @@ def test_a_unit_trains_as_plain_keras_does_on_the_same_batches(warm, strength):
 
 def test_every_strength_starts_from_the_weights_of_its_seed_and_sees_the_same_batches(warm):
     """At learning rate 0 nothing moves, so the training accuracies tell weights and batches."""
-    still = WarmModel(job(optimizer=lambda: keras.optimizers.SGD(0.0)))
-    one, other = still.run(Unit(0.0, 0, 1)), still.run(Unit(1.0, 0, 1))
+    still = Trainer(job(optimizer=lambda: keras.optimizers.SGD(0.0)))
+    one, other = still.run(Unit(0.0, 0, 1))[0], still.run(Unit(1.0, 0, 1))[0]
     assert one.curves["accuracy"] == other.curves["accuracy"]
     assert one.curves["val_data_loss"] == other.curves["val_data_loss"]
-    assert still.run(Unit(0.0, 0, 2)).curves["val_data_loss"] != one.curves["val_data_loss"]
+    assert still.run(Unit(0.0, 0, 2))[0].curves["val_data_loss"] != one.curves["val_data_loss"]
 
 
 def test_nothing_is_traced_again_for_another_strength_fold_or_seed():
@@ -105,13 +106,13 @@ def test_nothing_is_traced_again_for_another_strength_fold_or_seed():
         )
         return model
 
-    warm = WarmModel(job(build))
+    warm = Trainer(job(build))
     warm.run(Unit(0.0, 0, 0))
     warm.run(Unit(0.0, 0, 1))  # the weights of another seed come from another model, built but not traced
     before = len(calls)
     for unit in (Unit(1e-3, 1, 0), Unit(1e-2, 2, 1), Unit(0.0, 0, 1)):
         warm.run(unit)
-    assert len(calls) == before
+    assert len(calls) == before + 2  # two new strengths, each built once to read its numbers, and not traced
 
 
 def test_folds_hold_every_image_once_with_the_classes_in_proportion():
@@ -125,8 +126,8 @@ def test_folds_hold_every_image_once_with_the_classes_in_proportion():
 
 
 def test_a_diverged_training_is_recorded_as_failed_with_the_epoch():
-    warm = WarmModel(job(optimizer=lambda: keras.optimizers.SGD(1e30), epochs=3))
-    record = warm.run(Unit(1.0, 0, 0))
+    warm = Trainer(job(optimizer=lambda: keras.optimizers.SGD(1e30), epochs=3))
+    record = warm.run(Unit(1.0, 0, 0))[0]
     assert record.status == "failed"
     assert record.score is None
     assert "in epoch" in record.reason
@@ -143,26 +144,26 @@ def test_a_diverged_training_is_recorded_as_failed_with_the_epoch():
 )
 def test_an_objective_with_the_penalty_or_unknown_is_refused(objective, message):
     with pytest.raises(ValueError, match=message):
-        WarmModel(job(objective=objective))
+        Trainer(job(objective=objective))
 
 
 def test_a_builder_that_ignores_its_strength_is_refused():
     with pytest.raises(ValueError, match="does not depend on `l2`"):
-        WarmModel(job(lambda l2: small.build(1e-3)))
+        Trainer(job(lambda l2: small.build(1e-3)))
 
 
 def test_a_builder_that_returns_no_model_is_refused():
     with pytest.raises(TypeError, match=r"must return a keras\.Model, got NoneType"):
-        WarmModel(job(lambda l2: None))
+        Trainer(job(lambda l2: None))
 
 
-def test_a_builder_that_cannot_take_a_live_strength_is_told_how():
-    def plain(l2):
-        return keras.Sequential([keras.layers.Dense(3, kernel_regularizer=keras.regularizers.L2(l2))])
+def test_an_error_in_the_builder_tells_what_the_model_was_built_with():
+    def broken(l2):
+        raise RuntimeError("no such width")
 
-    with pytest.raises(ValueError, match="non-negative float") as caught:
-        WarmModel(job(plain))
-    assert "L2Policy.of(l2).apply(model)" in caught.value.__notes__[0]
+    with pytest.raises(RuntimeError, match="no such width") as caught:
+        Trainer(job(broken))
+    assert caught.value.__notes__ == ["The model was built with {'l2': 1.0}."]
 
 
 def test_other_penalties_are_not_part_of_the_data_loss():
@@ -172,8 +173,8 @@ def test_other_penalties_are_not_part_of_the_data_loss():
         )
         return L2Policy(l2, l1=0.5).apply(model)
 
-    warm = WarmModel(job(build, optimizer=lambda: keras.optimizers.SGD(0.0), epochs=1))
-    record = warm.run(Unit(1.0, 0, 0))
+    warm = Trainer(job(build, optimizer=lambda: keras.optimizers.SGD(0.0), epochs=1))
+    record = warm.run(Unit(1.0, 0, 0))[0]
     x, y = small.data()
     keras.utils.set_random_seed(0)
     plain = build(0.0)
@@ -187,7 +188,8 @@ def test_other_penalties_are_not_part_of_the_data_loss():
 
 @pytest.mark.backends
 def test_the_final_model_has_a_plain_number_and_the_weights_it_was_trained_to(warm, tmp_path):
-    model = warm.train_on_all(1e-2, seed=0)
+    state = warm.train_on_all({"l2": 1e-2}, seed=0, epochs=2)
+    model = finished(warm.job, {"l2": 1e-2}, seed=0, state=state)
     assert type(model.layers[1].kernel.regularizer) is keras.regularizers.L2
     model.save(tmp_path / "final.keras")
     loaded = keras.saving.load_model(tmp_path / "final.keras")

@@ -1,0 +1,68 @@
+"""What is said to a caller whose argument is not what it must be: one wording for the whole house."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Sequence
+from typing import Any
+
+
+def check_number(name: str, value: Any) -> float:
+    """Returns `value` as a float if it is a finite number >= 0, else raises naming the argument."""
+    number = hasattr(value, "__float__") and getattr(value, "shape", ()) == ()
+    if isinstance(value, (bool, str, bytes)) or not number:
+        raise TypeError(f"`{name}` must be a number, got {name}={value!r} of type {type(value).__name__}.")
+    value = float(value)
+    if not (math.isfinite(value) and value >= 0):
+        raise ValueError(f"`{name}` must be a finite number >= 0, got {name}={value}.")
+    return value
+
+
+def whole_number(name: str, value: Any, *, at_least: int) -> int:
+    """Gives `value` as an int, or says what is wrong with the argument called `name`.
+
+    Args:
+        name: The argument's name, for the message.
+        value: Anything; Python's and NumPy's integers pass.
+        at_least: The smallest value allowed.
+
+    Raises:
+        TypeError: It is not an integer (a bool is none).
+        ValueError: It is below `at_least`.
+
+    Example:
+        >>> whole_number("num_classes", 10, at_least=2)
+        10
+    """
+    expected = f"`{name}` must be a whole number >= {at_least}, got {name}={value!r}."
+    if isinstance(value, bool):
+        raise TypeError(expected)
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise TypeError(expected) from None
+    if number < at_least:
+        raise ValueError(expected)
+    return number
+
+
+def whole_numbers(name: str, values: Any, *, at_least: int) -> tuple[int, ...]:
+    """Gives `values` as a tuple of ints, or says which entry of the argument called `name` is wrong.
+
+    Raises:
+        TypeError: It is not a sequence, or an entry is not an integer.
+        ValueError: It is empty, or an entry is below `at_least`.
+    """
+    if isinstance(values, (str, bytes)) or not isinstance(values, Sequence):
+        raise TypeError(f"`{name}` must be a sequence of whole numbers, got {name}={values!r}.")
+    if not values:
+        raise ValueError(f"`{name}` must hold at least one whole number, got {name}={values!r}.")
+    return tuple(whole_number(f"{name}[{i}]", value, at_least=at_least) for i, value in enumerate(values))
+
+
+def one_of(name: str, value: Any, allowed: Sequence[str]) -> str:
+    """Gives `value` if it is one of the allowed words, else raises a `ValueError` that lists them."""
+    if value not in allowed:
+        raise ValueError(f"`{name}` must be one of {list(allowed)}, got {name}={value!r}.")
+    return str(value)

@@ -1,0 +1,242 @@
+"""What a search changes in a model that is traced already: penalties, dropout, the learning rate.
+
+Two configurations of a search often give models that differ in such numbers alone. Then one of them can
+train for both: its numbers are put into variables that every step reads.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+from keras import ops
+
+from l2zoo.strength import Strength
+from l2zoo.weights import Weight, coefficients, layers_of, weights_of
+
+Schedule = keras.optimizers.schedules.LearningRateSchedule
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """The numbers of a compiled model that can change without tracing it again.
+
+    Attributes:
+        l2: Lambda of every weight, in the order of `weights_of`.
+        l1: The coefficient of the absolute values likewise.
+        dropout: The rate of every dropout layer.
+        learning_rate: A number, or a schedule that gives it for a step.
+    """
+
+    l2: tuple[float, ...]
+    l1: tuple[float, ...]
+    dropout: tuple[float, ...]
+    learning_rate: float | Schedule
+
+    @property
+    def penalised(self) -> tuple[tuple[bool, bool], ...]:
+        """Whether each weight has a part with squares, and one with absolute values."""
+        return tuple((bool(l2), bool(l1)) for l2, l1 in zip(self.l2, self.l1, strict=True))
+
+
+def numbers_of(model: keras.Model) -> Numbers:
+    """Reads the numbers of a built and compiled model."""
+    pairs = [coefficients(w.variable.regularizer) or (0.0, 0.0) for w in weights_of(model)]
+    return Numbers(
+        l2=tuple(l2 for _, l2 in pairs),
+        l1=tuple(l1 for l1, _ in pairs),
+        dropout=tuple(float(layer.rate) for layer in _dropouts(model)),
+        learning_rate=_learning_rate(model.optimizer),
+    )
+
+
+def structure_of(model: keras.Model) -> tuple[str, bool]:
+    """All of a compiled model but its `Numbers`, as text, and whether that text can be trusted.
+
+    Keras's own layers, losses and optimizers write everything they are into their config. A custom class or
+    a plain function may not: then two models with one text can still differ.
+    """
+    optimizer = model.optimizer
+    parts = [
+        model.get_config() if _is_keras_own(model) else [(v.path, v.shape) for v in model.variables],
+        {"class": type(optimizer).__name__, **optimizer.get_config(), "learning_rate": None, "name": None},
+        isinstance(_learning_rate(optimizer), Schedule),
+        keras.saving.serialize_keras_object(model.loss) if _is_loss_known(model.loss) else repr(model.loss),
+    ]
+    names: dict[str, str] = {}
+    _collect_names(parts, names)
+    known = all(map(_is_keras_own, layers_of(model))) and _is_loss_known(model.loss)
+    return json.dumps(_masked(parts, names), sort_keys=True, default=repr), known
+
+
+class Live:
+    """Puts the numbers of a built, compiled and not yet traced model into variables.
+
+    The model is good for training from then on, not for saving.
+
+    Args:
+        model: The model.
+        penalised: Which weights get a penalty that can be assigned (`Numbers.penalised`).
+
+    Attributes:
+        rate: Where the learning rate of a step is put, if the model was compiled with a schedule; else None.
+    """
+
+    def __init__(self, model: keras.Model, penalised: Sequence[tuple[bool, bool]]):
+        self._model = model
+        self._switch = Strength(1.0)  # 0 while a loss without penalty is wanted
+        self._entered: list[Strength] = []
+        weights = weights_of(model)
+        self._penalties = [
+            self._attach(w, *parts) if any(parts) else None
+            for w, parts in zip(weights, penalised, strict=True)
+        ]
+        self._enter(self._switch, [w.layer for w, p in zip(weights, self._penalties, strict=True) if p])
+        self._dropout = [self._live_rate(layer) for layer in _dropouts(model)]
+        self.rate: Strength | None = None
+        if isinstance(_learning_rate(model.optimizer), Schedule):
+            self.rate = rate = Strength(0.0)
+            self._enter(rate, [weights[0].layer])
+            model.optimizer.learning_rate = lambda: ops.convert_to_tensor(rate.variable)
+
+    @property
+    def variables(self) -> list[Any]:
+        """The variables that hold the numbers; on some backends they are among those of the model."""
+        return [strength.variable for strength in self._entered]
+
+    def assign(self, numbers: Numbers) -> None:
+        """Takes over the numbers of another model of the same structure; they count from the next step."""
+        for penalty, l2, l1 in zip(self._penalties, numbers.l2, numbers.l1, strict=True):
+            if penalty is not None:
+                penalty.l2.assign(l2)
+                if penalty.l1 is not None:
+                    penalty.l1.assign(l1)
+        for change, rate in zip(self._dropout, numbers.dropout, strict=True):
+            change(rate)
+        if not isinstance(numbers.learning_rate, Schedule):
+            self._model.optimizer.learning_rate = numbers.learning_rate
+
+    def switch_penalty(self, on: bool) -> None:
+        """With `on=False` the model's loss is that of the data alone."""
+        self._switch.assign(float(on))
+
+    def penalty(self) -> float:
+        """The value of the penalty at this moment, by the numbers that were assigned."""
+        live = [p for p in self._penalties if p is not None]
+        return sum(float(ops.convert_to_numpy(p.value(p.variable))) for p in live)
+
+    def _attach(self, weight: Weight, squares: bool, absolutes: bool) -> LivePenalty:
+        l1 = Strength(0.0) if absolutes else None
+        penalty = LivePenalty(weight.variable, self._switch, Strength(0.0), l1)
+        self._enter(penalty.l2, [weight.layer])
+        if l1 is not None:
+            self._enter(l1, [weight.layer])
+        weight.variable.regularizer = penalty
+        return penalty
+
+    def _live_rate(self, layer: Any) -> Callable[[float], None]:
+        if not layer.rate:
+            return lambda rate: None
+        if keras.backend.backend() == "torch":  # nothing is traced there: every step reads the attribute
+            return lambda rate: setattr(layer, "rate", rate)
+        strength = Strength(layer.rate)
+        layer.call = _dropout_call(layer, strength)
+        self._enter(strength, [layer])
+        return strength.assign
+
+    def _enter(self, strength: Strength, layers: list[keras.layers.Layer]) -> None:
+        strength.enter(layers)
+        self._entered.append(strength)
+
+
+class LivePenalty(keras.regularizers.Regularizer):
+    """`switch * (l1 * sum(|w|) + l2 * sum(w ** 2))`, all three read at every step."""
+
+    def __init__(self, variable: Any, switch: Strength, l2: Strength, l1: Strength | None):
+        self.variable = variable
+        self.switch = switch
+        self.l2 = l2
+        self.l1 = l1
+
+    def __call__(self, x: Any) -> Any:
+        return ops.cast(ops.convert_to_tensor(self.switch.variable), x.dtype) * self.value(x)
+
+    def value(self, x: Any) -> Any:
+        """The penalty whether it is switched on or not."""
+        x = ops.convert_to_tensor(x)
+        penalty = ops.cast(ops.convert_to_tensor(self.l2.variable), x.dtype) * ops.sum(ops.square(x))
+        if self.l1 is not None:
+            l1 = ops.cast(ops.convert_to_tensor(self.l1.variable), x.dtype)
+            penalty = penalty + l1 * ops.sum(ops.absolute(x))
+        return penalty
+
+
+def _dropout_call(layer: Any, rate: Strength) -> Callable:
+    """What `Dropout.call` does, to the last bit, with a rate that is read at every step.
+
+    Keras asks in Python whether the rate is 0 or 1, which a graph cannot answer.
+    """
+
+    def call(inputs: Any, training: bool = False) -> Any:
+        if not training:
+            return inputs
+        drop = ops.cast(ops.convert_to_tensor(rate.variable), inputs.dtype)
+        asked = layer.noise_shape or (None,) * len(inputs.shape)
+        shape = [ops.shape(inputs)[axis] if size is None else size for axis, size in enumerate(asked)]
+        uniform = keras.random.uniform(shape, dtype=inputs.dtype, seed=layer.seed_generator)
+        kept = uniform < 1 - drop if keras.backend.backend() == "jax" else uniform >= drop
+        return ops.where(kept, inputs / (1 - drop), ops.zeros_like(inputs))
+
+    return call
+
+
+def _dropouts(model: keras.Model) -> list[Any]:
+    return [layer for layer in layers_of(model) if type(layer) is keras.layers.Dropout]
+
+
+def _learning_rate(optimizer: Any) -> float | Schedule:
+    written = optimizer.get_config()["learning_rate"]
+    if isinstance(written, dict):
+        return keras.optimizers.schedules.deserialize(written)
+    return float(written)
+
+
+def _is_keras_own(layer: keras.layers.Layer) -> bool:
+    return type(layer).__module__.startswith("keras.") and not isinstance(layer, keras.layers.Lambda)
+
+
+def _is_loss_known(loss: Any) -> bool:
+    return isinstance(loss, str) or type(loss).__module__.startswith("keras.")
+
+
+def _collect_names(value: Any, names: dict[str, str]) -> None:
+    """Numbers the names of layers and tensors in order: Keras counts them on from model to model."""
+    if isinstance(value, dict):
+        if isinstance(value.get("name"), str):
+            names.setdefault(value["name"], f"#{len(names)}")
+        for part in value.values():
+            _collect_names(part, names)
+    elif isinstance(value, (list, tuple)):
+        for part in value:
+            _collect_names(part, names)
+
+
+def _masked(value: Any, names: dict[str, str]) -> Any:
+    """A config without the `Numbers`, and with numbered names."""
+    if isinstance(value, dict):
+        kind, config = str(value.get("class_name")), value.get("config")
+        if kind == "Dropout" and isinstance(config, dict):
+            value = {**value, "config": {**config, "rate": bool(config.get("rate"))}}
+        return {k: None if _is_penalty(k, part) else _masked(part, names) for k, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_masked(part, names) for part in value]
+    return names.get(value, value) if isinstance(value, str) else value
+
+
+def _is_penalty(name: str, value: Any) -> bool:
+    """Whether a part of a config is a weight's regularizer of the kind that `Numbers` holds."""
+    weights = name.endswith("_regularizer") and name != "activity_regularizer"
+    return weights and isinstance(value, dict) and value.get("class_name") in ("L1", "L2", "L1L2")

@@ -1,0 +1,152 @@
+"""The report of a search as one HTML file that needs nothing else: no network, no server, no other file.
+
+Everything that comes from outside passes through Jinja's escaping; only the pictures, which are made here, go
+in as they are.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from functools import partial
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from l2zoo.replacing import replacing
+from l2zoo.tuning import canvas, curve, learning, pagetable, plane
+from l2zoo.tuning.averages import every, has_curves
+from l2zoo.tuning.candidates import spelled
+from l2zoo.tuning.record import Record
+from l2zoo.tuning.select import Selection
+
+if TYPE_CHECKING:
+    from l2zoo.auditing import Audit
+
+
+def page(
+    selection: Selection,
+    *,
+    path: str | Path,
+    settings: Mapping[str, Any],
+    versions: Mapping[str, str],
+    command: str,
+    audit: Audit | None = None,
+    chosen: float | None = None,
+    convention: str = "keras",
+    records: Iterable[Record] | None = None,
+) -> Path:
+    """Writes the report: the verdict, pictures, every candidate, the final model, and how to repeat it.
+
+    Args:
+        selection: The answer of a search.
+        path: Where to, usually `report.html`.
+        settings: What the search was given; any values, shown as text.
+        versions: Packages and their versions.
+        command: What repeats the search, to be typed into a shell.
+        audit: What the final model penalises.
+        chosen: The strength of the final model; the best by default.
+        convention: That of the strengths.
+        records: All records, for the seconds and epochs spent; those in `selection` by default, which lacks
+            what Hyperband trained on the way to a result that was trained further.
+
+    Returns:
+        The path.
+    """
+    import jinja2
+
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    source = resources.files("l2zoo.tuning").joinpath("page.html.jinja").read_text(encoding="utf-8")
+    strength = selection.best.strength if chosen is None else chosen
+    text = environment.from_string(source).render(
+        metric=curve.name(selection),
+        verdict=selection.verdict,
+        edge=selection.edge,
+        facts=_facts(selection, chosen=strength, records=_all_records(selection, records)),
+        pictures=_pictures(selection, chosen=strength, convention=convention),
+        table=pagetable.of(selection, chosen=strength),
+        audit=audit,
+        settings={name: _text(value) for name, value in settings.items()},
+        versions=versions,
+        command=command,
+        convention=convention,
+    )
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    return Path(path)
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them.
+
+    Example:
+        >>> [duration(seconds) for seconds in (0.42, 42.4, 200, 4350)]
+        ['0.4 s', '42 s', '3 min 20 s', '1 h 12 min']
+    """
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    return f"{minutes // 60} h {minutes % 60} min"
+
+
+def _all_records(selection: Selection, records: Iterable[Record] | None) -> list[Record]:
+    if records is not None:
+        return list(records)
+    return [record for c in every(selection) for record in (*c.done, *c.failed)]
+
+
+def _facts(selection: Selection, *, chosen: float, records: list[Record]) -> list[tuple[str, str, str]]:
+    """What stands in the row of figures: name, value, explanation."""
+    best = selection.best
+    spread = f" ± {best.standard_error:.3f}" if best.n > 1 else ""
+    failed = sum(record.status == "failed" for record in records)
+    seconds = math.fsum(record.seconds for record in records if math.isfinite(record.seconds))
+    what = curve.name(selection).lower()
+    return [
+        ("Best strength", spelled(best.strength), f"mean {what} {best.mean:.3f}{spread}"),
+        ("One standard error", spelled(selection.one_se.strength), "the strongest that is as good"),
+        ("Final model", spelled(chosen), "the strength it was trained with"),
+        ("Trainings", f"{len(records):,}", f"{failed:,} failed" if failed else "none failed"),
+        ("Epochs in all", f"{sum(record.trained for record in records):,}", "over all trainings"),
+        ("Time in all", duration(seconds), "over all trainings"),
+    ]
+
+
+def _pictures(selection: Selection, *, chosen: float, convention: str) -> list[dict[str, Any]]:
+    """Title, alternative text and both drawings of every picture that this search has."""
+    draw = partial(curve.draw, selection, title="", convention=convention)
+    words = f"{curve.name(selection)} against the strength of L2"
+    found = [_picture("curve", words, curve.alt_text(selection), draw)]
+    other = plane.varying(selection)
+    if other is not None:
+        draw = partial(plane.draw, selection, convention=convention)
+        found.append(_picture("plane", f"{words} and {other}", plane.alt_text(selection), draw))
+    if has_curves(selection):
+        draw = partial(learning.draw, selection, chosen=chosen)
+        words = f"{curve.name(selection)} while training"
+        found.append(_picture("learning", words, learning.alt_text(selection, chosen=chosen), draw))
+    return found
+
+
+def _picture(name: str, title: str, words: str, draw: partial) -> dict[str, Any]:
+    from markupsafe import Markup
+
+    sizes = {"wide": canvas.WIDE, "narrow": canvas.NARROW}
+    drawings = {
+        size: Markup(canvas.inline(partial(draw, width=width, headed=False), name=f"{name}-{size}"))
+        for size, width in sizes.items()
+    }
+    return {"title": title, "words": words, "drawings": drawings}
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, Mapping | list | tuple):
+        return json.dumps(value, default=str, ensure_ascii=False)
+    return str(value)

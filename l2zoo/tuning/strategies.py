@@ -1,0 +1,126 @@
+"""Which strengths to try: keras-tuner's oracles, one for each strategy."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import keras_tuner
+
+# Beyond a grid: so many configurations. Hyperband gives most of them up early.
+MAX_TRIALS = {"random": 20, "bayesian": 20, "hyperband": 12}
+STRATEGIES = ("grid", *MAX_TRIALS)
+FACTOR = 3  # Hyperband keeps one in so many, and trains it so many times as long
+RUNGS = 3  # and gives up that often less one: at a ninth and at a third of the epochs
+
+
+def oracle(
+    strategy: str,
+    *,
+    objective: keras_tuner.Objective,
+    space: keras_tuner.HyperParameters,
+    epochs: int,
+    max_trials: int | None = None,
+    seed: int = 0,
+) -> keras_tuner.Oracle:
+    """keras-tuner's oracle for a strategy.
+
+    Args:
+        strategy: `"grid"`, `"random"`, `"bayesian"` (a Gaussian process over the logarithm of the strength)
+            or `"hyperband"` (successive halving).
+        objective: The score and its direction.
+        space: The hyperparameters.
+        epochs: Those of a whole training; Hyperband stops most trainings earlier.
+        max_trials: How many configurations; by default all of a grid, 20, and 12 for Hyperband.
+        seed: The same seed and scores give the same configurations.
+    """
+    count = max_trials or MAX_TRIALS.get(strategy)
+    shared: dict[str, Any] = {
+        "objective": objective,
+        "hyperparameters": space,
+        "max_consecutive_failed_trials": 10**9,  # a failed strength is an answer and no reason to stop
+        "seed": seed + 1,  # keras-tuner takes a seed of 0 for none
+    }
+    if strategy == "grid":
+        return Grid(max_trials=count, **shared)
+    if strategy == "random":
+        return keras_tuner.oracles.RandomSearchOracle(max_trials=count, **shared)
+    if strategy == "bayesian":
+        return keras_tuner.oracles.BayesianOptimizationOracle(max_trials=count, **shared)
+    return Halving(configurations=count or MAX_TRIALS["hyperband"], max_epochs=epochs, **shared)
+
+
+def batch(used: keras_tuner.Oracle) -> int | None:
+    """How many configurations may be asked for before their scores are told; None for no limit.
+
+    The grid and random search do not look at scores, and Hyperband says itself when it waits for them. The
+    Gaussian process learns from every one, so it is asked for one at a time, whatever the number of workers.
+    """
+    others = (
+        keras_tuner.oracles.GridSearchOracle,
+        keras_tuner.oracles.RandomSearchOracle,
+        keras_tuner.oracles.HyperbandOracle,
+    )
+    return None if isinstance(used, others) else 1
+
+
+class Grid(keras_tuner.oracles.GridSearchOracle):
+    """keras-tuner's grid search, which names all of the grid without waiting for scores.
+
+    keras-tuner's own names the next configuration only when one has ended, so that several workers would
+    share one configuration. It waits for hyperparameters that a trial may bring up; here all are known.
+    """
+
+    def populate_space(self, trial_id: str) -> dict[str, Any]:
+        found = super().populate_space(trial_id)
+        if found["status"] == "RUNNING":
+            self._populate_next.append(trial_id)  # private: the queue of those whose next one is wanted
+        return found
+
+
+class Halving(keras_tuner.oracles.HyperbandOracle):
+    """The first bracket of Hyperband: all configurations start, the better third goes on, and so again.
+
+    keras-tuner's own sizes follow from the epochs alone, and come to `max_epochs * log(max_epochs) ** 2`
+    epochs over all brackets: more than a grid of a dozen strengths. One bracket is what saves time.
+
+    Args:
+        configurations: How many start.
+        max_epochs: Epochs of those that are trained to the end.
+        **kwargs: Handed on to keras-tuner's oracle.
+
+    References:
+        Jamieson, Talwalkar 2016, Non-stochastic Best Arm Identification and Hyperparameter Optimization;
+        Li et al. 2018, Hyperband.
+    """
+
+    # The two methods are keras-tuner's private ones; it has no public way to say how large a bracket is.
+
+    def __init__(self, configurations: int, max_epochs: int, **kwargs: Any):
+        self._configurations = configurations
+        super().__init__(max_epochs=max_epochs, factor=FACTOR, **kwargs)
+        last = self._get_num_brackets() - 1
+        self.max_trials = sum(self._get_size(last, number) for number in range(last + 1))
+
+    def _get_num_brackets(self) -> int:
+        return max(1, min(RUNGS, 1 + int(math.log(self.max_epochs, FACTOR))))
+
+    def _get_size(self, bracket_num: int, round_num: int) -> int:
+        return math.ceil(self._configurations / FACTOR**round_num)
+
+
+def direction(objective: str) -> str:
+    """Whether more of a score is better, `"max"`, or less, `"min"`, as keras-tuner infers it.
+
+    Raises:
+        ValueError: It cannot be inferred from the name.
+    """
+    if objective.endswith("loss"):
+        return "min"
+    try:
+        return keras_tuner.oracles.GridSearchOracle(objective=objective).objective.direction
+    except (ValueError, TypeError) as error:  # a metric whose class needs arguments ends in a TypeError
+        raise ValueError(
+            f"Is more or less of `objective`={objective!r} better? Say so: "
+            f"objective=keras_tuner.Objective({objective!r}, 'max'), or 'min'."
+        ) from error
