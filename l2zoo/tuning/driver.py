@@ -13,8 +13,8 @@ from typing import Any
 
 import keras_tuner
 
-from l2zoo.tuning import select
-from l2zoo.tuning.candidates import Candidate, gather
+from l2zoo.tuning import select, strategies
+from l2zoo.tuning.candidates import Candidate, best, gather
 from l2zoo.tuning.engine import Engine, Outcome, Work
 from l2zoo.tuning.job import Job
 from l2zoo.tuning.ledger import Ledger
@@ -82,11 +82,13 @@ class Driver:
             self._train(trials)
             for trial in trials:
                 self._tell(trial)
-        selection = self._select()
-        if all(candidate.strength for candidate in selection.candidates):
-            zero = Trial(None, self._units(0.0, selection.candidates[0].others))
+        zero = Trial(None, self._units(0.0, self._best_others()))
+        if not all(unit in self._records for unit in zero.units):
             self._train([zero])
-            selection = self._select()
+        objective = self._oracle.objective
+        selection = select.choose(
+            self._records.values(), mode=objective.direction, metric=self._engine.objective
+        )
         self._states.clear()
         return selection
 
@@ -95,15 +97,18 @@ class Driver:
         """How many epochs all trainings of this search took, those of an earlier run included."""
         return sum(record.trained for record in self._records.values())
 
-    def _select(self) -> Selection:
-        objective = self._oracle.objective
-        return select.choose(self._records.values(), mode=objective.direction, metric=self._engine.objective)
+    def _best_others(self) -> tuple[tuple[str, Value], ...]:
+        """The other hyperparameters with which strength 0 is compared; any, if every training failed."""
+        whole = gather(record for record in self._records.values() if record.unit.end is None)
+        if any(candidate.n for candidate in whole):
+            return best(whole, mode=self._oracle.objective.direction).others
+        return next(iter(self._records)).others
 
     def _ask(self) -> list[Trial]:
         """All the configurations that the oracle can name before it is told more."""
         trials: list[Trial] = []
         while self._batch is None or len(trials) < self._batch:
-            asked = self._oracle.create_trial(f"l2zoo-{len(self._trials)}")
+            asked = strategies.ask(self._oracle, f"l2zoo-{len(self._trials)}")
             if asked.status in ("STOPPED", "IDLE"):
                 break
             trial = self._trial(asked)

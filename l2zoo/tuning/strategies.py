@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from typing import Any
 
 import keras_tuner
@@ -50,6 +51,28 @@ def oracle(
     return Halving(configurations=count or MAX_TRIALS["hyperband"], max_epochs=epochs, **shared)
 
 
+def ask(used: keras_tuner.Oracle, name: str) -> Any:
+    """The next configuration of an oracle, as a keras-tuner trial.
+
+    Args:
+        used: The oracle.
+        name: A name that no ongoing trial has.
+    """
+    from sklearn.exceptions import ConvergenceWarning
+    from threadpoolctl import threadpool_limits
+
+    # The Gaussian process has a matrix of some dozen rows: more threads make it slower, by three times on two
+    # cores. With few scores its length scale is at a bound, which nobody who waits for a search can change.
+    with threadpool_limits(1), warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        trial = used.create_trial(name)
+    trial.hyperparameters.values = {
+        parameter: _rounded(trial.hyperparameters, parameter, value)
+        for parameter, value in trial.hyperparameters.values.items()
+    }
+    return trial
+
+
 def batch(used: keras_tuner.Oracle) -> int | None:
     """How many configurations may be asked for before their scores are told; None for no limit.
 
@@ -94,12 +117,13 @@ class Halving(keras_tuner.oracles.HyperbandOracle):
         Li et al. 2018, Hyperband.
     """
 
-    # The two methods are keras-tuner's private ones; it has no public way to say how large a bracket is.
+    # What begins with an underscore is keras-tuner's own; it has no public way to say how large a bracket is.
 
     def __init__(self, configurations: int, max_epochs: int, **kwargs: Any):
         self._configurations = configurations
         super().__init__(max_epochs=max_epochs, factor=FACTOR, **kwargs)
         last = self._get_num_brackets() - 1
+        self._current_bracket = 0  # it is the last bracket too: nothing starts while it waits for scores
         self.max_trials = sum(self._get_size(last, number) for number in range(last + 1))
 
     def _get_num_brackets(self) -> int:
@@ -107,6 +131,14 @@ class Halving(keras_tuner.oracles.HyperbandOracle):
 
     def _get_size(self, bracket_num: int, round_num: int) -> int:
         return math.ceil(self._configurations / FACTOR**round_num)
+
+
+def _rounded(space: keras_tuner.HyperParameters, name: str, value: Any) -> Any:
+    """A number from a range with three digits: for people, and so that rounding errors make no new one."""
+    (parameter,) = [p for p in space.space if p.name == name][:1] or [None]
+    if type(parameter).__name__ != "Float" or parameter.step is not None:
+        return value
+    return min(max(float(f"{value:.3g}"), parameter.min_value), parameter.max_value)
 
 
 def direction(objective: str) -> str:

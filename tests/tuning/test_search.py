@@ -13,8 +13,8 @@ import pytest
 
 from l2zoo import tune_l2
 from l2zoo.tuning.engine import InProcess
-from l2zoo.tuning.strategies import direction
 from l2zoo.tuning.search import DEFAULT_STRENGTHS
+from l2zoo.tuning.strategies import direction
 from tests.tuning import small
 
 ROOT = Path(__file__).parents[2]

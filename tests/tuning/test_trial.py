@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from l2zoo import L2Policy
-from l2zoo.tuning.record import Unit
 from l2zoo.tuning.job import Job, finished, split
+from l2zoo.tuning.record import Unit
 from l2zoo.tuning.trial import Trainer
 from tests.tuning import small
 
