@@ -5,7 +5,7 @@ PYTHON ?= python3
 EXTRAS ?= dev,jax,torch
 ARGS ?=
 WORKERS ?= 2
-BENCH ?= startup search
+BENCH ?= startup search strategies
 
 # Tests of one file stay in one process: they share what they train.
 PARALLEL = --numprocesses $(WORKERS) --dist loadfile

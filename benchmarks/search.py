@@ -1,6 +1,8 @@
 """The lambda search against stock keras-tuner: the same trials, side by side, each in a process of its own.
 
-Run: `python benchmarks/search.py` (about 4 minutes on 2 cores), or `--case resnet`, `--case memory`.
+    python benchmarks/search.py                  digits and resnet, about 10 minutes on 2 cores
+    python benchmarks/search.py --case question  a grid of stock keras-tuner against Hyperband on 2 workers
+    python benchmarks/search.py --case memory    100 trials
 
 Both sides get the same builder, strengths, folds, epochs, batch size and seed. Stock keras-tuner is used
 as its guide says: `GridSearch`, a hypermodel that builds and compiles in every trial, and the fold as a
@@ -8,7 +10,8 @@ second hyperparameter, since it has no cross-validation. The floor is the bare t
 looped inside one graph that is traced already: no evaluation, no reset, no score.
 
 Imports are not counted on either side. Our time holds all there is: building, tracing, folds, evaluation
-after every epoch, the ledger, the final model trained on all data.
+after every epoch, the ledger, the final model trained on all data. For two workers the start of Ray and of
+the workers is counted, and shown apart.
 """
 
 from __future__ import annotations
@@ -29,7 +32,20 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 CASES: dict[str, dict[str, Any]] = {
     "digits": {"strengths": (0.0, 1e-4, 1e-3, 1e-2), "folds": 5, "epochs": 5, "batch_size": 32},
     "resnet": {"strengths": (0.0, 1e-4, 1e-3, 1e-2), "folds": 5, "epochs": 1, "batch_size": 32},
-    "memory": {"strengths": tuple(np.geomspace(1e-6, 1e-1, 11)), "folds": 5, "epochs": 2, "batch_size": 32},
+    "memory": {"strengths": (0.0, *np.geomspace(1e-6, 1e-1, 19)), "folds": 5, "epochs": 2, "batch_size": 32},
+    "question": {
+        "strengths": (0.0, *np.geomspace(1e-6, 1e-1, 11)),
+        "folds": 5,
+        "epochs": 20,
+        "batch_size": 32,
+    },
+}
+# What runs for each case; the first is what the others are compared with.
+COMPARED = {
+    "digits": ("stock", "ours", "ray", "floor"),
+    "resnet": ("stock", "ours", "floor"),
+    "memory": ("ours", "ray"),
+    "question": ("stock", "ours", "ray", "hyperband"),
 }
 
 
@@ -81,7 +97,7 @@ def stock(case: str) -> dict[str, Any]:
     import keras
     import keras_tuner
 
-    from l2zoo.tuning.trial import split
+    from l2zoo.tuning.job import split
 
     settings = CASES[case]
     x, y = images(case)
@@ -116,33 +132,73 @@ def stock(case: str) -> dict[str, Any]:
 
 def ours(case: str) -> dict[str, Any]:
     """`tune_l2`, in process."""
-    from l2zoo import tune_l2
     from l2zoo.tuning.engine import InProcess
 
-    settings = CASES[case]
     memory: list[float] = []
 
     class Watched(InProcess):
-        def run(self, units: Any) -> Any:
-            for record in super().run(units):
-                memory.append(resident())
-                yield record
+        def wait(self) -> Any:
+            outcome = super().wait()
+            memory.append(resident())
+            return outcome
+
+    return {**searched(case, Watched), "memory": memory}
+
+
+def ray(case: str, **changes: Any) -> dict[str, Any]:
+    """`tune_l2` on two workers of one thread each."""
+    from l2zoo.tuning.on_ray import OnRay
+
+    memory: list[float] = []
+    started: list[float] = []
+
+    class Watched(OnRay):
+        def __init__(self, job: Any):
+            before = time.perf_counter()
+            super().__init__(job, workers=2)
+            started.append(time.perf_counter() - before)
+
+        def wait(self) -> Any:
+            outcome = super().wait()
+            memory.append(max(workers_memory()))
+            return outcome
+
+    found = searched(case, Watched, **changes)
+    return {**found, "memory": memory, "start": started[0]}
+
+
+def hyperband(case: str) -> dict[str, Any]:
+    """The same question by Hyperband on two workers."""
+    return ray(case, strategy="hyperband")
+
+
+def searched(case: str, engine: Any, **changes: Any) -> dict[str, Any]:
+    """Times `tune_l2` on an engine."""
+    import functools
 
     import keras_tuner  # noqa: F401 - imported here so that its seconds count on neither side
 
+    from l2zoo import tune_l2
+
     data = images(case)
+    settings = {**CASES[case], **changes}
     started = time.perf_counter()
-    result = tune_l2(lambda l2: build(case, l2), data, engine=Watched, verbose=False, **settings)
+    result = tune_l2(functools.partial(build, case), data, engine=engine, verbose=False, **settings)
     seconds = time.perf_counter() - started
     scores = [candidate.mean for candidate in result.candidates]
-    trials = sum(candidate.n for candidate in result.candidates)
-    return {"seconds": seconds, "trials": trials, "scores": scores, "memory": memory}
+    return {
+        "seconds": seconds,
+        "trials": len(result.records),
+        "epochs": result.epochs,
+        "scores": scores,
+        "best": [result.best, result.selection.best.mean, result.selection.best.standard_error],
+    }
 
 
 def floor(case: str) -> dict[str, Any]:
     """The bare training steps of all trials, inside a graph that is traced already."""
+    from l2zoo.tuning.job import split
     from l2zoo.tuning.loops import epoch_loop
-    from l2zoo.tuning.trial import split
 
     settings = CASES[case]
     x, y = images(case)
@@ -166,7 +222,23 @@ def resident() -> float:
     return psutil.Process().memory_info().rss / 2**20
 
 
-SIDES = {"stock": stock, "ours": ours, "floor": floor}
+def workers_memory() -> list[float]:
+    """The memory that each of Ray's workers below this process has for itself, in MiB."""
+    import psutil
+
+    children = psutil.Process().children(recursive=True)
+    workers = [child for child in children if "ray::" in "".join(child.cmdline()[:1])]
+    return [worker.memory_full_info().uss / 2**20 for worker in workers] or [0.0]
+
+
+SIDES = {"stock": stock, "ours": ours, "ray": ray, "hyperband": hyperband, "floor": floor}
+NAMES = {
+    "stock": "stock keras-tuner",
+    "ours": "tune_l2",
+    "ray": "tune_l2, 2 workers",
+    "hyperband": "Hyperband, 2 workers",
+    "floor": "bare steps",
+}
 
 
 def measure(case: str, side: str) -> dict[str, Any]:
@@ -178,28 +250,41 @@ def measure(case: str, side: str) -> dict[str, Any]:
 
 def report(case: str) -> None:
     """Measures all sides and prints what came out."""
-    found = {side: measure(case, side) for side in SIDES}
-    mine, theirs, bare = found["ours"], found["stock"], found["floor"]["seconds"]
-    difference = np.abs(np.subtract(mine["scores"], theirs["scores"]))
-    print(f"\n{case}: {mine['trials']} trials of {CASES[case]['epochs']} epochs")
-    print(f"  stock keras-tuner  {theirs['seconds']:7.1f} s  ({theirs['trials']} trials)")
-    faster = theirs["seconds"] / mine["seconds"]
-    print(f"  tune_l2            {mine['seconds']:7.1f} s  {faster:.1f} times faster")
-    print(f"  bare steps         {bare:7.1f} s  tune_l2 takes {mine['seconds'] / bare:.2f} times as long")
-    print(f"  mean scores        theirs {np.round(theirs['scores'], 3)}, ours {np.round(mine['scores'], 3)}")
-    print(f"                     largest difference {difference.max():.3f}, mean {difference.mean():.3f}")
-    for name, series in (("stock keras-tuner", theirs["memory"]), ("tune_l2", mine["memory"])):
-        if len(series) > 10:
-            grown = series[-1] / series[9] - 1
-            print(
-                f"  memory             {name}: {series[9]:.0f} MiB after trial 10, {series[-1]:.0f} MiB "
-                f"after trial {len(series)} ({grown:+.1%})"
+    found = {side: measure(case, side) for side in COMPARED[case]}
+    first = next(iter(found))
+    print(f"\n{case}: {CASES[case]}")
+    for side, result in found.items():
+        line = f"  {NAMES[side]:21} {result['seconds']:7.1f} s"
+        if side != first:
+            line += f", {NAMES[first]} takes {found[first]['seconds'] / result['seconds']:.2f} times as long"
+        if "start" in result:
+            warm = result["seconds"] - result["start"]
+            line += (
+                f"; {found[first]['seconds'] / warm:.2f} times without the {result['start']:.1f} s of start"
             )
+        print(line)
+    for side, result in found.items():
+        if "scores" in result:
+            print(f"  {NAMES[side]:21} {describe(result)}")
+
+
+def describe(result: dict[str, Any]) -> str:
+    """Scores and memory of one side."""
+    text = f"{result['trials']} trials"
+    text += f", {result['epochs']} epochs" if "epochs" in result else ""
+    text += f", means {np.round(result['scores'], 3).tolist()}"
+    memory = result["memory"]
+    if len(memory) > 10:
+        text += f", memory {memory[9]:.0f} MiB after trial 10 and {memory[-1]:.0f} after {len(memory)}"
+        text += f" ({memory[-1] / memory[9] - 1:+.1%})"
+    return text
 
 
 def main(
-    case: Annotated[str, typer.Option(help="digits, resnet, memory, or all of the first two.")] = "all",
-    side: Annotated[str, typer.Option(help="Only this side, as JSON: stock, ours or floor.")] = "",
+    case: Annotated[
+        str, typer.Option(help="digits, resnet, question, memory, or all: the first two.")
+    ] = "all",
+    side: Annotated[str, typer.Option(help="Only this side, as JSON: " + ", ".join(SIDES) + ".")] = "",
 ) -> None:
     """Times the lambda search against stock keras-tuner, and both against the bare training steps."""
     if side:

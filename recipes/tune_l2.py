@@ -4,17 +4,20 @@ Chooses lambda by cross-validation on the training split, trains the chosen mode
 on the test split, and exports it to files that are compared with the model. This is what `make demo` runs:
 
     python recipes/tune_l2.py --out runs/demo
-    python recipes/tune_l2.py --limit 300 --label-noise 0.2 --epochs 40 --seeds 2 --out runs/noisy
+    python recipes/tune_l2.py --limit 600 --label-noise 0.2 --epochs 40 --seeds 2 --out runs/noisy
+    python recipes/tune_l2.py --strategy hyperband --workers 2 --out runs/quick
+    python recipes/tune_l2.py --strategy bayesian --space lr --metric val_data_loss --out runs/with_lr
 
-What came out is in the README ("Does L2 help?"). Stopped in the middle, the same command goes on. The default
-model has no batch norm, so that L2 does what textbooks say it does; compare `--model cnn`, which has.
+What came out is in the README ("Does L2 help?"); which strategy to take is in recipes/README.md. Stopped in
+the middle, the same command goes on. The default model has no batch norm, so that L2 does what textbooks say
+it does; compare `--model cnn`, which has.
 """
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -35,6 +38,11 @@ def main(
     strengths: Annotated[
         str, typer.Option(help="As in 0,1e-4,1e-2; default: half decades, 1e-6 to 0.1.")
     ] = "",
+    strategy: Annotated[str, typer.Option(help="grid, random, bayesian or hyperband.")] = "grid",
+    max_trials: Annotated[int | None, typer.Option(help="How many configurations to try.")] = None,
+    space: Annotated[str, typer.Option(help="lr: search the learning rate too; empty: do not.")] = "",
+    metric: Annotated[str, typer.Option(help="The score: val_accuracy, or val_data_loss.")] = "val_accuracy",
+    workers: Annotated[int, typer.Option(help="Trainings at the same time; more than 1 needs Ray.")] = 1,
     folds: Annotated[int, typer.Option(help="Parts of the cross-validation.")] = 5,
     seeds: Annotated[int, typer.Option(help="How often all is repeated with other folds.")] = 1,
     epochs: Annotated[int, typer.Option(help="Passes over the training images.")] = 20,
@@ -53,22 +61,43 @@ def main(
     train = load(data, "train", data_dir=data_dir, limit=limit, label_noise=label_noise)
     test = load(data, "test", data_dir=data_dir)
 
-    def build(l2: object) -> keras.Model:
-        return l2zoo.build(model, train.image_shape, num_classes=train.num_classes, l2=l2)
+    if space not in ("", "lr"):
+        raise ValueError(f"--space must be lr or empty, got {space!r}.")
+
+    shape, num_classes = train.image_shape, train.num_classes  # `build` goes to workers without the data
+
+    def build(l2: float, hp: Any = None) -> keras.Model:
+        built = l2zoo.build(model, shape, num_classes=num_classes, l2=l2)
+        adam = keras.optimizers.Adam(hp.get("learning_rate") if hp else learning_rate)
+        built.compile(adam, "sparse_categorical_crossentropy", metrics=["accuracy"])
+        return built
+
+    def rates(hp: Any) -> None:
+        if strategy == "grid":
+            hp.Choice("learning_rate", [learning_rate * factor for factor in (0.25, 0.5, 1, 2)])
+        else:
+            hp.Float("learning_rate", learning_rate / 10, learning_rate * 10, sampling="log")
 
     result = l2zoo.tune_l2(
         build,
         train,
         strengths=[float(number) for number in strengths.split(",")] if strengths else None,
+        strategy=strategy,
+        max_trials=max_trials,
+        space=rates if space else None,
+        objective=metric,
         folds=folds,
         seeds=seeds,
         epochs=epochs,
         batch_size=batch_size,
-        optimizer=lambda: keras.optimizers.Adam(learning_rate),
+        workers=workers,
         directory=out,
     )
     audit = l2zoo.audit(result.model)
     picture = result.plot(out / "lambda.png")
+    result.plot(out / "learning.png", kind="learning")
+    if space:
+        result.plot(out / "plane.png", kind="plane")
     images, labels = test.arrays()
     accuracy = result.model.evaluate(images, labels, verbose=0, return_dict=True)["accuracy"]
     artifact = l2zoo.export(
@@ -85,8 +114,10 @@ def main(
     show(f"\n{result.verdict}")
     show(result.edge or f"The largest strength within one standard error of the best: {result.one_se:g}.")
     show(f"\n{audit.summary}")
-    show(f"{model} on all {train.num_examples} images at {result.chosen:g}: test accuracy {accuracy:.4f}.")
-    show(f"\n{artifact}\n\nPicture: {picture}\nArtifact: {artifact.folder}")
+    settings = ", ".join(f"{name} {value:g}" for name, value in result.values.items())
+    show(f"{model} on all {train.num_examples} images at {settings}: test accuracy {accuracy:.4f}.")
+    show(f"The search took {result.epochs} epochs and {result.seconds:.0f} s.")
+    show(f"\n{artifact}\n\nReport: {out / 'report.html'}\nPicture: {picture}\nArtifact: {artifact.folder}")
 
 
 if __name__ == "__main__":

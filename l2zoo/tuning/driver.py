@@ -93,9 +93,9 @@ class Driver:
         return selection
 
     @property
-    def epochs(self) -> int:
-        """How many epochs all trainings of this search took, those of an earlier run included."""
-        return sum(record.trained for record in self._records.values())
+    def records(self) -> tuple[Record, ...]:
+        """All trainings of this search, those of an earlier run included; the ledger may hold more."""
+        return tuple(self._records.values())
 
     def _best_others(self) -> tuple[tuple[str, Value], ...]:
         """The other hyperparameters with which strength 0 is compared; any, if every training failed."""
@@ -120,8 +120,8 @@ class Driver:
         values, plan = apart(asked.hyperparameters.values)
         strength = float(values.pop(self._job.strength))
         others = tuple(sorted(values.items()))
-        end = plan.get("tuner/epochs")
-        end = None if end is None or end >= self._job.epochs else int(end)
+        end: int | None = int(plan.get("tuner/epochs", self._job.epochs))
+        end = None if end == self._job.epochs else end
         units = self._units(strength, others, begin=int(plan.get("tuner/initial_epoch", 0)), end=end)
         before = self._trials.get(str(plan.get("tuner/trial_id")))
         return Trial(asked, units, before.units if before else ())
@@ -160,7 +160,9 @@ class Driver:
                 if kept is not None:
                     self._keep(kept, trial)
                 elif before is not None and self._records[before].status == "failed":
-                    self._keep(replace(self._records[before], unit=unit, trained=0), trial)
+                    failed = replace(self._records[before], unit=unit, trained=0, seconds=0.0)
+                    self._keep(failed, trial)
+                    self._progress.record(failed)
                 else:
                     state = self._states.load(before) if before else None
                     if state is not None and before is not None:

@@ -28,13 +28,13 @@ class Numbers:
         l2: Lambda of every weight, in the order of `weights_of`.
         l1: The coefficient of the absolute values likewise.
         dropout: The rate of every dropout layer.
-        learning_rate: A number, or a schedule that gives it for a step.
+        learning_rate: A number, or a schedule that gives it for a step; None where it cannot be assigned.
     """
 
     l2: tuple[float, ...]
     l1: tuple[float, ...]
     dropout: tuple[float, ...]
-    learning_rate: float | Schedule
+    learning_rate: Any
 
     @property
     def penalised(self) -> tuple[tuple[bool, bool], ...]:
@@ -59,16 +59,17 @@ def structure_of(model: keras.Model) -> tuple[str, bool]:
     Keras's own layers, losses and optimizers write everything they are into their config. A custom class or
     a plain function may not: then two models with one text can still differ.
     """
-    optimizer = model.optimizer
+    optimizer, loss = model.optimizer, model.loss
+    names = {layer.name: f"#{number}" for number, layer in enumerate(layers_of(model))}
     parts = [
         model.get_config() if _is_keras_own(model) else [(v.path, v.shape) for v in model.variables],
         {"class": type(optimizer).__name__, **optimizer.get_config(), "learning_rate": None, "name": None},
-        isinstance(_learning_rate(optimizer), Schedule),
-        keras.saving.serialize_keras_object(model.loss) if _is_loss_known(model.loss) else repr(model.loss),
+        type(_learning_rate(optimizer)).__name__,
+        # Not the config of a loss: Keras's leaves out what makes a Huber loss another one.
+        loss if isinstance(loss, str) else [type(loss).__name__, _plain(vars(loss))] if loss else None,
     ]
-    names: dict[str, str] = {}
-    _collect_names(parts, names)
-    known = all(map(_is_keras_own, layers_of(model))) and _is_loss_known(model.loss)
+    known = all(map(_is_keras_own, layers_of(model))) and _is_loss_known(loss)
+    # Keras counts the names of layers on from model to model.
     return json.dumps(_masked(parts, names), sort_keys=True, default=repr), known
 
 
@@ -82,7 +83,7 @@ class Live:
         penalised: Which weights get a penalty that can be assigned (`Numbers.penalised`).
 
     Attributes:
-        rate: Where the learning rate of a step is put, if the model was compiled with a schedule; else None.
+        rate: The variable for the learning rate of a step, if the model was compiled with a schedule.
     """
 
     def __init__(self, model: keras.Model, penalised: Sequence[tuple[bool, bool]]):
@@ -96,11 +97,11 @@ class Live:
         ]
         self._enter(self._switch, [w.layer for w, p in zip(weights, self._penalties, strict=True) if p])
         self._dropout = [self._live_rate(layer) for layer in _dropouts(model)]
-        self.rate: Strength | None = None
+        self.rate: Any = None
         if isinstance(_learning_rate(model.optimizer), Schedule):
-            self.rate = rate = Strength(0.0)
-            self._enter(rate, [weights[0].layer])
-            model.optimizer.learning_rate = lambda: ops.convert_to_tensor(rate.variable)
+            config = {**model.optimizer.get_config(), "learning_rate": 1.0}
+            model.optimizer = type(model.optimizer).from_config(config)
+            self.rate = model.optimizer.learning_rate
 
     @property
     def variables(self) -> list[Any]:
@@ -116,7 +117,7 @@ class Live:
                     penalty.l1.assign(l1)
         for change, rate in zip(self._dropout, numbers.dropout, strict=True):
             change(rate)
-        if not isinstance(numbers.learning_rate, Schedule):
+        if isinstance(numbers.learning_rate, float):
             self._model.optimizer.learning_rate = numbers.learning_rate
 
     def switch_penalty(self, on: bool) -> None:
@@ -197,11 +198,12 @@ def _dropouts(model: keras.Model) -> list[Any]:
     return [layer for layer in layers_of(model) if type(layer) is keras.layers.Dropout]
 
 
-def _learning_rate(optimizer: Any) -> float | Schedule:
-    written = optimizer.get_config()["learning_rate"]
+def _learning_rate(optimizer: Any) -> Any:
+    """As the optimizer was made with; None for one around another, which mixed precision makes."""
+    written = optimizer.get_config().get("learning_rate")
     if isinstance(written, dict):
         return keras.optimizers.schedules.deserialize(written)
-    return float(written)
+    return None if written is None else float(written)
 
 
 def _is_keras_own(layer: keras.layers.Layer) -> bool:
@@ -209,19 +211,11 @@ def _is_keras_own(layer: keras.layers.Layer) -> bool:
 
 
 def _is_loss_known(loss: Any) -> bool:
-    return isinstance(loss, str) or type(loss).__module__.startswith("keras.")
+    return loss is None or isinstance(loss, str) or type(loss).__module__.startswith("keras.")
 
 
-def _collect_names(value: Any, names: dict[str, str]) -> None:
-    """Numbers the names of layers and tensors in order: Keras counts them on from model to model."""
-    if isinstance(value, dict):
-        if isinstance(value.get("name"), str):
-            names.setdefault(value["name"], f"#{len(names)}")
-        for part in value.values():
-            _collect_names(part, names)
-    elif isinstance(value, (list, tuple)):
-        for part in value:
-            _collect_names(part, names)
+def _plain(attributes: dict[str, Any]) -> dict[str, Any]:
+    return {k: v for k, v in attributes.items() if v is None or isinstance(v, (bool, int, float, str, dict))}
 
 
 def _masked(value: Any, names: dict[str, str]) -> Any:

@@ -11,8 +11,6 @@ from typing import Any, Protocol
 import keras
 import numpy as np
 
-from l2zoo.strength import Strength
-
 
 class EpochLoop(Protocol):
     """Runs a model over rows of data that are held in memory; results are in the model's metrics."""
@@ -30,7 +28,7 @@ class EpochLoop(Protocol):
 
 
 def epoch_loop(
-    model: keras.Model, x: np.ndarray, y: np.ndarray, *, batch_size: int, rate: Strength | None = None
+    model: keras.Model, x: np.ndarray, y: np.ndarray, *, batch_size: int, rate: Any = None
 ) -> EpochLoop:
     """The loop for the backend that Keras runs on.
 
@@ -39,7 +37,7 @@ def epoch_loop(
         x: Images `(N, H, W, C)`, held on the device.
         y: Labels `(N,)`.
         batch_size: Rows in a training step; the last step of an epoch may have fewer.
-        rate: Where the optimizer reads the learning rate of a step, if it changes from step to step.
+        rate: The optimizer's variable for the learning rate, if that changes from step to step.
     """
     loops: dict[str, Any] = {"tensorflow": _TensorFlowLoop, "jax": _JaxLoop, "torch": _TorchLoop}
     return loops[keras.backend.backend()](model, x, y, batch_size, rate)
@@ -48,9 +46,7 @@ def epoch_loop(
 class _TensorFlowLoop:
     """One graph an epoch: a while loop over slices of the given rows, gathered inside."""
 
-    def __init__(
-        self, model: keras.Model, x: np.ndarray, y: np.ndarray, batch_size: int, rate: Strength | None
-    ):
+    def __init__(self, model: keras.Model, x: np.ndarray, y: np.ndarray, batch_size: int, rate: Any):
         import tensorflow as tf
 
         self._data = (tf.convert_to_tensor(x), tf.convert_to_tensor(y))
@@ -65,7 +61,7 @@ class _TensorFlowLoop:
     def evaluate(self, rows: np.ndarray) -> None:
         self._evaluate(rows.astype("int32"), np.zeros(0, "float32"))
 
-    def _epoch(self, step: Any, batch_size: int, rate: Strength | None) -> Any:
+    def _epoch(self, step: Any, batch_size: int, rate: Any) -> Any:
         import tensorflow as tf
 
         signature = [tf.TensorSpec([None], tf.int32), tf.TensorSpec([None], tf.float32)]
@@ -78,7 +74,7 @@ class _TensorFlowLoop:
         def epoch(rows: Any, rates: Any) -> None:
             def body(start: Any) -> tuple:
                 if rate is not None:
-                    rate.variable.assign(rates[start // batch_size])
+                    rate.assign(rates[start // batch_size])
                 one_step(rows[start : start + batch_size])
                 return (start + batch_size,)
 
@@ -90,9 +86,7 @@ class _TensorFlowLoop:
 class _JaxLoop:
     """One compiled step, called from Python: in a scan, XLA's convolutions lose their threads on the CPU."""
 
-    def __init__(
-        self, model: keras.Model, x: np.ndarray, y: np.ndarray, batch_size: int, rate: Strength | None
-    ):
+    def __init__(self, model: keras.Model, x: np.ndarray, y: np.ndarray, batch_size: int, rate: Any):
         import jax
 
         self._model = model
@@ -129,10 +123,10 @@ class _JaxLoop:
 
         # Copies, because a step takes the memory of the state it is given for the next one.
         state = tuple([variable.value.copy() for variable in part] for part in parts)
-        held = [self._rate is not None and variable is self._rate.variable for variable in parts[1]]
+        held = [variable is self._rate for variable in parts[2]]
         for start in range(0, len(rows), batch_size):
             if rates is not None:
-                state[1][held.index(True)] = jax.numpy.asarray(rates[start // batch_size])
+                state[2][held.index(True)] = jax.numpy.asarray(rates[start // batch_size])
             state = step(state, self._data, rows[start : start + batch_size])
         for part, values in zip(parts, state, strict=True):
             for variable, value in zip(part, values, strict=True):
@@ -142,9 +136,7 @@ class _JaxLoop:
 class _TorchLoop:
     """PyTorch runs eagerly: a loop over batches is all there is to save."""
 
-    def __init__(
-        self, model: keras.Model, x: np.ndarray, y: np.ndarray, batch_size: int, rate: Strength | None
-    ):
+    def __init__(self, model: keras.Model, x: np.ndarray, y: np.ndarray, batch_size: int, rate: Any):
         self._model = model
         self._batch_size = batch_size
         self._rate = rate

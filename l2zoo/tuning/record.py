@@ -110,7 +110,9 @@ def encode(record: Record) -> dict[str, Any]:
 def decode(content: dict[str, Any]) -> Record:
     """The record that `encode` wrote."""
     unit = Unit(
-        *(content.pop(name) for name in ("strength", "fold", "seed")),
+        content.pop("strength"),
+        content.pop("fold"),
+        content.pop("seed"),
         others=tuple((name, value) for name, value in content.pop("others", ())),
         begin=content.pop("begin", 0),
         end=content.pop("end", None),

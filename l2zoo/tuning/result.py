@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+import importlib.metadata
+import platform
+import shlex
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import keras
 
-from l2zoo.tuning import curve, report
+from l2zoo.arguments import one_of
+from l2zoo.auditing import audit
+from l2zoo.tuning import curve, learning, page, plane, report, tensorboard
 from l2zoo.tuning.candidates import Candidate
-from l2zoo.tuning.record import Value
+from l2zoo.tuning.record import Record, Value
 from l2zoo.tuning.select import Selection
 from l2zoo.tuning.verdict import Verdict
 
 if TYPE_CHECKING:
     from rich.table import Table
+
+
+def command_line() -> str:
+    """What repeats this program, where it is a script."""
+    if sys.argv[0].endswith(".py"):
+        return shlex.join(["python", *sys.argv])
+    return "the same call of tune_l2, or of L2Tuner.search, with the settings above"
 
 
 @dataclass(frozen=True)
@@ -30,6 +43,8 @@ class SearchResult:
         epochs: How many epochs all trainings of the search took together.
         seconds: How long the search took, the final training included.
         settings: What the scores depend on, as JSON values.
+        records: What came out of every training, those that were given up early included.
+        command: What repeats the search.
     """
 
     selection: Selection
@@ -39,6 +54,8 @@ class SearchResult:
     epochs: int = 0
     seconds: float = 0.0
     settings: dict[str, Any] = field(default_factory=dict, repr=False)
+    records: tuple[Record, ...] = field(default=(), repr=False)
+    command: str = field(default_factory=command_line, repr=False)
 
     @property
     def chosen(self) -> float:
@@ -79,11 +96,51 @@ class SearchResult:
         spent = {"epochs": self.epochs, "seconds": self.seconds}
         return {**report.to_dict(self.selection), "chosen": self.chosen, "values": self.values, **spent}
 
-    def plot(self, path: str | Path) -> Path:
-        """Draws the score against the strength, as glmnet's users know it; PNG, SVG or PDF by suffix."""
+    def plot(self, path: str | Path, *, kind: str = "strength") -> Path:
+        """Draws a picture; PNG, SVG or PDF by suffix.
+
+        Args:
+            path: Where to.
+            kind: `"strength"`, the score against the strength as glmnet's users know it; `"plane"`, over the
+                strength and another hyperparameter; `"learning"`, the score against the epoch.
+
+        Raises:
+            ValueError: The kind is another, the suffix is, or no other hyperparameter has two values.
+        """
+        one_of("kind", kind, ("strength", "plane", "learning"))
+        if kind == "plane":
+            return plane.plane(self.selection, path=path)
+        if kind == "learning":
+            return learning.learning(self.selection, path=path, chosen=self.chosen)
         return curve.plot(self.selection, path=path)
 
+    def report(self, path: str | Path) -> Path:
+        """Writes one HTML page with all of the answer: verdict, pictures, table, final model, settings."""
+        return page.page(
+            self.selection,
+            path=path,
+            settings=self.settings,
+            versions=_versions(),
+            command=self.command,
+            audit=audit(self.model),
+            chosen=self.chosen,
+            records=self.records,
+        )
+
+    def tensorboard(self, folder: str | Path) -> Path:
+        """Writes every training for TensorBoard, with its hyperparameters: `tensorboard --logdir FOLDER`."""
+        return tensorboard.write(self.records, folder=folder, metric=self.selection.metric)
+
     def save(self, directory: str | Path) -> None:
-        """Writes `result.csv` and `result.json` into a directory."""
-        report.write_csv(self.selection, path=Path(directory) / "result.csv")
-        report.write_json(self.selection, path=Path(directory) / "result.json")
+        """Writes `result.csv`, `result.json`, `report.html` and `tensorboard/` into a directory."""
+        directory = Path(directory)
+        report.write_csv(self.selection, path=directory / "result.csv")
+        report.write_json(self.selection, path=directory / "result.json")
+        self.report(directory / "report.html")
+        self.tensorboard(directory / "tensorboard")
+
+
+def _versions() -> dict[str, str]:
+    packages = ("l2zoo", "keras", "keras-tuner", "tensorflow", "numpy", "scikit-learn")
+    found = {name: importlib.metadata.version(name) for name in packages}
+    return {"python": platform.python_version(), **found, "backend": keras.backend.backend()}

@@ -65,7 +65,7 @@ def tune_l2(
             to the largest.
         strategy: `"grid"`, `"random"`, `"bayesian"` (a Gaussian process over the logarithm of the strength)
             or `"hyperband"` (most are given up early, the survivors go on from their weights).
-        max_trials: How many configurations; by default all of a grid, 20, and 12 for Hyperband.
+        max_trials: How many configurations; by default all of a grid, 20, and 9 for Hyperband.
         space: `space(hp)` declares other hyperparameters to search at the same time, as in
             `hp.Float("learning_rate", 1e-4, 1e-2, sampling="log")`. A model is traced again only for those
             that change more than the learning rate, its schedule, dropout rates and penalties.

@@ -9,7 +9,7 @@ from typing import Any
 import keras_tuner
 
 # Beyond a grid: so many configurations. Hyperband gives most of them up early.
-MAX_TRIALS = {"random": 20, "bayesian": 20, "hyperband": 12}
+MAX_TRIALS = {"random": 20, "bayesian": 20, "hyperband": 9}
 STRATEGIES = ("grid", *MAX_TRIALS)
 FACTOR = 3  # Hyperband keeps one in so many, and trains it so many times as long
 RUNGS = 3  # and gives up that often less one: at a ninth and at a third of the epochs
@@ -32,7 +32,7 @@ def oracle(
         objective: The score and its direction.
         space: The hyperparameters.
         epochs: Those of a whole training; Hyperband stops most trainings earlier.
-        max_trials: How many configurations; by default all of a grid, 20, and 12 for Hyperband.
+        max_trials: How many configurations; by default all of a grid, 20, and 9 for Hyperband.
         seed: The same seed and scores give the same configurations.
     """
     count = max_trials or MAX_TRIALS.get(strategy)

@@ -57,7 +57,7 @@ class L2Tuner(keras_tuner.Tuner):
         strength: Name of the hyperparameter that is the strength of L2.
         folds: Stratified folds, at least 2.
         seeds: How often all is repeated with other folds and other initial weights; or the seeds.
-        max_trials: How many configurations; by default all of a grid, 20, and 12 for Hyperband.
+        max_trials: How many configurations; by default all of a grid, 20, and 9 for Hyperband.
         max_epochs: Epochs of a whole training for Hyperband, which stops most earlier.
         choose: Which strength the final model gets, `"best"` or `"one_se"`.
         workers: How many trainings run at the same time, on Ray if more than 1.
@@ -231,7 +231,8 @@ class L2Tuner(keras_tuner.Tuner):
             values=values,
             strength=job.strength,
             model=finished(job, values, seed=self._seeds[0], state=state),
-            epochs=driver.epochs,
+            epochs=sum(record.trained for record in driver.records),
+            records=driver.records,
             seconds=time.perf_counter() - started,
             settings={**settings, "seeds": self._seeds, "strategy": type(self.oracle).__name__},
         )

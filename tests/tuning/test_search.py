@@ -98,6 +98,11 @@ def test_table_files_and_picture_are_written(result, folder, tmp_path):
     picture = result.plot(tmp_path / "lambda.png")
     assert picture.read_bytes().startswith(b"\x89PNG")
     assert result.to_dict()["chosen"] == result.chosen
+    assert str(result.verdict) in (folder / "report.html").read_text()
+    assert len(list((folder / "tensorboard").rglob("*tfevents*"))) >= 24
+    assert result.plot(tmp_path / "learning.svg", kind="learning").exists()
+    with pytest.raises(ValueError, match="`kind` must be one of"):
+        result.plot(tmp_path / "pie.svg", kind="pie")
 
 
 def test_the_same_call_again_trains_nothing_but_the_final_model(result, folder):
