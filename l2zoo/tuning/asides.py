@@ -47,6 +47,7 @@ def norms(left: Axes, right: Axes, selection: Selection) -> None:
     known = [(c.strength, weight_norm(c)) for c in selection.candidates]
     known = [(strength, norm) for strength, norm in known if math.isfinite(norm)]
     axis = right.twinx()
+    right.tick_params(left=False, labelleft=False)  # the twin has brought them back
     axis.set_ylim(0, 1.1 * max(norm for _, norm in known) or 1.0)
     axis.set_ylabel("Norm of the penalised weights", color=OCHRE)
     axis.tick_params(colors=OCHRE)

@@ -53,10 +53,11 @@ class Board:
         """A row a candidate, the latest below; the best has a star and is always there."""
         from rich.table import Table
 
+        # Copies: the display asks from a thread of its own while records come in.
         shown = {place: gather(records)[0] for place, records in list(self._records.items())}
         leader = self._leader()
         latest = list(shown)[-ROWS:]
-        if leader is not None and leader not in latest:
+        if leader in shown and leader not in latest:
             latest = [leader, *latest[1:]]
         names = list(dict.fromkeys(name for _, others in shown for name, _ in others))
         early = any(_end(r) < math.inf for records in list(self._records.values()) for r in records)
@@ -80,7 +81,7 @@ class Board:
         return [spelled(candidate.strength), *others, _score(candidate), *epochs, folds, failed]
 
     def _leader(self) -> Place | None:
-        whole = {p: c for p, c in self._through.items() if c.n and _end(c.done[0]) == math.inf}
+        whole = {p: c for p, c in dict(self._through).items() if c.n and _end(c.done[0]) == math.inf}
         if not whole:
             return None
         leader = best(list(whole.values()), mode=self._mode)

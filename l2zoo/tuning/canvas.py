@@ -30,7 +30,7 @@ STYLE: Any = {
     "ytick.color": INK,
     "svg.hashsalt": "l2zoo",  # the same search gives the same file
 }
-WIDE, NARROW = 8.2, 4.5  # inches; the narrow one is read on a phone
+WIDE, NARROW = 8.2, 4.1  # inches; the narrow one is read on a phone
 LINE = 0.19  # height of a line of the heading, in inches
 ROW = 0.22  # height of a row of the legend, in inches
 SMALL = 8.5  # of the legend, in points
@@ -137,7 +137,6 @@ def inline(draw: Callable[[], Figure], *, name: str) -> str:
     text = re.sub(r"\s*(<metadata>.*?</metadata>|<!--.*?-->)", "", text, flags=re.DOTALL)
     text = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{name}-", text)
     text = text.replace('<style type="text/css">*{', f'<style type="text/css">#{name} *{{', 1)
-    size = re.compile(r'<svg ([^>]*?)width="[^"]*"|(<svg [^>]*?)height="[^"]*"')
-    for _ in range(2):  # the page gives the size; the viewBox keeps the proportions
-        text = size.sub(lambda found: f"<svg {found[1]}" if found[1] is not None else found[2], text, count=1)
-    return text.strip().replace("<svg ", f'<svg id="{name}" aria-hidden="true" focusable="false" ', 1)
+    head, rest = text.strip().split(">", 1)
+    head = re.sub(r' (?:width|height)="[^"]*"', "", head)  # the page gives the size, the viewBox the shape
+    return head.replace("<svg", f'<svg id="{name}" aria-hidden="true" focusable="false"', 1) + ">" + rest

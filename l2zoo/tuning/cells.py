@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from l2zoo.tuning.candidates import Candidate, spelled
 from l2zoo.tuning.marks import GREY, INK
-from l2zoo.tuning.pairing import FAILED, LABEL, STAR, Colour, Pairing, value_of, written
+from l2zoo.tuning.pairing import FAILED, LABEL, STAR, Colour, Pairing, tick, value_of
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -19,8 +19,13 @@ NUMBER = 0.4  # inches that a number needs
 
 
 def height(pairing: Pairing) -> float:
-    """Inches below the legend."""
-    return 0.62 + max(1.6, min(0.46 * len(pairing.values), 9.0))
+    """Inches of the axes."""
+    return max(1.6, min(0.46 * len(pairing.values), 9.0))
+
+
+def bottom(pairing: Pairing, *, width: float) -> float:
+    """Inches below the axes: strengths that do not fit beside each other stand upright."""
+    return 0.95 if _turned(pairing, width=width) else 0.62
 
 
 def handles(pairing: Pairing) -> list[Artist]:
@@ -31,13 +36,14 @@ def handles(pairing: Pairing) -> list[Artist]:
 def draw(figure: Figure, pairing: Pairing, *, room: dict[str, float], label: str) -> None:
     """Draws the cells: strengths from left to right, 0 apart; values of the other from below upwards."""
     axes = figure.add_subplot(figure.add_gridspec(1, 1, **room)[0])
+    width = figure.get_figwidth()
     places = {s: i + (GAP if s and not pairing.strengths[0] else 0) for i, s in enumerate(pairing.strengths)}
     axes.set_xlim(-0.5, max(places.values()) + 0.5)
     axes.set_ylim(-0.5, len(pairing.values) - 0.5)
-    cell = (room["right"] - room["left"]) * figure.get_figwidth() / (max(places.values()) + 1)
-    turned = cell < 0.5
-    axes.set_xticks(list(places.values()), [spelled(s) for s in places], rotation=90 if turned else 0)
-    axes.set_yticks(range(len(pairing.values)), [written(v) for v in pairing.values])
+    cell = (room["right"] - room["left"]) * width / (max(places.values()) + 1)
+    turn = 90 if _turned(pairing, width=width) else 0
+    axes.set_xticks(list(places.values()), [spelled(s) for s in places], rotation=turn)
+    axes.set_yticks(range(len(pairing.values)), [tick(v) for v in pairing.values])
     axes.tick_params(length=0, labelsize=LABEL)
     axes.set_xlabel(label, labelpad=6)
     axes.set_ylabel(pairing.other)
@@ -68,6 +74,10 @@ def _cell(
     if numbered:
         ink = "white" if _luminance(colour) < 0.45 else INK
         axes.text(x, y, f"{candidate.mean:.3f}", color=ink, size=LABEL, ha="center", va="center")
+
+
+def _turned(pairing: Pairing, *, width: float) -> bool:
+    return (width - 1.8) / len(pairing.strengths) < 0.55
 
 
 def _luminance(colour: Colour) -> float:

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+LABEL = 0.5  # inches that the label of a strength needs
+
+
 def plot(selection: Selection, *, path: str | Path, convention: str = "keras") -> Path:
     """Draws the curve of a search into a file.
 
@@ -115,10 +118,12 @@ def log_strengths(axes: Axes, strengths: list[float]) -> None:
         room = max(room, (strengths[-1] / strengths[0]) ** 0.03)
     axes.set_xscale("log")
     axes.set_xlim(strengths[0] / room, strengths[-1] * room)
+    figure = axes.get_figure(root=True)
+    most = max(2, int(axes.get_position().width * figure.get_figwidth() / LABEL)) if figure else 20
     if strengths[-1] / strengths[0] >= 99:
-        axes.xaxis.set_major_locator(LogLocator(base=10, numticks=20))
+        axes.xaxis.set_major_locator(LogLocator(base=10, numticks=most))
     else:
-        axes.set_xticks(strengths)
+        axes.set_xticks(strengths[:: math.ceil(len(strengths) / most)])
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: spelled(value)))
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from l2zoo.tuning import asides, curve
 from l2zoo.tuning.candidates import Candidate
 from l2zoo.tuning.marks import BAND, GREY, INK
-from l2zoo.tuning.pairing import FAILED, LABEL, STAR, Pairing, is_number, value_of, written
+from l2zoo.tuning.pairing import FAILED, LABEL, STAR, Pairing, is_number, tick, value_of, written
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -19,8 +19,13 @@ LOGARITHMIC = 30.0  # values over so large a factor stand on a logarithmic axis
 
 
 def height(pairing: Pairing) -> float:
-    """Inches below the legend."""
-    return 3.9 if _numbers(pairing) else 0.75 + max(1.6, min(0.55 * len(pairing.values), 9.0))
+    """Inches of the axes."""
+    return 3.2 if _numbers(pairing) else max(1.6, min(0.55 * len(pairing.values), 9.0))
+
+
+def bottom(pairing: Pairing, *, width: float) -> float:
+    """Inches below the axes."""
+    return 0.62
 
 
 def handles(pairing: Pairing) -> list[Artist]:
@@ -72,7 +77,13 @@ def _discs(axes: Axes, pairing: Pairing, mine: list[Candidate]) -> None:
     axes.plot([c.strength for c in failed], _heights(pairing, failed), **FAILED, zorder=3)
     for best in (c for c in scored if c == pairing.best):
         (y,) = _heights(pairing, [best])
-        axes.scatter([best.strength], [y], s=2.2 * DISC, c="none", edgecolors=INK, linewidths=1.6, zorder=4)
+        ring: dict[str, Any] = {
+            "s": 2.2 * DISC,
+            "c": [pairing.colour(best)],
+            "edgecolors": INK,
+            "linewidths": 1.8,
+        }
+        axes.scatter([best.strength], [y], **ring, zorder=4)
         axes.plot([best.strength], [y], **STAR, markeredgecolor="white", markersize=13, zorder=5)
 
 
@@ -93,7 +104,7 @@ def _values(axes: Axes, pairing: Pairing) -> None:
     from matplotlib.ticker import FuncFormatter, NullLocator
 
     if not _numbers(pairing):
-        axes.set_yticks(range(len(pairing.values)), [written(v) for v in pairing.values])
+        axes.set_yticks(range(len(pairing.values)), [tick(v) for v in pairing.values])
         axes.set_ylim(-0.6, len(pairing.values) - 0.4)
         return
     low, high = float(pairing.values[0]), float(pairing.values[-1])

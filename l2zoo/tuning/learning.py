@@ -120,7 +120,7 @@ def _furnish(axes: Axes, selection: Selection) -> None:
     last = max(map(len, lines))
     axes.set_xlim(1 - 0.02 * last, last + 0.02 * last)
     axes.set_ylim(*curve_limits(selection))
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    axes.xaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 5, 10], integer=True, min_n_ticks=1))
     axes.set_xlabel("Epoch", labelpad=6)
     axes.set_ylabel(f"{curve.name(selection)} on the held-out fold")
     axes.spines[["top", "right"]].set_visible(False)

@@ -84,15 +84,15 @@ def duration(seconds: float) -> str:
 
     Example:
         >>> [duration(seconds) for seconds in (0.42, 42.4, 200, 4350)]
-        ['0.4 s', '42 s', '3 min 20 s', '1 h 12 min']
+        ['0.4 s', '42 s', '3 min', '1 h 12 min']
     """
     if seconds < 10:
         return f"{seconds:.1f} s"
     if seconds < 60:
         return f"{seconds:.0f} s"
-    minutes, rest = divmod(round(seconds), 60)
+    minutes = round(seconds / 60)
     if minutes < 60:
-        return f"{minutes} min {rest} s"
+        return f"{minutes} min"
     return f"{minutes // 60} h {minutes % 60} min"
 
 
@@ -111,8 +111,8 @@ def _facts(selection: Selection, *, chosen: float, records: list[Record]) -> lis
     what = curve.name(selection).lower()
     return [
         ("Best strength", spelled(best.strength), f"mean {what} {best.mean:.3f}{spread}"),
-        ("One standard error", spelled(selection.one_se.strength), "the strongest that is as good"),
-        ("Final model", spelled(chosen), "the strength it was trained with"),
+        ("One SE", spelled(selection.one_se.strength), "strongest that is as good"),
+        ("Final model", spelled(chosen), "its strength"),
         ("Trainings", f"{len(records):,}", f"{failed:,} failed" if failed else "none failed"),
         ("Epochs in all", f"{sum(record.trained for record in records):,}", "over all trainings"),
         ("Time in all", duration(seconds), "over all trainings"),
@@ -136,11 +136,9 @@ def _pictures(selection: Selection, *, chosen: float, convention: str) -> list[d
 
 
 def _picture(name: str, title: str, words: str, draw: partial) -> dict[str, Any]:
-    from markupsafe import Markup
-
     sizes = {"wide": canvas.WIDE, "narrow": canvas.NARROW}
     drawings = {
-        size: Markup(canvas.inline(partial(draw, width=width, headed=False), name=f"{name}-{size}"))
+        size: canvas.inline(partial(draw, width=width, headed=False), name=f"{name}-{size}")
         for size, width in sizes.items()
     }
     return {"title": title, "words": words, "drawings": drawings}

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from l2zoo.tuning.averages import every
 from l2zoo.tuning.candidates import Candidate, spelled
@@ -11,6 +13,8 @@ from l2zoo.tuning.curve import name
 from l2zoo.tuning.pairing import is_number, written
 from l2zoo.tuning.report import rows
 from l2zoo.tuning.select import Selection
+
+_EFFORT = ("Epochs", "Trained", "Failed", "Seconds")
 
 
 @dataclass(frozen=True)
@@ -38,10 +42,11 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """Headers, each with whether its column holds numbers, and rows."""
+    """Headers, each with whether its column holds numbers; rows, and whether their strengths rise."""
 
     headers: tuple[tuple[str, bool], ...]
     rows: tuple[Row, ...]
+    rising: bool
 
 
 def of(selection: Selection, *, chosen: float) -> Table:
@@ -51,31 +56,51 @@ def of(selection: Selection, *, chosen: float) -> Table:
         selection: The answer of a search.
         chosen: The strength of the final model.
     """
-    others = list(dict.fromkeys(key for c in every(selection) for key, _ in c.others))
-    differences = {
-        c: row["difference_to_0"] for c, row in zip(selection.candidates, rows(selection), strict=True)
-    }
-    headers = ["Strength", *others, name(selection), "± SE", "To 0", "Epochs", "Trained", "Failed", "Seconds"]
-    words = [key for key in others if not _numeric(selection, key)]
-    out = []
+    names = list(dict.fromkeys(key for c in every(selection) for key, _ in c.others))
+    kinds = {key: _numeric(selection, key) for key in names}
+    effort = [h for h in _EFFORT if h != "Failed" or any(c.failed for c in every(selection))]
+    scores = [(header, True) for header in (name(selection), "± SE", "To 0")]
+    headers = (("Strength", True), *scores, *kinds.items(), ("Note", False), *[(h, True) for h in effort])
+    differences = {c.strength: row["difference_to_0"] for c, row in _with_rows(selection)}
+    found = []
     for candidate in every(selection):
-        values = dict(candidate.others)
+        mine = candidate in selection.candidates and candidate.strength
+        note = _note(selection, candidate, chosen=chosen)
         cells = (
             _number(candidate.strength, spelled(candidate.strength)),
-            *(_value(values.get(key, ""), number=key not in words) for key in others),
-            _number(candidate.mean, f"{candidate.mean:.4f}"),
-            _number(candidate.standard_error, f"{candidate.standard_error:.4f}"),
-            _difference(differences.get(candidate), candidate),
-            _number(candidate.epochs or math.nan, str(candidate.epochs)),
-            _number(candidate.n, str(candidate.n)),
-            _number(len(candidate.failed) or math.nan, str(len(candidate.failed))),
-            _seconds(candidate),
-            Cell(
-                _note(selection, candidate, chosen=chosen), _note(selection, candidate, chosen=chosen), False
-            ),
+            *_scores(candidate, difference=differences[candidate.strength] if mine else None),
+            *_values(candidate, kinds),
+            Cell(note, note, number=False),
+            *(cell for header, cell in _effort(candidate).items() if header in effort),
         )
-        out.append(Row(_kind(selection, candidate, chosen=chosen), cells))
-    return Table(tuple((h, h not in words) for h in headers) + (("Note", False),), tuple(out))
+        found.append(Row(_kind(selection, candidate, chosen=chosen), cells))
+    return Table(headers, tuple(found), rising=not (selection.rest or selection.stopped))
+
+
+def _with_rows(selection: Selection) -> Iterable[tuple[Candidate, dict[str, Any]]]:
+    return zip(selection.candidates, rows(selection), strict=True)
+
+
+def _values(candidate: Candidate, kinds: dict[str, bool]) -> Iterator[Cell]:
+    values = dict(candidate.others)
+    for key, number in kinds.items():
+        value = values.get(key, "")
+        yield Cell(written(value), repr(float(value)) if is_number(value) else str(value), number)
+
+
+def _scores(candidate: Candidate, *, difference: float | None) -> Iterator[Cell]:
+    yield _number(candidate.mean, f"{candidate.mean:.4f}")
+    yield _number(candidate.standard_error, f"{candidate.standard_error:.4f}")
+    yield Cell("") if difference is None else Cell(f"{round(difference, 4) + 0.0:+.4f}", repr(difference))
+
+
+def _effort(candidate: Candidate) -> dict[str, Cell]:
+    trainings = (*candidate.done, *candidate.failed)
+    seconds = math.fsum(record.seconds for record in trainings if math.isfinite(record.seconds))
+    counts = (candidate.epochs, candidate.n, len(candidate.failed))
+    shown = [_number(count or math.nan, str(count)) for count in counts]
+    cells = [*shown, _number(seconds, f"{seconds:.{0 if seconds >= 100 else 1}f}")]
+    return dict(zip(_EFFORT, cells, strict=True))
 
 
 def _note(selection: Selection, candidate: Candidate, *, chosen: float) -> str:
@@ -105,21 +130,5 @@ def _numeric(selection: Selection, key: str) -> bool:
     return all(is_number(dict(c.others)[key]) for c in every(selection) if key in dict(c.others))
 
 
-def _value(value: bool | int | float | str, *, number: bool) -> Cell:
-    key = repr(float(value)) if is_number(value) else str(value)
-    return Cell(written(value), key, number)
-
-
 def _number(value: float, text: str) -> Cell:
     return Cell(text, repr(float(value))) if math.isfinite(value) else Cell("")
-
-
-def _difference(value: float | None, candidate: Candidate) -> Cell:
-    if value is None or not candidate.strength:
-        return Cell("")
-    return Cell(f"{round(value, 4) + 0.0:+.4f}", repr(value))
-
-
-def _seconds(candidate: Candidate) -> Cell:
-    seconds = math.fsum(r.seconds for r in (*candidate.done, *candidate.failed) if math.isfinite(r.seconds))
-    return Cell(f"{seconds:.1f}", repr(seconds))

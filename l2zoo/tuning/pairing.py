@@ -23,6 +23,7 @@ STAR: dict[str, Any] = {"marker": "*", "markerfacecolor": RED, "linestyle": "non
 FAILED: dict[str, Any] = {"marker": "x", "color": RED, "markersize": 7, "linestyle": "none"}
 Colour = tuple[float, float, float, float]
 LABEL = 9.0  # of the values along the axes, in points
+LETTERS = 16  # of a value at an axis
 
 
 @dataclass(frozen=True)
@@ -73,22 +74,23 @@ class Pairing:
             found.append(Line2D([], [], **FAILED, label="failed"))
         return found
 
-    def room(self, figure: Figure, *, top: float) -> dict[str, float]:
+    def room(self, figure: Figure, *, top: float, bottom: float) -> dict[str, float]:
         """The place of the axes, as parts of the figure; the values stand at the left, the colours right.
 
         Args:
             figure: The figure, of its final size.
             top: What is taken at the top, in inches.
+            bottom: What is taken at the bottom, in inches.
         """
         from matplotlib.textpath import TextPath
 
         width, height = figure.get_size_inches()
-        names = [TextPath((0, 0), written(v), size=LABEL).get_extents().width for v in self.values]
+        names = [TextPath((0, 0), tick(v), size=LABEL).get_extents().width for v in self.values]
         left = min(0.62 + max(names) / 72, 0.4 * width)
         return {
             "left": left / width,
             "right": 1 - 0.95 / width,
-            "bottom": 0.75 / height,
+            "bottom": bottom / height,
             "top": 1 - top / height,
         }
 
@@ -130,6 +132,12 @@ def value_of(candidate: Candidate, other: str) -> Value:
 def is_number(value: Value) -> bool:
     """Whether a value has a place on an axis of numbers."""
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def tick(value: Value) -> str:
+    """A value as it stands at an axis, where there is no room for long ones."""
+    text = written(value)
+    return text if len(text) <= LETTERS else f"{text[: LETTERS - 1]}…"
 
 
 def written(value: Value) -> str:

@@ -98,13 +98,15 @@ def draw(selection: Selection, *, convention: str, width: float = canvas.WIDE, h
     stopped = () if style is cells else selection.stopped
     pairing = Pairing(tried, other, selection.best, stopped, colours(selection))
     rows = canvas.legend_rows(style.handles(pairing), width=width)
-    used = 0.60 + canvas.LINE if headed else 0.05
+    lines = canvas.wrapped(best_in_words(selection)) if headed else []
+    used = 0.60 + canvas.LINE * len(lines) if headed else 0.05
     top = used + canvas.ROW * len(rows) + 0.15
-    figure = canvas.blank(width=width, height=top + style.height(pairing))
+    bottom = style.bottom(pairing, width=width)
+    figure = canvas.blank(width=width, height=top + style.height(pairing) + bottom)
     if headed:
-        canvas.heading(figure, _title(selection), canvas.wrapped(best_in_words(selection)))
+        canvas.heading(figure, _title(selection), lines)
     canvas.legend(figure, rows, down=used)
-    room = pairing.room(figure, top=top)
+    room = pairing.room(figure, top=top, bottom=bottom)
     style.draw(figure, pairing, room=room, label=f"Strength (L2, convention {convention})")
     pairing.colour_bar(figure, room=room, label=f"Mean {curve.name(selection).lower()}")
     return figure

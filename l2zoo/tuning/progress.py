@@ -59,7 +59,7 @@ class Progress:
         if self._lively:
             self._live.stop()
         if kind is KeyboardInterrupt:
-            self._console.print(f"Stopped. {self._stopped}", markup=False)
+            self._console.print(f"Stopped. {self._stopped}", markup=False, highlight=False)
 
     def expect(self, trainings: int) -> None:
         """So many more trainings are known to come."""
@@ -68,7 +68,14 @@ class Progress:
     def kept(self, count: int, of: int) -> None:
         """So many of those that were expected are finished already; they say nothing of the speed."""
         self.expect(-count)
-        self._console.print(f"{count} of {of} trainings are finished already and are not run again.")
+        line = f"{count} of {of} trainings are finished already and are not run again."
+        self._console.print(line, highlight=False)
+
+    @property
+    def left(self) -> int:
+        """How many trainings are still to come."""
+        task = self._bar.tasks[0]
+        return round((task.total or 0) - task.completed)
 
     def record(self, record: Record) -> None:
         """One more training is finished."""

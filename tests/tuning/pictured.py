@@ -39,6 +39,7 @@ def record(unit: Unit, *, epochs: int = 20, metric: str = "val_accuracy") -> Rec
         score=float(curve[-1]),
         seconds=1.5 * (last - unit.begin),
         epochs=last,
+        trained=last - unit.begin,
         curves=curves,
         weight_norm=norm,
         penalty=unit.strength * norm**2,
@@ -46,7 +47,8 @@ def record(unit: Unit, *, epochs: int = 20, metric: str = "val_accuracy") -> Rec
 
 
 def failed(unit: Unit) -> Record:
-    return Record(unit, status="failed", reason="the loss became NaN in epoch 2", seconds=0.5, epochs=2)
+    reason = "the loss became NaN in epoch 2"
+    return Record(unit, status="failed", reason=reason, seconds=0.5, epochs=2, trained=2)
 
 
 def records(

@@ -16,6 +16,7 @@ from PIL import Image
 from l2zoo.tuning.curve import alt_text, draw, plot
 from l2zoo.tuning.record import Record, Unit
 from l2zoo.tuning.select import Selection, choose
+from tests.tuning import pictured
 
 GRID = [0.0, *np.logspace(-6, -1, 11)]
 COLLAPSE = [0.855, 0.856, 0.855, 0.857, 0.855, 0.856, 0.857, 0.862, 0.875, 0.888, 0.20, None]
@@ -169,3 +170,47 @@ def test_drawing_leaves_no_trace_in_pyplot(tmp_path: Path) -> None:
     before = dict(matplotlib.rcParams)
     plot(search(COLLAPSE), path=tmp_path / "lambda.png")
     assert dict(matplotlib.rcParams) == before
+
+
+# ---- What stands beside the scores -------------------------------------------------------------------------
+
+
+def test_the_norm_of_the_weights_has_an_axis_of_its_own_that_begins_at_0() -> None:
+    selection = pictured.selection(pictured.plain())
+    figure = draw(selection, title="", convention="keras")
+    norms = figure.axes[2]
+    assert norms.get_ylabel() == "Norm of the penalised weights"
+    assert norms.get_ylim() == pytest.approx((0, 1.1 * 14))  # at strength 0 the norm is 14
+    (line,) = (line for line in figure.axes[1].lines if line.get_marker() == "d")
+    strengths = np.array(pictured.GRID[1:-1])  # the strongest failed and has none
+    assert line.get_xdata() == pytest.approx(strengths)
+    assert line.get_ydata() == pytest.approx(14 / (1 + (strengths / 3e-3) ** 0.5))
+    assert "norm of the penalised weights" in texts(figure)
+    assert "Norm of the penalised weights: 0: 14; 1e-6: 13.7;" in alt_text(selection)
+
+
+def test_the_norm_stands_at_the_height_of_its_axis() -> None:
+    figure = draw(pictured.selection(pictured.plain()), title="", convention="keras")
+    figure.canvas.draw()
+    (zero,) = (line for line in figure.axes[0].lines if line.get_marker() == "d")
+    _, height = zero.get_transform().transform([0, 14])
+    assert height == pytest.approx(figure.axes[2].transData.transform([1, 14])[1])
+
+
+def test_without_norms_there_is_neither_axis_nor_legend() -> None:
+    figure, _, _ = drawn(search(COLLAPSE))
+    assert not {"norm of the penalised weights", "mean with other hyperparameters"} & set(texts(figure))
+
+
+def test_other_hyperparameters_and_what_was_stopped_are_faint_open_marks() -> None:
+    selection = pictured.selection(pictured.hyperband())
+    figure = draw(selection, title="", convention="keras")
+    marked = {
+        line.get_marker(): line for line in figure.axes[1].lines if line.get_markerfacecolor() == "none"
+    }
+    low, high = figure.axes[1].get_ylim()
+    for marker, tried in (("o", selection.rest), ("s", selection.stopped)):
+        seen = [(c.strength, c.mean) for c in tried if low <= c.mean <= high]
+        assert marked[marker].get_xydata().tolist() == [list(point) for point in seen]
+    assert {"mean with other hyperparameters", "stopped early (12 off the scale)"} <= set(texts(figure))
+    assert f"Also shown: {len(selection.rest)} with other hyperparameters." in alt_text(selection)
