@@ -9,12 +9,15 @@ Start Ray on each machine, then this on one of them; a worker that dies costs th
 
 The same on all of them: the version of Python, l2zoo with its constraints (`pip install -c constraints.txt
 "l2zoo[ray]"`), and KERAS_BACKEND. Nothing else: images and this file's functions travel to the workers, the
-ledger is written here. Ray lets everyone in who can reach it, and runs what they send: on a private network
-only, never on an address of the internet.
+ledger is written here. Ray runs what anyone sends who can reach it, so use a private network only;
+recipes/README.md ("Many machines") says how it asks for a token besides.
 
 Without `--address` the workers are processes of this machine, which nobody else can reach:
 
     python recipes/tune_on_cluster.py --workers 2 --folds 3 --epochs 5
+
+Those 36 trainings took 55 seconds on two cores that had other work, 15 of them until the workers were up: the
+best mean accuracy was 0.001 above that of no L2, so whether it helps could not be told.
 """
 
 from __future__ import annotations

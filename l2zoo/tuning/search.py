@@ -87,7 +87,7 @@ def tune_l2(
             The same call with the same directory goes on where it was stopped. `None` keeps nothing.
         resume: `False` starts over, and keeps the old ledger under another name.
         workers: How many trainings run at the same time: on Ray if more than 1, which needs
-            `pip install "l2zoo[ray]"`. The scores do not depend on it.
+            `pip install "l2zoo[ray]"`. The scores do not depend on it, but for rounding.
         address: Of a Ray cluster that is running; without it, several workers run on this machine.
         engine: Where the trainings run instead: makes an engine of a `Job`.
         verbose: Whether to show progress, on stderr.
