@@ -62,8 +62,8 @@ clean:
 # Pytest's 5 says that ARGS chose no test of every backend.
 define test_backend
 @if $(BIN)/python -c "import $(1)" 2>/dev/null; then \
-	echo "KERAS_BACKEND=$(1) $(BIN)/python -m pytest -m backends $(ARGS)"; \
-	KERAS_BACKEND=$(1) $(BIN)/python -m pytest -m backends $(ARGS) || test $$? -eq 5; \
+	echo "KERAS_BACKEND=$(1) $(BIN)/python -m pytest -m backends $(PARALLEL) $(ARGS)"; \
+	KERAS_BACKEND=$(1) $(BIN)/python -m pytest -m backends $(PARALLEL) $(ARGS) || test $$? -eq 5; \
 else \
 	echo "Skipped the tests on the $(1) backend: $(1) is not installed (EXTRAS=$(EXTRAS))."; \
 fi

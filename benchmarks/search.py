@@ -32,9 +32,14 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 CASES: dict[str, dict[str, Any]] = {
     "digits": {"strengths": (0.0, 1e-4, 1e-3, 1e-2), "folds": 5, "epochs": 5, "batch_size": 32},
     "resnet": {"strengths": (0.0, 1e-4, 1e-3, 1e-2), "folds": 5, "epochs": 1, "batch_size": 32},
-    "memory": {"strengths": (0.0, *np.geomspace(1e-6, 1e-1, 19)), "folds": 5, "epochs": 2, "batch_size": 32},
+    "memory": {
+        "strengths": (0.0, *np.geomspace(1e-6, 1e-1, 19).tolist()),
+        "folds": 5,
+        "epochs": 2,
+        "batch_size": 32,
+    },
     "question": {
-        "strengths": (0.0, *np.geomspace(1e-6, 1e-1, 11)),
+        "strengths": (0.0, *np.geomspace(1e-6, 1e-1, 11).tolist()),
         "folds": 5,
         "epochs": 20,
         "batch_size": 32,
@@ -45,7 +50,7 @@ COMPARED = {
     "digits": ("stock", "ours", "ray", "floor"),
     "resnet": ("stock", "ours", "floor"),
     "memory": ("ours", "ray"),
-    "question": ("stock", "ours", "ray", "hyperband"),
+    "question": ("stock", "hyperband"),
 }
 
 

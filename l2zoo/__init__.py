@@ -24,6 +24,8 @@ _HOME = {
     "build": "l2zoo.zoo",
     "list_models": "l2zoo.zoo",
     "build_cnn": "l2zoo.models.cnn",
+    "build_resnet": "l2zoo.models.resnet",
+    "build_unet": "l2zoo.models.unet",
     "fit": "l2zoo.training",
     "tune_l2": "l2zoo.tuning.search",
     "L2Tuner": "l2zoo.tuning.tuner",

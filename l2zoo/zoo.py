@@ -54,6 +54,22 @@ MODELS: Mapping[str, Entry] = MappingProxyType(
             source="the same without batch norm: the CNN of the textbooks, on which L2 acts as they say",
             options=MappingProxyType({"batch_norm": False}),
         ),
+        **{
+            f"resnet{depth}{suffix}": Entry(
+                builder="l2zoo.models.resnet:build_resnet",
+                task="classification",
+                source=f"He et al. {year}, for images of about {side}x{side}",
+                options=MappingProxyType({"depth": depth, "version": version}),
+            )
+            for version, suffix, year in ((1, "", 2015), (2, "v2", 2016))
+            for side, depths in ((32, (20, 32, 44, 56, 110)), (224, (18, 34, 50, 101, 152)))
+            for depth in depths
+        },
+        "unet": Entry(
+            builder="l2zoo.models.unet:build_unet",
+            task="segmentation",
+            source="Ronneberger et al. 2015, padded and normalised; `backbone=` takes any other encoder",
+        ),
     }
 )
 

@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parent.parent
 FLOORS = (
     {"arguments"},
     {"conventions", "data", "models.blocks", "quiet", "registration", "replacing", "strength", "weights"},
-    {"decoupled"},
+    {"decoupled", "models.backbones"},
     {"policy", "schedule"},
     {"auditing", "models"},
     {"zoo"},

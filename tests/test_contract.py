@@ -1,4 +1,8 @@
-"""What holds for every model: of Keras's applications here, that L2 reaches every kernel and stays."""
+"""What holds for every model.
+
+For those of Keras's applications that L2 reaches every kernel and stays there; for those of the zoo all that
+is promised of them.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,7 @@ import keras
 import numpy as np
 import pytest
 
+from l2zoo import zoo
 from l2zoo.auditing import audit
 from l2zoo.policy import L2Policy
 
@@ -88,3 +93,80 @@ def test_every_kernel_of_an_application_is_penalised_and_stays_so(name: str, tmp
     again = by_hand.reloaded(model, tmp_path) if name in THROUGH_A_FILE else made_again(model)
     assert len(again.losses) == len(kernels(model))
     assert by_hand.added_loss(again) == pytest.approx(by_hand.added_loss(model), rel=1e-6)
+
+
+# One of each architecture is trained and exported; the others differ from it in numbers of blocks alone.
+WHOLE = ("cnn", "cnn_plain", "resnet18", "resnet20", "resnet20v2", "unet")
+# The same builder with more of the same blocks; their weights are counted in test_resnet.py.
+DEEPER = tuple(name for name in zoo.list_models("resnet*") if "1" in name and not name.startswith("resnet18"))
+LAM = 1e-3
+
+
+def of_the_zoo(name: str, l2: float | None = LAM) -> keras.Model:
+    return zoo.build(name, (32, 32, 3), 4, l2=l2)
+
+
+def pixels(n: int = 8) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (n, 32, 32, 3)).astype("uint8")
+
+
+@pytest.mark.usefixtures("free_memory")
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(n, marks=pytest.mark.backends if n in WHOLE else ())
+        for n in zoo.list_models()
+        if n not in DEEPER
+    ],
+)
+def test_every_weight_of_a_model_of_the_zoo_is_penalised_or_exempt_as_listed(name: str) -> None:
+    model = of_the_zoo(name)
+    assert model.name == name
+    where = {"classification": (None,), "segmentation": (None, 32, 32)}[zoo.find(name).task]
+    assert model.output_shape == (*where, 4)
+    names = [layer.name for layer in model.layers]
+    assert len(set(names)) == len(names)
+    assert [layer.name for layer in of_the_zoo(name).layers] == names  # explicit, not counted by Keras
+    free = {w.name for w in model.trainable_weights if w.regularizer is None}
+    assert free <= {"bias", "gamma", "beta"}
+    expected = LAM * sum(
+        float(np.square(keras.ops.convert_to_numpy(kernel)).sum(dtype="float64")) for kernel in kernels(model)
+    )
+    assert by_hand.added_loss(model) == pytest.approx(expected, rel=1e-5)
+    assert audit(model).penalty == pytest.approx(expected, rel=1e-5)
+    assert audit(model).problems == ()
+    assert of_the_zoo(name, l2=0.0).losses == []
+
+
+@pytest.mark.backends
+@pytest.mark.usefixtures("free_memory")
+@pytest.mark.parametrize("name", WHOLE)
+def test_a_step_of_training_adds_the_penalty_to_the_data_loss_and_a_file_keeps_both(
+    name: str, tmp_path: Path
+) -> None:
+    model = of_the_zoo(name)
+    model.compile(keras.optimizers.SGD(0.0), "sparse_categorical_crossentropy")
+    x = pixels()
+    probabilities = model.predict(x, verbose=0)
+    np.testing.assert_allclose(probabilities.sum(axis=-1), 1, rtol=1e-5)
+    y = np.random.default_rng(1).integers(0, 4, probabilities.shape[:-1])
+    data_loss = -np.log(np.take_along_axis(probabilities, y[..., None], axis=-1)).mean()
+    assert model.evaluate(x, y, verbose=0) == pytest.approx(data_loss + by_hand.added_loss(model), rel=1e-4)
+    model.compile(keras.optimizers.SGD(1e-3), "sparse_categorical_crossentropy")
+    assert np.isfinite(model.train_on_batch(x, y))
+    again = by_hand.reloaded(model, tmp_path)
+    assert by_hand.added_loss(again) == pytest.approx(by_hand.added_loss(model), rel=1e-6)
+    np.testing.assert_allclose(again.predict(x, verbose=0), model.predict(x, verbose=0), atol=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("free_memory")
+@pytest.mark.parametrize("name", WHOLE)
+def test_exported_files_of_the_zoo_answer_like_the_model(name: str, tmp_path: Path) -> None:
+    from l2zoo import export
+
+    model = of_the_zoo(name)
+    model.compile("adam", "sparse_categorical_crossentropy")
+    artifact = export(model, tmp_path / "artifact", sample=pixels(16))  # refuses what answers otherwise
+    assert (artifact.folder / "model.tflite").exists()
+    assert (artifact.folder / "saved_model/1").is_dir()

@@ -89,11 +89,54 @@ def conv(
         # while gamma > 0), and the norm, which costs more than a small convolution, has less to do.
         x = keras.layers.MaxPooling2D(pool, padding="same", name=f"{name}_pool")(x)
     if batch_norm:
-        x = keras.layers.BatchNormalization(momentum=BN_MOMENTUM, epsilon=BN_EPSILON, name=f"{name}_bn")(x)
+        x = norm(x, name=name)
     return keras.layers.ReLU(name=f"{name}_relu")(x)
 
 
-def classify(x: keras.KerasTensor, num_classes: int, *, dropout: float) -> keras.KerasTensor:
+def bare_conv(
+    x: keras.KerasTensor, filters: int, *, kernel_size: int = 3, stride: int = 1, name: str
+) -> keras.KerasTensor:
+    """A convolution without bias, for a norm behind it, padded alike on all sides.
+
+    Keras's `padding="same"` puts the odd pixel of a strided convolution to the right and below; PyTorch and
+    the papers' Caffe pad both sides. Weights trained there answer the same only with their padding.
+
+    Args:
+        x: Features `(B, H, W, C)`.
+        filters: Channels of the output.
+        kernel_size: Side of the square kernel, odd, in pixels.
+        stride: Downsampling of `H` and `W`, in pixels.
+        name: The convolution's name; the padding appends `_pad`.
+
+    Returns:
+        Features `(B, ceil(H / stride), ceil(W / stride), filters)`.
+    """
+    padding = "same"
+    if stride > 1 and kernel_size > 1:
+        x = keras.layers.ZeroPadding2D(kernel_size // 2, name=f"{name}_pad")(x)
+        padding = "valid"
+    return keras.layers.Conv2D(
+        filters,
+        kernel_size,
+        strides=stride,
+        padding=padding,
+        use_bias=False,
+        kernel_initializer=KERNEL_INITIALIZER,
+        name=name,
+    )(x)
+
+
+def norm(x: keras.KerasTensor, *, name: str) -> keras.KerasTensor:
+    """Batch norm with this project's momentum and epsilon; the layer's name is `{name}_bn`."""
+    return keras.layers.BatchNormalization(momentum=BN_MOMENTUM, epsilon=BN_EPSILON, name=f"{name}_bn")(x)
+
+
+def relu(x: keras.KerasTensor, *, name: str) -> keras.KerasTensor:
+    """`max(x, 0)`; the layer's name is `{name}_relu`."""
+    return keras.layers.ReLU(name=f"{name}_relu")(x)
+
+
+def classify(x: keras.KerasTensor, num_classes: int, *, dropout: float = 0.0) -> keras.KerasTensor:
     """The way out of a classifier: global average pool, dropout, one dense layer, softmax.
 
     The softmax computes and answers in float32 whatever the precision of the layers below.

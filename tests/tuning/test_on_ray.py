@@ -52,9 +52,8 @@ def outcomes(engine, works):
     return {outcome.record.unit: outcome for outcome in found}
 
 
-@pytest.mark.backends
 @pytest.mark.slow
-@pytest.mark.parametrize("workers", [2, 1])
+@pytest.mark.parametrize("workers", [pytest.param(2, marks=pytest.mark.backends), 1])
 def test_it_gives_what_training_in_this_process_gives(address, workers):
     x, y = small.data()
     # Not Adam: it makes steps of full size of the bias before a batch norm, whose gradient is rounding alone.
@@ -294,3 +293,44 @@ def lives(pid):
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
+
+
+SEARCH = """
+import sys
+import small
+from l2zoo import tune_l2
+
+result = tune_l2(small.build, small.data(), strengths=[1e-2, 1.0], folds=3, epochs=2, batch_size=8,
+                 optimizer="sgd", directory=sys.argv[1], workers=2, verbose=False)
+print(len(result.records), result.selection.best.scores)
+"""
+
+
+@pytest.mark.slow
+def test_a_driver_that_is_killed_goes_on_from_the_ledger(tmp_path):
+    pytest.importorskip("ray", reason='needs pip install "l2zoo[ray]"')
+    root = Path(__file__).parents[2]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(root), str(Path(__file__).parent)])}
+    ledger = tmp_path / "ledger.jsonl"
+
+    def started():
+        command = [sys.executable, "-c", SEARCH, str(tmp_path)]
+        return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+
+    child = started()
+    deadline = time.monotonic() + 120
+    while not (ledger.exists() and ledger.read_text().count("\n") >= 3):
+        assert child.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    child.kill()
+    child.communicate()
+    before = [line for line in ledger.read_text().splitlines(keepends=True) if line.endswith("\n")]
+    assert len(before) < 1 + 9
+    child = started()
+    printed, _ = child.communicate(timeout=200)
+    assert child.returncode == 0
+    assert printed.startswith("9 ")
+    after = ledger.read_text().splitlines(keepends=True)
+    assert after[: len(before)] == before
+    assert len(after) == 1 + 9

@@ -1,0 +1,119 @@
+"""U-Net: a class for every pixel, from features at every size."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import keras
+
+from l2zoo.arguments import one_of, whole_number, whole_numbers
+from l2zoo.models import backbones, blocks
+from l2zoo.policy import L2Policy
+from l2zoo.strength import Strength
+
+FILTERS = (16, 32, 64, 128)
+
+
+def build_unet(
+    input_shape: Sequence[int],
+    *,
+    num_classes: int,
+    filters: Sequence[int] = FILTERS,
+    backbone: keras.Model | None = None,
+    upsampling: str = "resize",
+    l2: float | Strength | L2Policy | None = None,
+    name: str = "unet",
+) -> keras.Model:
+    """Builds a U-Net, which says for every pixel of an image which class it belongs to.
+
+    Args:
+        input_shape: `(H, W, C)`; pixels in [0, 255] go in. `H` and `W` must be divisible by the deepest
+            stride, `2 ** (len(filters) - 1)`.
+        num_classes: Number of classes `K`, background included, at least 2.
+        filters: Channels of the decoder at stride 1, 2, 4, ...; of the encoder as well, if there is no
+            backbone.
+        backbone: A model from the same images whose features take the encoder's place, from stride 2 on:
+            one of this zoo, of `backbones.application(...)`, or of one's own.
+        upsampling: `"resize"`, nearest neighbours and a 3x3 convolution, or `"transpose"`, a transposed 2x2
+            convolution as in the paper.
+        l2: The penalty: a lambda, a `Strength`, an `L2Policy` or none. It reaches the backbone too.
+        name: Of the model.
+
+    Returns:
+        A model from images `(B, H, W, C)` to probabilities `(B, H, W, K)` in float32, whose rows sum to 1.
+
+    Raises:
+        ValueError: Sides that cannot be divided, a backbone without the levels, bad counts.
+
+    References:
+        Ronneberger, Fischer, Brox 2015, U-Net; here convolutions are padded, so that the answer is as large
+        as the image, and normalised (Ioffe and Szegedy 2015). Odena, Dumoulin, Olah 2016, Deconvolution and
+        Checkerboard Artifacts (why resizing is the default).
+
+    Example:
+        >>> build_unet((32, 32, 3), num_classes=11, l2=1e-4).output_shape
+        (None, 32, 32, 11)
+    """
+    widths = whole_numbers("filters", filters, at_least=1)
+    one_of("upsampling", upsampling, ("resize", "transpose"))
+    classes = whole_number("num_classes", num_classes, at_least=2)
+    deepest = 2 ** (len(widths) - 1)
+    inputs, x = blocks.pixels(input_shape, smallest=deepest)
+    if any(side % deepest for side in inputs.shape[1:3]):
+        raise ValueError(
+            f"`input_shape` must have sides that {deepest} divides, 2 for each entry of `filters` but the "
+            f"first, got input_shape={tuple(input_shape)}. Pad or resize the images, or use fewer `filters`."
+        )
+    levels = _encode(x, widths) if backbone is None else _borrow(backbone, inputs, x, widths)
+    x = levels.pop()
+    for number in range(len(levels), 0, -1):
+        skip, width, layer = levels[number - 1], widths[number - 1], f"decoder{number}"
+        x = _upsample(x, width, how=upsampling, name=f"{layer}_up")
+        x = keras.layers.Concatenate(name=f"{layer}_skip")([skip, x])
+        x = _double_conv(x, width, name=layer)
+    x = keras.layers.Conv2D(classes, 1, name="logits")(x)
+    outputs = keras.layers.Softmax(dtype="float32", name="probabilities")(x)
+    return L2Policy.of(l2).apply(keras.Model(inputs, outputs, name=name))
+
+
+def _encode(x: keras.KerasTensor, widths: Sequence[int]) -> list[keras.KerasTensor]:
+    """Features at stride 1, 2, 4, ..., each of two convolutions."""
+    levels = []
+    for number, width in enumerate(widths, start=1):
+        if number > 1:
+            x = keras.layers.MaxPooling2D(2, name=f"encoder{number}_pool")(x)
+        x = _double_conv(x, width, name=f"encoder{number}")
+        levels.append(x)
+    return levels
+
+
+def _borrow(
+    backbone: keras.Model, inputs: keras.KerasTensor, x: keras.KerasTensor, widths: Sequence[int]
+) -> list[keras.KerasTensor]:
+    """Features of a backbone, and at stride 1, where it has none, of two convolutions of our own."""
+    expected = tuple(inputs.shape[1:])
+    if tuple(backbone.inputs[0].shape[1:]) != expected:
+        raise ValueError(
+            f"`backbone` must take images {expected} as the model does, got {backbone.inputs[0].shape[1:]}."
+        )
+    strides = [2**number for number in range(1, len(widths))]
+    found = backbones.features(backbone, strides)
+    inner = keras.Model(backbone.inputs, found, name=backbone.name)
+    levels = inner(inputs)
+    levels = levels if isinstance(levels, (list, tuple)) else [levels]
+    return [_double_conv(x, widths[0], name="encoder1"), *levels]
+
+
+def _double_conv(x: keras.KerasTensor, filters: int, *, name: str) -> keras.KerasTensor:
+    x = blocks.conv(x, filters, name=f"{name}_conv1")
+    return blocks.conv(x, filters, name=f"{name}_conv2")
+
+
+def _upsample(x: keras.KerasTensor, filters: int, *, how: str, name: str) -> keras.KerasTensor:
+    """Twice the height and width."""
+    if how == "transpose":
+        initializer = blocks.KERNEL_INITIALIZER
+        layer = keras.layers.Conv2DTranspose(filters, 2, strides=2, kernel_initializer=initializer, name=name)
+        return layer(x)
+    x = keras.layers.UpSampling2D(2, name=f"{name}_resize")(x)
+    return blocks.conv(x, filters, name=name)

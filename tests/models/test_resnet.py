@@ -1,0 +1,171 @@
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+
+from l2zoo import audit
+from l2zoo.models.resnet import DEPTHS, build_resnet
+
+# torchvision's, for 1,000 classes; biases of the last layer, scales and offsets of the norms included.
+TORCHVISION = {18: 11_689_512, 34: 21_797_672, 50: 25_557_032, 101: 44_549_160, 152: 60_192_808}
+
+
+def trainable(model: keras.Model) -> int:
+    return sum(int(np.prod(v.shape)) for v in model.trainable_variables)
+
+
+def by_hand(depth: int) -> int:
+    """He et al. 2015, section 4.2: 6n + 2 layers of 3x3 convolutions, 16, 32, 64 channels, no projections."""
+    n = (depth - 2) // 6
+    convolutions = [(3, 16)] + [(16, 16)] * 2 * n
+    for before, after in ((16, 32), (32, 64)):
+        convolutions += [(before, after)] + [(after, after)] * (2 * n - 1)
+    return sum(9 * a * b + 2 * b for a, b in convolutions) + 64 * 10 + 10
+
+
+@pytest.mark.parametrize("depth", [20, 32, 44, 56, 110])
+def test_the_small_family_has_the_weights_of_the_paper(depth):
+    model = build_resnet((32, 32, 3), num_classes=10, depth=depth)
+    assert trainable(model) == by_hand(depth)
+    paper = {20: 0.27, 32: 0.46, 44: 0.66, 56: 0.85, 110: 1.7}[depth]  # millions, table 6
+    assert trainable(model) / 1e6 == pytest.approx(paper, abs=0.03)
+    layers = [layer for layer in model.layers if isinstance(layer, (keras.layers.Conv2D, keras.layers.Dense))]
+    assert len(layers) == depth
+
+
+@pytest.mark.parametrize("depth", [18, 34, 50, 101])
+def test_the_large_family_has_the_weights_of_torchvision(depth):
+    assert trainable(build_resnet((64, 64, 3), num_classes=1000, depth=depth)) == TORCHVISION[depth]
+
+
+@pytest.mark.parametrize("depth", [20, 18])
+def test_version_2_normalises_before_and_once_more_at_the_end(depth):
+    model = build_resnet((32, 32, 3), num_classes=10, depth=depth, version=2)
+    names = [layer.name for layer in model.layers]
+    assert names.index("stage1_block1_pre_bn") < names.index("stage1_block1_conv1")
+    assert names.index("head_bn") > names.index(f"stage{len(DEPTHS[depth].repeats)}")
+
+
+def torch_resnet(depth: int):
+    """Torchvision's network, written with plain modules."""
+    from torch import nn
+
+    repeats, bottleneck = DEPTHS[depth].repeats, DEPTHS[depth].bottleneck
+
+    def conv_bn(before, after, kernel, stride=1):
+        return nn.Sequential(
+            nn.Conv2d(before, after, kernel, stride, kernel // 2, bias=False), nn.BatchNorm2d(after)
+        )
+
+    class Block(nn.Module):
+        def __init__(self, before, width, stride):
+            super().__init__()
+            after = width * 4 if bottleneck else width
+            if bottleneck:
+                kernels = [(before, width, 1, 1), (width, width, 3, stride), (width, after, 1, 1)]
+            else:
+                kernels = [(before, width, 3, stride), (width, width, 3, 1)]
+            self.convs = nn.ModuleList(conv_bn(a, b, k, s) for a, b, k, s in kernels)
+            changes = stride != 1 or before != after
+            self.shortcut = conv_bn(before, after, 1, stride) if changes else nn.Identity()
+
+        def forward(self, x):
+            y = x
+            for number, conv in enumerate(self.convs):
+                y = conv(y)
+                if number < len(self.convs) - 1:
+                    y = y.relu()
+            return (y + self.shortcut(x)).relu()
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.stem = conv_bn(3, 64, 7, 2)
+            self.pool = nn.MaxPool2d(3, 2, 1)
+            blocks, channels = [], 64
+            for stage, count in enumerate(repeats):
+                width = 64 * 2**stage
+                for number in range(count):
+                    blocks.append(Block(channels, width, 2 if stage and not number else 1))
+                    channels = width * 4 if bottleneck else width
+            self.blocks = nn.Sequential(*blocks)
+            self.fc = nn.Linear(channels, 10)
+
+        def forward(self, x):
+            x = self.blocks(self.pool(self.stem(x).relu()))
+            return self.fc(x.mean((2, 3))).softmax(1)
+
+    return Net()
+
+
+def copied(net, model: keras.Model) -> None:
+    """Gives a Keras model the weights of a PyTorch one, by name."""
+
+    def give(conv_bn, name):
+        conv, norm = conv_bn
+        model.get_layer(name).set_weights([conv.weight.detach().numpy().transpose(2, 3, 1, 0)])
+        values = (norm.weight, norm.bias, norm.running_mean, norm.running_var)
+        model.get_layer(f"{name}_bn").set_weights([v.detach().numpy() for v in values])
+
+    give(net.stem, "stem_conv")
+    blocks = iter(net.blocks)
+    plan = DEPTHS[int(model.name.removeprefix("resnet"))]
+    for stage, count in enumerate(plan.repeats, start=1):
+        for number in range(1, count + 1):
+            block = next(blocks)
+            for index, conv_bn in enumerate(block.convs, start=1):
+                give(conv_bn, f"stage{stage}_block{number}_conv{index}")
+            if len(list(block.shortcut.parameters())):
+                give(block.shortcut, f"stage{stage}_block{number}_shortcut")
+    weight, bias = net.fc.weight.detach().numpy().T, net.fc.bias.detach().numpy()
+    model.get_layer("logits").set_weights([weight, bias])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("depth", [18, 50])
+def test_with_pytorchs_weights_it_answers_like_pytorch(depth):
+    torch = pytest.importorskip("torch", reason='needs pip install "l2zoo[torch]"')
+    torch.manual_seed(0)
+    net = torch_resnet(depth)
+    for module in net.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):  # not the 0 and 1 of a new norm, which hide mistakes
+            module.running_mean.uniform_(-0.2, 0.2)
+            module.running_var.uniform_(0.8, 1.2)
+            torch.nn.init.uniform_(module.weight, 0.8, 1.2)
+            torch.nn.init.uniform_(module.bias, -0.2, 0.2)
+    net.fc.weight.data *= 10  # classes far from each other
+    net.eval()
+    model = build_resnet((64, 96, 3), num_classes=10, depth=depth)
+    copied(net, model)
+    images = np.random.default_rng(0).integers(0, 256, (2, 64, 96, 3)).astype("float32")
+    with torch.no_grad():
+        theirs = net(torch.from_numpy(images.transpose(0, 3, 1, 2) / 255)).numpy()
+    np.testing.assert_allclose(model.predict(images, verbose=0), theirs, atol=1e-4)
+    assert theirs.max() > 0.15  # not the same for every class
+
+
+def test_every_convolution_is_penalised_and_the_stages_have_names():
+    model = build_resnet((32, 32, 3), num_classes=10, depth=20, l2=5e-5)
+    assert audit(model).summary.startswith("l2: 20 kernels at 5e-05")
+    shapes = [model.get_layer(f"stage{number}").output.shape[1:] for number in (1, 2, 3)]
+    assert shapes == [(32, 32, 16), (16, 16, 32), (8, 8, 64)]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"depth": 19},
+            r"`depth` must be one of \[18, 20, 32, 34, 44, 50, 56, 101, 110, 152\], got depth=19",
+        ),
+        ({"version": 3}, "`version` must be 1 or 2, got version=3"),
+        ({"input_shape": (4, 4, 3)}, "at least 8x8 pixels"),
+        ({"input_shape": (31, 64, 3), "depth": 18}, "at least 32x32 pixels"),
+        ({"num_classes": 1}, "`num_classes` must be a whole number >= 2"),
+    ],
+)
+def test_bad_arguments_are_refused(changes, message):
+    arguments = {"input_shape": (32, 32, 3), "num_classes": 10, **changes}
+    with pytest.raises(ValueError, match=message):
+        build_resnet(arguments.pop("input_shape"), **arguments)

@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+
+from l2zoo import audit
+from l2zoo.models import backbones
+from l2zoo.models.resnet import build_resnet
+from l2zoo.models.unet import build_unet
+
+
+def conv_bn(size: int, before: int, after: int) -> int:
+    return size * size * before * after + 2 * after
+
+
+def test_weights_counted_by_hand():
+    model = build_unet((16, 16, 3), num_classes=5, filters=(4, 8, 16), upsampling="transpose")
+    encoder = sum(conv_bn(3, a, b) + conv_bn(3, b, b) for a, b in ((3, 4), (4, 8), (8, 16)))
+    up = sum(4 * a * b + b for a, b in ((16, 8), (8, 4)))
+    decoder = sum(conv_bn(3, 2 * b, b) + conv_bn(3, b, b) for b in (8, 4))
+    head = 4 * 5 + 5
+    assert sum(int(np.prod(v.shape)) for v in model.trainable_variables) == encoder + up + decoder + head
+
+
+@pytest.mark.backends
+@pytest.mark.parametrize("upsampling", ["resize", "transpose"])
+def test_every_pixel_gets_probabilities(upsampling):
+    model = build_unet((16, 24, 1), num_classes=3, filters=(4, 8, 8), upsampling=upsampling, l2=1e-3)
+    images = np.random.default_rng(0).integers(0, 256, (2, 16, 24, 1)).astype("uint8")
+    out = model.predict(images, verbose=0)
+    assert out.shape == (2, 16, 24, 3)
+    assert out.dtype == np.float32
+    np.testing.assert_allclose(out.sum(-1), 1, rtol=1e-5)
+    assert audit(model).problems == ()
+    assert all((w.regularizer is not None) == (len(w.shape) > 1) for w in model.trainable_weights)
+
+
+@pytest.mark.parametrize(
+    "backbone",
+    [
+        lambda: build_resnet((64, 64, 3), num_classes=2, depth=18),
+        lambda: backbones.application("MobileNetV2", (64, 64, 3)),
+    ],
+)
+def test_a_backbone_takes_the_encoders_place_and_carries_the_penalty(backbone):
+    model = build_unet((64, 64, 3), num_classes=4, filters=(8, 8, 8, 8, 8), backbone=backbone(), l2=1e-4)
+    assert model.output_shape == (None, 64, 64, 4)
+    kernels = [w for w in model.trainable_weights if len(w.shape) > 1]
+    assert len(model.losses) == len(kernels) > 25
+    assert model.predict(np.zeros((1, 64, 64, 3), "uint8"), verbose=0).shape == (1, 64, 64, 4)
+
+
+def test_a_few_steps_learn_which_pixels_are_bright():
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (16, 16, 16, 1))
+    masks = (images[..., 0] > 127).astype("int64")
+    keras.utils.set_random_seed(0)
+    model = build_unet((16, 16, 1), num_classes=2, filters=(4, 8), l2=1e-5)
+    model.compile(keras.optimizers.Adam(1e-2), "sparse_categorical_crossentropy", metrics=["accuracy"])
+    model.fit(images, masks, epochs=15, batch_size=4, verbose=0)
+    assert model.evaluate(images, masks, verbose=0)[1] > 0.9
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"input_shape": (20, 16, 3)}, "must have sides that 8 divides"),
+        ({"upsampling": "magic"}, r"`upsampling` must be one of \['resize', 'transpose'\], got"),
+        ({"num_classes": 1}, "`num_classes` must be a whole number >= 2"),
+        ({"filters": ()}, "`filters` must hold at least one whole number"),
+    ],
+)
+def test_bad_arguments_are_refused(changes, message):
+    arguments = {"input_shape": (16, 16, 3), "num_classes": 2, **changes}
+    with pytest.raises(ValueError, match=message):
+        build_unet(arguments.pop("input_shape"), **arguments)
+
+
+def test_a_backbone_for_other_images_is_refused():
+    backbone = build_resnet((32, 32, 3), num_classes=2, depth=20)
+    with pytest.raises(ValueError, match=r"`backbone` must take images \(16, 16, 3\) as the model does"):
+        build_unet((16, 16, 3), num_classes=2, backbone=backbone)
