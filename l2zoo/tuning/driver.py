@@ -79,18 +79,24 @@ class Driver:
             ValueError: Every training failed.
         """
         while trials := self._ask():
-            self._train(trials)
+            # Where nothing but the strength is searched, 0 need not wait for the best other values.
+            first = not self._records and not trials[0].units[0].others
+            self._train([*self._zero(()), *trials] if first else trials)
             for trial in trials:
                 self._tell(trial)
-        zero = Trial(None, self._units(0.0, self._best_others()))
-        if not all(unit in self._records for unit in zero.units):
-            self._train([zero])
+        self._train(self._zero(self._best_others()))
         objective = self._oracle.objective
         selection = select.choose(
             self._records.values(), mode=objective.direction, metric=self._engine.objective
         )
         self._states.clear()
         return selection
+
+    def _zero(self, others: tuple[tuple[str, Value], ...]) -> list[Trial]:
+        """Strength 0, unless it is trained already or the oracle has asked for it."""
+        zero = Trial(None, self._units(0.0, others))
+        known = {unit for trial in self._trials.values() for unit in trial.units} | self._records.keys()
+        return [] if known.issuperset(zero.units) else [zero]
 
     @property
     def records(self) -> tuple[Record, ...]:
@@ -137,6 +143,8 @@ class Driver:
     def _train(self, trials: list[Trial]) -> None:
         """Trains what the ledger lacks, and writes down each outcome as soon as it is there."""
         units = [unit for trial in trials for unit in trial.units]
+        if not units:
+            return
         kept = sum(self._ledger.get(unit) is not None for unit in units)
         self._progress.expect(len(units))
         if kept:
@@ -185,7 +193,7 @@ class Driver:
         self._records[record.unit] = record
         if all(unit in self._records for unit in trial.units):
             self._finished += 1
-            of = max(len(self._trials), self._oracle.max_trials or 0) + (trial.asked is None)
+            of = max(len(self._trials), self._oracle.max_trials or 0, self._finished)
             self._progress.finish(self._candidate(trial), number=self._finished, of=of)
 
     def _tell(self, trial: Trial) -> None:
