@@ -25,6 +25,7 @@ _HOME = {
     "list_models": "l2zoo.zoo",
     "build_cnn": "l2zoo.models.cnn",
     "build_resnet": "l2zoo.models.resnet",
+    "build_detector": "l2zoo.models.detector",
     "build_unet": "l2zoo.models.unet",
     "fit": "l2zoo.training",
     "tune_l2": "l2zoo.tuning.search",

@@ -65,6 +65,11 @@ MODELS: Mapping[str, Entry] = MappingProxyType(
             for side, depths in ((32, (20, 32, 44, 56, 110)), (224, (18, 34, 50, 101, 152)))
             for depth in depths
         },
+        "detector": Entry(
+            builder="l2zoo.models.detector:build_detector",
+            task="detection",
+            source="Tian et al. 2019 (FCOS) on a feature pyramid from stride 4; `backbone=` takes any other",
+        ),
         "unet": Entry(
             builder="l2zoo.models.unet:build_unet",
             task="segmentation",
