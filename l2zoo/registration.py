@@ -11,15 +11,20 @@ import sys
 from importlib.machinery import ModuleSpec, PathFinder
 from typing import Any
 
-REGISTERING = "l2zoo.decoupled"
+REGISTERING = ("l2zoo.decoupled", "l2zoo.tasks.final_boxes")
 
 
 def register_when_keras_is_there() -> None:
     """Registers l2zoo's saved classes now if Keras is imported, else as soon as it has been."""
     if "keras" in sys.modules:
-        importlib.import_module(REGISTERING)
+        _register()
     else:
         sys.meta_path.insert(0, _KerasFinder())
+
+
+def _register() -> None:
+    for module in REGISTERING:
+        importlib.import_module(module)
 
 
 class _KerasFinder:
@@ -35,7 +40,7 @@ class _KerasFinder:
 
             def execute_and_register(module: Any) -> None:
                 execute(module)
-                importlib.import_module(REGISTERING)
+                _register()
 
             spec.loader.exec_module = execute_and_register  # type: ignore[method-assign]
         return spec

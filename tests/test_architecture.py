@@ -26,7 +26,7 @@ FLOORS = (
     {"conventions", "data", "models.blocks", "quiet", "registration", "replacing", "strength", "weights"},
     {"decoupled", "models.backbones"},
     {"policy", "schedule"},
-    {"auditing", "models"},
+    {"auditing", "models", "tasks"},
     {"zoo"},
     {"training"},
     {"artifact", "tuning"},

@@ -1,0 +1,1 @@
+"""What models are trained for: targets, answers and how good they are, one task a file."""
