@@ -67,6 +67,31 @@ def test_tune_l2_stopped_by_ctrl_c_says_what_is_kept_and_goes_on(tmp_path):
     assert ledger.read_text().count("\n") == 10
 
 
+@pytest.mark.slow
+def test_tune_l2_searches_the_learning_rate_too_and_leaves_a_report(tmp_path):
+    settings = ["--strategy", "random", "--max-trials", 3, "--space", "lr", "--metric", "val_data_loss"]
+    done = run(*SMALL, *settings, "--out", "out", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "learning_rate" in done.stdout
+    assert "Report: out/report.html" in done.stdout
+    for picture in ("lambda.png", "plane.png", "learning.png"):
+        assert (tmp_path / "out" / picture).read_bytes().startswith(b"\x89PNG")
+    assert "Does L2 help" in (tmp_path / "out/report.html").read_text()
+
+
+@pytest.mark.slow
+def test_tune_on_cluster_runs_on_two_workers_of_this_machine(tmp_path):
+    pytest.importorskip("ray", reason='needs pip install "l2zoo[ray]"')
+    recipe = str(ROOT / "recipes/tune_on_cluster.py")
+    options = ["--workers", "2", "--folds", "2", "--epochs", "1", "--strategy", "hyperband", "--out", "out"]
+    done = subprocess.run(
+        [sys.executable, recipe, *options], cwd=tmp_path, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    assert "strength" in done.stdout
+    assert (tmp_path / "out/result.json").exists()
+
+
 @pytest.mark.parametrize(
     ("options", "code", "message"),
     [
@@ -75,6 +100,8 @@ def test_tune_l2_stopped_by_ctrl_c_says_what_is_kept_and_goes_on(tmp_path):
         (["--strengths", "1e-3,-1"], 1, "`strengths` must be a finite number >= 0"),
         (["--strengths", "a,b"], 1, "could not convert"),
         (["--label-noise", "1.5"], 1, "`label_noise`"),
+        (["--strategy", "annealing"], 1, "`strategy` must be one of"),
+        (["--space", "depth"], 1, "--space must be lr or empty"),
         (["--folds", "x"], 2, "Invalid value for '--folds'"),
         (["--foldz", "3"], 2, "No such option"),
     ],
