@@ -49,6 +49,8 @@ def test_tune_l2_stopped_by_ctrl_c_says_what_is_kept_and_goes_on(tmp_path):
         stderr=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
+        # What runs in the background of a shell ignores Ctrl-C, and so would its children.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     ledger = tmp_path / "out/ledger.jsonl"
     deadline = time.monotonic() + 200

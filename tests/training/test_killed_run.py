@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import keras
@@ -143,6 +143,15 @@ def test_early_stopping_remembers_its_patience_and_its_best_weights(
             np.testing.assert_allclose(one, other, atol=1e-6)
 
 
+@pytest.fixture
+def listening() -> Iterator[None]:
+    """Python's answer to Ctrl-C, which it does not give in the background of a shell."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("listening")
 def test_ctrl_c_says_how_to_go_on_and_the_same_call_does(tiny: Build, train: Arrays, tmp_path: Path) -> None:
     class CtrlC(keras.callbacks.Callback):
         pressed = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -262,8 +263,12 @@ def test_a_ray_of_its_own_is_out_of_reach_and_gone_after_ctrl_c(tmp_path):
         text=True,
         start_new_session=True,
         env={**os.environ, "HOME": str(tmp_path)},
+        # What runs in the background of a shell ignores Ctrl-C, and so would its children.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
-    with child:
+    with contextlib.ExitStack() as cleaning:
+        cleaning.callback(child.wait)
+        cleaning.callback(child.kill)
         line = child.stdout.readline()
         assert line, child.stderr.read()
         told = json.loads(line)
