@@ -43,8 +43,9 @@ def test_tune_l2_prints_the_answer_and_leaves_picture_and_artifact(tmp_path):
 
 @pytest.mark.slow
 def test_tune_l2_stopped_by_ctrl_c_says_what_is_kept_and_goes_on(tmp_path):
+    options = [*SMALL[:-1], 12, "--out", "out"]  # long enough to be stopped in the middle
     child = subprocess.Popen(
-        command(*SMALL, "--out", "out"),
+        command(*options),
         cwd=tmp_path,
         stderr=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -60,10 +61,10 @@ def test_tune_l2_stopped_by_ctrl_c_says_what_is_kept_and_goes_on(tmp_path):
         time.sleep(0.02)
     child.send_signal(signal.SIGINT)
     _, errors = child.communicate(timeout=60)
-    assert child.returncode != 0
+    assert child.returncode != 0, errors
     assert "the same call goes on from there" in " ".join(errors.split())
     assert "Traceback" not in errors
-    done = run(*SMALL, "--out", "out", folder=tmp_path)
+    done = run(*options, folder=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "of 9 trainings are finished already" in done.stderr
     assert ledger.read_text().count("\n") == 10

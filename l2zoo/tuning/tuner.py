@@ -223,9 +223,9 @@ class L2Tuner(keras_tuner.Tuner):
         started = time.perf_counter()
         with progress:
             selection = driver.run()
-        chosen = getattr(selection, self._choose)
-        values = {job.strength: chosen.strength, **dict(chosen.others)}
-        state = engine.train_on_all(values, seed=self._seeds[0], epochs=chosen.epochs)
+            chosen = getattr(selection, self._choose)
+            values = {job.strength: chosen.strength, **dict(chosen.others)}
+            state = engine.train_on_all(values, seed=self._seeds[0], epochs=chosen.epochs)
         return SearchResult(
             selection,
             values=values,
