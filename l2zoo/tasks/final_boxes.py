@@ -83,9 +83,9 @@ class FinalBoxes(keras.layers.Layer):
     def _decoded(self, sides: Any) -> Any:
         """`boxes.decode` in the graph, inside the image."""
         height, width = self.image_shape
-        xy = self._places[:, :2]
+        xy = ops.convert_to_tensor(self._places[:, :2])
         low, high = xy - sides[..., :2], xy + sides[..., 2:]
-        limits = np.array([width, height], "float32")
+        limits = ops.convert_to_tensor(np.array([width, height], "float32"))
         return ops.concatenate([ops.maximum(low, 0.0), ops.minimum(high, limits)], axis=-1)
 
     def _stay(self, corners: Any, classes: Any) -> Any:
@@ -99,7 +99,7 @@ class FinalBoxes(keras.layers.Layer):
         shared = overlap[..., 0] * overlap[..., 1]
         union = areas[:, :, None] + areas[:, None] - shared
         same = ops.cast(ops.equal(classes[:, :, None], classes[:, None]), "float32")
-        better = np.triu(np.ones((count, count), "float32"), 1)  # row: the better box
+        better = ops.convert_to_tensor(np.triu(np.ones((count, count), "float32"), 1))  # row: the better box
         hides = ops.cast(shared > self.iou_threshold * union, "float32") * same * better
         stay = ops.ones_like(areas)
         for _ in range(ROUNDS):
