@@ -77,6 +77,30 @@ def application(
     return model
 
 
+def borrowed(
+    backbone: keras.Model, inputs: keras.KerasTensor, strides: Sequence[int]
+) -> list[keras.KerasTensor]:
+    """The features of a backbone at some strides, for the pixels of another model.
+
+    Args:
+        backbone: As for `features`.
+        inputs: The pixels, `(B, H, W, C)`.
+        strides: As for `features`.
+
+    Raises:
+        TypeError: `backbone` is not a functional Keras model.
+        ValueError: It takes images of another shape, or has no features at one of the strides.
+    """
+    if _image_shape(backbone) != tuple(inputs.shape[1:]):
+        raise ValueError(
+            f"`backbone` must take images {tuple(inputs.shape[1:])} as the model does, got "
+            f"{_image_shape(backbone)}."
+        )
+    found = features(backbone, strides)
+    levels = keras.Model(backbone.inputs, found, name=backbone.name)(inputs)
+    return list(levels) if isinstance(levels, (list, tuple)) else [levels]
+
+
 def features(backbone: keras.Model, strides: Sequence[int]) -> list[keras.KerasTensor]:
     """The last features of a model at each of some strides.
 
@@ -91,21 +115,25 @@ def features(backbone: keras.Model, strides: Sequence[int]) -> list[keras.KerasT
         TypeError: `backbone` is not a functional Keras model.
         ValueError: It has no features at one of the strides; the message lists those it has.
     """
-    if not isinstance(backbone, keras.Model) or not getattr(backbone, "inputs", None):
-        raise TypeError(f"`backbone` must be a functional Keras model, got {type(backbone).__name__}.")
-    image = backbone.inputs[0].shape
+    height, width, _ = _image_shape(backbone)
     found: dict[int, keras.KerasTensor] = {}
     for layer in backbone.layers:
         shape: Any = getattr(getattr(layer, "output", None), "shape", ())
-        if len(shape) == 4 and shape[1] and image[1] % shape[1] == 0 and image[2] % shape[2] == 0:
-            stride = image[1] // shape[1]
-            if stride == image[2] // shape[2] and not isinstance(layer, keras.layers.InputLayer):
+        if len(shape) == 4 and shape[1] and height % shape[1] == 0 and width % shape[2] == 0:
+            stride = height // shape[1]
+            if stride == width // shape[2] and not isinstance(layer, keras.layers.InputLayer):
                 found[stride] = layer.output
     missing = [stride for stride in strides if stride not in found]
     if missing:
         raise ValueError(
             f"`backbone` {backbone.name!r} has no features at stride {missing} for images "
-            f"{image[1]}x{image[2]}; it has some at {sorted(found)}. Images whose sides "
+            f"{height}x{width}; it has some at {sorted(found)}. Images whose sides "
             f"{max(strides)} divides help."
         )
     return [found[stride] for stride in strides]
+
+
+def _image_shape(backbone: keras.Model) -> tuple[int, int, int]:
+    if not isinstance(backbone, keras.Model) or not getattr(backbone, "inputs", None):
+        raise TypeError(f"`backbone` must be a functional Keras model, got {type(backbone).__name__}.")
+    return tuple(backbone.inputs[0].shape[1:])

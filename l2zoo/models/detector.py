@@ -78,7 +78,7 @@ def build_detector(
             f"`input_shape` must have sides that {steps[-1]} divides, the largest of `strides`, got "
             f"input_shape={tuple(input_shape)}. Pad or resize the images."
         )
-    levels = _encode(x, steps) if backbone is None else _borrow(backbone, inputs, steps)
+    levels = _encode(x, steps) if backbone is None else backbones.borrowed(backbone, inputs, steps)
     levels = _pyramid(levels, channels)
     towers = {kind: _tower(kind, channels, depth) for kind in ("class", "box")}
     lasts = _lasts(classes)
@@ -100,19 +100,6 @@ def _encode(x: keras.KerasTensor, strides: Sequence[int]) -> list[keras.KerasTen
         x = blocks.conv(x, width, pool=2, name=f"encoder{number}_conv1")
         x = levels[2**number] = blocks.conv(x, width, name=f"encoder{number}_conv2")
     return [levels[stride] for stride in strides]
-
-
-def _borrow(
-    backbone: keras.Model, inputs: keras.KerasTensor, strides: Sequence[int]
-) -> list[keras.KerasTensor]:
-    found = backbones.features(backbone, strides)
-    if tuple(backbone.inputs[0].shape[1:]) != tuple(inputs.shape[1:]):
-        raise ValueError(
-            f"`backbone` must take images {tuple(inputs.shape[1:])} as the model does, got "
-            f"{backbone.inputs[0].shape[1:]}."
-        )
-    levels = keras.Model(backbone.inputs, found, name=backbone.name)(inputs)
-    return list(levels) if isinstance(levels, (list, tuple)) else [levels]
 
 
 def _pyramid(levels: list[keras.KerasTensor], channels: int) -> list[keras.KerasTensor]:

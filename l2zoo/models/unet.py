@@ -91,16 +91,8 @@ def _borrow(
     backbone: keras.Model, inputs: keras.KerasTensor, x: keras.KerasTensor, widths: Sequence[int]
 ) -> list[keras.KerasTensor]:
     """Features of a backbone, and at stride 1, where it has none, of two convolutions of our own."""
-    expected = tuple(inputs.shape[1:])
-    if tuple(backbone.inputs[0].shape[1:]) != expected:
-        raise ValueError(
-            f"`backbone` must take images {expected} as the model does, got {backbone.inputs[0].shape[1:]}."
-        )
     strides = [2**number for number in range(1, len(widths))]
-    found = backbones.features(backbone, strides)
-    inner = keras.Model(backbone.inputs, found, name=backbone.name)
-    levels = inner(inputs)
-    levels = levels if isinstance(levels, (list, tuple)) else [levels]
+    levels = backbones.borrowed(backbone, inputs, strides)
     return [_double_conv(x, widths[0], name="encoder1"), *levels]
 
 

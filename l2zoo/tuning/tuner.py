@@ -13,8 +13,7 @@ import keras
 import keras_tuner
 import numpy as np
 
-from l2zoo import arguments
-from l2zoo.arguments import whole_number
+from l2zoo.arguments import one_of, whole_number
 from l2zoo.data import check_folds
 from l2zoo.tuning import checks, strategies
 from l2zoo.tuning.driver import Driver, apart
@@ -99,10 +98,10 @@ class L2Tuner(keras_tuner.Tuner):
         project_name: str | None = None,
         overwrite: bool = False,
     ):
-        self._folds = arguments.whole_number("folds", folds, at_least=2)
+        self._folds = whole_number("folds", folds, at_least=2)
         self._seeds = checks.seeds(seeds)
-        self._epochs = arguments.whole_number("max_epochs", max_epochs, at_least=1)
-        self._choose = arguments.one_of("choose", choose, ("best", "one_se"))
+        self._epochs = whole_number("max_epochs", max_epochs, at_least=1)
+        self._choose = one_of("choose", choose, ("best", "one_se"))
         self._strength = strength
         self._objective = objective
         self._make_engine = checks.engine(engine, workers=workers, address=address)
@@ -113,11 +112,11 @@ class L2Tuner(keras_tuner.Tuner):
         self._job: Job | None = None
         if isinstance(strategy, str):
             strategy = strategies.oracle(
-                arguments.one_of("strategy", strategy, strategies.STRATEGIES),
+                one_of("strategy", strategy, strategies.STRATEGIES),
                 objective=keras_tuner.Objective("score", "max"),  # until it is known what is measured
                 space=hyperparameters or keras_tuner.HyperParameters(),
                 epochs=self._epochs,
-                max_trials=max_trials and arguments.whole_number("max_trials", max_trials, at_least=1),
+                max_trials=max_trials and whole_number("max_trials", max_trials, at_least=1),
                 seed=self._seeds[0],
             )
         # keras-tuner's own state is made anew: the ledger, which lies beside it, is what is resumed.
