@@ -49,7 +49,7 @@ CASES: dict[str, dict[str, Any]] = {
 COMPARED = {
     "digits": ("stock", "ours", "ray", "floor"),
     "resnet": ("stock", "ours", "floor"),
-    "memory": ("ours", "ray"),
+    "memory": ("ours", "ray", "floor"),
     "question": ("stock", "hyperband"),
 }
 
