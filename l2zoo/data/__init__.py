@@ -1,4 +1,4 @@
-"""Images with class labels from TensorFlow Datasets, class folders or arrays, checked before any training.
+"""Images with classes, masks or boxes from TensorFlow Datasets, folders or arrays, checked before training.
 
 `load` gives an `ImageData`, which hands out whole arrays or batches in a reproducible order. Importing
 this package is light: TensorFlow and TensorFlow Datasets load when data is first asked for.

@@ -1,27 +1,41 @@
-"""What images and labels must be like before anything trains on them; each error says the next step."""
+"""What images and targets must be like before anything trains on them; each error says the next step."""
 
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from l2zoo.data import box_checks, labels, masks
+from l2zoo.data.targets import TASKS
 
-def check_images(x: ArrayLike, y: ArrayLike, *, num_classes: int | None = None) -> None:
-    """Raises a clear error when images or labels could not train a classifier.
+
+def check_images(
+    x: ArrayLike, y: Any, *, task: str = "classification", num_classes: int | None = None
+) -> None:
+    """Raises a clear error when images or their targets could not train a model.
 
     Warns where nothing is provably wrong but most likely is: float pixels outside `[0, 255]`, or all
     within `[0, 1]`. The models of the zoo take raw pixels and normalise inside.
 
     Args:
         x: Images `(N, H, W, C)`, integers or floats, pixels in [0, 255].
-        y: Labels `(N,)`, integers in `[0, num_classes)`.
+        y: What `task` says:
+
+            - "classification": labels `(N,)`, integers in `[0, num_classes)`;
+            - "segmentation": masks `(N, H, W)`, the same, or 255 for a pixel that is not labelled;
+            - "detection": a dict of `boxes_xyxy` `(N, M, 4)` in pixels (left, top, right, bottom; the last
+              two exclusive) and `labels` `(N, M)`. Images with fewer than M objects end in rows of zeros
+              with the label -1. A box may overshoot its image by a pixel.
+        task: See `y`.
         num_classes: K, at least 1; `None` leaves the upper end open.
 
     Raises:
         ValueError: No images, a wrong rank, x and y of different length, labels that are not integers
-            or outside the classes, NaN or infinite pixels, integer pixels outside [0, 255].
+            or outside the classes, NaN or infinite pixels, integer pixels outside [0, 255]; masks of
+            another size than the images; boxes that are not finite, lie outside or have no area.
         TypeError: Pixels that are not numbers.
 
     Example:
@@ -29,13 +43,32 @@ def check_images(x: ArrayLike, y: ArrayLike, *, num_classes: int | None = None) 
         Traceback (most recent call last):
         ValueError: Labels must be in [0, 3) for num_classes=3, got y[1]=3.
     """
-    x, y = np.asarray(x), np.asarray(y)
-    _check_shapes(x, y)
-    _check_labels(y, num_classes)
+    check_task(task)
+    x = np.asarray(x)
+    _check_shape(x)
+    if task == "detection":
+        _check_length(x, len(box_checks.parts(y)[1]), "rows of boxes")
+        box_checks.check(y, x.shape[1:3], num_classes)
+    elif task == "segmentation":
+        y = np.asarray(y)
+        masks.check_rank(y)
+        _check_length(x, len(y), "masks")
+        masks.check_values(y, x.shape[1:3], num_classes)
+    else:
+        y = np.asarray(y)
+        labels.check_rank(y)
+        _check_length(x, len(y), "labels")
+        labels.check_values(y, num_classes, "y")
     _check_pixels(x)
 
 
-def _check_shapes(x: np.ndarray, y: np.ndarray) -> None:
+def check_task(task: str) -> None:
+    """Raises a `ValueError` unless the task is one that data can be for."""
+    if task not in TASKS:
+        raise ValueError(f"`task` must be {', '.join(TASKS[:-1])} or {TASKS[-1]}, got task={task!r}.")
+
+
+def _check_shape(x: np.ndarray) -> None:
     if x.dtype == object:
         raise ValueError(
             "`x` holds images of different sizes or things that are not images (dtype object): "
@@ -43,27 +76,13 @@ def _check_shapes(x: np.ndarray, y: np.ndarray) -> None:
         )
     if x.ndim != 4:
         raise ValueError(f"`x` must have shape (N, H, W, C), got shape={x.shape}.")
-    if y.ndim != 1:
-        hint = ": turn one-hot rows into numbers with y.argmax(axis=1)." if y.ndim == 2 else "."
-        raise ValueError(f"`y` must have shape (N,), one label an image, got shape={y.shape}{hint}")
-    if len(x) != len(y):
-        raise ValueError(f"`x` and `y` must have the same length, got {len(x)} images and {len(y)} labels.")
+
+
+def _check_length(x: np.ndarray, targets: int, words: str) -> None:
+    if len(x) != targets:
+        raise ValueError(f"`x` and `y` must have the same length, got {len(x)} images and {targets} {words}.")
     if not x.size:
         raise ValueError(f"There are no images: x has shape={x.shape}.")
-
-
-def _check_labels(y: np.ndarray, num_classes: int | None) -> None:
-    if not np.issubdtype(y.dtype, np.integer):
-        raise ValueError(f"Labels must be integers, got dtype={y.dtype}: cast them with y.astype('int64').")
-    if num_classes is not None and num_classes < 1:
-        raise ValueError(f"`num_classes` must be at least 1, got num_classes={num_classes}.")
-    wrong = y < 0 if num_classes is None else (y < 0) | (y >= num_classes)
-    if wrong.any():
-        first = int(wrong.argmax())
-        wanted = (
-            "at least 0" if num_classes is None else f"in [0, {num_classes}) for num_classes={num_classes}"
-        )
-        raise ValueError(f"Labels must be {wanted}, got y[{first}]={y[first]}.")
 
 
 def _check_pixels(x: np.ndarray) -> None:
@@ -110,7 +129,7 @@ def check_folds(y: ArrayLike, folds: int | ArrayLike, *, num_classes: int | None
     y, folds = np.asarray(y), np.asarray(folds)
     if y.ndim != 1 or not y.size:
         raise ValueError(f"`y` must have shape (N,) with N at least 1, got shape={y.shape}.")
-    _check_labels(y, num_classes)
+    labels.check_values(y, num_classes, "y")
     if not np.issubdtype(folds.dtype, np.integer):
         raise ValueError(f"`folds` must be an integer or one integer an example, got dtype={folds.dtype}.")
     if num_classes is None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import operator
+import os
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -19,15 +20,18 @@ if TYPE_CHECKING:
 SHUFFLE_BUFFER = 8192
 """Encoded images that a stream holds to shuffle among; a stream of fewer is shuffled perfectly."""
 
+WORKERS = min(os.cpu_count() or 1, 4)
+"""Examples or batches that are made at the same time."""
+
 
 class Records(Protocol):
     """Examples that are cheap to hold and shuffle before they are decoded."""
 
     def records(self) -> tf.data.Dataset:
-        """Pairs of an encoded image and its label, in a fixed order."""
+        """Pairs of an encoded image and its target as it is stored, in a fixed order."""
 
-    def decode(self, encoded: Any, label: Any) -> tuple[Any, Any]:
-        """The image `(H, W, C)` and its label."""
+    def decode(self, encoded: Any, stored: Any) -> tuple[Any, Any]:
+        """The image `(H, W, C)` and its target."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,11 +69,15 @@ class Order:
         return math.floor(full) if self.drop_remainder else math.ceil(full)
 
 
-def from_memory(x: tf.Tensor, y: tf.Tensor, order: Order) -> tf.data.Dataset:
-    """Gathers batches from tensors `(N, H, W, C)` and `(N,)`; every epoch is a full permutation."""
+def from_memory(x: tf.Tensor, y: Any, order: Order) -> tf.data.Dataset:
+    """Gathers batches from a tensor `(N, ...)` and a tensor, tuple or dict of tensors as long.
+
+    Every epoch is a full permutation.
+    """
     import tensorflow as tf
 
-    positions = tf.range(len(y), dtype=tf.int64)
+    num_examples = len(x)
+    positions = tf.range(num_examples, dtype=tf.int64)
 
     def epoch(number: tf.Tensor) -> tf.data.Dataset:
         mine = positions
@@ -77,11 +85,11 @@ def from_memory(x: tf.Tensor, y: tf.Tensor, order: Order) -> tf.data.Dataset:
             mine = tf.random.experimental.stateless_shuffle(positions, seed=[order.seed, number])
         return tf.data.Dataset.from_tensor_slices(mine).batch(order.batch_size, order.drop_remainder)
 
-    def gather(batch: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        return tf.gather(x, batch), tf.gather(y, batch)
+    def gather(batch: tf.Tensor) -> tuple[tf.Tensor, Any]:
+        return tf.nest.map_structure(lambda part: tf.gather(part, batch), (x, y))
 
-    batches = _epochs(order).flat_map(epoch).map(gather, num_parallel_calls=tf.data.AUTOTUNE)
-    return _finish(batches, len(y), order)
+    batches = _epochs(order).flat_map(epoch).map(gather, num_parallel_calls=WORKERS)
+    return _finish(batches, num_examples, order)
 
 
 def from_records(source: Records, num_examples: int, order: Order) -> tf.data.Dataset:
@@ -102,7 +110,7 @@ def from_records(source: Records, num_examples: int, order: Order) -> tf.data.Da
             mine = records.shuffle(
                 min(num_examples, SHUFFLE_BUFFER), seed=seed, reshuffle_each_iteration=False
             )
-        images = mine.map(source.decode, num_parallel_calls=tf.data.AUTOTUNE)
+        images = mine.map(source.decode, num_parallel_calls=WORKERS)
         return images.batch(order.batch_size, order.drop_remainder)
 
     return _finish(_epochs(order).flat_map(epoch), num_examples, order)
@@ -127,5 +135,6 @@ def _finish(batches: tf.data.Dataset, num_examples: int, order: Order) -> tf.dat
     count = tf.data.INFINITE_CARDINALITY if order.repeat else steps
     options = tf.data.Options()
     options.deterministic = order.deterministic
+    options.autotune.enabled = False
     batches = batches.apply(tf.data.experimental.assert_cardinality(count)).with_options(options)
-    return batches.prefetch(tf.data.AUTOTUNE)
+    return batches.prefetch(2)

@@ -1,34 +1,35 @@
-"""`ImageData`: a checked set of labelled images, as whole arrays or as batches in a reproducible order."""
+"""`ImageData`: checked images with their targets, as whole arrays or as batches in a reproducible order."""
 
 from __future__ import annotations
 
 import dataclasses
 import functools
 import math
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
 
 from l2zoo.data import epochs
+from l2zoo.data.targets import Targets, rows
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
 MEMORY_LIMIT = 4 * 2**30
-"""Bytes of pixels up to which data is read into memory once, rather than streamed in every epoch."""
+"""Bytes of pixels and masks up to which data is read into memory once, not streamed in every epoch."""
 
 
 class Source(epochs.Records, Protocol):
     """Where the examples of an `ImageData` come from."""
 
     def labels(self) -> np.ndarray:
-        """All labels `(N,)`, int64, without decoding an image."""
+        """All labels `(N,)`, int64, without decoding an image. Only for classification."""
 
-    def arrays(self) -> tuple[np.ndarray, np.ndarray]:
-        """All images `(N, H, W, C)` and labels `(N,)`, checked, in the order of the records."""
+    def arrays(self) -> tuple[np.ndarray, Targets]:
+        """All images `(N, H, W, C)` and targets, checked, in the order of the records."""
 
-    def select(self, kept: np.ndarray, labels: np.ndarray) -> Source:
-        """The examples at the positions `kept` (ascending), with these labels."""
+    def select(self, kept: np.ndarray, labels: np.ndarray | None = None) -> Source:
+        """The examples at the positions `kept` (ascending), with these labels if there are any."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -36,40 +37,52 @@ class Arrays:
     """Examples that are arrays already."""
 
     x: np.ndarray = dataclasses.field(repr=False)
-    y: np.ndarray = dataclasses.field(repr=False)
+    y: Targets = dataclasses.field(repr=False)
 
     def labels(self) -> np.ndarray:
         """All labels `(N,)`."""
-        return self.y
+        return cast(np.ndarray, self.y)
 
-    def arrays(self) -> tuple[np.ndarray, np.ndarray]:
+    def arrays(self) -> tuple[np.ndarray, Targets]:
         """The arrays themselves."""
         return self.x, self.y
 
-    def select(self, kept: np.ndarray, labels: np.ndarray) -> Arrays:
-        """A copy of the images at `kept`, with these labels."""
-        return Arrays(self.x if len(kept) == len(self.x) else self.x[kept], labels)
+    def select(self, kept: np.ndarray, labels: np.ndarray | None = None) -> Arrays:
+        """A copy of the examples at `kept`, with these labels if there are any."""
+        x = self.x if len(kept) == len(self.x) else self.x[kept]
+        return Arrays(x, rows(self.y, kept) if labels is None else labels)
 
     def records(self) -> tf.data.Dataset:
-        """Pairs of image and label."""
+        """Pairs of image and target."""
         import tensorflow as tf
 
         return tf.data.Dataset.from_tensor_slices((self.x, self.y))
 
-    def decode(self, encoded: Any, label: Any) -> tuple[Any, Any]:
+    def decode(self, encoded: Any, stored: Any) -> tuple[Any, Any]:
         """Nothing to decode."""
-        return encoded, label
+        return encoded, stored
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class ImageData:
-    """Labelled images of one size; `l2zoo.data.load` makes it.
+    """Images of one size with their targets; `l2zoo.data.load` makes it.
+
+    `task` says what the targets are, in `arrays` (N) and in each batch of `batches` (B instead of N):
+
+    - "classification": labels `(N,)`, int64 in `[0, K)`;
+    - "segmentation": masks `(N, H, W)`, uint8: the class of every pixel, in `[0, K)`, or 255 where a pixel
+      is not labelled. The background is a class where the data set has it;
+    - "detection": a dict of `boxes_xyxy` `(N, M, 4)`, float32 in pixels of the images as they are given out
+      (left, top, right, bottom; the last two exclusive), and `labels` `(N, M)`, int64 in `[0, K)`. M is
+      what the image with the most objects needs, at least 1; an image with fewer ends in rows of zeros
+      with the label -1, and may have none.
 
     Attributes:
         name: Name of the data set, such as "mnist".
         split: The split it was asked for, such as "train[:80%]".
+        task: "classification", "segmentation" or "detection".
         num_examples: N.
-        num_classes: K; labels are in `[0, K)`.
+        num_classes: K.
         class_names: K names.
         image_shape: `(H, W, C)`.
         dtype: Of the pixels, "uint8" or "float32"; they are in [0, 255].
@@ -78,6 +91,7 @@ class ImageData:
 
     name: str
     split: str
+    task: str
     num_examples: int
     num_classes: int
     class_names: tuple[str, ...] = dataclasses.field(repr=False)  # there may be thousands
@@ -90,11 +104,11 @@ class ImageData:
         """Whether the pixels are held in memory: they are arrays, or take at most `MEMORY_LIMIT` bytes."""
         return isinstance(self.source, Arrays) or self._bytes <= MEMORY_LIMIT
 
-    def arrays(self) -> tuple[np.ndarray, np.ndarray]:
-        """All images and labels, read and checked once; later calls give the same arrays, not copies.
+    def arrays(self) -> tuple[np.ndarray, Any]:
+        """All images and targets, read and checked once; later calls give the same arrays, not copies.
 
         Returns:
-            Images `(N, H, W, C)` of `dtype` in [0, 255], and labels `(N,)`, int64.
+            Images `(N, H, W, C)` of `dtype` in [0, 255], and the targets of the task.
 
         Raises:
             ValueError: The images do not fit in `MEMORY_LIMIT`, or cannot be read, or fail
@@ -119,7 +133,7 @@ class ImageData:
         drop_remainder: bool = False,
         deterministic: bool = True,
     ) -> tf.data.Dataset:
-        """Pairs of images `(B, H, W, C)` and labels `(B,)`.
+        """Pairs of images `(B, H, W, C)` and the targets of the task.
 
         The order of epoch `e` depends only on `seed` and `e`. With `repeat` the stream is that of the
         epochs `start_epoch`, `start_epoch + 1`, ... without end, so a run that resumes at epoch k sees
@@ -162,19 +176,20 @@ class ImageData:
 
     @property
     def _bytes(self) -> int:
-        return self.num_examples * math.prod(self.image_shape) * np.dtype(self.dtype).itemsize
+        image = math.prod(self.image_shape) * np.dtype(self.dtype).itemsize
+        mask = math.prod(self.image_shape[:2]) if self.task == "segmentation" else 0
+        return self.num_examples * (image + mask)
 
     @functools.cached_property
-    def _arrays(self) -> tuple[np.ndarray, np.ndarray]:
+    def _arrays(self) -> tuple[np.ndarray, Any]:
         return self.source.arrays()
 
     @functools.cached_property
-    def _tensors(self) -> tuple[tf.Tensor, tf.Tensor]:
+    def _tensors(self) -> tuple[tf.Tensor, Any]:
         import tensorflow as tf
 
-        x, y = self.arrays()
         with tf.device("CPU"):  # tf.data gathers on the CPU, and the accelerator's memory is the model's
-            return tf.convert_to_tensor(x), tf.convert_to_tensor(y)
+            return tf.nest.map_structure(tf.convert_to_tensor, self.arrays())
 
     def __reduce__(self) -> tuple[type[ImageData], tuple[Any, ...]]:
         # Another process, perhaps on another machine, may not have the files: send the arrays.

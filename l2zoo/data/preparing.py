@@ -11,6 +11,7 @@ import shutil
 import tempfile
 import threading
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +45,11 @@ def prepared(builder: Any) -> Any:
         return builder
     root = Path(builder.data_dir_root)
     inner = Path(builder.data_dir).relative_to(root)  # name/version
+    config = builder.builder_config and builder.builder_config.name
+    builder_class: Any = type(builder)
+    build = functools.partial(builder_class, config=config)
     try:
-        return _prepare(type(builder), root, inner)
+        return _prepare(builder.name, build, root, inner)
     except FileExistsError:
         raise
     except OSError as error:
@@ -53,10 +57,10 @@ def prepared(builder: Any) -> Any:
             f"{root} cannot be written ({error.strerror or error}), so {builder.name} is prepared in a "
             "temporary folder, for this process only: set TFDS_DATA_DIR or pass `data_dir=` to keep it."
         )
-        return _prepare(type(builder), Path(_temporary_root().name), inner)
+        return _prepare(builder.name, build, Path(_temporary_root().name), inner)
 
 
-def _prepare(builder_class: Any, root: Path, inner: Path) -> Any:
+def _prepare(name: str, build: Callable[..., Any], root: Path, inner: Path) -> Any:
     """Prepares in a folder of our own beside the final one, and renames it: the first to finish wins.
 
     TFDS renames too, but takes the name of its working folder from Python's global random numbers: two
@@ -65,18 +69,18 @@ def _prepare(builder_class: Any, root: Path, inner: Path) -> Any:
     with _ONE_AT_A_TIME:
         final = root / inner
         final.parent.mkdir(parents=True, exist_ok=True)
-        stage = Path(tempfile.mkdtemp(prefix=f"incomplete.{builder_class.name}.", dir=root))
+        stage = Path(tempfile.mkdtemp(prefix=f"incomplete.{name}.", dir=root))
         try:
-            staged = builder_class(data_dir=stage)
+            staged = build(data_dir=stage)
             with _silence():
                 staged.download_and_prepare()
             with contextlib.suppress(OSError):  # another process was faster: checked below
                 os.rename(staged.data_dir, final)
         finally:
             shutil.rmtree(stage, ignore_errors=True)
-    ready = builder_class(data_dir=root)
+    ready = build(data_dir=root)
     if not is_prepared(ready):
-        raise FileExistsError(f"{final} is not a complete {builder_class.name}: remove it and try again.")
+        raise FileExistsError(f"{final} is not a complete {name}: remove it and try again.")
     return ready
 
 

@@ -1,4 +1,4 @@
-"""`load`: labelled images by name, from class folders or from arrays."""
+"""`load`: images with targets by name, from folders or from arrays."""
 
 from __future__ import annotations
 
@@ -10,18 +10,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from l2zoo.data import catalog, folders, subsets
+from l2zoo.data import catalog, class_folders, coco_folders, mask_folders, subsets
 from l2zoo.data.arrays import from_arrays
+from l2zoo.data.builders import from_builder
+from l2zoo.data.checks import check_task
 from l2zoo.data.images import ImageData
-from l2zoo.data.reading import from_builder
 
 _KINDS = "a TFDS name such as 'mnist', 'folder:PATH' or arrays (x, y)"
 
 
 def load(
-    source: str | tuple[ArrayLike, ArrayLike],
+    source: str | tuple[ArrayLike, Any],
     split: str = "train",
     *,
+    task: str = "classification",
     data_dir: str | os.PathLike[str] | None = None,
     image_size: tuple[int, int] | None = None,
     limit: int | None = None,
@@ -29,27 +31,35 @@ def load(
     seed: int = 0,
     download: bool = False,
 ) -> ImageData:
-    """Opens labelled images; nothing is downloaded unless you say so.
+    """Opens images with their targets; nothing is downloaded unless you say so.
 
     Args:
         source: One of
 
-            - the name of a TFDS data set with one image and one class label an example: "mnist",
-              "cifar10", "mnist:3.0.1". "l2zoo_digits" needs no download: it is scikit-learn's 1,797
-              handwritten digits, prepared when first used;
-            - "folder:PATH", PATH holding `train/CLASS/image.png` (and other splits), or
-              `CLASS/image.png`, which is the split "train". PNG and JPEG;
-            - arrays `(x, y)`: images `(N, H, W, C)` or `(N, H, W)` with pixels in [0, 255], labels
-              `(N,)` or `(N, 1)`. Integers become uint8, floats float32.
+            - the name of a TFDS data set that has what the task needs: "mnist", "cifar10", "mnist:3.0.1",
+              "oxford_iiit_pet", "voc/2012", "coco/2017". Two need no download, as scikit-learn ships what
+              they are made of: "l2zoo_digits", 1,797 handwritten digits, for classification, and
+              "l2zoo_scenes", 5,000 scenes of digits on photographs, for segmentation and detection;
+            - "folder:PATH". Classification: `PATH/train/CLASS/image.png` (and other splits), or
+              `PATH/CLASS/image.png`, which is the split "train". Segmentation: `PATH/train/images/NAME.jpg`
+              with `PATH/train/masks/NAME.png`, or the same without `train/`. Detection:
+              `PATH/train/annotations.json` in COCO's format with the images beside it or in
+              `PATH/train/images`, or the same without `train/`; or, as COCO itself is laid out,
+              `PATH/annotations/instances_train.json` with the images in `PATH/train`. PNG and JPEG;
+            - arrays `(x, y)`: images `(N, H, W, C)` or `(N, H, W)` with pixels in [0, 255], of which
+              integers become uint8 and floats float32; and labels `(N,)` or `(N, 1)`, masks `(N, H, W)` or
+              `(N, H, W, 1)`, or a dict of `boxes_xyxy` and `labels`: arrays `(N, M, 4)` and `(N, M)`, or
+              lists of an array `(n, 4)` and `(n,)` an image.
         split: A split or slice in the words of TFDS: "test", "train[:80%]", "train[1000:]". Arrays
             have none: it only names what they are.
+        task: "classification", "segmentation" or "detection"; `ImageData` says what the targets are.
         data_dir: Folder of TFDS data sets; `None` is TFDS's own default (TFDS_DATA_DIR, else
             ~/tensorflow_datasets). Only for names.
-        image_size: `(H, W)` to resize to, bilinearly; `None` keeps the size, which must be the same
-            for all images.
-        limit: Keep so many examples, chosen by the seed; the classes keep their shares.
+        image_size: `(H, W)` to resize to, bilinearly, without cropping; masks by the nearest pixel, and
+            boxes with their image. `None` keeps the size, which must be the same for all images.
+        limit: Keep so many examples, chosen by the seed; in classification the classes keep their shares.
         label_noise: Share of the labels, in [0, 1), that is replaced by another class at random, to
-            show overfitting. Leave it at 0 for test data.
+            show overfitting. Leave it at 0 for test data. Only for classification.
         seed: Decides `limit` and `label_noise`, and nothing else.
         download: Whether to fetch a TFDS data set that is not on this machine.
 
@@ -66,22 +76,36 @@ def load(
         >>> data.num_examples, data.num_classes, data.image_shape, data.dtype
         (4, 2, (8, 8, 1), 'float32')
     """
+    check_task(task)
     _check_arguments(image_size, limit, label_noise, seed)
-    image_size = None if image_size is None else (int(image_size[0]), int(image_size[1]))
+    if label_noise and task != "classification":
+        raise ValueError(
+            f"`label_noise` must be 0 for task={task!r}, got label_noise={label_noise}: only the labels of "
+            "classification can be spoilt."
+        )
+    size = None if image_size is None else (int(image_size[0]), int(image_size[1]))
     if isinstance(source, str) and source.startswith("folder:"):
-        builder, sizes = folders.open_folder(source.removeprefix("folder:"), split)
-        data = from_builder(builder, source, split, image_size=image_size, sizes=sizes)
+        data = _from_folder(source, split, task, size)
     elif isinstance(source, str):
         builder = catalog.open_builder(source, data_dir=data_dir, download=download)
-        data = from_builder(builder, source, split, image_size=image_size)
+        data = from_builder(builder, source, split, task=task, image_size=size)
     elif isinstance(source, tuple | list) and len(source) == 2:
-        data = from_arrays(*source, split=split, image_size=image_size)
+        data = from_arrays(*source, split=split, task=task, image_size=size)
     else:
         hint = f"; for a folder, write 'folder:{source}'" if isinstance(source, os.PathLike) else ""
         raise TypeError(f"`source` must be {_KINDS}, got {type(source).__name__}{hint}.")
     if limit is None and not label_noise:
         return data
     return _chosen(data, limit, label_noise, seed)
+
+
+def _from_folder(source: str, split: str, task: str, image_size: tuple[int, int] | None) -> ImageData:
+    path = source.removeprefix("folder:")
+    if task == "classification":
+        builder, sizes = class_folders.open_folder(path, split)
+        return from_builder(builder, source, split, image_size=image_size, sizes=sizes)
+    opened = mask_folders if task == "segmentation" else coco_folders
+    return opened.open_folder(path, source, split, image_size=image_size)
 
 
 def _check_arguments(image_size: Any, limit: Any, label_noise: Any, seed: Any) -> None:
@@ -104,6 +128,9 @@ def _check_arguments(image_size: Any, limit: Any, label_noise: Any, seed: Any) -
 
 
 def _chosen(data: ImageData, limit: int | None, label_noise: float, seed: int) -> ImageData:
+    if data.task != "classification":
+        kept = subsets.random_subset(data.num_examples, limit or data.num_examples, seed=seed)
+        return dataclasses.replace(data, num_examples=len(kept), source=data.source.select(kept))
     labels = data.source.labels()
     if labels.min() < 0:
         raise ValueError(f"{data.name} {data.split} has examples without a label (-1): choose another split.")

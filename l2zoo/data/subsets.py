@@ -1,4 +1,4 @@
-"""Which examples to keep and which labels to spoil: pure functions of labels and a seed."""
+"""Which examples to keep and which labels to spoil: pure functions of a seed and of labels or a number."""
 
 from __future__ import annotations
 
@@ -22,8 +22,7 @@ def stratified_subset(labels: np.ndarray, size: int, *, seed: int) -> np.ndarray
         ValueError: `size` is larger than the data or smaller than the number of classes.
     """
     classes, counts = np.unique(labels, return_counts=True)
-    if size > len(labels):
-        raise ValueError(f"`limit` must be at most the {len(labels)} examples there are, got limit={size}.")
+    _check_size(size, len(labels))
     if size < len(classes):
         raise ValueError(
             f"`limit` must be at least the number of classes, {len(classes)}, so that each keeps an example, "
@@ -36,6 +35,29 @@ def stratified_subset(labels: np.ndarray, size: int, *, seed: int) -> np.ndarray
         for label, share in zip(classes, shares, strict=True)
     ]
     return np.sort(np.concatenate(chosen))
+
+
+def random_subset(num_examples: int, size: int, *, seed: int) -> np.ndarray:
+    """Chooses examples, each as likely as any other.
+
+    Args:
+        num_examples: N.
+        size: Examples to keep, at most N.
+        seed: Decides which.
+
+    Returns:
+        Positions `(size,)`, ascending.
+
+    Raises:
+        ValueError: `size` is larger than the data.
+    """
+    _check_size(size, num_examples)
+    return np.sort(np.random.default_rng(seed).permutation(num_examples)[:size])
+
+
+def _check_size(size: int, num_examples: int) -> None:
+    if size > num_examples:
+        raise ValueError(f"`limit` must be at most the {num_examples} examples there are, got limit={size}.")
 
 
 def _shares(counts: np.ndarray, size: int) -> np.ndarray:

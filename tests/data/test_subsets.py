@@ -35,6 +35,21 @@ def test_a_subset_depends_on_the_seed_alone():
     assert (subsets.stratified_subset(labels, 20, seed=4) != first).any()
 
 
+@given(st.integers(1, 50), st.data(), st.integers(0, 5))
+def test_a_random_subset_is_ascending_and_depends_on_the_seed(num_examples, data, seed):
+    size = data.draw(st.integers(1, num_examples))
+    kept = subsets.random_subset(num_examples, size, seed=seed)
+    assert len(kept) == size
+    assert set(kept) <= set(range(num_examples))
+    assert (np.diff(kept) > 0).all()
+    np.testing.assert_array_equal(kept, subsets.random_subset(num_examples, size, seed=seed))
+
+
+def test_a_random_subset_takes_all_examples_alike():
+    kept = np.concatenate([subsets.random_subset(10, 3, seed=seed) for seed in range(2000)])
+    np.testing.assert_allclose(np.bincount(kept) / 600, 1, atol=0.15)
+
+
 def test_a_subset_out_of_range_is_refused():
     labels = shuffled_labels([5, 5, 5])
     with pytest.raises(ValueError, match="at most the 15 examples there are, got limit=16"):

@@ -1,0 +1,45 @@
+"""What a split such as "train[:80%]+test" means, in TFDS's own reading of the words."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from l2zoo.data import catalog
+
+
+def pieces(split: str, splits: Any) -> list[tuple[str, int, int]]:
+    """The name of a split, the first example and the one after the last, for each summand.
+
+    Args:
+        split: Splits or slices of them, with `+` between them.
+        splits: A `tfds.core.SplitDict`.
+    """
+    found = []
+    for part in catalog.import_tfds().core.ReadInstruction.from_spec(split).to_absolute(splits):
+        stop = splits[part.splitname].num_examples if part.to is None else part.to
+        found.append((part.splitname, part.from_ or 0, stop))
+    return found
+
+
+def split_dict(counts: dict[str, int]) -> Any:
+    """A `tfds.core.SplitDict` of the numbers of examples of each split."""
+    from tensorflow_datasets.core.splits import SplitDict, SplitInfo
+
+    return SplitDict(
+        [SplitInfo(name=name, shard_lengths=[count], num_bytes=0) for name, count in counts.items()]
+    )
+
+
+def names(split: str) -> list[str]:
+    """The names of the splits that a split such as "train[:80%]+test" speaks of."""
+    return re.findall(r"(?:^|\+)\s*(\w[\w\-.]*)", split)
+
+
+def check_names(split: str, splits: dict[str, Any], *, where: Any) -> None:
+    """Raises a `ValueError` unless a split speaks of splits that are there."""
+    for name in names(split):
+        if name not in splits:
+            raise ValueError(
+                f"`split` must name one of {', '.join(sorted(splits))} in {where}, got {split!r}."
+            )
