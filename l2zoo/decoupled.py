@@ -153,7 +153,7 @@ def selective(
 def _check_own_decay(optimizer: Any, weight_decay: float) -> None:
     own = optimizer.weight_decay
     default = _ADAMW_DEFAULT if isinstance(optimizer, keras.optimizers.AdamW) else None
-    if own not in (None, weight_decay, default) and not isinstance(optimizer, _Selective):
+    if own and own not in (weight_decay, default) and not isinstance(optimizer, _Selective):
         raise ValueError(
             f"`optimizer` has weight_decay={own} of its own, the policy asks for {weight_decay}. "
             "Leave the optimizer's weight_decay unset."

@@ -11,7 +11,7 @@ import sys
 from importlib.machinery import ModuleSpec, PathFinder
 from typing import Any
 
-REGISTERING = ("l2zoo.decoupled", "l2zoo.tasks.final_boxes")
+REGISTERING = ("l2zoo.decoupled", "l2zoo.tasks.final_boxes", "l2zoo.tasks.losses", "l2zoo.tasks.overlap")
 
 
 def register_when_keras_is_there() -> None:

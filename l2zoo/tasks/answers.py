@@ -1,0 +1,23 @@
+"""What a model answers to each batch of a data set."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import keras
+import numpy as np
+
+from l2zoo.data import ImageData
+
+
+def answers(model: keras.Model, data: ImageData, *, batch_size: int = 64) -> Iterator[tuple[Any, Any, Any]]:
+    """Images, targets and the model's outputs of one batch after another, as NumPy arrays, in order."""
+    for images, targets in data.batches(batch_size).as_numpy_iterator():
+        outputs = model.predict_on_batch(images)
+        yield images, targets, keras.tree.map_structure(np.asarray, outputs)
+
+
+def plain(measured: Mapping[str, Any]) -> dict[str, float]:
+    """Python's own numbers, for JSON."""
+    return {name: float(value) for name, value in measured.items()}

@@ -1,0 +1,94 @@
+"""Classification: which one of the classes is in an image."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import keras
+import numpy as np
+
+from l2zoo.data import ImageData
+from l2zoo.data.prepared import Prepared
+from l2zoo.tasks import losses, pictures
+from l2zoo.tasks.answers import answers, plain
+from l2zoo.tasks.augmentation import augmentation
+
+TOP = 5
+
+
+@dataclass(frozen=True)
+class Classification:
+    """How a classifier is trained and judged.
+
+    Attributes:
+        class_names: K names.
+        loss: `"crossentropy"` or `"focal"`.
+        label_smoothing: Share of a label that is spread over all classes, in [0, 1).
+    """
+
+    class_names: Sequence[str]
+    loss: str = "crossentropy"
+    label_smoothing: float = 0.0
+    name: ClassVar[str] = "classification"
+    score: ClassVar[str] = "accuracy"
+    objective: ClassVar[str] = "val_accuracy"
+
+    def compiling(self) -> dict[str, Any]:
+        """Loss and metrics, for Keras's `compile` and for `fit`."""
+        metrics = [keras.metrics.CategoricalAccuracy("accuracy")]
+        if self._num_classes > TOP:
+            metrics.append(keras.metrics.TopKCategoricalAccuracy(TOP, "top5"))
+        loss = losses.classification_loss(self.loss, label_smoothing=self.label_smoothing)
+        return {"loss": loss, "metrics": metrics}
+
+    def prepared(self, data: ImageData, *, augment: str = "none") -> Prepared:
+        """The data with one-hot labels, for `fit`.
+
+        Args:
+            data: Images with labels.
+            augment: What `augmentation` takes, as in `"flip+shift"`; for training alone.
+        """
+        change = augmentation(augment, task=self.name, image_shape=data.image_shape)
+        num_classes = self._num_classes
+
+        def prepare(images: Any, labels: Any, seed: Any) -> tuple[Any, Any]:
+            import tensorflow as tf
+
+            wanted = tf.one_hot(labels, num_classes)
+            return (images, wanted) if change is None or seed is None else change(images, wanted, seed)
+
+        return Prepared(data, prepare, {"task": self.name, "augment": augment})
+
+    def measure(self, model: keras.Model, data: ImageData) -> dict[str, float]:
+        """How good a model is.
+
+        Returns:
+            `accuracy`, `top5` if there are more than five classes, and `log_loss`, the mean cross-entropy.
+        """
+        from sklearn.metrics import accuracy_score, log_loss, top_k_accuracy_score
+
+        parts = [(labels, outputs) for _, labels, outputs in answers(model, data)]
+        labels, found = (np.concatenate(part) for part in zip(*parts, strict=True))
+        classes = range(self._num_classes)
+        found = found.astype(np.float64)
+        found /= found.sum(axis=1, keepdims=True)  # float32 misses 1 by more than scikit-learn likes
+        measured = {"accuracy": accuracy_score(labels, found.argmax(axis=1))}
+        if self._num_classes > TOP:
+            measured["top5"] = top_k_accuracy_score(labels, found, k=TOP, labels=classes)
+        return plain({**measured, "log_loss": log_loss(labels, found, labels=classes)})
+
+    def deployed(self, model: keras.Model) -> keras.Model:
+        """The model as it is exported: the same, without what belongs to training."""
+        return keras.Model(model.inputs, model.outputs, name=model.name)
+
+    def picture(self, model: keras.Model, data: ImageData, path: str | Path) -> Path:
+        """Draws images with what they are and what the model takes them for."""
+        images, labels, found = next(answers(model, data, batch_size=pictures.MOST))
+        return pictures.picture_of_labels(images, labels, found, self.class_names, path)
+
+    @property
+    def _num_classes(self) -> int:
+        return len(self.class_names)

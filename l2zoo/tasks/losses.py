@@ -1,0 +1,110 @@
+"""Losses by name, so that they can be compared: Keras's own, for targets that can be smoothed and mixed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+import keras
+from keras import ops
+
+from l2zoo.arguments import one_of
+
+_OF_AREAS = (keras.losses.Dice, keras.losses.Tversky)
+_PIXELS = (0, 1, 2)  # of a batch: what is summed before a class's overlap is taken
+
+CLASSIFICATION: Mapping[str, Callable[[float], keras.losses.Loss]] = MappingProxyType(
+    {
+        "crossentropy": lambda smoothing: keras.losses.CategoricalCrossentropy(label_smoothing=smoothing),
+        "focal": lambda smoothing: keras.losses.CategoricalFocalCrossentropy(label_smoothing=smoothing),
+    }
+)
+SEGMENTATION: Mapping[str, Callable[[float], keras.losses.Loss]] = MappingProxyType(
+    {
+        **CLASSIFICATION,
+        "dice": lambda _: keras.losses.Dice(axis=_PIXELS),
+        # The weight of what is missed and of what is found wrongly, 0.7 and 0.3 in the paper; Keras's
+        # `alpha` is the former, the paper's the latter (Salehi et al. 2017, Tversky loss function).
+        "tversky": lambda _: keras.losses.Tversky(alpha=0.7, beta=0.3, axis=_PIXELS),
+    }
+)
+
+
+def classification_loss(name: str, *, label_smoothing: float = 0.0) -> keras.losses.Loss:
+    """The loss of a classifier, for one-hot labels and probabilities `(B, K)`.
+
+    Args:
+        name: `"crossentropy"` or `"focal"` (Lin et al. 2017, with Keras's alpha 0.25 and gamma 2).
+        label_smoothing: Share of a label that is spread over all classes, in [0, 1).
+
+    Raises:
+        ValueError: An unknown name, a share out of range.
+
+    Example:
+        >>> classification_loss("focal", label_smoothing=0.1).label_smoothing
+        0.1
+    """
+    one_of("loss", name, tuple(CLASSIFICATION))
+    return CLASSIFICATION[name](_smoothing(label_smoothing))
+
+
+def segmentation_loss(name: str, *, label_smoothing: float = 0.0) -> keras.losses.Loss:
+    """The loss of a segmenter, for one-hot masks and probabilities `(B, H, W, K)`.
+
+    Pixels whose target is zero for every class are not labelled, and do not count.
+
+    Args:
+        name: `"crossentropy"`, `"focal"`, `"dice"` (1 - Dice of each class over the batch, their mean) or
+            `"tversky"` (likewise, where what is missed weighs 0.7 and what is found wrongly 0.3).
+        label_smoothing: Share of a label that is spread over all classes, in [0, 1); for the first two.
+
+    Raises:
+        ValueError: An unknown name, a share out of range or for a loss that has none.
+    """
+    one_of("loss", name, tuple(SEGMENTATION))
+    if label_smoothing and name not in CLASSIFICATION:
+        raise ValueError(
+            f"`label_smoothing` is for {list(CLASSIFICATION)}, which compare pixel by pixel; loss={name!r} "
+            "compares areas. Use label_smoothing=0."
+        )
+    return LabelledPixels(SEGMENTATION[name](_smoothing(label_smoothing)))
+
+
+@keras.saving.register_keras_serializable("l2zoo")
+class LabelledPixels(keras.losses.Loss):
+    """A loss over the labelled pixels only.
+
+    Args:
+        loss: Dice, Tversky, or a Keras loss with a value for each pixel of `(B, H, W, K)`.
+    """
+
+    def __init__(self, loss: keras.losses.Loss, *, reduction: str = "sum_over_batch_size", **settings: Any):
+        super().__init__(reduction=reduction, **{"name": "labelled_pixels", **settings})
+        self.loss = loss
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        y_true = ops.cast(y_true, y_pred.dtype)
+        labelled = ops.cast(ops.sum(y_true, axis=-1) > 0, y_pred.dtype)  # (B, H, W)
+        if isinstance(self.loss, _OF_AREAS):
+            return self.loss.call(y_true, y_pred * labelled[..., None])
+        # Not the mean over each image: one with few labelled pixels would weigh as much as a full one.
+        share = ops.maximum(ops.sum(labelled), 1.0) / _size(labelled)
+        return self.loss.call(y_true, y_pred) * labelled / share
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "loss": keras.saving.serialize_keras_object(self.loss)}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> LabelledPixels:
+        return cls(keras.saving.deserialize_keras_object(config.pop("loss")), **config)
+
+
+def _size(values: Any) -> Any:
+    return ops.cast(ops.prod(ops.shape(values)), values.dtype)
+
+
+def _smoothing(share: float) -> float:
+    if not 0 <= share < 1:
+        raise ValueError(f"`label_smoothing` must be in [0, 1), got label_smoothing={share}.")
+    return float(share)

@@ -1,0 +1,154 @@
+"""The three tasks from data to figures, on scenes whose answers are known."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from l2zoo.data import load, scenes
+from l2zoo.tasks import Classification, Detection, Segmentation, boxes
+from l2zoo.tasks.detection import STRIDES, batch_targets
+
+DIGITS = [str(digit) for digit in range(10)]
+SIDE, COUNT = 64, 8
+
+
+@pytest.fixture(scope="module")
+def some() -> list[scenes.Scene]:
+    return list(scenes.scenes("test", side=SIDE, count=COUNT))
+
+
+@pytest.fixture(scope="module")
+def images(some: list[scenes.Scene]) -> np.ndarray:
+    """Scenes whose first pixel is their number, so that a model can know the answers by heart."""
+    images = np.stack([scene.image for scene in some])
+    images[:, 0, 0, 0] = np.arange(COUNT)
+    return images
+
+
+@keras.saving.register_keras_serializable("tests")
+class ByHeart(keras.layers.Layer):
+    """Gives the row of a table that the first pixel of an image names."""
+
+    def __init__(self, table: np.ndarray, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.table = table.astype("float32")
+
+    def call(self, images: Any) -> Any:
+        numbers = keras.ops.cast(images[:, 0, 0, 0], "int32")
+        return keras.ops.take(keras.ops.convert_to_tensor(self.table), numbers, axis=0)
+
+
+def by_heart(tables: Any) -> keras.Model:
+    inputs = keras.Input((SIDE, SIDE, 3))
+    return keras.Model(inputs, keras.tree.map_structure(lambda table: ByHeart(table)(inputs), tables))
+
+
+def test_a_classifier_is_measured_and_drawn(images: np.ndarray, tmp_path: Path) -> None:
+    labels = np.arange(COUNT)
+    right = np.full((COUNT, 10), 0.01)
+    right[np.arange(COUNT), labels] = 0.91
+    right[0] = [0.05, *[0.005] * 8, 0.91]  # takes 0 for 9
+    data, task = load((images, labels)), Classification(DIGITS)
+    found = task.measure(by_heart(right), data)
+    assert found["accuracy"] == pytest.approx(7 / 8)
+    assert found["top5"] == 1.0
+    assert found["log_loss"] == pytest.approx(-(7 * np.log(0.91) + np.log(0.05)) / 8, rel=1e-4)
+    assert task.picture(by_heart(right), data, tmp_path / "p.png").stat().st_size > 10_000
+
+
+def test_labels_become_one_hot(images: np.ndarray) -> None:
+    data = load((images, np.arange(COUNT)))
+    x, y = Classification(DIGITS).prepared(data).arrays()
+    np.testing.assert_array_equal(x, images)
+    np.testing.assert_array_equal(y, np.eye(10)[:COUNT])
+
+
+def test_a_segmenter_that_knows_all_but_one_digit_is_told_so(
+    images: np.ndarray, some: list[scenes.Scene], tmp_path: Path
+) -> None:
+    masks = np.stack([scene.semantic for scene in some])
+    present = sorted(set(np.unique(masks)))
+    lost = present[-1]
+    found = np.eye(11)[np.where(masks == lost, 0, masks)]
+    data = load((images, masks), task="segmentation")
+    task = Segmentation(["background", *DIGITS])
+    measured = task.measure(by_heart(found), data)
+    background, gone = (masks == 0).sum(), (masks == lost).sum()
+    ious = [background / (background + gone), *[1.0] * (len(present) - 2), 0.0]
+    assert measured["mean_iou"] == pytest.approx(np.mean(ious))
+    assert measured["pixel_accuracy"] == pytest.approx(1 - gone / masks.size)
+    assert task.picture(by_heart(found), data, tmp_path / "p.png").stat().st_size > 10_000
+
+
+def test_pixels_without_a_label_become_zero_for_every_class(images: np.ndarray) -> None:
+    masks = np.zeros((COUNT, SIDE, SIDE), "uint8")
+    masks[0, 0] = 255
+    masks[1, 1] = 1
+    data = load((images, masks), task="segmentation")
+    _, y = Segmentation(["background", "line"]).prepared(data).arrays()
+    assert y.shape == (COUNT, SIDE, SIDE, 2)
+    assert y[0, 0].sum() == 0
+    assert (y[1, 1] == [0, 1]).all()
+    assert y.sum() == masks.size - SIDE
+
+
+def objects_of(some: list[scenes.Scene]) -> dict[str, list[np.ndarray]]:
+    return {
+        "boxes_xyxy": [scene.boxes_xyxy.astype("float32") for scene in some],
+        "labels": [scene.labels for scene in some],
+    }
+
+
+def test_a_detector_that_answers_its_targets_is_perfect(
+    images: np.ndarray, some: list[scenes.Scene], tmp_path: Path
+) -> None:
+    data = load((images, objects_of(some)), task="detection")
+    task = Detection(DIGITS)
+    _, wanted = task.prepared(data).arrays()
+    classes = wanted["class_logits"][..., 0]
+    answers = {
+        "class_logits": np.where(classes[..., None] == np.arange(10), 8.0, -20.0),
+        "sides": wanted["sides"][..., :4],
+        "centerness_logits": 8 * wanted["centerness_logits"] - 4,
+    }
+    measured = task.measure(by_heart(answers), data)
+    assert measured == pytest.approx({"map": 1.0, "map50": 1.0, "map75": 1.0})
+    assert task.picture(by_heart(answers), data, tmp_path / "p.png").stat().st_size > 10_000
+
+
+def test_every_place_gets_its_target_and_padding_gives_none(some: list[scenes.Scene]) -> None:
+    where = boxes.places(SIDE, SIDE, strides=STRIDES)
+    corners, labels = np.zeros((2, 3, 4), "float32"), np.full((2, 3), -1)
+    corners[0, 1], labels[0, 1] = some[0].boxes_xyxy[0], some[0].labels[0]  # padding before it too
+    found = batch_targets(corners, labels, where)
+    alone = boxes.targets(some[0].boxes_xyxy[:1], some[0].labels[:1], where)
+    np.testing.assert_array_equal(found["class_logits"][0, :, 0], alone.classes)
+    np.testing.assert_array_equal(found["sides"][0, :, :4], alone.sides)
+    np.testing.assert_array_equal(found["sides"][0, :, 4], alone.centerness)
+    assert (found["class_logits"][1] == boxes.NOTHING).all()
+    assert not found["centerness_logits"][1].any()
+
+
+def test_training_batches_are_augmented_and_those_of_validation_are_not(images: np.ndarray) -> None:
+    prepared = Classification(DIGITS).prepared(load((images, np.arange(COUNT))), augment="shift")
+    plain = next(iter(prepared.once(COUNT)))[0].numpy()
+    np.testing.assert_array_equal(plain, images)
+    changed, labels = next(iter(prepared.training(COUNT, seed=0, start_epoch=0)))
+    original = images[labels.numpy().argmax(axis=1)]
+    assert (changed.numpy() != original).any()
+
+
+def test_augmented_batches_joined_late_are_those_of_an_uninterrupted_run(
+    images: np.ndarray, some: list[scenes.Scene]
+) -> None:
+    data = load((images, objects_of(some)), task="detection")
+    prepared = Detection(DIGITS).prepared(data, augment="shift")
+    whole = list(prepared.training(3, seed=4, start_epoch=0).take(9))[6:]  # 3 batches an epoch
+    late = list(prepared.training(3, seed=4, start_epoch=2).take(3))
+    for one, other in zip(keras.tree.flatten(whole), keras.tree.flatten(late), strict=True):
+        np.testing.assert_array_equal(one, other)
