@@ -14,6 +14,23 @@ from l2zoo.training.feed import ArrayFeed, Feed, ImageFeed
 from l2zoo.weights import after_reload, coefficients, weights_of
 
 
+def check_inputs(model: keras.Model, data: Feed) -> None:
+    """Raises if the model is for images of another shape."""
+    blank, wanted = data.blank(), getattr(model, "input_shape", None)
+    if blank is None or not isinstance(wanted, tuple) or isinstance(blank[0], (dict, tuple)):
+        return
+    found = blank[0].shape[1:]
+    # Of another rank, Keras adds or takes off a last axis of 1.
+    if len(found) != len(wanted) - 1 or all(w in (None, f) for w, f in zip(wanted[1:], found, strict=True)):
+        return
+    grey = len(found) == 3 and found[-1] == 1 and wanted[-1] == 3
+    step = "Repeat their channel, numpy.repeat(x, 3, axis=-1), or build" if grey else "Resize them, or build"
+    raise ValueError(
+        f"`data` must have inputs of the model's shape {wanted[1:]}, got {found}"
+        f"{', grey images for a colour model' if grey else ''}. {step} the model with input_shape={found}."
+    )
+
+
 def check_validation(data: Feed, validation: Feed) -> None:
     """Raises if validation batches are not like those of the training."""
     ours, theirs = data.blank(), validation.blank()

@@ -95,6 +95,9 @@ def output_weights(model: keras.Model, settings: dict[str, Any]) -> dict[str, fl
 
 
 def _output_names(model: keras.Model) -> list[str]:
+    outputs = getattr(model, "output", None)
+    if isinstance(outputs, dict):  # whose keys need not be the names of the layers, as `output_names` are
+        return list(outputs)
     return list(getattr(model, "output_names", None) or ["output"])
 
 

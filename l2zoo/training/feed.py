@@ -16,6 +16,7 @@ import numpy as np
 
 from l2zoo.data import ImageData
 from l2zoo.data.epochs import Order, from_memory
+from l2zoo.data.prepared import Prepared
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -42,7 +43,7 @@ class Feed(Protocol):
 
 
 def feed_of(data: Any, *, batch_size: int, seed: int, name: str = "data") -> Feed:
-    """Makes a feed of arrays `(x, y)` or `(x, y, sample_weight)`, an `ImageData`, or what Keras takes.
+    """Makes a feed of arrays, an `ImageData`, what a task has prepared, or a dataset that Keras takes.
 
     Raises:
         TypeError: `data` is a bare array, or nothing that could be trained on.
@@ -50,6 +51,8 @@ def feed_of(data: Any, *, batch_size: int, seed: int, name: str = "data") -> Fee
     """
     if isinstance(data, ImageData):
         return ImageFeed(data, batch_size, seed)
+    if isinstance(data, Prepared):
+        return PreparedFeed(data, batch_size, seed)
     if isinstance(data, (tuple, list)) and len(data) in (2, 3):
         return ArrayFeed(tuple(_structure(part) for part in data), batch_size, seed, name)
     if hasattr(data, "element_spec") or isinstance(data, keras.utils.PyDataset):
@@ -82,8 +85,25 @@ class ImageFeed:
         data = self.data
         about = {"name": data.name, "split": data.split, "examples": data.num_examples}
         if data.in_memory:
-            about["checksum"] = _checksum(data.arrays())
+            about["checksum"] = _checksum(keras.tree.flatten(data.arrays()))
         return about
+
+
+class PreparedFeed(ImageFeed):
+    """Batches of an `ImageData` as a task trains on them."""
+
+    def __init__(self, prepared: Prepared, batch_size: int, seed: int):
+        super().__init__(prepared.data, batch_size, seed)
+        self._prepared = prepared
+
+    def epochs_from(self, epoch: int) -> tf.data.Dataset:
+        return self._prepared.training(self.batch_size, seed=self.seed, start_epoch=epoch)
+
+    def once(self) -> tf.data.Dataset:
+        return self._prepared.once(self.batch_size)
+
+    def describe(self) -> dict[str, Any]:
+        return {**super().describe(), **self._prepared.words}
 
 
 class ArrayFeed:

@@ -12,7 +12,7 @@ from l2zoo.arguments import whole_number
 from l2zoo.policy import L2Policy
 from l2zoo.strength import Strength
 from l2zoo.training import pace
-from l2zoo.training.checks import check_labels, check_penalty, check_validation
+from l2zoo.training.checks import check_inputs, check_labels, check_penalty, check_validation
 from l2zoo.training.compiling import compiled, output_losses, output_weights, settings_of
 from l2zoo.training.description import about_run, describe
 from l2zoo.training.feed import DatasetFeed, Feed, epoch_by_epoch, feed_of
@@ -63,8 +63,8 @@ def fit(
 
     Args:
         model: A Keras model. One that is compiled keeps its optimizer, loss and metrics.
-        data: Arrays `(x, y)` or `(x, y, sample_weight)`, an `ImageData`, or anything else that Keras's
-            `fit` takes as a dataset. A dataset of your own is read from its start in every epoch: a
+        data: Arrays `(x, y)` or `(x, y, sample_weight)`, an `ImageData`, what a task makes of one
+            (`task.prepared(data)`), or anything else that Keras's `fit` takes as a dataset. A dataset of your own is read from its start in every epoch: a
             resumed run is exact only if its order does not depend on how often it was read.
         epochs: Of the whole run, at least 1.
         validation: Evaluated after every epoch; what `data` may be.
@@ -111,6 +111,7 @@ def fit(
         held_out = feed_of(validation, batch_size=batch_size, seed=seed, name="validation")
         check_validation(train, held_out)
     settings = _prepare(model, train, l2=l2, optimizer=optimizer, loss=loss, metrics=metrics)
+    check_inputs(model, train)
     check_labels(model, settings.get("loss"), train)
     if held_out is not None:
         check_labels(model, settings.get("loss"), held_out, name="validation")

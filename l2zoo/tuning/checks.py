@@ -6,22 +6,31 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import keras
 import numpy as np
 
 from l2zoo.arguments import check_number, whole_number
-from l2zoo.data import ImageData, check_images
+from l2zoo.data import ImageData, check_folds, check_images
+from l2zoo.data.prepared import Prepared
 from l2zoo.tuning.engine import Engine, InProcess
-from l2zoo.tuning.job import Job
+from l2zoo.tuning.job import Job, classes_of
 
 
-def arrays(name: str, data: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Images and labels as arrays.
+def arrays(name: str, data: Any) -> tuple[np.ndarray, Any]:
+    """Images and targets as arrays.
 
     Raises:
-        TypeError: `data` is neither an `ImageData` nor a pair.
+        TypeError: `data` is neither what a task has prepared, nor images with labels, nor a pair.
         ValueError: The arrays are not images and labels.
     """
+    if isinstance(data, Prepared):
+        return data.arrays()
     if isinstance(data, ImageData):
+        if data.task != "classification":
+            raise TypeError(
+                f"`{name}` must be in the form that the loss takes, got an ImageData for {data.task}: give "
+                f"what its task makes of it, tasks.{data.task.title()}(class_names).prepared(data)."
+            )
         return data.arrays()
     if not (isinstance(data, tuple) and len(data) == 2):
         raise TypeError(
@@ -31,6 +40,17 @@ def arrays(name: str, data: Any) -> tuple[np.ndarray, np.ndarray]:
     x, y = (np.asarray(part) for part in data)
     check_images(x, y)
     return x, y
+
+
+def divisible(y: Any, folds: int) -> None:
+    """Raises a `ValueError` if targets cannot be divided into so many folds."""
+    classes = classes_of(y)
+    if classes is not None:
+        check_folds(classes, folds)
+        return
+    count = len(keras.tree.flatten(y)[0])
+    if count < folds:
+        raise ValueError(f"`folds` must be at most the {count} examples there are, got folds={folds}.")
 
 
 def grid(strengths: Sequence[float]) -> list[float]:

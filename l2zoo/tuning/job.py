@@ -20,8 +20,9 @@ class Job:
     Attributes:
         build: Makes a model, compiled or not, from the values of all hyperparameters, by name.
         x: Images `(N, H, W, C)`, pixels in [0, 255].
-        y: Labels `(N,)`.
-        folds: Number of stratified folds; or, as the one fold there is, training and held-out rows.
+        y: Labels `(N,)`, or whatever the loss takes: an array, or a dict of arrays, of N rows.
+        folds: Number of folds, stratified by class where a row has one; or, as the one fold there is,
+            training and held-out rows.
         epochs: Passes over the training part of a fold.
         batch_size: Images in a step.
         optimizer: For a model that `build` did not compile: a name, an optimizer, or a maker of one.
@@ -35,7 +36,7 @@ class Job:
 
     build: Callable[[dict[str, Value]], keras.Model]
     x: np.ndarray
-    y: np.ndarray
+    y: Any
     folds: int | tuple[np.ndarray, np.ndarray]
     epochs: int
     batch_size: int
@@ -57,11 +58,25 @@ def parts(job: Job, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
     return split(job.y, job.folds, seed) if isinstance(job.folds, int) else [job.folds]
 
 
-def split(y: np.ndarray, folds: int, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Stratified folds, another division for every seed: pairs of training and held-out rows."""
-    from sklearn.model_selection import StratifiedKFold
+def split(y: Any, folds: int, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Folds, another division for every seed: pairs of training and held-out rows.
 
-    return list(StratifiedKFold(folds, shuffle=True, random_state=seed).split(y, y))
+    Stratified where a row has one class; masks and boxes have many.
+    """
+    from sklearn.model_selection import KFold, StratifiedKFold
+
+    classes = classes_of(y)
+    if classes is None:
+        rows = np.arange(len(keras.tree.flatten(y)[0]))
+        return list(KFold(folds, shuffle=True, random_state=seed).split(rows))
+    return list(StratifiedKFold(folds, shuffle=True, random_state=seed).split(classes, classes))
+
+
+def classes_of(y: Any) -> np.ndarray | None:
+    """The class of each row, `(N,)`, of labels `(N,)` or one-hot labels `(N, K)`; None for other targets."""
+    if isinstance(y, dict) or y.ndim > 2:
+        return None
+    return y if y.ndim == 1 else y.argmax(axis=1)
 
 
 def built(job: Job, values: dict[str, Value], seed: int | None = None) -> keras.Model:

@@ -59,16 +59,16 @@ def structure_of(model: keras.Model) -> tuple[str, bool]:
     Keras's own layers, losses and optimizers write everything they are into their config. A custom class or
     a plain function may not: then two models with one text can still differ.
     """
-    optimizer, loss = model.optimizer, model.loss
+    optimizer, losses = model.optimizer, keras.tree.flatten(model.loss)
     names = {layer.name: f"#{number}" for number, layer in enumerate(layers_of(model))}
     parts = [
         model.get_config() if _is_keras_own(model) else [(v.path, v.shape) for v in model.variables],
         {"class": type(optimizer).__name__, **optimizer.get_config(), "learning_rate": None, "name": None},
         type(_learning_rate(optimizer)).__name__,
         # Not the config of a loss: Keras's leaves out what makes a Huber loss another one.
-        loss if isinstance(loss, str) else [type(loss).__name__, _plain(vars(loss))] if loss else None,
+        [[type(loss).__name__, _plain(vars(loss))] if hasattr(loss, "__dict__") else loss for loss in losses],
     ]
-    known = all(map(_is_keras_own, layers_of(model))) and _is_loss_known(loss)
+    known = all(map(_is_keras_own, layers_of(model))) and all(map(_is_loss_known, losses))
     # Keras counts the names of layers on from model to model.
     return json.dumps(_masked(parts, names), sort_keys=True, default=repr), known
 

@@ -27,15 +27,13 @@ class EpochLoop(Protocol):
         """Updates the model's metrics on `rows` `(n,)`; the weights stay as they are."""
 
 
-def epoch_loop(
-    model: keras.Model, x: np.ndarray, y: np.ndarray, *, batch_size: int, rate: Any = None
-) -> EpochLoop:
+def epoch_loop(model: keras.Model, x: np.ndarray, y: Any, *, batch_size: int, rate: Any = None) -> EpochLoop:
     """The loop for the backend that Keras runs on.
 
     Args:
         model: A compiled model; its optimizer must be built.
         x: Images `(N, H, W, C)`, held on the device.
-        y: Labels `(N,)`.
+        y: Targets of N rows, an array or a dict of arrays.
         batch_size: Rows in a training step; the last step of an epoch may have fewer.
         rate: The optimizer's variable for the learning rate, if that changes from step to step.
     """
@@ -46,10 +44,10 @@ def epoch_loop(
 class _TensorFlowLoop:
     """One graph an epoch: a while loop over slices of the given rows, gathered inside."""
 
-    def __init__(self, model: keras.Model, x: np.ndarray, y: np.ndarray, batch_size: int, rate: Any):
+    def __init__(self, model: keras.Model, x: np.ndarray, y: Any, batch_size: int, rate: Any):
         import tensorflow as tf
 
-        self._data = (tf.convert_to_tensor(x), tf.convert_to_tensor(y))
+        self._data = keras.tree.map_structure(tf.convert_to_tensor, (x, y))
         # XLA is slower than plain TensorFlow on the CPU and compiles for longer.
         self._xla = bool(tf.config.list_physical_devices("GPU"))
         self._train = self._epoch(model.train_step, batch_size, rate)
@@ -68,7 +66,7 @@ class _TensorFlowLoop:
 
         @tf.function(autograph=False, jit_compile=self._xla)
         def one_step(rows: Any) -> None:
-            step(tuple(tf.gather(part, rows) for part in self._data))
+            step(keras.tree.map_structure(lambda part: tf.gather(part, rows), self._data))
 
         @tf.function(autograph=False, input_signature=signature)
         def epoch(rows: Any, rates: Any) -> None:
@@ -86,19 +84,19 @@ class _TensorFlowLoop:
 class _JaxLoop:
     """One compiled step, called from Python: in a scan, XLA's convolutions lose their threads on the CPU."""
 
-    def __init__(self, model: keras.Model, x: np.ndarray, y: np.ndarray, batch_size: int, rate: Any):
+    def __init__(self, model: keras.Model, x: np.ndarray, y: Any, batch_size: int, rate: Any):
         import jax
 
         self._model = model
         self._batch_size = batch_size
         self._rate = rate
-        self._data = (jax.numpy.asarray(x), jax.numpy.asarray(y))
+        self._data = keras.tree.map_structure(jax.numpy.asarray, (x, y))
         # Metrics make their variables when first used, which must not happen in a compiled step.
-        model.evaluate(x[:1], y[:1], verbose=0)
+        model.evaluate(*keras.tree.map_structure(lambda part: part[:1], (x, y)), verbose=0)
 
         def stepper(step: Any) -> Any:
             def one_step(state: Any, data: Any, rows: Any) -> Any:
-                return step(state, tuple(part[rows] for part in data))[1]
+                return step(state, keras.tree.map_structure(lambda part: part[rows], data))[1]
 
             return jax.jit(one_step, donate_argnums=0)
 
@@ -136,11 +134,11 @@ class _JaxLoop:
 class _TorchLoop:
     """PyTorch runs eagerly: a loop over batches is all there is to save."""
 
-    def __init__(self, model: keras.Model, x: np.ndarray, y: np.ndarray, batch_size: int, rate: Any):
+    def __init__(self, model: keras.Model, x: np.ndarray, y: Any, batch_size: int, rate: Any):
         self._model = model
         self._batch_size = batch_size
         self._rate = rate
-        self._data = tuple(keras.ops.convert_to_tensor(part) for part in (x, y))
+        self._data = keras.tree.map_structure(keras.ops.convert_to_tensor, (x, y))
 
     def train(self, rows: np.ndarray, rates: np.ndarray | None = None) -> None:
         self._run(self._model.train_step, rows, self._batch_size, rates)
@@ -155,4 +153,7 @@ class _TorchLoop:
         for start in range(0, len(rows), batch_size):
             if rates is not None and self._rate is not None:
                 self._rate.assign(rates[start // batch_size])
-            step(tuple(part[rows[start : start + batch_size]] for part in self._data))
+            step(self._gathered(rows[start : start + batch_size]))
+
+    def _gathered(self, rows: np.ndarray) -> Any:
+        return keras.tree.map_structure(lambda part: part[rows], self._data)

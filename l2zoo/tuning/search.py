@@ -13,7 +13,8 @@ import keras_tuner
 import numpy as np
 
 from l2zoo.arguments import whole_number
-from l2zoo.data import ImageData, check_folds
+from l2zoo.data import ImageData
+from l2zoo.data.prepared import Prepared
 from l2zoo.tuning import checks
 from l2zoo.tuning.engine import Engine
 from l2zoo.tuning.job import Job
@@ -26,7 +27,7 @@ DEFAULT_STRENGTHS = (0.0, *(float(f"{10 ** (exponent / 2):.3g}") for exponent in
 
 def tune_l2(
     build: Callable[..., keras.Model],
-    data: ImageData | tuple[np.ndarray, np.ndarray],
+    data: ImageData | Prepared | tuple[np.ndarray, np.ndarray],
     *,
     strengths: Sequence[float] | None = None,
     strategy: str = "grid",
@@ -59,7 +60,8 @@ def tune_l2(
             to a builder (`build_cnn(..., l2=l2)`) or to `L2Policy.of(l2).apply(model)`. With `space` it is
             `build(l2, hp)`.
         data: What to train on: `l2zoo.data.load(...)`, or images `(N, H, W, C)` with pixels in [0, 255] and
-            integer labels `(N,)`. A test set does not belong here.
+            integer labels `(N,)`; or what a task makes of masks or boxes, `task.prepared(data)`, for a
+            `build` that compiles with `task.compiling()`. A test set does not belong here.
         strengths: The grid, in the convention of the policy that `build` makes; by default 0 and eleven
             half decades from 1e-6 to 0.1. The other strategies try any strength from the smallest above 0
             to the largest.
@@ -69,7 +71,7 @@ def tune_l2(
         space: `space(hp)` declares other hyperparameters to search at the same time, as in
             `hp.Float("learning_rate", 1e-4, 1e-2, sampling="log")`. A model is traced again only for those
             that change more than the learning rate, its schedule, dropout rates and penalties.
-        folds: At least 2.
+        folds: At least 2; stratified by class where an image has one.
         seeds: How often all is repeated with other folds and other initial weights; or the seeds.
         epochs: Passes over the training part of a fold.
         batch_size: Images in a step.
@@ -109,7 +111,7 @@ def tune_l2(
     hypermodel = StrengthModel(build, grid, continuous=strategy != "grid", space=space)
     for argument, value, least in (("folds", folds, 2), ("epochs", epochs, 1), ("batch_size", batch_size, 1)):
         whole_number(argument, value, at_least=least)
-    check_folds(checks.arrays("data", data)[1], folds)
+    checks.divisible(checks.arrays("data", data)[1], folds)
     with _folder(directory) as folder:
         tuner = L2Tuner(
             hypermodel,

@@ -12,6 +12,7 @@ import keras_tuner
 MAX_TRIALS = {"random": 20, "bayesian": 20, "hyperband": 9}
 STRATEGIES = ("grid", *MAX_TRIALS)
 FACTOR = 3  # Hyperband keeps one in so many, and trains it so many times as long
+_MORE_IS_BETTER = ("accuracy", "auc", "dice", "iou", "top5")  # where keras-tuner would not know
 RUNGS = 3  # and gives up that often less one: at a ninth and at a third of the epochs
 
 
@@ -149,6 +150,8 @@ def direction(objective: str) -> str:
     """
     if objective.endswith("loss"):
         return "min"
+    if objective.endswith(_MORE_IS_BETTER):
+        return "max"
     try:
         return keras_tuner.oracles.GridSearchOracle(objective=objective).objective.direction
     except (ValueError, TypeError) as error:  # a metric whose class needs arguments ends in a TypeError

@@ -253,12 +253,12 @@ def _choose_objective(warm: WarmModel, wanted: str | None) -> str:
 
 def _identity(job: Job, warm: WarmModel, objective: str) -> dict[str, Any]:
     layers = [_plain_config(layer.get_config()) for layer in warm.model.layers]
-    loss, optimizer = warm.model.loss, type(warm.model.optimizer).__name__
+    losses, optimizer = keras.tree.flatten(warm.model.loss), type(warm.model.optimizer).__name__
     found = {
         "model": fingerprint(*warm.fresh(0)),
         "layers": hashlib.sha256(json.dumps(layers, sort_keys=True).encode()).hexdigest(),
         "optimizer": {"class": optimizer, **_plain_config(warm.optimizer_config)},
-        "loss": loss if isinstance(loss, str) else getattr(loss, "name", type(loss).__name__),
+        "loss": "+".join(map(_name_of_loss, losses)),
         "objective": objective,
         "epochs": job.epochs,
         "batch_size": job.batch_size,
@@ -268,6 +268,10 @@ def _identity(job: Job, warm: WarmModel, objective: str) -> dict[str, Any]:
     if job.callbacks:
         found["callbacks"] = [{"class": type(c).__name__, **_words(recall(c))} for c in job.callbacks]
     return found
+
+
+def _name_of_loss(loss: Any) -> str:
+    return loss if isinstance(loss, str) else getattr(loss, "name", type(loss).__name__)
 
 
 def _plain_config(config: dict[str, Any]) -> dict[str, Any]:

@@ -14,7 +14,6 @@ import keras_tuner
 import numpy as np
 
 from l2zoo.arguments import one_of, whole_number
-from l2zoo.data import check_folds
 from l2zoo.tuning import checks, strategies
 from l2zoo.tuning.driver import Driver, apart
 from l2zoo.tuning.engine import Engine
@@ -191,22 +190,23 @@ class L2Tuner(keras_tuner.Tuner):
     def run_trial(self, trial: Any, *args: Any, **kwargs: Any) -> Any:
         raise NotImplementedError("A trial is many trainings here; `search` runs them, several at a time.")
 
-    def _images(self, data: Any, validation_data: Any) -> tuple[np.ndarray, np.ndarray, Any]:
-        """Images, labels, and the number of folds or the one division into training and held-out rows."""
+    def _images(self, data: Any, validation_data: Any) -> tuple[np.ndarray, Any, Any]:
+        """Images, targets, and the number of folds or the one division into training and held-out rows."""
         x, y = checks.arrays("x", data)
         if validation_data is None:
-            check_folds(y, self._folds)
+            checks.divisible(y, self._folds)
             return x, y, self._folds
         held_x, held_y = checks.arrays("validation_data", validation_data)
         rows = np.arange(len(x) + len(held_x))
-        return np.concatenate([x, held_x]), np.concatenate([y, held_y]), (rows[: len(x)], rows[len(x) :])
+        both = keras.tree.map_structure(lambda *parts: np.concatenate(parts), (x, y), (held_x, held_y))
+        return *both, (rows[: len(x)], rows[len(x) :])
 
     def _run(self, job: Job, engine: Engine, *, visible: bool) -> SearchResult:
         """Searches, and trains the chosen configuration on all data."""
         mode = getattr(self._objective, "direction", None) or strategies.direction(engine.objective)
         self.oracle.objective = keras_tuner.Objective(engine.objective, mode)
         self.oracle.verbose = 0
-        settings = {**engine.identity, "data": fingerprint(job.x, job.y)}
+        settings = {**engine.identity, "data": fingerprint(*keras.tree.flatten((job.x, job.y)))}
         ledger = Ledger(self.folder / "ledger.jsonl", settings=settings, resume=self._resume)
         progress = Progress(metric=engine.objective, mode=mode, stopped=self._stopped, visible=visible)
         driver = Driver(

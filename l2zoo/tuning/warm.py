@@ -22,7 +22,7 @@ class WarmModel:
     Args:
         build: Gives a compiled model, new and not traced, with the weights that belong to a seed.
         x: Images `(N, H, W, C)`.
-        y: Labels `(N,)`.
+        y: Targets of N rows, an array or a dict of arrays.
         batch_size: Images in a step.
         penalised: Which weights can get a penalty (`Numbers.penalised`).
         seed: The first seed that will be asked for.
@@ -37,7 +37,7 @@ class WarmModel:
         self,
         build: Callable[[int], keras.Model],
         x: np.ndarray,
-        y: np.ndarray,
+        y: Any,
         *,
         batch_size: int,
         penalised: Sequence[tuple[bool, bool]],

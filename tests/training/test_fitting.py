@@ -335,3 +335,13 @@ def test_datasets_of_the_caller_s_own_are_trained_on(linear_data: Arrays) -> Non
         losses.append(history.history["val_data_loss"])
     assert losses[0] == pytest.approx(losses[1], rel=1e-6)
     assert math.isfinite(losses[0][-1])
+
+
+def test_grey_images_for_a_colour_model_are_refused_with_both_ways_out() -> None:
+    x, y = np.zeros((4, 8, 8, 1), "uint8"), np.zeros(4, "int64")
+    model = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Flatten(), keras.layers.Dense(2)])
+    message = r"got \(8, 8, 1\), grey images for a colour model\. Repeat .* input_shape=\(8, 8, 1\)"
+    with pytest.raises(ValueError, match=message):
+        fit(model, load((x, y)), epochs=1, loss=CROSS_ENTROPY)
+    with pytest.raises(ValueError, match=r"shape \(8, 8, 3\), got \(8, 9, 3\)\. Resize them"):
+        fit(model, load((np.zeros((4, 8, 9, 3), "uint8"), y)), epochs=1, loss=CROSS_ENTROPY)
