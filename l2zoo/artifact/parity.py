@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from l2zoo.artifact.matching import matched
 from l2zoo.artifact.sample import Outputs
 
 Predict = Callable[[np.ndarray], Outputs]
@@ -74,7 +75,7 @@ def compare(
     tallies = {name: _Tally(name) for name in files}
     for images, outputs in expected:
         for name, predict in files.items():
-            tallies[name].add(outputs, predict(images))
+            tallies[name].add(outputs, matched(outputs, predict(images)))
     return {name: tally.parity(tolerances[name]) for name, tally in tallies.items()}
 
 
