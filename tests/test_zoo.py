@@ -56,7 +56,7 @@ def test_every_row_of_the_table_is_whole_and_its_builder_exists(name):
 
 @pytest.mark.backends
 def test_build_passes_shape_classes_strength_and_options():
-    model = zoo.build("cnn", (8, 9, 3), 4, l2=1e-3, options={"widths": (4, 6), "dropout": 0.5})
+    model = zoo.build("cnn", (8, 9, 3), 4, l2=1e-3, options={"filters": (4, 6), "dropout": 0.5})
     assert model.name == "cnn"
     assert model.input_shape == (None, 8, 9, 3)
     assert model.output_shape == (None, 4)
@@ -68,7 +68,7 @@ def test_build_passes_shape_classes_strength_and_options():
 def test_options_are_checked_by_name():
     with pytest.raises(
         ValueError,
-        match=r"`options` of 'cnn' must be out of \['widths', 'dropout', 'batch_norm'\], got \['drop'\]",
+        match=r"`options` of 'cnn' must be out of \['filters', 'dropout', 'batch_norm'\], got \['drop'\]",
     ):
         zoo.build("cnn", (8, 8, 1), 10, options={"drop": 0.5})
     with pytest.raises(ValueError, match=r"got \['num_classes'\]"):

@@ -18,7 +18,7 @@ def build_cnn(
     input_shape: Sequence[int],
     *,
     num_classes: int,
-    widths: Sequence[int] = (16, 32, 64),
+    filters: Sequence[int] = (16, 32, 64),
     dropout: float = 0.25,
     batch_norm: bool = True,
     l2: float | Strength | L2Policy | None = None,
@@ -28,14 +28,14 @@ def build_cnn(
 
     The first stage is one convolution, every further stage two; the last convolution of each stage but the
     final one is max pooled to half the side. Then global average pooling, dropout, one dense layer, softmax.
-    The weights do not depend on the height and width: with the default widths there are 70,330 trainable
+    The weights do not depend on the height and width: with the default filters there are 70,330 trainable
     parameters for grey images of 10 classes.
 
     Args:
         input_shape: `(H, W, C)`, without the batch, at least 8x8. The model takes raw pixels in [0, 255],
             `uint8` or float.
         num_classes: Number of classes `K`, at least 2.
-        widths: Channels of each stage, one entry a stage.
+        filters: Channels of each stage, one entry a stage.
         dropout: Share of the pooled features put to zero while training, in [0, 1).
         batch_norm: Whether each convolution is normalised. It trains faster with it; without it L2 does what
             textbooks say, because no norm undoes the shrinking of the kernels (van Laarhoven 2017, L2
@@ -49,7 +49,7 @@ def build_cnn(
 
     Raises:
         TypeError: An argument is of the wrong type.
-        ValueError: `input_shape` is too small or not of three entries, `num_classes` is below 2, `widths`
+        ValueError: `input_shape` is too small or not of three entries, `num_classes` is below 2, `filters`
             is empty or holds an entry below 1, or `dropout` is outside [0, 1).
 
     References:
@@ -61,13 +61,13 @@ def build_cnn(
         >>> model.output_shape
         (None, 10)
     """
-    stages = whole_numbers("widths", widths, at_least=1)
+    widths = whole_numbers("filters", filters, at_least=1)
     inputs, x = blocks.pixels(input_shape, smallest=SMALLEST)
-    for stage, filters in enumerate(stages, start=1):
+    for stage, width in enumerate(widths, start=1):
         convolutions = 1 if stage == 1 else 2
         for conv in range(1, convolutions + 1):
-            halves = conv == convolutions and stage < len(stages)
+            halves = conv == convolutions and stage < len(widths)
             layer = f"stage{stage}_conv{conv}"
-            x = blocks.conv(x, filters, pool=2 if halves else 1, batch_norm=batch_norm, name=layer)
+            x = blocks.conv(x, width, pool=2 if halves else 1, batch_norm=batch_norm, name=layer)
     outputs = blocks.classify(x, num_classes, dropout=dropout)
     return L2Policy.of(l2).apply(keras.Model(inputs, outputs, name=name))

@@ -34,8 +34,8 @@ def build_unet(
             backbone.
         backbone: A model from the same images whose features take the encoder's place, from stride 2 on:
             one of this zoo, of `backbones.application(...)`, or of one's own.
-        upsampling: `"resize"`, nearest neighbours and a 3x3 convolution, or `"transpose"`, a transposed 2x2
-            convolution as in the paper.
+        upsampling: `"resize"`, a 1x1 convolution and nearest neighbours, which the convolutions behind them
+            smooth, or `"transpose"`, a transposed 2x2 convolution as in the paper.
         l2: The penalty: a lambda, a `Strength`, an `L2Policy` or none. It reaches the backbone too.
         name: Of the model.
 
@@ -107,5 +107,6 @@ def _upsample(x: keras.KerasTensor, filters: int, *, how: str, name: str) -> ker
         initializer = blocks.KERNEL_INITIALIZER
         layer = keras.layers.Conv2DTranspose(filters, 2, strides=2, kernel_initializer=initializer, name=name)
         return layer(x)
-    x = keras.layers.UpSampling2D(2, name=f"{name}_resize")(x)
-    return blocks.conv(x, filters, name=name)
+    # Channels first: a 3x3 convolution after the resize would cost 36 times as much, and two follow anyway.
+    x = blocks.conv(x, filters, kernel_size=1, name=name)
+    return keras.layers.UpSampling2D(2, name=f"{name}_resize")(x)

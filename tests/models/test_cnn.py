@@ -9,10 +9,10 @@ from l2zoo.models import blocks
 from l2zoo.models.cnn import build_cnn
 
 
-def parameters_by_hand(channels: int, widths: tuple[int, ...], classes: int) -> int:
+def parameters_by_hand(channels: int, filters: tuple[int, ...], classes: int) -> int:
     """3x3 kernels without bias, four numbers a channel in each norm, one dense layer with bias."""
     total, before = 0, channels
-    for stage, width in enumerate(widths):
+    for stage, width in enumerate(filters):
         for _ in range(1 if stage == 0 else 2):
             total += 9 * before * width + 4 * width
             before = width
@@ -85,11 +85,11 @@ def test_layer_names_are_explicit_unique_and_stable(model):
 
 
 @pytest.mark.parametrize(
-    ("channels", "widths", "classes"), [(1, (16, 32, 64), 10), (3, (5,), 2), (4, (8, 3, 6, 7), 11)]
+    ("channels", "filters", "classes"), [(1, (16, 32, 64), 10), (3, (5,), 2), (4, (8, 3, 6, 7), 11)]
 )
-def test_the_number_of_parameters_is_as_counted_by_hand(channels, widths, classes):
-    model = build_cnn((16, 16, channels), num_classes=classes, widths=list(widths))
-    assert model.count_params() == parameters_by_hand(channels, widths, classes)
+def test_the_number_of_parameters_is_as_counted_by_hand(channels, filters, classes):
+    model = build_cnn((16, 16, channels), num_classes=classes, filters=list(filters))
+    assert model.count_params() == parameters_by_hand(channels, filters, classes)
 
 
 def test_the_default_has_the_parameters_the_docstring_says(model):
@@ -108,7 +108,7 @@ def test_norms_use_the_shared_constants(model):
 
 def test_numpy_integers_and_an_integral_dropout_are_numbers_too():
     model = build_cnn(
-        (np.int64(8), 8, 1), num_classes=np.int32(4), widths=(np.int64(4), 6), dropout=np.float32(0)
+        (np.int64(8), 8, 1), num_classes=np.int32(4), filters=(np.int64(4), 6), dropout=np.float32(0)
     )
     assert model.output_shape == (None, 4)
 
@@ -191,9 +191,9 @@ def test_extreme_probabilities_still_have_a_gradient():
             r"`num_classes` must be a whole number >= 2, got num_classes=True",
         ),
         ({"num_classes": 10.0}, TypeError, r"got num_classes=10\.0\."),
-        ({"widths": ()}, ValueError, r"`widths` must hold at least one whole number, got widths=\(\)\."),
-        ({"widths": 16}, TypeError, r"`widths` must be a sequence of whole numbers, got widths=16\."),
-        ({"widths": (16, 0)}, ValueError, r"`widths\[1\]` must be a whole number >= 1, got widths\[1\]=0\."),
+        ({"filters": ()}, ValueError, r"`filters` must hold at least one whole number, got filters=\(\)\."),
+        ({"filters": 16}, TypeError, r"`filters` must be a sequence of whole numbers, got filters=16\."),
+        ({"filters": (16, 0)}, ValueError, r"`filters\[1\]` must be a whole number >= 1, got filters\[1\]=0\."),
         ({"dropout": 1.0}, ValueError, r"`dropout` must be a number in \[0, 1\), got dropout=1\.0\."),
         ({"dropout": -0.1}, ValueError, r"got dropout=-0\.1\."),
         ({"dropout": float("nan")}, ValueError, r"got dropout=nan\."),
@@ -211,7 +211,7 @@ def test_a_wrong_argument_is_named_with_what_came(wrong, error, text):
 
 @pytest.mark.backends
 def test_without_batch_norm_the_convolutions_have_biases_and_there_is_no_norm():
-    plain = build_cnn((8, 8, 3), num_classes=4, widths=(5, 6), batch_norm=False)
+    plain = build_cnn((8, 8, 3), num_classes=4, filters=(5, 6), batch_norm=False)
     kinds = {type(layer).__name__ for layer in plain.layers}
     assert "BatchNormalization" not in kinds
     by_hand = (9 * 3 * 5 + 5) + (9 * 5 * 6 + 6) + (9 * 6 * 6 + 6) + (6 * 4 + 4)

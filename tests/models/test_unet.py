@@ -14,10 +14,12 @@ def conv_bn(size: int, before: int, after: int) -> int:
     return size * size * before * after + 2 * after
 
 
-def test_weights_counted_by_hand():
-    model = build_unet((16, 16, 3), num_classes=5, filters=(4, 8, 16), upsampling="transpose")
+@pytest.mark.parametrize("upsampling", ["resize", "transpose"])
+def test_weights_counted_by_hand(upsampling):
+    model = build_unet((16, 16, 3), num_classes=5, filters=(4, 8, 16), upsampling=upsampling)
     encoder = sum(conv_bn(3, a, b) + conv_bn(3, b, b) for a, b in ((3, 4), (4, 8), (8, 16)))
-    up = sum(4 * a * b + b for a, b in ((16, 8), (8, 4)))
+    steps = ((16, 8), (8, 4))
+    up = sum(4 * a * b + b if upsampling == "transpose" else conv_bn(1, a, b) for a, b in steps)
     decoder = sum(conv_bn(3, 2 * b, b) + conv_bn(3, b, b) for b in (8, 4))
     head = 4 * 5 + 5
     assert sum(int(np.prod(v.shape)) for v in model.trainable_variables) == encoder + up + decoder + head
