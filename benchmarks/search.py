@@ -6,8 +6,8 @@
 
 Both sides get the same builder, strengths, folds, epochs, batch size and seed. Stock keras-tuner is used
 as its guide says: `GridSearch`, a hypermodel that builds and compiles in every trial, and the fold as a
-second hyperparameter, since it has no cross-validation. The floor is the bare training steps of all trials,
-looped inside one graph that is traced already: no evaluation, no reset, no score.
+second hyperparameter, since it has no cross-validation. The floor is the bare training steps of all trials
+and of the final model, looped inside one graph that is traced already: no evaluation, no reset, no score.
 
 Imports are not counted on either side. Our time holds all there is: building, tracing, folds, evaluation
 after every epoch, the ledger, the final model trained on all data. For two workers the start of Ray and of
@@ -201,7 +201,7 @@ def searched(case: str, engine: Any, **changes: Any) -> dict[str, Any]:
 
 
 def floor(case: str) -> dict[str, Any]:
-    """The bare training steps of all trials, inside a graph that is traced already."""
+    """The bare training steps of all trials and of the final model, inside a graph that is traced already."""
     from l2zoo.tuning.job import split
     from l2zoo.tuning.loops import epoch_loop
 
@@ -213,10 +213,10 @@ def floor(case: str) -> dict[str, Any]:
     parts = split(y, settings["folds"], seed=0)
     loop.train(parts[0][0])
     started = time.perf_counter()
-    for _ in settings["strengths"]:
-        for rows, _ in parts:
-            for _ in range(settings["epochs"]):
-                loop.train(rows)
+    trainings = [rows for _ in settings["strengths"] for rows, _ in parts]
+    for rows in [*trainings, np.arange(len(x))]:
+        for _ in range(settings["epochs"]):
+            loop.train(rows)
     return {"seconds": time.perf_counter() - started}
 
 

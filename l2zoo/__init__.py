@@ -31,6 +31,8 @@ _HOME = {
     "tune_l2": "l2zoo.tuning.search",
     "L2Tuner": "l2zoo.tuning.tuner",
     "SearchResult": "l2zoo.tuning.result",
+    "experiment": "l2zoo.experiments",
+    "Training": "l2zoo.experiments",
     "export": "l2zoo.artifact",
     "verify": "l2zoo.artifact",
     "Card": "l2zoo.artifact",

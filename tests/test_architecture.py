@@ -30,7 +30,7 @@ FLOORS = (
     {"zoo"},
     {"training"},
     {"artifact", "tuning"},
-    {"cli"},
+    {"cli", "experiments"},
 )
 
 

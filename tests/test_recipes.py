@@ -95,6 +95,35 @@ def test_tune_on_cluster_runs_on_two_workers_of_this_machine(tmp_path):
     assert (tmp_path / "out/result.json").exists()
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("recipe", "metric", "options"),
+    [
+        (
+            "classify",
+            "accuracy",
+            ["--model", "cnn", "--tune-l2", "--tune-images", "60", "--tune-epochs", "1"],
+        ),
+        ("segment", "mean_iou", ["--loss", "dice", "--augment", "shift"]),
+        ("detect", "map50", ["--optimizer", "adamw"]),
+    ],
+)
+def test_a_task_is_trained_measured_drawn_and_exported(recipe, metric, options, tmp_path):
+    small = ["--limit", "40", "--test-split", "test[:30]", "--epochs", "1", "--seeds", "2", "--out", "out"]
+    done = subprocess.run(
+        [sys.executable, str(ROOT / f"recipes/{recipe}.py"), *small, *options],
+        cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert metric in done.stdout
+    assert ("L2" in done.stdout) == ("--tune-l2" in options)  # the verdict
+    values = json.loads((tmp_path / "out/metrics.json").read_text())["metrics"][metric]
+    assert len(values) == 2
+    assert (tmp_path / "out/predictions.png").read_bytes().startswith(b"\x89PNG")
+    manifest = json.loads((tmp_path / "out/artifact/manifest.json").read_text())
+    assert set(manifest["formats"]) == {"keras", "savedmodel", "tflite"}
+
+
 @pytest.mark.parametrize(
     ("options", "code", "message"),
     [

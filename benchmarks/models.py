@@ -1,0 +1,205 @@
+"""Models, training and data pipeline against their peers: ratios, side by side in one run.
+
+    python benchmarks/models.py              all three, about 15 minutes on 2 cores
+    python benchmarks/models.py --case steps
+
+`steps`: a training step of our ResNet-50, and of a U-Net on MobileNetV2, with the policy and without, against
+`keras.applications.ResNet50` on the same images. `fit`: images a second of `l2zoo.fit` against plain
+`compile(); fit()`, on a ResNet-20 and on the CNN for digits. `pipeline`: images a second of the batches alone
+against those that the model trains on.
+
+Sides take turns, so that a busy machine slows them alike; a ratio is the median of the rounds' ratios.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+SIDE, BATCH = 64, 16
+CLASSES = 10
+POLICY = 1e-4
+
+
+def steps(rounds: int) -> None:
+    """What a step costs, and what the policy adds to it."""
+    import keras
+
+    from l2zoo import build_resnet, build_unet
+    from l2zoo.models import backbones
+
+    shape = (SIDE, SIDE, 3)
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (BATCH, *shape)).astype("float32")
+    labels = rng.integers(0, CLASSES, BATCH)
+    masks = rng.integers(0, CLASSES, (BATCH, SIDE, SIDE))
+
+    def unet(l2: float | None) -> Any:
+        filters = (16, 16, 32, 64, 96, 128)
+        backbone = backbones.application("MobileNetV2", shape)
+        return build_unet(shape, num_classes=CLASSES, filters=filters, backbone=backbone, l2=l2)
+
+    def resnet(l2: float | None) -> Any:
+        return build_resnet(shape, num_classes=CLASSES, depth=50, l2=l2)
+
+    peer = keras.applications.ResNet50(weights=None, input_shape=shape, classes=CLASSES)
+    sides = {"keras ResNet50": (peer, labels)}
+    for name, build, targets in (("ResNet-50", resnet, labels), ("U-Net on MobileNetV2", unet, masks)):
+        sides[name] = build(None), targets
+        sides[f"{name} with L2"] = build(POLICY), targets
+    calls = {name: stepper(model, images, targets) for name, (model, targets) in sides.items()}
+    times = in_turns(calls, rounds)
+    print(f"\nsteps: batch {BATCH} of {SIDE}x{SIDE}, SGD with momentum, {rounds} rounds")
+    for name, seconds in times.items():
+        ratio = median_ratio(seconds, times["keras ResNet50"])
+        print(f"  {name:28} {np.median(seconds) * 1e3:7.0f} ms, {ratio:.3f} of keras ResNet50")
+    for name in ("ResNet-50", "U-Net on MobileNetV2"):
+        print(f"  L2 on {name}: {median_ratio(times[f'{name} with L2'], times[name]) - 1:+.1%} of a step")
+
+
+def stepper(model: Any, images: np.ndarray, targets: np.ndarray) -> Callable[[], Any]:
+    """One training step in a graph, compiled for it."""
+    import keras
+    import tensorflow as tf
+
+    model.compile(keras.optimizers.SGD(0.01, momentum=0.9), "sparse_categorical_crossentropy")
+    model.optimizer.build(model.trainable_variables)
+    batch = tf.constant(images), tf.constant(targets)
+    step = tf.function(lambda: model.train_step(batch)["loss"], autograph=False)
+    return lambda: float(step())
+
+
+def fit(rounds: int) -> None:
+    """Epochs of `l2zoo.fit` and of Keras's."""
+    from l2zoo import build_cnn, build_resnet
+    from l2zoo.data import load
+
+    x, y = load("l2zoo_digits", "train").arrays()
+    large = np.repeat(x[:640].repeat(4, axis=1).repeat(4, axis=2), 3, axis=3)
+    cases = {
+        "ResNet-20, 640 images of 32x32": (
+            lambda: build_resnet((32, 32, 3), num_classes=10, depth=20, l2=POLICY), (large, y[:640])
+        ),
+        "CNN, 1,437 digits of 8x8": (lambda: build_cnn((8, 8, 1), num_classes=10, l2=POLICY), (x, y)),
+    }  # fmt: skip
+    print(f"\nfit: Adam, batch 32, epochs after the first, {rounds} rounds")
+    for name, (build, data) in cases.items():
+        runs = {"plain": plain_epochs(build(), *data), "ours": our_epochs(build(), data)}
+        times = in_turns(runs, rounds)
+        each = ", ".join(f"{side} {len(data[1]) / np.median(t):,.0f}" for side, t in times.items())
+        ratio = median_ratio(times["plain"], times["ours"])
+        print(f"  {name}: images/s {each}: {ratio:.2f} times as fast")
+
+
+EPOCHS = 5  # of which the first, where a model is traced, is not counted
+
+
+def plain_epochs(model: Any, x: np.ndarray, y: np.ndarray) -> Callable[[], float]:
+    """Seconds of an epoch of Keras's `fit`, after the first."""
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    return lambda: timed_epochs(lambda clock: model.fit(x, y, epochs=EPOCHS, verbose=0, callbacks=[clock]))
+
+
+def our_epochs(model: Any, data: tuple[np.ndarray, np.ndarray]) -> Callable[[], float]:
+    """Likewise of `l2zoo.fit`."""
+    from l2zoo import fit as train
+
+    return lambda: timed_epochs(
+        lambda clock: train(model, data, epochs=EPOCHS, optimizer="adam", verbose=0, callbacks=[clock])
+    )
+
+
+def timed_epochs(run: Callable[[Any], Any]) -> float:
+    """Mean seconds of the epochs after the first."""
+    import keras
+
+    ends: list[float] = []
+    run(keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: ends.append(time.perf_counter())))
+    return (ends[-1] - ends[0]) / (len(ends) - 1)
+
+
+def pipeline(rounds: int) -> None:
+    """How much faster batches come than models eat them."""
+    from l2zoo import build_detector, build_resnet, build_unet
+    from l2zoo.data import load
+    from l2zoo.experiments import Training
+    from l2zoo.tasks import Classification, Detection, Segmentation
+
+    def scenes(task: str) -> Any:
+        return load("l2zoo_scenes", "train[:1024]", task=task)
+
+    digits = load("l2zoo_digits", "train", image_size=(32, 32))
+    masks, objects = scenes("segmentation"), scenes("detection")
+    cases = {
+        "ResNet-20, digits at 32x32": (Classification(digits.class_names), digits, build_resnet, "shift"),
+        "U-Net, scenes": (Segmentation(masks.class_names), masks, build_unet, "flip+shift"),
+        "detector, scenes": (Detection(objects.class_names), objects, build_detector, "flip+shift"),
+    }
+    print(f"\npipeline: batch 32, with augmentation, {rounds} rounds")
+    for name, (task, data, build, augment) in cases.items():
+        model = build(data.image_shape, num_classes=data.num_classes, l2=POLICY)
+        training = Training(epochs=1, batch_size=32)
+        training.compile(model, task, training.policy(POLICY), num_examples=data.num_examples)
+        prepared = task.prepared(data, augment=augment)
+        batch = next(iter(prepared.training(32, seed=0, start_epoch=0)))
+        batches = iter(prepared.training(32, seed=0, start_epoch=0))
+        calls = {"eats": eater(model, batch), "feeds": lambda batches=batches: next(batches)}
+        times = in_turns(calls, rounds, many=16)
+        ratio = median_ratio(times["eats"], times["feeds"])
+        each = ", ".join(f"{side} {32 / np.median(t):,.0f}" for side, t in times.items())
+        print(f"  {name}: images/s {each}: {ratio:.1f} times as fast")
+
+
+def eater(model: Any, batch: Any) -> Callable[[], Any]:
+    """A training step on the same batch again and again."""
+    import tensorflow as tf
+
+    model.optimizer.build(model.trainable_variables)
+    step = tf.function(lambda: model.train_step(batch)["loss"], autograph=False)
+    return lambda: float(step())
+
+
+def in_turns(calls: dict[str, Callable[[], Any]], rounds: int, *, many: int = 1) -> dict[str, np.ndarray]:
+    """Seconds of each call in each round; a call that gives seconds itself is believed."""
+    times: dict[str, list[float]] = {name: [] for name in calls}
+    for number in range(rounds + 1):
+        for name, call in calls.items():
+            started = time.perf_counter()
+            given = [call() for _ in range(many)][-1]
+            seconds = (time.perf_counter() - started) / many
+            if number:  # the first round traces
+                times[name].append(given if name in ("plain", "ours") else seconds)
+    return {name: np.array(seconds) for name, seconds in times.items()}
+
+
+def median_ratio(one: np.ndarray, other: np.ndarray) -> float:
+    """The median over the rounds of how many times as long one takes."""
+    return float(np.median(one / other))
+
+
+CASES: dict[str, tuple[Callable[[int], None], int]] = {
+    "steps": (steps, 20),
+    "fit": (fit, 5),
+    "pipeline": (pipeline, 8),
+}
+
+
+def main(
+    case: Annotated[str, typer.Option(help="steps, fit, pipeline, or all.")] = "all",
+    rounds: Annotated[int, typer.Option(help="How often the sides take turns; 0: as many as is good.")] = 0,
+) -> None:
+    """Times models, training and pipeline against their peers."""
+    for name in CASES if case == "all" else [case]:
+        measure, usual = CASES[name]
+        measure(rounds or usual)
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,80 @@
+"""Trains a detector to find things with boxes around them: digits that lie on photographs.
+
+    python recipes/detect.py --epochs 20 --seeds 3 --out runs/detect
+    python recipes/detect.py --data voc --test-split validation --image-size 256 --augment flip
+    python recipes/detect.py --data folder:PATH --tune-l2 --out runs/mine
+
+Ends with COCO's average precision on the test set, a picture of some answers, and files to deploy, from
+pixels to final boxes, that were compared with the model. What came out is in the README ("Figures"). Stopped
+in the middle, the same command goes on.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+import l2zoo
+from l2zoo.data import load
+from l2zoo.quiet import without_chatter
+
+
+def main(
+    data: Annotated[
+        str, typer.Option(help="A TFDS name, or folder:PATH with annotations in COCO's JSON.")
+    ] = "l2zoo_scenes",
+    data_dir: Annotated[Path | None, typer.Option(help="Where TFDS keeps prepared data.")] = None,
+    test_split: Annotated[str, typer.Option(help="What the model is measured on.")] = "test",
+    image_size: Annotated[int | None, typer.Option(help="Side to resize images to.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Train on so many images only.")] = None,
+    model: Annotated[str, typer.Option(help="A name from the zoo: see l2zoo list.")] = "detector",
+    l2: Annotated[float, typer.Option(help="Strength of L2, in Keras's convention.")] = 1e-5,
+    tune_l2: Annotated[bool, typer.Option(help="Choose the strength by cross-validation.")] = False,
+    tune_images: Annotated[int, typer.Option(help="Images for that.")] = 600,
+    tune_epochs: Annotated[int, typer.Option(help="Epochs of each training of that.")] = 8,
+    augment: Annotated[str, typer.Option(help="As in flip+shift+zoom+color, or none.")] = "none",
+    optimizer: Annotated[str, typer.Option(help="sgd, adam, or adamw (L2 decoupled).")] = "adam",
+    learning_rate: Annotated[float, typer.Option(help="The highest.")] = 2e-3,
+    epochs: Annotated[int, typer.Option(help="Passes over the training images.")] = 20,
+    batch_size: Annotated[int, typer.Option(help="Images in a step.")] = 32,
+    seeds: Annotated[int, typer.Option(help="Trainings from other initial weights.")] = 1,
+    out: Annotated[Path, typer.Option(help="Folder for everything that comes out.")] = Path("runs/detect"),
+) -> None:
+    """Trains, measures and exports a detector."""
+    with without_chatter():
+        from l2zoo.experiments import Training, experiment, search
+        from l2zoo.tasks import Detection
+    from rich.console import Console
+
+    size = None if image_size is None else (image_size, image_size)
+    opened = functools.partial(load, data, task="detection", data_dir=data_dir, image_size=size)
+    train, test = opened("train", limit=limit), opened(test_split)
+    task = Detection(train.class_names)
+    training = Training(epochs, batch_size, optimizer, learning_rate, augment=augment)
+
+    def build(policy: l2zoo.L2Policy) -> Any:
+        return l2zoo.build(model, train.image_shape, train.num_classes, l2=policy)
+
+    show = Console().print
+    if tune_l2:
+        quick = Training(tune_epochs, batch_size, optimizer, learning_rate)
+        some = opened("train", limit=tune_images)
+        chosen = search(build, task, some, training=quick, directory=out / "search")
+        l2 = chosen.best
+        show(chosen.table())
+        show(chosen.verdict)
+    outcome = experiment(build, task, train, test, training=training, l2=l2, seeds=seeds, directory=out)
+    show(l2zoo.audit(outcome.model).summary)
+    show(outcome.table())
+    show(f"{outcome.artifact}\nPicture: {outcome.picture}\nArtifact: {outcome.artifact.folder}")
+
+
+if __name__ == "__main__":
+    try:
+        typer.run(main)
+    except (ValueError, TypeError, OSError) as error:
+        sys.exit(f"detect: {error}")

@@ -1,0 +1,114 @@
+"""An experiment: seeds, figures, picture and artifact; stopped and called again, it goes on."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+import l2zoo
+from l2zoo import L2Policy, Training, experiment
+from l2zoo.data import ImageData, load
+from l2zoo.experiments import mean_and_error, search
+from l2zoo.tasks import Classification, Detection, Segmentation
+
+QUICK = Training(epochs=1, batch_size=16, optimizer="adam", learning_rate=1e-2)
+
+
+@pytest.fixture(scope="module")
+def digits() -> tuple[ImageData, ImageData]:
+    return load("l2zoo_digits", "train", limit=64), load("l2zoo_digits", "test", limit=40)
+
+
+def small(policy: L2Policy) -> keras.Model:
+    return l2zoo.build_cnn((8, 8, 1), num_classes=10, filters=(4, 8), l2=policy)
+
+
+@pytest.mark.slow
+def test_every_seed_is_trained_and_measured_and_the_first_exported(
+    digits: tuple[ImageData, ImageData], tmp_path: Path
+) -> None:
+    train, test = digits
+    task = Classification(train.class_names)
+    run: Any = {"training": QUICK, "l2": 1e-3, "seeds": 2, "directory": tmp_path, "verbose": 0}
+    outcome = experiment(small, task, train, test, **run)
+    values = outcome.metrics["accuracy"]
+    assert len(values) == 2
+    assert task.measure(outcome.model, test)["accuracy"] == values[0]
+    assert l2zoo.audit(outcome.model).penalty > 0
+    written = json.loads((tmp_path / "metrics.json").read_text())
+    assert written["l2"] == 1e-3
+    assert written["metrics"]["accuracy"] == list(values)
+    manifest = json.loads((outcome.artifact.folder / "manifest.json").read_text())
+    mean = np.mean(values)
+    assert manifest["metrics"]["test_accuracy"]["mean"] == pytest.approx(mean)
+    assert manifest["metrics"]["test_accuracy"]["se"] == pytest.approx(abs(values[0] - values[1]) / 2)
+    assert outcome.picture.stat().st_size > 1000
+    kept = (tmp_path / "seed1" / "state.npz").stat().st_mtime_ns
+    again = experiment(small, task, train, test, **run)
+    assert again.metrics == outcome.metrics
+    assert (tmp_path / "seed1" / "state.npz").stat().st_mtime_ns == kept  # nothing was trained
+
+
+def test_the_standard_error_is_that_of_the_mean() -> None:
+    assert mean_and_error([0.9, 0.8, 0.7]) == (pytest.approx(0.8), pytest.approx(0.1 / 3**0.5))
+    assert mean_and_error([0.9]) == (0.9, None)
+
+
+def test_decoupled_decay_is_the_optimizer_s_and_reaches_kernels_only() -> None:
+    training = Training(epochs=1, optimizer="adamw")
+    policy = training.policy(1e-2)
+    model = training.compile(small(policy), Classification(["a", "b"]), policy, num_examples=10)
+    assert model.losses == []
+    assert model.optimizer.weight_decay == 1e-2
+    model.optimizer.build(model.trainable_variables)
+    decays = {v.path for v in model.trainable_variables if model.optimizer._use_weight_decay(v)}
+    assert decays == {v.path for v in model.trainable_variables if v.path.endswith("kernel")}
+
+
+def squares(count: int = 12) -> ImageData:
+    """A bright square on dark ground, and its mask."""
+    images = np.random.default_rng(0).integers(0, 60, (count, 16, 16, 3)).astype("uint8")
+    masks = np.zeros((count, 16, 16), "uint8")
+    for number in range(count):
+        masks[number, number : number + 5, 3:9] = 1
+    images[masks == 1] += 150
+    return load((images, masks), task="segmentation")
+
+
+def test_the_strength_for_a_segmenter_is_chosen_on_folds_of_images(tmp_path: Path) -> None:
+    task = Segmentation(["ground", "square"])
+
+    def build(policy: L2Policy) -> keras.Model:
+        return l2zoo.build_unet((16, 16, 3), num_classes=2, filters=(4, 8), l2=policy)
+
+    training = Training(epochs=2, batch_size=4, learning_rate=1e-2)
+    found = search(build, task, squares(), training=training, directory=tmp_path, strengths=(0.0, 1e-3))
+    assert {c.strength for c in found.candidates} == {0.0, 1e-3}
+    assert all(len(c.scores) == 3 and 0 <= c.mean <= 1 for c in found.candidates)
+    folds = [record.curves["val_mean_iou"][-1] for record in found.records if record.unit.strength == 0]
+    assert found.candidates[0].mean == pytest.approx(np.mean(folds))
+
+
+@pytest.mark.slow
+def test_a_detector_trains_from_boxes_and_its_strength_can_be_searched(tmp_path: Path) -> None:
+    data = load("l2zoo_scenes", "test[:24]", task="detection")
+    task = Detection(data.class_names)
+
+    def build(policy: L2Policy) -> keras.Model:
+        return l2zoo.build_detector(data.image_shape, num_classes=10, channels=8, depth=1, l2=policy)
+
+    training = Training(epochs=1, batch_size=8, augment="shift")
+    outcome = experiment(
+        build, task, data, data, training=training, l2=1e-4, directory=tmp_path / "run", verbose=0
+    )
+    assert set(outcome.metrics) == {"map", "map50", "map75"}
+    assert (outcome.artifact.folder / "model.tflite").exists()
+    found = search(
+        build, task, data, training=training, directory=tmp_path / "search", strengths=(0.0, 1e-3), folds=2
+    )
+    assert all(np.isfinite(candidate.mean) for candidate in found.candidates)
