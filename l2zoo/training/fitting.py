@@ -64,8 +64,9 @@ def fit(
     Args:
         model: A Keras model. One that is compiled keeps its optimizer, loss and metrics.
         data: Arrays `(x, y)` or `(x, y, sample_weight)`, an `ImageData`, what a task makes of one
-            (`task.prepared(data)`), or anything else that Keras's `fit` takes as a dataset. A dataset of your own is read from its start in every epoch: a
-            resumed run is exact only if its order does not depend on how often it was read.
+            (`task.prepared(data)`), or anything else that Keras's `fit` takes as a dataset. A dataset of
+            your own is read from its start in every epoch: a resumed run is exact only if its order does
+            not depend on how often it was read.
         epochs: Of the whole run, at least 1.
         validation: Evaluated after every epoch; what `data` may be.
         batch_size: Examples in a step, at least 1; the last batch of an epoch may be smaller. Datasets
