@@ -1,6 +1,6 @@
 """Trains a U-Net to say for every pixel what it is, on digits that lie on photographs.
 
-    python recipes/segment.py --epochs 12 --seeds 3 --out runs/segment
+    python recipes/segment.py --seeds 3 --out runs/segment
     python recipes/segment.py --data oxford_iiit_pet --image-size 128 --augment flip+zoom --out runs/pets
     python recipes/segment.py --data folder:PATH --tune-l2 --out runs/mine
 
@@ -31,22 +31,29 @@ def main(
     image_size: Annotated[int | None, typer.Option(help="Side to resize images to.")] = None,
     limit: Annotated[int | None, typer.Option(help="Train on so many images only.")] = None,
     model: Annotated[str, typer.Option(help="A name from the zoo: see l2zoo list.")] = "unet",
+    backbone: Annotated[
+        str, typer.Option(help="An encoder of keras.applications, such as MobileNetV2; empty: its own.")
+    ] = "",
+    weights: Annotated[
+        str | None, typer.Option(help="Of the encoder: imagenet (downloads them), or a file.")
+    ] = None,
     l2: Annotated[float, typer.Option(help="Strength of L2, in Keras's convention.")] = 1e-5,
     tune_l2: Annotated[bool, typer.Option(help="Choose the strength by cross-validation.")] = False,
     tune_images: Annotated[int, typer.Option(help="Images for that.")] = 600,
     tune_epochs: Annotated[int, typer.Option(help="Epochs of each training of that.")] = 8,
-    loss: Annotated[str, typer.Option(help="crossentropy, focal, dice or tversky.")] = "crossentropy",
-    augment: Annotated[str, typer.Option(help="As in flip+shift+zoom+color, or none.")] = "none",
+    loss: Annotated[str, typer.Option(help="crossentropy, focal, dice or tversky.")] = "dice",
+    augment: Annotated[str, typer.Option(help="As in flip+shift+zoom+color, or none.")] = "shift",
     optimizer: Annotated[str, typer.Option(help="sgd, adam, or adamw (L2 decoupled).")] = "adam",
     learning_rate: Annotated[float, typer.Option(help="The highest.")] = 2e-3,
-    epochs: Annotated[int, typer.Option(help="Passes over the training images.")] = 12,
-    batch_size: Annotated[int, typer.Option(help="Images in a step.")] = 32,
+    epochs: Annotated[int, typer.Option(help="Passes over the training images.")] = 20,
+    batch_size: Annotated[int, typer.Option(help="Images in a step.")] = 16,
     seeds: Annotated[int, typer.Option(help="Trainings from other initial weights.")] = 1,
     out: Annotated[Path, typer.Option(help="Folder for everything that comes out.")] = Path("runs/segment"),
 ) -> None:
     """Trains, measures and exports a model that classifies every pixel."""
     with without_chatter():
         from l2zoo.experiments import Training, experiment, search
+        from l2zoo.models.backbones import application
         from l2zoo.tasks import Segmentation
     from rich.console import Console
 
@@ -54,10 +61,12 @@ def main(
     opened = functools.partial(load, data, task="segmentation", data_dir=data_dir, image_size=size)
     train, test = opened("train", limit=limit), opened(test_split)
     task = Segmentation(train.class_names, loss=loss)
+    shape = train.image_shape
     training = Training(epochs, batch_size, optimizer, learning_rate, augment=augment)
 
     def build(policy: l2zoo.L2Policy) -> Any:
-        return l2zoo.build(model, train.image_shape, train.num_classes, l2=policy)
+        options = {"backbone": application(backbone, shape, weights=weights)} if backbone else {}
+        return l2zoo.build(model, shape, train.num_classes, l2=policy, options=options)
 
     show = Console().print
     if tune_l2:

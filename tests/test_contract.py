@@ -80,7 +80,7 @@ def test_no_application_is_left_out() -> None:
 
 @pytest.mark.usefixtures("free_memory")
 @pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=() if n in QUICK else pytest.mark.slow) for n in APPLICATIONS]
+    "name", [pytest.param(n, marks=() if n in QUICK else pytest.mark.exhaustive) for n in APPLICATIONS]
 )
 def test_every_kernel_of_an_application_is_penalised_and_stays_so(name: str, tmp_path: Path) -> None:
     model = L2Policy(1e-4, convention="pytorch").apply(application(name))

@@ -68,7 +68,9 @@ def application(
     builder = getattr(keras.applications, name)
     try:
         model = builder(include_top=False, input_tensor=x, weights=None if weights is None else str(weights))
-    except OSError as error:
+    except (ValueError, TypeError):
+        raise
+    except Exception as error:  # which is all that Keras raises when it cannot fetch a file
         raise OSError(
             f"The weights of {name} could not be read: {error}. weights='imagenet' downloads them; where "
             "there is no network, give the path of a file with them, or weights=None to train from the start."

@@ -66,3 +66,12 @@ def test_an_unknown_name_lists_those_there_are():
 def test_what_is_no_functional_model_is_refused():
     with pytest.raises(TypeError, match="`backbone` must be a functional Keras model, got Dense"):
         backbones.features(keras.layers.Dense(2), (2,))
+
+
+def test_weights_that_cannot_be_fetched_end_in_one_sentence_that_says_what_to_do(monkeypatch):
+    def offline(**settings):
+        raise Exception("URL fetch failure on https://somewhere")  # Keras raises nothing more special
+
+    monkeypatch.setattr(keras.applications, "MobileNetV2", offline)
+    with pytest.raises(OSError, match=r"weights of MobileNetV2 could not be read: URL .* or weights=None"):
+        backbones.application("MobileNetV2", (64, 64, 3), weights="imagenet")
