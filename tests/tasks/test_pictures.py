@@ -9,7 +9,7 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from l2zoo.tasks import pictures
+from l2zoo.tasks import pictures, sheet
 
 H, W = 20, 32
 NAMES = ["sky", "a $5 bill & a very long name that fits nowhere", "cat"]
@@ -17,7 +17,8 @@ NAMES = ["sky", "a $5 bill & a very long name that fits nowhere", "cat"]
 
 @pytest.fixture
 def saved(monkeypatch) -> list[Figure]:
-    """The figures that are written."""
+    """The figures that are written, in coarse pixels, which are quick."""
+    monkeypatch.setattr(sheet, "DOTS", 40)
     figures: list[Figure] = []
     write = Figure.savefig
 
@@ -75,46 +76,17 @@ def corners(axes, gid: str) -> list[list[float]]:
     return [[p.get_x(), p.get_y(), p.get_x() + p.get_width(), p.get_y() + p.get_height()] for p in found]
 
 
-def overlapping(places: list) -> list:
-    """Pairs that share more than a pixel's edge."""
-    inner = [place.padded(-1) for place in places]
-    return [(i, j) for j in range(len(inner)) for i in range(j) if inner[i].overlaps(inner[j])]
-
-
-def picture(kind: str, path, count: int = 2, names=NAMES):
+def picture(kind: str, path, count: int = 2):
     if kind == "labels":
-        return pictures.picture_of_labels(images(count), *answers(count), names, path)
+        return pictures.picture_of_labels(images(count), *answers(count), NAMES, path)
     if kind == "masks":
-        return pictures.picture_of_masks(images(count), *masks(count), names, path)
-    return pictures.picture_of_boxes(images(count), TRUTH, FOUND, names, path)
+        return pictures.picture_of_masks(images(count), *masks(count), NAMES, path)
+    return pictures.picture_of_boxes(images(count), TRUTH, FOUND, NAMES, path)
 
 
 @pytest.mark.parametrize("kind", ["labels", "masks", "boxes"])
-@pytest.mark.parametrize("ending", [".png", ".svg", ".pdf"])
-def test_a_picture_is_written_with_its_description(kind, ending, tmp_path):
-    path = picture(kind, tmp_path / "new" / f"picture{ending}")
-    assert path.stat().st_size > 1000
-    assert [file.name for file in path.parent.iterdir()] == [path.name]
-    if ending == ".png":
-        words = Image.open(path).text
-        assert words["Title"].startswith("Images")
-        assert "#1: " in words["Description"]
-    elif ending == ".svg":
-        assert "<dc:description>" in path.read_text()
-    else:
-        assert b"/Subject" in path.read_bytes()
-
-
-def test_the_same_data_give_the_same_file(tmp_path):
-    for ending in (".png", ".svg"):
-        one, other = (picture("boxes", tmp_path / f"{name}{ending}").read_bytes() for name in "ab")
-        assert one == other
-
-
-@pytest.mark.parametrize("kind", ["labels", "masks", "boxes"])
-@pytest.mark.parametrize("names", [NAMES, ["0", "1", "2"]])
-def test_nothing_leaves_the_picture_and_no_texts_touch(kind, names, saved, tmp_path):
-    picture(kind, tmp_path / "picture.png", names=names)
+def test_nothing_leaves_the_picture_and_no_texts_touch(kind, saved, tmp_path):
+    picture(kind, tmp_path / "picture.png")
     (figure,) = saved
     figure.canvas.draw()
     texts = [text for part in (figure, *figure.axes) for text in part.texts]
@@ -122,10 +94,11 @@ def test_nothing_leaves_the_picture_and_no_texts_touch(kind, names, saved, tmp_p
     assert len(places) > 5
     assert all(figure.bbox.x0 <= place.x0 < place.x1 <= figure.bbox.x1 for place in places)
     assert all(figure.bbox.y0 <= place.y0 < place.y1 <= figure.bbox.y1 for place in places)
-    assert not overlapping(places)
+    inner = [place.padded(-1) for place in places]
+    assert not [(i, j) for j in range(len(inner)) for i in range(j) if inner[i].overlaps(inner[j])]
 
 
-def test_a_wrong_label_has_a_cross_and_a_dashed_frame(saved, tmp_path):
+def test_a_wrong_label_is_marked_and_counted(saved, tmp_path):
     path = picture("labels", tmp_path / "picture.png", count=3)
     (figure,) = saved
     *right, wrong = figure.axes
@@ -133,30 +106,29 @@ def test_a_wrong_label_has_a_cross_and_a_dashed_frame(saved, tmp_path):
     assert [text.get_text() for text in right[0].texts] == ["said: sky 80%", "#0 true: sky"]
     assert "✕ said: sky 80%" in [text.get_text() for text in wrong.texts]
     assert "✕" in [text.get_text() for text in wrong.texts]
-    assert wrong.spines["top"].get_linestyle() != right[0].spines["top"].get_linestyle() == "solid"
-    assert wrong.spines["top"].get_linewidth() > right[0].spines["top"].get_linewidth()
     words = Image.open(path).text["Description"]
     assert words.startswith("Images and what the model says. All 3 images. Right: 2 of 3.")
     assert words.endswith("#2: true cat, said sky 80%.")
 
 
-def test_long_names_are_shortened_but_not_their_probability(saved, tmp_path):
-    picture("labels", tmp_path / "picture.png", count=12)
+def test_twelve_are_shown_with_names_shortened_but_not_their_probability(saved, tmp_path):
+    picture("labels", tmp_path / "picture.png", count=13)
     (figure,) = saved
+    assert len(figure.axes) == pictures.MOST == 12
     said = [text.get_text() for text in figure.axes[1].texts]
     assert re.fullmatch(r"said: a \$5 bill.*… 80%", said[0])
     assert said[1].startswith("#1 true: a $5 bill")
     assert said[1].endswith("…")
 
 
-@pytest.mark.parametrize(("count", "shown"), [(1, [0]), (3, [0, 1, 2]), (30, [0, 10, 19, 29])])
+@pytest.mark.parametrize(("count", "shown"), [(1, [0]), (30, [0, 10, 19, 29])])
 def test_images_are_chosen_evenly(count, shown, saved, tmp_path):
     pictures.picture_of_labels(images(count), *answers(count), NAMES, tmp_path / "a.png", most=4)
     numbers = re.findall(r"#(\d+)", " ".join(written(saved[0])))
     assert [int(number) for number in numbers] == shown
 
 
-@pytest.mark.parametrize(("count", "panels", "columns"), [(2, 6, 3), (5, 15, 6), (13, 36, 6)])
+@pytest.mark.parametrize(("count", "panels", "columns"), [(3, 9, 3), (4, 12, 6)])
 def test_every_image_stands_beside_its_two_masks(count, panels, columns, saved, tmp_path):
     picture("masks", tmp_path / "picture.png", count=count)
     axes = drawn(saved[0])
@@ -167,12 +139,16 @@ def test_every_image_stands_beside_its_two_masks(count, panels, columns, saved, 
     assert said.count("truth") == said.count("predicted") == panels // 3
 
 
-def test_the_legend_names_the_classes_that_occur(saved, tmp_path):
+def test_the_legend_names_what_occurs_and_what_is_not_labelled_is_grey(saved, tmp_path):
     path = picture("masks", tmp_path / "picture.png")
     first, second, third = [text.get_text() for text in saved[0].axes[-1].texts]
     assert (first, third) == ("sky", "not labelled")
     assert second.startswith("a $5 bill")
     assert "Mean IoU over all: 1.000." in Image.open(path).text["Description"]
+    truth = drawn(saved[0])[1].images[0].get_array()
+    top = truth[: 3 * truth.shape[0] // H].reshape(-1, 3)
+    assert (top == top[:, :1]).all()
+    assert (top.max(axis=0) == 128).all()
 
 
 def test_masks_without_a_labelled_pixel_have_no_mean(tmp_path):
@@ -181,26 +157,6 @@ def test_masks_without_a_labelled_pixel_have_no_mean(tmp_path):
     path = pictures.picture_of_masks(images(2), truth, predicted, NAMES, tmp_path / "a.png")
     assert "IoU" not in Image.open(path).text["Description"]
     assert "#0: truth not labelled;" in Image.open(path).text["Description"]
-
-
-def test_a_mask_shows_36_classes_and_none_in_37_ways(saved, tmp_path):
-    mask = np.repeat(np.arange(40), 4).reshape(1, 10, 16).repeat(2, axis=0)[:1]
-    mask = np.where(mask > 35, 255, mask)
-    names = [str(k) for k in range(36)]
-    pictures.picture_of_masks(np.zeros((1, 10, 16, 1)), mask, np.minimum(mask, 35), names, tmp_path / "a.png")
-    swatches = [image.get_array() for image in saved[0].axes[-1].images]
-    looks = {(swatch.mean(axis=(0, 1)).round(3).tobytes(), swatch.tobytes()) for swatch in swatches}
-    assert len(swatches) == len(looks) == 37
-    assert "not labelled" in written(saved[0])
-
-
-def test_the_truth_in_grey_where_it_is_not_labelled(saved, tmp_path):
-    picture("masks", tmp_path / "picture.png")
-    truth = drawn(saved[0])[1].images[0].get_array()
-    factor = truth.shape[0] // H
-    top = truth[: 3 * factor].reshape(-1, 3)
-    assert (top == top[:, :1]).all()
-    assert (top.max(axis=0) == 128).all()
 
 
 def test_boxes_are_drawn_where_they_are(saved, tmp_path):
@@ -214,10 +170,6 @@ def test_boxes_are_drawn_where_they_are(saved, tmp_path):
     assert corners(two, "found") == [[9, 3, 29, 18]]
     assert "cat 0.55" in [text.get_text() for text in two.texts]
     assert "#1 true: sky, cat" in [text.get_text() for text in two.texts]
-    dashed, solid = (next(p for p in one.patches if p.get_gid() == gid) for gid in ("truth", "found"))
-    assert solid.get_linestyle() == "solid"
-    assert dashed.get_linestyle() != "solid"
-    assert dashed.get_linewidth() < solid.get_linewidth()
     words = Image.open(path).text["Description"]
     assert "#1: true sky at (1, 1, 5, 5), cat at (10, 4, 30, 19); found cat 0.55 at (9, 3, 29, 18)." in words
 
@@ -233,22 +185,6 @@ def test_an_image_without_objects_says_so(saved, tmp_path):
     path = pictures.picture_of_boxes(images(2), truth, FOUND, NAMES, tmp_path / "a.png", min_score=0.95)
     assert "#0 true: nothing" in written(saved[0])
     assert "#0: true nothing; found nothing." in Image.open(path).text["Description"]
-
-
-def test_many_boxes_in_one_place_have_texts_that_can_all_be_read(saved, tmp_path):
-    count = 8
-    found = {
-        "boxes_xyxy": np.tile([[5.0, 5, 25, 15]], (1, count, 1)),
-        "scores": np.linspace(0.9, 0.5, count)[None],
-        "classes": np.zeros((1, count), int),
-    }
-    truth = {name: value[:1] for name, value in TRUTH.items()}
-    pictures.picture_of_boxes(images(1), truth, found, NAMES, tmp_path / "a.png")
-    saved[0].canvas.draw()
-    texts = [text for text in saved[0].axes[0].texts if text.get_text().startswith("sky")]
-    places = [text.get_window_extent() for text in texts]
-    assert len(places) == count
-    assert not overlapping(places)
 
 
 @pytest.mark.parametrize(("channels", "dtype"), [(1, "float32"), (3, "uint8")])
