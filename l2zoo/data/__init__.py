@@ -1,7 +1,8 @@
-"""Images with classes, masks or boxes from TensorFlow Datasets, folders or arrays, checked before training.
+"""Images with classes, masks or boxes, and videos: from TensorFlow Datasets, folders or arrays, checked.
 
-`load` gives an `ImageData`, which hands out whole arrays or batches in a reproducible order. Importing
-this package is light: TensorFlow and TensorFlow Datasets load when data is first asked for.
+`load` gives an `ImageData` and `load_video` a `VideoData`, which hand out whole arrays or batches in a
+reproducible order. Importing this package is light: TensorFlow and TensorFlow Datasets load when data is
+first asked for.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ from typing import Any
 from l2zoo.data.checks import check_folds, check_images
 from l2zoo.data.images import ImageData
 from l2zoo.data.sources import load
+from l2zoo.data.videos import VideoData, load_video
 
-__all__ = ["ImageData", "L2zooDigits", "check_folds", "check_images", "load"]
+__all__ = ["ImageData", "L2zooDigits", "VideoData", "check_folds", "check_images", "load", "load_video"]
 
 
 def __getattr__(name: str) -> Any:

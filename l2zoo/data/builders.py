@@ -47,7 +47,7 @@ def from_builder(
         ValueError: The split is not there or empty, the features are not those of the task, or the sizes
             differ and no `image_size` is given.
     """
-    num_examples = _count(builder, split)
+    num_examples = count(builder, split)
     image_key, kind = _found(builder, split, task)
     height, width, channels = builder.info.features[image_key].shape
     source = reading.BuilderSource(
@@ -74,17 +74,27 @@ def from_builder(
     )
 
 
-def _count(builder: Any, split: str) -> int:
+def count(builder: Any, split: str, *, words: str = "images") -> int:
+    """The number of examples in a split of a builder, at least 1.
+
+    Args:
+        builder: A prepared `tfds.core.DatasetBuilder`.
+        split: A split or slice of it.
+        words: What an example is.
+
+    Raises:
+        ValueError: The split is not there or empty.
+    """
     splits = builder.info.splits
     try:
-        count = splits[split].num_examples
+        found = splits[split].num_examples
     except (KeyError, ValueError) as error:
         raise ValueError(
             f"`split` must be {' or '.join(splits)}, or a slice such as 'train[:80%]', got split={split!r}."
         ) from error
-    if not count:
-        raise ValueError(f"There are no images in split={split!r} of {builder.name}.")
-    return count
+    if not found:
+        raise ValueError(f"There are no {words} in split={split!r} of {builder.name}.")
+    return found
 
 
 def _found(builder: Any, split: str, task: str) -> tuple[str, FeatureKind]:

@@ -13,7 +13,7 @@ from typing import Any
 
 from l2zoo.data import preparing
 
-_OURS = ("l2zoo_digits", "l2zoo_scenes")
+_OURS = ("l2zoo_digits", "l2zoo_moving_digits", "l2zoo_photos", "l2zoo_scenes")
 _NAMESPACE = re.compile(r"^\w+:(?!\d)")  # "huggingface:mnist", but not "mnist:3.0.1"
 
 
@@ -30,7 +30,8 @@ def import_tfds() -> Any:
             f"A data set by name or folder needs TensorFlow Datasets, which cannot be imported ({error}): "
             "pip install tensorflow-datasets importlib_resources, or pass arrays (x, y)."
         ) from error
-    from l2zoo.data import digits, scenes  # noqa: F401 - importing them registers their names
+    # Importing them registers their names.
+    from l2zoo.data import digits, moving_digits, photos, scenes  # noqa: F401
 
     return tfds
 

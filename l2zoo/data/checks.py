@@ -59,7 +59,7 @@ def check_images(
         labels.check_rank(y)
         _check_length(x, len(y), "labels")
         labels.check_values(y, num_classes, "y")
-    _check_pixels(x)
+    check_pixels(x)
 
 
 def check_task(task: str) -> None:
@@ -85,7 +85,16 @@ def _check_length(x: np.ndarray, targets: int, words: str) -> None:
         raise ValueError(f"There are no images: x has shape={x.shape}.")
 
 
-def _check_pixels(x: np.ndarray) -> None:
+def check_pixels(x: np.ndarray) -> None:
+    """Raises, or warns, as `check_images` does where it is about pixels.
+
+    Args:
+        x: Images or clips, `(N, ...)`, N at least 1.
+
+    Raises:
+        ValueError: NaN or infinite pixels, integer pixels outside [0, 255].
+        TypeError: Pixels that are not numbers.
+    """
     if not np.issubdtype(x.dtype, np.integer) and not np.issubdtype(x.dtype, np.floating):
         raise TypeError(f"Pixels must be integers or floats in [0, 255], got dtype={x.dtype}.")
     low, high = x.min(), x.max()

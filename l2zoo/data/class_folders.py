@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from l2zoo.data import catalog, slices
-from l2zoo.data.image_files import GRAY_MODES, SUFFIXES, header, images_in, subfolders
+from l2zoo.data.image_files import GRAY_MODES, SUFFIXES, header, images_in, split_folders, subfolders
 
 _LAYOUTS = "PATH/train/CLASS/image.png (and PATH/test/CLASS/...), or PATH/CLASS/image.png"
 
@@ -50,14 +50,12 @@ def open_folder(path: str, split: str) -> tuple[Any, dict[Path, tuple[int, int]]
 
 def _splits(root: Path) -> dict[str, Path]:
     """Name and folder of each split; the folder is `root` itself where its subfolders are the classes."""
-    folders = subfolders(root)
-    if any(images_in(inner) for folder in folders for inner in subfolders(folder)):
-        return {folder.name: folder for folder in folders}
-    if any(images_in(folder) for folder in folders):
-        return {"train": root}
-    raise ValueError(
-        f"There are no images ({', '.join(SUFFIXES)}) in class folders of {root}: expected {_LAYOUTS}."
-    )
+    splits = split_folders(root)
+    if not splits:
+        raise ValueError(
+            f"There are no images ({', '.join(SUFFIXES)}) in class folders of {root}: expected {_LAYOUTS}."
+        )
+    return splits
 
 
 def _headers(split_folder: Path) -> Iterator[tuple[Path, tuple[str, tuple[int, int]]]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import random
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -134,13 +133,10 @@ def from_files(
 
 
 def _chosen(splits: dict[str, SplitFiles], split: str, root: Path) -> tuple[list[Path], Targets]:
-    """The files and targets of a split in their order, which is shuffled: names often follow the classes."""
+    """The files and targets of a split in their order."""
     slices.check_names(split, splits, where=root)
-    counts = slices.split_dict({name: len(some.headers) for name, some in splits.items()})
     files, stored = [], []
-    for name, start, stop in slices.pieces(split, counts):
-        order = random.Random(name).sample(range(len(splits[name].headers)), len(splits[name].headers))
-        kept = np.array(order[start:stop], np.int64)
+    for name, kept in slices.shuffled(split, {name: len(some.headers) for name, some in splits.items()}):
         names = list(splits[name].headers)
         files += [names[position] for position in kept]
         stored.append(rows(splits[name].stored, kept))

@@ -21,6 +21,17 @@ def subfolders(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.is_dir())
 
 
+def split_folders(root: Path) -> dict[str, Path]:
+    """Name and folder of each split of `root/SPLIT/NAME/image.png`; of `root/NAME/image.png`, "train" alone.
+
+    Empty where neither holds an image.
+    """
+    folders = subfolders(root)
+    if any(images_in(inner) for folder in folders for inner in subfolders(folder)):
+        return {folder.name: folder for folder in folders}
+    return {"train": root} if any(images_in(folder) for folder in folders) else {}
+
+
 def header(file: Path) -> tuple[str, tuple[int, int]]:
     """Pillow's mode and `(H, W)` of an image file, from its first bytes."""
     with open_image(file) as image:
@@ -54,8 +65,14 @@ def pixels(file: Path) -> np.ndarray:
             raise ValueError(f"{file} cannot be decoded ({error}): repair or remove it.") from error
 
 
-def shared_size(sizes: dict[Path, tuple[int, int]]) -> tuple[int, int]:
+def shared_size(
+    sizes: dict[Path, tuple[int, int]], *, step: str = "Pass image_size=(H, W) to resize them."
+) -> tuple[int, int]:
     """`(H, W)` that all image files have.
+
+    Args:
+        sizes: Of each.
+        step: What to do where they differ.
 
     Raises:
         ValueError: Two files differ; the message names them.
@@ -65,6 +82,6 @@ def shared_size(sizes: dict[Path, tuple[int, int]]) -> tuple[int, int]:
         if size != (height, width):
             raise ValueError(
                 f"Images differ in size: {first} is {height}x{width}, {file} is {size[0]}x{size[1]} "
-                "(height x width). Pass image_size=(H, W) to resize them."
+                f"(height x width). {step}"
             )
     return height, width

@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from l2zoo.data.digits import scaled_digits, split_positions
+from l2zoo.data.photos import crop
 
 EXAMPLES = {"train": 4000, "test": 1000}
 MOST_DIGITS = 4
@@ -156,7 +157,9 @@ def _scene(
     side: int,
     rng: np.random.Generator,
 ) -> Scene:
-    image = _crop(photographs[rng.integers(len(photographs))], side, rng).astype(np.float64)
+    photograph = photographs[rng.integers(len(photographs))]
+    largest = min(photograph.shape[:2]) // 2 + side // 2 - 1
+    image = crop(photograph, side, largest=largest, rng=rng).astype(np.float64)
     instances = np.zeros((side, side), np.uint8)
     found: list[int] = []
     for _ in range(rng.integers(1, MOST_DIGITS + 1)):
@@ -174,18 +177,6 @@ def _scene(
         image += opacity[..., None] * (tint - image)
     boxes = [_box(instances == number) for number in range(1, len(found) + 1)]
     return Scene(np.rint(image).astype(np.uint8), np.array(boxes), np.array(found), instances)
-
-
-def _crop(photograph: np.ndarray, side: int, rng: np.random.Generator) -> np.ndarray:
-    """A square of the photograph of random size and place, scaled to the side, half of them mirrored."""
-    from PIL import Image
-
-    size = int(rng.integers(side, min(photograph.shape[:2]) // 2 + side // 2))
-    size = min(size, *photograph.shape[:2])
-    top, left = (int(rng.integers(length - size + 1)) for length in photograph.shape[:2])
-    square = Image.fromarray(photograph[top : top + size, left : left + size])
-    crop = np.asarray(square.resize((side, side), Image.Resampling.BILINEAR))
-    return crop[:, ::-1] if rng.integers(2) else crop
 
 
 def _placed(digit: np.ndarray, side: int, rng: np.random.Generator) -> np.ndarray:

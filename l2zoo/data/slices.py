@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import random
 import re
 from typing import Any
+
+import numpy as np
 
 from l2zoo.data import catalog
 
@@ -19,6 +22,22 @@ def pieces(split: str, splits: Any) -> list[tuple[str, int, int]]:
     for part in catalog.import_tfds().core.ReadInstruction.from_spec(split).to_absolute(splits):
         stop = splits[part.splitname].num_examples if part.to is None else part.to
         found.append((part.splitname, part.from_ or 0, stop))
+    return found
+
+
+def shuffled(split: str, counts: dict[str, int]) -> list[tuple[str, np.ndarray]]:
+    """The name of a split and positions in it, for each summand of a split of named files or folders.
+
+    A split has one order, which is shuffled: names often follow the classes, and a slice should have all.
+
+    Args:
+        split: Splits or slices of them, with `+` between them.
+        counts: The number of examples of each split.
+    """
+    found = []
+    for name, start, stop in pieces(split, split_dict(counts)):
+        order = random.Random(name).sample(range(counts[name]), counts[name])
+        found.append((name, np.array(order[start:stop], np.int64)))
     return found
 
 

@@ -37,9 +37,10 @@ def load(
         source: One of
 
             - the name of a TFDS data set that has what the task needs: "mnist", "cifar10", "mnist:3.0.1",
-              "oxford_iiit_pet", "voc/2012", "coco/2017". Two need no download, as scikit-learn ships what
-              they are made of: "l2zoo_digits", 1,797 handwritten digits, for classification, and
-              "l2zoo_scenes", 5,000 scenes of digits on photographs, for segmentation and detection;
+              "oxford_iiit_pet", "voc/2012", "coco/2017". Three need no download, as scikit-learn ships what
+              they are made of: "l2zoo_digits", 1,797 handwritten digits, for classification;
+              "l2zoo_photos", 4,500 crops of two photographs, for generators; and "l2zoo_scenes", 5,000
+              scenes of digits on photographs, for segmentation and detection;
             - "folder:PATH". Classification: `PATH/train/CLASS/image.png` (and other splits), or
               `PATH/CLASS/image.png`, which is the split "train". Segmentation: `PATH/train/images/NAME.jpg`
               with `PATH/train/masks/NAME.png`, or the same without `train/`. Detection:
@@ -117,14 +118,9 @@ def _check_arguments(image_size: Any, limit: Any, label_noise: Any, seed: Any) -
         raise ValueError(
             f"`image_size` must be (H, W), two integers of at least 1, got image_size={image_size!r}."
         )
-    if limit is not None and (
-        not isinstance(limit, int | np.integer) or isinstance(limit, bool) or limit < 1
-    ):
-        raise ValueError(f"`limit` must be an integer of at least 1 or None, got limit={limit!r}.")
+    subsets.check_choice(limit, seed)
     if not 0 <= label_noise < 1:
         raise ValueError(f"`label_noise` must be in [0, 1), got label_noise={label_noise}.")
-    if not isinstance(seed, int | np.integer) or seed < 0:
-        raise ValueError(f"`seed` must be an integer of at least 0, got seed={seed!r}.")
 
 
 def _chosen(data: ImageData, limit: int | None, label_noise: float, seed: int) -> ImageData:

@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+
+
+def check_choice(limit: Any, seed: Any) -> None:
+    """Raises a `ValueError` unless they can say how many examples to keep, or all (`None`), and which."""
+    if limit is not None and (
+        not isinstance(limit, int | np.integer) or isinstance(limit, bool) or limit < 1
+    ):
+        raise ValueError(f"`limit` must be an integer of at least 1 or None, got limit={limit!r}.")
+    if not isinstance(seed, int | np.integer) or seed < 0:
+        raise ValueError(f"`seed` must be an integer of at least 0, got seed={seed!r}.")
 
 
 def stratified_subset(labels: np.ndarray, size: int, *, seed: int) -> np.ndarray:

@@ -1,0 +1,183 @@
+"""`load_video` and `VideoData`: checked clips, as one array or as batches in a reproducible order."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+import os
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from l2zoo.data import catalog, clip_folders, clips, epochs, images, subsets
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+_KINDS = "a TFDS name such as 'l2zoo_moving_digits', 'folder:PATH' or an array (N, T, H, W, C)"
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class VideoData:
+    """Clips of one length and size, in memory; `l2zoo.data.load_video` makes it.
+
+    Attributes:
+        name: Name of the data set, such as "l2zoo_moving_digits".
+        split: The split it was asked for, such as "train[:80%]".
+        clips: `(N, T, H, W, C)`, uint8 or float32 in [0, 255].
+    """
+
+    name: str
+    split: str
+    clips: np.ndarray = dataclasses.field(repr=False)
+
+    @property
+    def num_clips(self) -> int:
+        """N."""
+        return len(self.clips)
+
+    @property
+    def clip_shape(self) -> tuple[int, int, int, int]:
+        """`(T, H, W, C)`."""
+        return self.clips.shape[1:]
+
+    @property
+    def dtype(self) -> str:
+        """Of the pixels, "uint8" or "float32"."""
+        return self.clips.dtype.name
+
+    def arrays(self) -> np.ndarray:
+        """All clips `(N, T, H, W, C)`; not a copy."""
+        return self.clips
+
+    def batches(
+        self,
+        batch_size: int,
+        *,
+        shuffle: bool = False,
+        seed: int = 0,
+        start_epoch: int = 0,
+        repeat: bool = False,
+        drop_remainder: bool = False,
+        deterministic: bool = True,
+    ) -> tf.data.Dataset:
+        """Clips `(B, T, H, W, C)`, in the order that `ImageData.batches` promises.
+
+        That of epoch `e` depends only on `seed` and `e`. With `repeat` the stream is that of the epochs
+        `start_epoch`, `start_epoch + 1`, ... without end; without it, the one epoch `start_epoch`.
+
+        Args:
+            batch_size: B, at least 1. The last batch of an epoch may be smaller.
+            shuffle: Whether to shuffle, differently in every epoch.
+            seed: Decides, with the epoch, the order.
+            start_epoch: The first epoch, from 0.
+            repeat: Whether later epochs follow without end.
+            drop_remainder: Whether to drop a last batch that is not full.
+            deterministic: Whether the order is exact; `False` may be faster and may swap batches.
+
+        Returns:
+            A `tf.data.Dataset` of known cardinality that prefetches.
+
+        Raises:
+            ValueError: A value out of range.
+
+        Example:
+            >>> from l2zoo.data import load_video
+            >>> data = load_video(np.zeros((5, 8, 16, 16, 1), np.uint8))
+            >>> [clips.shape[0] for clips in data.batches(2)]
+            [2, 2, 1]
+        """
+        order = epochs.Order(batch_size, shuffle, seed, start_epoch, repeat, drop_remainder, deterministic)
+        return epochs.from_memory(self._tensor, (), order).map(lambda clips, nothing: clips)
+
+    def steps_per_epoch(self, batch_size: int, *, drop_remainder: bool = False) -> int:
+        """Batches that `batches` makes of one epoch: what Keras's `fit` needs beside an endless stream."""
+        return epochs.Order(batch_size, drop_remainder=drop_remainder).steps(self.num_clips)
+
+    @functools.cached_property
+    def _tensor(self) -> tf.Tensor:
+        import tensorflow as tf
+
+        with tf.device("CPU"):  # tf.data gathers on the CPU, and the accelerator's memory is the model's
+            return tf.convert_to_tensor(self.clips)
+
+    def __reduce__(self) -> tuple[type[VideoData], tuple[Any, ...]]:
+        return VideoData, (self.name, self.split, self.clips)  # without the tensor, which is a copy
+
+
+def load_video(
+    source: str | np.ndarray,
+    split: str = "train",
+    *,
+    data_dir: str | os.PathLike[str] | None = None,
+    frames: int | None = None,
+    limit: int | None = None,
+    seed: int = 0,
+    download: bool = False,
+) -> VideoData:
+    """Reads clips of one length and size into memory; nothing is downloaded unless you say so.
+
+    Args:
+        source: One of
+
+            - the name of a TFDS data set with an 8-bit video of fixed size. One needs no download, as
+              scikit-learn ships what it is made of: "l2zoo_moving_digits" (32 pixels) or
+              "l2zoo_moving_digits/64", 2,400 clips of two digits that move;
+            - "folder:PATH", with a folder of numbered frames a clip: `PATH/train/CLIP/0001.png` (and other
+              splits), or `PATH/CLIP/0001.png`, which is the split "train". PNG and JPEG, all of one size;
+            - an array `(N, T, H, W, C)` with pixels in [0, 255]; integers become uint8, floats float32.
+        split: A split or slice in the words of TFDS: "test", "train[:80%]", counted in clips as they are
+            stored. An array has none: it only names what it is.
+        data_dir: Folder of TFDS data sets; `None` is TFDS's own default (TFDS_DATA_DIR, else
+            ~/tensorflow_datasets). Only for names.
+        frames: Cut clips into pieces of so many frames, at least 2, one after another; what is left at the
+            end is dropped. `None` keeps the length, which must be the same for all clips.
+        limit: Keep so many clips, or pieces, chosen by the seed.
+        seed: Decides `limit`, and nothing else.
+        download: Whether to fetch a TFDS data set that is not on this machine.
+
+    Raises:
+        ValueError: An argument out of range, an unknown name or split, clips that are too short or differ in
+            size, pixels that are none, or more than `images.MEMORY_LIMIT` bytes of them.
+        FileNotFoundError: A folder or data set that is not there; the message says how to provide it.
+
+    Example:
+        >>> data = load_video(np.zeros((3, 20, 16, 16, 1), np.uint8), frames=8)
+        >>> data.num_clips, data.clip_shape, data.dtype
+        (6, (8, 16, 16, 1), 'uint8')
+    """
+    _check_frames(frames)
+    subsets.check_choice(limit, seed)
+    found: clips.Clips
+    if isinstance(source, str) and source.startswith("folder:"):
+        found = clip_folders.open_folder(source.removeprefix("folder:"), source, split, frames=frames)
+    elif isinstance(source, str):
+        builder = catalog.open_builder(source, data_dir=data_dir, download=download)
+        found = clips.from_builder(builder, split, frames=frames)
+    elif hasattr(source, "__array__"):
+        found = clips.from_array(source, frames=frames)
+    else:
+        hint = f"; for a folder, write 'folder:{source}'" if isinstance(source, os.PathLike) else ""
+        raise TypeError(f"`source` must be {_KINDS}, got {type(source).__name__}{hint}.")
+    num_clips, *clip_shape = found.shape
+    kept = np.arange(num_clips) if limit is None else subsets.random_subset(num_clips, limit, seed=seed)
+    name = source if isinstance(source, str) else "arrays"
+    if isinstance(source, str):
+        _check_memory(f"{name} {split}", len(kept) * math.prod(clip_shape))
+    return VideoData(name, split, found.read(kept))
+
+
+def _check_frames(frames: Any) -> None:
+    if frames is not None and (
+        not isinstance(frames, int | np.integer) or isinstance(frames, bool) or frames < 2
+    ):
+        raise ValueError(f"`frames` must be an integer of at least 2 or None, got frames={frames!r}.")
+
+
+def _check_memory(words: str, needed: int) -> None:
+    if needed > images.MEMORY_LIMIT:
+        raise ValueError(
+            f"{words} takes {needed / 2**30:.1f} GiB of pixels, more than the "
+            f"{images.MEMORY_LIMIT / 2**30:g} GiB that are read into memory: load it with `limit=`."
+        )
