@@ -15,6 +15,7 @@ from l2zoo.data.prepared import Prepared
 from l2zoo.tasks import losses, pictures
 from l2zoo.tasks.answers import answers, plain
 from l2zoo.tasks.augmentation import augmentation
+from l2zoo.tasks.checks import check_data
 
 TOP = 5
 
@@ -51,6 +52,7 @@ class Classification:
             data: Images with labels.
             augment: What `augmentation` takes, as in `"flip+shift"`; for training alone.
         """
+        check_data(self.name, self.class_names, data)
         change = augmentation(augment, task=self.name, image_shape=data.image_shape)
         num_classes = self._num_classes
 
@@ -68,6 +70,7 @@ class Classification:
         Returns:
             `accuracy`, `top5` if there are more than five classes, and `log_loss`, the mean cross-entropy.
         """
+        check_data(self.name, self.class_names, data)
         from sklearn.metrics import accuracy_score, log_loss, top_k_accuracy_score
 
         parts = [(labels, outputs) for _, labels, outputs in answers(model, data)]

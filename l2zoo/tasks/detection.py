@@ -16,6 +16,7 @@ from l2zoo.tasks import boxes, final_boxes, pictures
 from l2zoo.tasks.answers import answers, plain
 from l2zoo.tasks.augmentation import augmentation
 from l2zoo.tasks.average_precision import average_precision
+from l2zoo.tasks.checks import check_data
 from l2zoo.tasks.detection_losses import CenternessLoss, ClassLoss, SidesLoss
 
 STRIDES = (4, 8, 16)  # of `build_detector`
@@ -54,6 +55,7 @@ class Detection:
             data: Images with boxes.
             augment: What `augmentation` takes, as in `"flip+shift"`; for training alone.
         """
+        check_data(self.name, self.class_names, data)
         change = augmentation(augment, task=self.name, image_shape=data.image_shape)
         where = boxes.places(*data.image_shape[:2], strides=self.strides)
         widths = {"class_logits": 1, "sides": 5, "centerness_logits": 1}
@@ -82,6 +84,7 @@ class Detection:
         Returns:
             `map`, COCO's average precision over IoU 0.5 to 0.95, `map50` and `map75`, at 0.5 and 0.75.
         """
+        check_data(self.name, self.class_names, data)
         parts = [(objects, found) for _, objects, found in answers(self.deployed(model), data)]
         truth, found = (
             {name: np.concatenate([part[name] for part in some]) for name in some[0]}

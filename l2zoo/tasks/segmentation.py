@@ -15,6 +15,7 @@ from l2zoo.data.prepared import Prepared
 from l2zoo.tasks import losses, overlap, pictures
 from l2zoo.tasks.answers import answers, plain
 from l2zoo.tasks.augmentation import augmentation
+from l2zoo.tasks.checks import check_data
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ class Segmentation:
             data: Images with masks.
             augment: What `augmentation` takes, as in `"flip+shift"`; for training alone.
         """
+        check_data(self.name, self.class_names, data)
         change = augmentation(augment, task=self.name, image_shape=data.image_shape)
         num_classes = self._num_classes
 
@@ -63,6 +65,7 @@ class Segmentation:
         Returns:
             `mean_iou` and `dice`, means over the classes, and `pixel_accuracy`.
         """
+        check_data(self.name, self.class_names, data)
         table = np.zeros((self._num_classes, self._num_classes), np.int64)
         for _, masks, outputs in answers(model, data):
             table += overlap.confusion(masks, outputs.argmax(axis=-1), self._num_classes)

@@ -10,7 +10,7 @@ import numpy as np
 
 from l2zoo.policy import L2Policy
 from l2zoo.strength import Strength
-from l2zoo.training.feed import ArrayFeed, Feed, ImageFeed
+from l2zoo.training.feed import ArrayFeed, Feed, ImageFeed, PreparedFeed
 from l2zoo.weights import after_reload, coefficients, weights_of
 
 
@@ -51,10 +51,14 @@ def check_labels(model: keras.Model, loss: Any, data: Feed, *, name: str = "data
     kind = loss if isinstance(loss, str) else getattr(loss, "__name__", type(loss).__name__)
     sparse = kind.replace("_", "").lower() == "sparsecategoricalcrossentropy"
     shape = getattr(model, "output_shape", None)
-    if not sparse or getattr(loss, "ignore_class", None) is not None or not isinstance(shape, tuple):
+    if not isinstance(shape, tuple):
         return
     classes = shape[-1]
     if not isinstance(classes, int):
+        return
+    if isinstance(data, PreparedFeed):
+        _check_one_hot(data, shape, name)
+    if not sparse or getattr(loss, "ignore_class", None) is not None:
         return
     if isinstance(data, ImageFeed) and data.data.num_classes > classes:
         raise ValueError(
@@ -63,6 +67,16 @@ def check_labels(model: keras.Model, loss: Any, data: Feed, *, name: str = "data
         )
     if isinstance(data, ArrayFeed):
         _check_range(np.asarray(data.parts[1]), classes, name)
+
+
+def _check_one_hot(data: PreparedFeed, shape: tuple[int | None, ...], name: str) -> None:
+    blank = data.blank()
+    wanted = () if blank is None or isinstance(blank[1], (dict, tuple)) else blank[1].shape
+    if len(wanted) == len(shape) and wanted[-1] != shape[-1]:
+        raise ValueError(
+            f"`{name}` has {wanted[-1]} classes, but the model has {shape[-1]} outputs. "
+            f"Build it with num_classes={wanted[-1]}."
+        )
 
 
 def _check_range(labels: np.ndarray, classes: int, name: str) -> None:

@@ -12,6 +12,7 @@ import pytest
 from l2zoo.data import load, scenes
 from l2zoo.tasks import Classification, Detection, Segmentation, boxes
 from l2zoo.tasks.detection import STRIDES, batch_targets
+from l2zoo.training import fit
 
 DIGITS = [str(digit) for digit in range(10)]
 SIDE, COUNT = 64, 8
@@ -152,3 +153,23 @@ def test_augmented_batches_joined_late_are_those_of_an_uninterrupted_run(
     late = list(prepared.training(3, seed=4, start_epoch=2).take(3))
     for one, other in zip(keras.tree.flatten(whole), keras.tree.flatten(late), strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def test_data_of_another_task_or_of_more_classes_is_refused(images: np.ndarray) -> None:
+    labels, masks = load((images, np.arange(COUNT))), np.zeros((COUNT, SIDE, SIDE), "uint8")
+    with pytest.raises(ValueError, match=r"targets for segmentation, got arrays for classification: load it"):
+        Segmentation(["ground", "digit"]).prepared(labels)
+    masks[0] = 2
+    with pytest.raises(ValueError, match="`data` has 3 classes, the task 2 `class_names`"):
+        Segmentation(["ground", "digit"]).prepared(load((images, masks), task="segmentation"))
+    with pytest.raises(TypeError, match=r"must be an ImageData from l2zoo\.data\.load, got tuple"):
+        Classification(DIGITS).measure(by_heart(np.eye(10)[:COUNT]), (images, np.arange(COUNT)))
+
+
+def test_a_model_of_other_classes_is_refused_before_training(images: np.ndarray) -> None:
+    task = Classification(DIGITS)
+    model = by_heart(np.full((COUNT, 4), 0.25))
+    with pytest.raises(
+        ValueError, match=r"`data` has 10 classes, but the model has 4 outputs\. Build it with"
+    ):
+        fit(model, task.prepared(load((images, np.arange(COUNT)))), epochs=1, **task.compiling())
