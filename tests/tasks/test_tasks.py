@@ -170,6 +170,6 @@ def test_a_model_of_other_classes_is_refused_before_training(images: np.ndarray)
     task = Classification(DIGITS)
     model = by_heart(np.full((COUNT, 4), 0.25))
     with pytest.raises(
-        ValueError, match=r"`data` has 10 classes, but the model has 4 outputs\. Build it with"
+        ValueError, match=r"has 10 classes, but the model has 4 outputs\. Build it with"
     ):
         fit(model, task.prepared(load((images, np.arange(COUNT)))), epochs=1, **task.compiling())
