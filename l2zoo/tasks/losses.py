@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -56,12 +56,19 @@ def segmentation_loss(name: str, *, label_smoothing: float = 0.0) -> keras.losse
 
     Args:
         name: `"crossentropy"`, `"focal"`, `"dice"` (1 - Dice of each class over the batch, their mean) or
-            `"tversky"` (likewise, where what is missed weighs 0.7 and what is found wrongly 0.3).
+            `"tversky"` (likewise, where what is missed weighs 0.7 and what is found wrongly 0.3); or the sum
+            of some of them, as in `"dice+crossentropy"`: the one finds small classes, the other edges.
         label_smoothing: Share of a label that is spread over all classes, in [0, 1); for the first two.
 
     Raises:
         ValueError: An unknown name, a share out of range or for a loss that has none.
+
+    References:
+        Isensee et al. 2021, nnU-Net (the sum of Dice and cross-entropy).
     """
+    names = name.split("+")
+    if len(names) > 1:
+        return Sum([segmentation_loss(one, label_smoothing=label_smoothing) for one in names])
     one_of("loss", name, tuple(SEGMENTATION))
     if label_smoothing and name not in CLASSIFICATION:
         raise ValueError(
@@ -98,6 +105,30 @@ class LabelledPixels(keras.losses.Loss):
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> LabelledPixels:
         return cls(keras.saving.deserialize_keras_object(config.pop("loss")), **config)
+
+
+@keras.saving.register_keras_serializable("l2zoo")
+class Sum(keras.losses.Loss):
+    """The sum of losses.
+
+    Args:
+        losses: Some.
+    """
+
+    def __init__(self, losses: Sequence[keras.losses.Loss], *, reduction: str = "sum", **settings: Any):
+        super().__init__(reduction=reduction, **{"name": "sum", **settings})
+        self.losses = list(losses)
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        return sum(loss(y_true, y_pred) for loss in self.losses)
+
+    def get_config(self) -> dict[str, Any]:
+        losses = [keras.saving.serialize_keras_object(loss) for loss in self.losses]
+        return {**super().get_config(), "losses": losses}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Sum:
+        return cls([keras.saving.deserialize_keras_object(loss) for loss in config.pop("losses")], **config)
 
 
 def _size(values: Any) -> Any:

@@ -72,7 +72,13 @@ def test_a_batch_without_any_label_has_a_finite_loss(name: str) -> None:
     assert np.isfinite(value(loss, np.zeros_like(ONE_HOT), PROBABILITIES))
 
 
-@pytest.mark.parametrize("name", losses.SEGMENTATION)
+def test_losses_can_be_added() -> None:
+    parts = [value(losses.segmentation_loss(name), SOME, PROBABILITIES) for name in ("dice", "crossentropy")]
+    both = losses.segmentation_loss("dice+crossentropy")
+    assert value(both, SOME, PROBABILITIES) == pytest.approx(sum(parts), rel=1e-6)
+
+
+@pytest.mark.parametrize("name", [*losses.SEGMENTATION, "dice+crossentropy"])
 def test_a_loss_of_pixels_survives_its_config(name: str) -> None:
     loss = losses.segmentation_loss(name)
     again = keras.losses.deserialize(keras.losses.serialize(loss))
