@@ -57,6 +57,7 @@ class Training:
         learning_rate: The highest.
         schedule: `"cosine"`, `"step"` or `"constant"`.
         augment: What `l2zoo.tasks.augmentation` takes, as in `"flip+shift"`.
+        average: Momentum of a moving average of the weights, 0 for none.
     """
 
     epochs: int
@@ -65,6 +66,7 @@ class Training:
     learning_rate: float = 2e-3
     schedule: str = "cosine"
     augment: str = "none"
+    average: float = 0.0
 
     def policy(self, l2: float) -> L2Policy:
         """The policy for a strength."""
@@ -74,7 +76,11 @@ class Training:
         """Compiles a model for as many steps as the training will have."""
         steps = self.epochs * math.ceil(num_examples / self.batch_size)
         chosen: Any = optimizer(
-            self.optimizer, learning_rate=self.learning_rate, schedule=self.schedule, steps=steps
+            self.optimizer,
+            learning_rate=self.learning_rate,
+            schedule=self.schedule,
+            steps=steps,
+            average=self.average,
         )
         if policy.decoupled:
             chosen = policy.optimizer(chosen, model)

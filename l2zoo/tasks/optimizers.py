@@ -10,12 +10,12 @@ import keras
 
 from l2zoo.arguments import check_number, one_of, whole_number
 
-OPTIMIZERS: Mapping[str, Callable[[Any], keras.optimizers.Optimizer]] = MappingProxyType(
+OPTIMIZERS: Mapping[str, Callable[..., keras.optimizers.Optimizer]] = MappingProxyType(
     {
-        "sgd": lambda rate: keras.optimizers.SGD(rate, momentum=0.9, nesterov=True),
-        "adam": lambda rate: keras.optimizers.Adam(rate),
+        "sgd": lambda rate, **more: keras.optimizers.SGD(rate, momentum=0.9, nesterov=True, **more),
+        "adam": lambda rate, **more: keras.optimizers.Adam(rate, **more),
         # Without Keras's weight decay of 0.004: `L2Policy(..., decoupled=True)` says how much, and of what.
-        "adamw": lambda rate: keras.optimizers.AdamW(rate, weight_decay=0.0),
+        "adamw": lambda rate, **more: keras.optimizers.AdamW(rate, weight_decay=0.0, **more),
     }
 )
 SCHEDULES = ("cosine", "step", "constant")
@@ -24,7 +24,7 @@ WARM_UP = 0.05  # part of the training in which "cosine" climbs to its rate
 
 
 def optimizer(
-    name: str, *, learning_rate: float, schedule: str = "cosine", steps: int = 0
+    name: str, *, learning_rate: float, schedule: str = "cosine", steps: int = 0, average: float = 0.0
 ) -> keras.optimizers.Optimizer:
     """An optimizer that knows how long the training is.
 
@@ -35,6 +35,8 @@ def optimizer(
         schedule: `"cosine"` (up in the first twentieth of the steps, then down to 0: Loshchilov, Hutter
             2017), `"step"` (a tenth from the half on, a hundredth from three quarters on) or `"constant"`.
         steps: Of the whole training; not needed for `"constant"`.
+        average: Momentum in [0, 1) of a moving average of the weights, which takes their place when the
+            training ends; 0 for none.
 
     Raises:
         ValueError: An unknown name; a rate that is not above 0; no steps.
@@ -46,7 +48,10 @@ def optimizer(
     one_of("optimizer", name, tuple(OPTIMIZERS))
     if not check_number("learning_rate", learning_rate):
         raise ValueError(f"`learning_rate` must be above 0, got learning_rate={learning_rate}.")
-    return OPTIMIZERS[name](_schedule(schedule, float(learning_rate), steps))
+    if not check_number("average", average) < 1:
+        raise ValueError(f"`average` must be in [0, 1), got average={average}.")
+    more = {"use_ema": True, "ema_momentum": float(average)} if average else {}
+    return OPTIMIZERS[name](_schedule(schedule, float(learning_rate), steps), **more)
 
 
 def _schedule(name: str, rate: float, steps: int) -> Any:

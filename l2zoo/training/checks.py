@@ -71,7 +71,9 @@ def check_labels(model: keras.Model, loss: Any, data: Feed, *, name: str = "data
 
 def _check_one_hot(data: PreparedFeed, shape: tuple[int | None, ...], name: str) -> None:
     blank = data.blank()
-    wanted = () if blank is None or isinstance(blank[1], (dict, tuple)) else blank[1].shape
+    if blank is None or isinstance(blank[1], (dict, tuple)):
+        return
+    wanted: tuple[int, ...] = blank[1].shape
     if len(wanted) == len(shape) and wanted[-1] != shape[-1]:
         raise ValueError(
             f"`{name}` has {wanted[-1]} classes, but the model has {shape[-1]} outputs. "

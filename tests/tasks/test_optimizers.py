@@ -49,3 +49,21 @@ def test_what_is_unknown_or_missing_is_refused() -> None:
         optimizer("sgd", learning_rate=0)
     with pytest.raises(ValueError, match="`steps` must be a whole number >= 1, got steps=0"):
         optimizer("sgd", learning_rate=0.1)
+
+
+def test_averaged_weights_take_the_place_of_the_last_ones_when_the_training_ends() -> None:
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, use_bias=False)])
+    model.layers[0].kernel.assign([[0.0]])
+    chosen = optimizer("sgd", learning_rate=0.1, schedule="constant", average=0.5)
+    chosen.momentum = 0.0
+    model.compile(chosen, "mse")
+    x, y = np.ones((3, 1), "float32"), np.ones((3, 1), "float32")
+    weight = 0.0
+    for step in range(3):
+        weight += 0.1 * 2 * (1 - weight)
+        averaged = weight if step == 0 else 0.5 * averaged + 0.5 * weight
+    model.fit(x, y, batch_size=1, epochs=1, verbose=0)
+    found = keras.ops.convert_to_numpy(model.layers[0].kernel)[0, 0]
+    assert found == pytest.approx(averaged, rel=1e-5)
+    with pytest.raises(ValueError, match=r"`average` must be in \[0, 1\), got average=1"):
+        optimizer("sgd", learning_rate=0.1, schedule="constant", average=1)
