@@ -11,7 +11,15 @@ import sys
 from importlib.machinery import ModuleSpec, PathFinder
 from typing import Any
 
-REGISTERING = ("l2zoo.decoupled", "l2zoo.tasks.final_boxes", "l2zoo.tasks.losses", "l2zoo.tasks.overlap")
+REGISTERING = (
+    "l2zoo.decoupled",
+    "l2zoo.models.video",
+    "l2zoo.tasks.final_boxes",
+    "l2zoo.tasks.losses",
+    "l2zoo.tasks.overlap",
+    "l2zoo.tasks.pixel_losses",
+    "l2zoo.tasks.stepping",
+)
 
 
 def register_when_keras_is_there() -> None:

@@ -70,10 +70,20 @@ MODELS: Mapping[str, Entry] = MappingProxyType(
             task="detection",
             source="Tian et al. 2019 (FCOS) on a feature pyramid from stride 4; `backbone=` takes any other",
         ),
+        "diffusion": Entry(
+            builder="l2zoo.models.diffusion:build_diffusion",
+            task="generation",
+            source="Ho et al. 2020 (DDPM), smaller, predicting the velocity of Salimans and Ho 2022",
+        ),
         "unet": Entry(
             builder="l2zoo.models.unet:build_unet",
             task="segmentation",
             source="Ronneberger et al. 2015, padded and normalised; `backbone=` takes any other encoder",
+        ),
+        "video": Entry(
+            builder="l2zoo.models.video:build_video",
+            task="video",
+            source="Shi et al. 2015 (ConvLSTM) between the levels of a CNN; forecasts the next frame",
         ),
     }
 )
@@ -132,7 +142,7 @@ def find(name: str) -> Entry:
 def build(
     name: str,
     input_shape: Sequence[int],
-    num_classes: int,
+    num_classes: int | None = None,
     *,
     l2: float | Strength | L2Policy | None = None,
     options: Mapping[str, Any] | None = None,
@@ -141,8 +151,9 @@ def build(
 
     Args:
         name: One of `list_models()`.
-        input_shape: `(H, W, C)`, without the batch; the model takes raw pixels in [0, 255].
-        num_classes: Number of classes, at least 2.
+        input_shape: `(H, W, C)`, of video `(T, H, W, C)`, without the batch; the model takes raw pixels in
+            [0, 255].
+        num_classes: Number of classes, for models that know some.
         l2: A strength in Keras's convention, a policy, or `None` for no penalty.
         options: Further arguments of the builder, e.g. `{"dropout": 0.5}`, over those the name stands for.
 
@@ -161,8 +172,20 @@ def build(
     entry = find(name)
     options = {} if options is None else options
     check_options(name, options)
-    chosen = {**entry.options, **options}
-    return entry.load()(input_shape, num_classes=num_classes, l2=l2, name=name, **chosen)
+    chosen = {**entry.options, **options, **_classes(name, num_classes)}
+    return entry.load()(input_shape, l2=l2, name=name, **chosen)
+
+
+def _classes(name: str, num_classes: int | None) -> dict[str, int]:
+    """`num_classes` as an argument of the builder behind a name, if it takes and needs it."""
+    parameter = inspect.signature(find(name).load()).parameters.get("num_classes")
+    if num_classes is None:
+        if parameter is not None and parameter.default is parameter.empty:
+            raise ValueError(f"`num_classes` must be given for {name!r}: how many classes there are.")
+        return {}
+    if parameter is None:
+        raise ValueError(f"`num_classes` is not for {name!r}, which knows no classes: leave it out.")
+    return {"num_classes": num_classes}
 
 
 def check_options(name: str, options: Mapping[str, Any]) -> None:

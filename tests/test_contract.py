@@ -97,10 +97,14 @@ def test_every_kernel_of_an_application_is_penalised_and_stays_so(name: str, tmp
 
 # One of each architecture is trained and exported; the others differ from it in numbers of blocks alone.
 WHOLE = ("cnn", "cnn_plain", "resnet18", "resnet20", "resnet20v2", "unet")
+# Those with several inputs or outputs are trained and exported in tests of their own.
+OTHERS = ("detector", "diffusion", "video")
 # The same builder with more of the same blocks; their weights are counted in test_resnet.py.
 SHAPES = {
     "classification": (None, 4),
     "segmentation": (None, 32, 32, 4),
+    "generation": (None, 32, 32, 3),
+    "video": (None, 3, 32, 32, 3),
     "detection": {"class_logits": (None, 84, 4), "sides": (None, 84, 4), "centerness_logits": (None, 84, 1)},
 }
 DEEPER = tuple(name for name in zoo.list_models("resnet*") if "1" in name and not name.startswith("resnet18"))
@@ -108,6 +112,8 @@ LAM = 1e-3
 
 
 def of_the_zoo(name: str, l2: float | None = LAM) -> keras.Model:
+    if zoo.find(name).task == "video":
+        return zoo.build(name, (3, 32, 32, 3), l2=l2)
     return zoo.build(name, (32, 32, 3), 4, l2=l2)
 
 
@@ -119,7 +125,7 @@ def pixels(n: int = 8) -> np.ndarray:
 @pytest.mark.parametrize(
     "name",
     [
-        pytest.param(n, marks=pytest.mark.backends if n in WHOLE else ())
+        pytest.param(n, marks=pytest.mark.backends if n in (*WHOLE, *OTHERS) else ())
         for n in zoo.list_models()
         if n not in DEEPER
     ],

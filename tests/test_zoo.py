@@ -77,6 +77,14 @@ def test_options_are_checked_by_name():
         zoo.build("cnn", (8, 8, 1), 10, options=["dropout"])
 
 
+def test_classes_are_given_to_those_that_know_some():
+    assert zoo.build("diffusion", (8, 8, 1)).output_shape == (None, 8, 8, 1)
+    with pytest.raises(ValueError, match=r"`num_classes` must be given for 'cnn'"):
+        zoo.build("cnn", (8, 8, 1))
+    with pytest.raises(ValueError, match=r"`num_classes` is not for 'video', which knows no classes"):
+        zoo.build("video", (2, 8, 8, 1), 10)
+
+
 def test_listing_does_not_import_keras():
     code = "import sys; from l2zoo.zoo import list_models; list_models(); sys.exit('keras' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

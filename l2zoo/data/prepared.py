@@ -1,26 +1,33 @@
-"""Data as a task trains on it: what `ImageData` holds, in the form that a loss takes, with augmentation."""
+"""Data as a task trains on it: what `ImageData` or `VideoData` holds, in the form that a loss takes."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 
 from l2zoo.data.images import ImageData
+from l2zoo.data.videos import VideoData
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
 Prepare = Callable[..., tuple[Any, Any]]
-"""Images `(B, H, W, C)`, targets and a seed `(2,)` or None to images and targets for the loss, in a graph."""
+"""What a batch holds, and a seed `(2,)` or None, to inputs and targets for the loss, in a graph.
+
+A batch of an `ImageData` holds images `(B, H, W, C)` and targets; that of a `VideoData`, clips
+`(B, T, H, W, C)`.
+"""
+
+Data = TypeVar("Data", ImageData, VideoData)
 
 
 @dataclass(frozen=True, eq=False)
-class Prepared:
-    """An `ImageData`, and what is done to each of its batches. The tasks make it; `fit` takes it.
+class Prepared(Generic[Data]):
+    """Images or clips, and what is done to each batch of them. The tasks make it; `fit` takes it.
 
     Attributes:
         data: The examples.
@@ -30,7 +37,7 @@ class Prepared:
         words: What `prepare` depends on, in plain values, by which a run knows its data again.
     """
 
-    data: ImageData
+    data: Data
     prepare: Prepare
     words: dict[str, Any]
 
@@ -40,13 +47,14 @@ class Prepared:
 
         batches = self.data.batches(batch_size, shuffle=True, seed=seed, start_epoch=start_epoch, repeat=True)
         numbers = tf.data.Dataset.counter(start=start_epoch * self.data.steps_per_epoch(batch_size))
-        return _mapped(
-            tf.data.Dataset.zip(numbers, batches),
-            lambda number, batch: self.prepare(*batch, tf.stack([tf.constant(seed, tf.int64), number])),
-        )
+
+        def prepare(number: tf.Tensor, batch: Any) -> tuple[Any, Any]:
+            return self.prepare(*_parts(batch), tf.stack([tf.constant(seed, tf.int64), number]))
+
+        return _mapped(tf.data.Dataset.zip(numbers, batches), prepare)
 
     def arrays(self) -> tuple[np.ndarray, Any]:
-        """All images, and their targets as the loss takes them: an array, or a dict of arrays. Not copies."""
+        """All inputs, and their targets as the loss takes them: an array, or a dict of arrays. Not copies."""
         return self._arrays
 
     @functools.cached_property
@@ -57,6 +65,11 @@ class Prepared:
     def once(self, batch_size: int) -> tf.data.Dataset:
         """Every example once, in order and as it is."""
         return _mapped(self.data.batches(batch_size), lambda *batch: self.prepare(*batch, None))
+
+
+def _parts(batch: Any) -> tuple[Any, ...]:
+    """What a batch holds: a `VideoData` gives its clips bare."""
+    return batch if isinstance(batch, tuple) else (batch,)
 
 
 def _joined(parts: list[tuple[Any, Any]], which: int) -> Any:

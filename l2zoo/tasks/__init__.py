@@ -9,7 +9,16 @@ _HOME = {
     "Classification": "l2zoo.tasks.classification",
     "Segmentation": "l2zoo.tasks.segmentation",
     "Detection": "l2zoo.tasks.detection",
+    "Generation": "l2zoo.tasks.generation",
+    "VideoPrediction": "l2zoo.tasks.video",
+    "generate": "l2zoo.tasks.video",
+    "step_model": "l2zoo.tasks.stepping",
+    "rollout_gif": "l2zoo.tasks.clip_pictures",
     "optimizer": "l2zoo.tasks.optimizers",
+    "sample": "l2zoo.tasks.drawing",
+    "denoising_gif": "l2zoo.tasks.drawn_images",
+    "frechet_distance": "l2zoo.tasks.frechet",
+    "copying": "l2zoo.tasks.neighbours",
 }
 
 __all__ = list(_HOME)

@@ -17,6 +17,7 @@ import numpy as np
 from l2zoo.data import ImageData
 from l2zoo.data.epochs import Order, from_memory
 from l2zoo.data.prepared import Prepared
+from l2zoo.data.videos import VideoData
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -90,7 +91,7 @@ class ImageFeed:
 
 
 class PreparedFeed(ImageFeed):
-    """Batches of an `ImageData` as a task trains on them."""
+    """Batches of an `ImageData` or a `VideoData` as a task trains on them."""
 
     def __init__(self, prepared: Prepared, batch_size: int, seed: int):
         super().__init__(prepared.data, batch_size, seed)
@@ -103,7 +104,14 @@ class PreparedFeed(ImageFeed):
         return self._prepared.once(self.batch_size)
 
     def describe(self) -> dict[str, Any]:
-        return {**super().describe(), **self._prepared.words}
+        return {**self._describe_data(), **self._prepared.words}
+
+    def _describe_data(self) -> dict[str, Any]:
+        data = self._prepared.data
+        if not isinstance(data, VideoData):
+            return super().describe()
+        about = {"name": data.name, "split": data.split, "examples": data.num_clips}
+        return {**about, "checksum": _checksum([data.arrays()])}
 
 
 class ArrayFeed:

@@ -1,0 +1,138 @@
+"""Video: what the next frames of a clip will be."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import keras
+import numpy as np
+
+from l2zoo.arguments import one_of
+from l2zoo.data.prepared import Prepared
+from l2zoo.data.videos import VideoData
+from l2zoo.tasks import motion
+from l2zoo.tasks.answers import plain
+from l2zoo.tasks.clip_pictures import picture_of_clips
+from l2zoo.tasks.continuing import Stepper
+from l2zoo.tasks.likeness import psnr, ssim
+from l2zoo.tasks.pixel_losses import pixel_loss
+from l2zoo.tasks.stepping import step_model
+
+GIVEN, CONTINUED = 10, 10  # frames: what is shown of a clip, and what is asked for (Srivastava et al. 2015)
+SHORTEST = 4  # frames of a clip that is judged: two given, two to come
+SHOWN = 3  # clips in a picture
+
+
+@dataclass(frozen=True)
+class VideoPrediction:
+    """How a model of the next frame is trained and judged.
+
+    Attributes:
+        loss: `"crossentropy"`, `"absolute"` or `"squared"`, of pixels / 255.
+    """
+
+    loss: str = "crossentropy"
+    class_names: ClassVar[Sequence[str]] = ()
+    name: ClassVar[str] = "video"
+    score: ClassVar[str] = "rollout_ssim"
+    objective: ClassVar[str] = "val_data_loss"
+
+    def compiling(self) -> dict[str, Any]:
+        """Loss and metrics, for Keras's `compile` and for `fit`."""
+        return {"loss": pixel_loss(self.loss), "metrics": [keras.metrics.MeanAbsoluteError("mae")]}
+
+    def prepared(self, data: VideoData, *, augment: str = "none") -> Prepared:
+        """Clips without their last frame, and the same without their first, for `fit`.
+
+        Args:
+            data: Clips of `T` frames; the model gets `T - 1`.
+            augment: `"none"`; there is nothing else yet.
+        """
+        one_of("augment", augment, ("none",))
+
+        def prepare(clips: Any, seed: Any) -> tuple[Any, Any]:
+            del seed
+            return clips[:, :-1], clips[:, 1:]
+
+        return Prepared(data, prepare, {"task": self.name, "augment": augment})
+
+    def measure(self, model: keras.Model, data: VideoData) -> dict[str, float]:
+        """How good a model is, and how good rules are that learn nothing.
+
+        Args:
+            model: What `build_video` makes, or its `step_model`.
+            data: Clips of at least four frames.
+
+        Returns:
+            `psnr` (dB) and `ssim`, of the frame that follows two or more; `rollout_psnr` and
+            `rollout_ssim`, of the ten that follow the first ten, or of the second half of clips below 20
+            frames. Means over frames. The same with `copy_`, `linear_` and `shift_` before it, for the rules
+            of `l2zoo.tasks.motion`.
+
+        Raises:
+            TypeError: The model is another.
+            ValueError: Clips that are too short, or of another size than the model's.
+        """
+        step = Stepper(self.deployed(model))
+        clips = data.arrays()
+        given, length = _divided(clips.shape[1])
+        following, continued = clips[:, 2:], clips[:, given : given + length]
+        pairs = np.stack([clips[:, :-2], clips[:, 1:-1]], axis=2)  # (N, T - 2, 2, H, W, C)
+        measured = _compared("", following, step.next_frames(clips[:, :-1])[:, 1:])
+        measured |= _compared("rollout_", continued, step.rollout(clips[:, :given], length))
+        for name, rule in motion.BASELINES.items():
+            one = rule(pairs.reshape(-1, *pairs.shape[2:]), 1).reshape(following.shape)
+            measured |= _compared(f"{name}_", following, one)
+            measured |= _compared(f"{name}_rollout_", continued, rule(clips[:, :given], length))
+        return plain(measured)
+
+    def deployed(self, model: keras.Model) -> keras.Model:
+        """One time step of the model, as it is exported: see `step_model`, which it passes if it is one."""
+        return model if isinstance(model.input, dict) else step_model(model)
+
+    def picture(self, model: keras.Model, data: VideoData, path: str | Path) -> Path:
+        """Draws clips, and below each how the model continues its first half."""
+        clips = data.arrays()
+        given, length = _divided(clips.shape[1])
+        shown = clips[np.linspace(0, len(clips) - 1, min(SHOWN, len(clips))).round().astype(int)]
+        found = generate(model, shown[:, :given], length)
+        return picture_of_clips(shown[:, : given + length], found, path)
+
+
+def generate(model: keras.Model, frames: np.ndarray, length: int, *, batch_size: int = 64) -> np.ndarray:
+    """Continues clips: each frame that the model predicts is the next that it sees.
+
+    Args:
+        model: What `build_video` makes, or its `step_model`.
+        frames: `(N, T, H, W, C)`, the clips so far, pixels in [0, 255], at least 2 frames.
+        length: How many frames follow, at least 1.
+        batch_size: Clips that are continued together.
+
+    Returns:
+        `(N, length, H, W, C)`, float32 in [0, 255].
+
+    Raises:
+        TypeError: The model is another, or `length` is not a whole number.
+        ValueError: Too few frames, frames of another size than the model's, or a length below 1.
+    """
+    return Stepper(VideoPrediction().deployed(model), batch_size=batch_size).rollout(frames, length)
+
+
+def _divided(frames: int) -> tuple[int, int]:
+    """How many frames of a clip are given, and how many are to come."""
+    if frames < SHORTEST:
+        raise ValueError(f"`data` must have clips of at least {SHORTEST} frames, got {frames}.")
+    given = min(GIVEN, frames // 2)
+    return given, min(CONTINUED, frames - given)
+
+
+def _compared(prefix: str, truth: np.ndarray, found: np.ndarray) -> dict[str, float]:
+    """Mean PSNR and SSIM over frames, of one clip after the other, as they take memory."""
+    scores = {"psnr": psnr, "ssim": ssim}
+    return {
+        f"{prefix}{name}": np.mean([score(*pair) for pair in zip(truth, found, strict=True)])
+        for name, score in scores.items()
+    }
