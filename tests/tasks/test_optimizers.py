@@ -58,7 +58,7 @@ def test_averaged_weights_take_the_place_of_the_last_ones_when_the_training_ends
     chosen.momentum = 0.0
     model.compile(chosen, "mse")
     x, y = np.ones((3, 1), "float32"), np.ones((3, 1), "float32")
-    weight = 0.0
+    weight = averaged = 0.0
     for step in range(3):
         weight += 0.1 * 2 * (1 - weight)
         averaged = weight if step == 0 else 0.5 * averaged + 0.5 * weight
