@@ -38,6 +38,8 @@ _HOME = {
     "export": "l2zoo.artifact",
     "verify": "l2zoo.artifact",
     "Card": "l2zoo.artifact",
+    "Conversion": "l2zoo.artifact",
+    "Limits": "l2zoo.artifact",
 }
 
 __all__ = ["__version__", *_HOME]

@@ -14,7 +14,7 @@ import keras
 import numpy as np
 
 from l2zoo.arguments import check_number, whole_number
-from l2zoo.artifact import Artifact, Card, export
+from l2zoo.artifact import Artifact, Card, Conversion, export
 from l2zoo.data import ImageData
 from l2zoo.data.prepared import Prepared
 from l2zoo.policy import L2Policy
@@ -27,6 +27,8 @@ from l2zoo.tuning.search import tune_l2
 if TYPE_CHECKING:
     from rich.table import Table
 
+FORMATS = ("savedmodel", "tflite")
+CALIBRATION_IMAGES = 200  # of the training set, on which int8 learns its ranges
 PARITY_IMAGES = 256  # of the test set, on which exported files are compared with the model
 # Of a search whose trainings are long: a decade apart, as half decades would cost twice as much.
 STRENGTHS = (0.0, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2)
@@ -42,6 +44,7 @@ class Task(Protocol):
     def compiling(self) -> dict[str, Any]: ...
     def prepared(self, data: ImageData, *, augment: str = "none") -> Prepared: ...
     def measure(self, model: keras.Model, data: ImageData) -> dict[str, float]: ...
+    def scores(self, outputs: Any, targets: Any) -> dict[str, float]: ...
     def deployed(self, model: keras.Model) -> keras.Model: ...
     def picture(self, model: keras.Model, data: ImageData, path: str | Path) -> Path: ...
 
@@ -136,6 +139,7 @@ def experiment(
     directory: str | Path,
     l2: float = 0.0,
     seeds: int = 1,
+    formats: Sequence[str] = FORMATS,
     verbose: str | int = "auto",
 ) -> Outcome:
     """Trains a model with several seeds, measures each on the test set, and exports the first.
@@ -152,6 +156,8 @@ def experiment(
         directory: Folder for `seed0/`, ..., `metrics.json`, `predictions.png` and `artifact/`.
         l2: The strength of L2, in Keras's convention.
         seeds: How many trainings; each seed has its own initial weights, batches and augmentation.
+        formats: What `export` takes. Quantised files are calibrated on training images, and shipped if
+            they lose at most 0.01 of the task's metrics on test images.
         verbose: Of Keras's `fit`.
 
     Returns:
@@ -179,7 +185,7 @@ def experiment(
     metrics = {name: tuple(values) for name, values in found.items()}
     _write(directory / "metrics.json", strength, training, metrics)
     picture = task.picture(first, test, directory / "predictions.png")
-    artifact = _exported(first, task, train, test, metrics, picture, directory / "artifact")
+    artifact = _exported(first, task, train, test, metrics, picture, formats, directory / "artifact")
     return Outcome(
         strength, tuple(range(seeds)), metrics, first, first.count_params(), seconds, picture, artifact
     )
@@ -270,9 +276,10 @@ def _exported(
     test: ImageData,
     metrics: Mapping[str, Sequence[float]],
     picture: Path,
+    formats: Sequence[str],
     folder: Path,
 ) -> Artifact:
-    sample = next(test.batches(min(PARITY_IMAGES, test.num_examples)).as_numpy_iterator())[0]
+    sample, targets = _some(test, PARITY_IMAGES)
     summary = {}
     for name, values in metrics.items():
         mean, error = mean_and_error(values)
@@ -285,7 +292,22 @@ def _exported(
         class_names=None if task.name == "detection" else names,
         picture=picture,
     )
-    return export(task.deployed(model), folder, sample=sample, metrics=summary, card=card, overwrite=True)
+    return export(
+        task.deployed(model),
+        folder,
+        sample=sample,
+        formats=formats,
+        measure=lambda outputs: task.scores(outputs, targets),
+        conversion=Conversion(calibration=_some(train, CALIBRATION_IMAGES)[0]),
+        metrics=summary,
+        card=card,
+        overwrite=True,
+    )
+
+
+def _some(data: ImageData, most: int) -> tuple[Any, Any]:
+    """The first images and targets."""
+    return next(data.batches(min(most, data.num_examples)).as_numpy_iterator())
 
 
 def _write(path: Path, l2: float, training: Training, metrics: Mapping[str, Sequence[float]]) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 REGISTERING = (
     "l2zoo.decoupled",
-    "l2zoo.models.video",
+    "l2zoo.models.frames",
     "l2zoo.tasks.final_boxes",
     "l2zoo.tasks.losses",
     "l2zoo.tasks.overlap",

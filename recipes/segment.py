@@ -47,6 +47,9 @@ def main(
     learning_rate: Annotated[float, typer.Option(help="The highest.")] = 2e-3,
     epochs: Annotated[int, typer.Option(help="Passes over the training images.")] = 20,
     batch_size: Annotated[int, typer.Option(help="Images in a step.")] = 16,
+    formats: Annotated[
+        str, typer.Option(help="As in savedmodel,tflite,tflite_fp16,tflite_int8.")
+    ] = "savedmodel,tflite",
     seeds: Annotated[int, typer.Option(help="Trainings from other initial weights.")] = 1,
     out: Annotated[Path, typer.Option(help="Folder for everything that comes out.")] = Path("runs/segment"),
 ) -> None:
@@ -76,7 +79,10 @@ def main(
         l2 = chosen.best
         show(chosen.table())
         show(chosen.verdict)
-    outcome = experiment(build, task, train, test, training=training, l2=l2, seeds=seeds, directory=out)
+    outcome = experiment(
+        build, task, train, test,
+        training=training, l2=l2, seeds=seeds, formats=formats.split(","), directory=out,
+    )  # fmt: skip
     show(l2zoo.audit(outcome.model).summary)
     show(outcome.table())
     show(f"{outcome.artifact}\nPicture: {outcome.picture}\nArtifact: {outcome.artifact.folder}")

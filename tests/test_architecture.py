@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 import l2zoo
+from l2zoo.registration import REGISTERING
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -23,7 +24,17 @@ ROOT = Path(__file__).resolve().parent.parent
 # `models` is a unit of its own, so that models do not import each other.
 FLOORS = (
     {"arguments"},
-    {"conventions", "data", "models.blocks", "quiet", "registration", "replacing", "strength", "weights"},
+    {
+        "conventions",
+        "data",
+        "models.blocks",
+        "models.frames",
+        "quiet",
+        "registration",
+        "replacing",
+        "strength",
+        "weights",
+    },
     {"decoupled", "models.backbones"},
     {"policy", "schedule"},
     {"auditing", "models", "tasks"},
@@ -105,6 +116,17 @@ def test_imports_go_one_way(module: str) -> None:
         assert other_floor < floor, f"{module}:{line} imports {other}, which stands no lower than {unit}."
 
 
+def test_what_is_registered_needs_nothing_that_may_be_importing_keras_at_that_moment() -> None:
+    seen, waiting = set(), [module.removeprefix("l2zoo.") for module in REGISTERING]
+    while waiting:
+        module = waiting.pop()
+        if module in MODULES and module not in seen:
+            seen.add(module)
+            waiting += [other for _, other in imports_of(MODULES[module])]
+    homes = {home.removeprefix("l2zoo.") for home in l2zoo._HOME.values()}
+    assert not seen & homes
+
+
 def test_the_map_names_nothing_that_is_gone() -> None:
     there = {part for module in MODULES for part in (module, module.split(".")[0])}
     assert set().union(*FLOORS) <= there
@@ -153,11 +175,12 @@ def test_importing_l2zoo_loads_no_framework() -> None:
 
 
 def test_every_package_that_is_imported_is_declared() -> None:
-    declared = declared_packages("jax", "torch", "ray")  # not "dev": who only uses l2zoo does not have it
+    # Not "dev": who only uses l2zoo does not have it.
+    declared = declared_packages("jax", "onnx", "torch", "ray")
     providers = importlib.metadata.packages_distributions()
     for name, path in MODULES.items():
         for package in packages_of(path) - set(sys.stdlib_module_names) - {"l2zoo", "__future__"}:
-            names = set(map(canonical, providers.get(package, [])))
+            names = set(map(canonical, providers.get(package, [package])))
             assert names & declared, f"l2zoo.{name} imports {package}, which pyproject.toml does not declare."
 
 

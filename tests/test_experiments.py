@@ -35,6 +35,7 @@ def test_every_seed_is_trained_and_measured_and_the_first_exported(
     train, test = digits
     task = Classification(train.class_names)
     run: Any = {"training": QUICK, "l2": 1e-3, "seeds": 2, "directory": tmp_path, "verbose": 0}
+    run["formats"] = ("tflite", "tflite_fp16")
     outcome = experiment(small, task, train, test, **run)
     values = outcome.metrics["accuracy"]
     assert len(values) == 2
@@ -47,6 +48,8 @@ def test_every_seed_is_trained_and_measured_and_the_first_exported(
     mean = np.mean(values)
     assert manifest["metrics"]["test_accuracy"]["mean"] == pytest.approx(mean)
     assert manifest["metrics"]["test_accuracy"]["se"] == pytest.approx(abs(values[0] - values[1]) / 2)
+    small_file = manifest["formats"]["tflite_fp16"]
+    assert small_file["bytes"] < manifest["formats"]["tflite"]["bytes"]
     assert outcome.picture.stat().st_size > 1000
     kept = (tmp_path / "seed1" / "state.npz").stat().st_mtime_ns
     again = experiment(small, task, train, test, **run)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from l2zoo.artifact import parity as parities
+from l2zoo.artifact import figures, usage
 from l2zoo.artifact.folder import sizes
 from l2zoo.artifact.parity import Parity
 
@@ -63,7 +63,7 @@ def render(content: Mapping[str, Any], parity: Mapping[str, Parity], *, picture:
         content["about"],
         f"![{content['name']}]({picture})" if picture else "",
         _interface(content),
-        _usage(content),
+        usage.section(content),
         f"## Metrics\n\n{_metrics(content['metrics'])}" if content["metrics"] else "",
         _parity(content, parity),
         f"## L2\n\n{content['l2']['summary']}",
@@ -74,14 +74,13 @@ def render(content: Mapping[str, Any], parity: Mapping[str, Parity], *, picture:
 
 
 def _interface(content: Mapping[str, Any]) -> str:
-    pixels = content["input"]
-    lines = [
-        f"- input `{pixels['name']}`: {pixels['dtype']} {_shape(pixels['shape'])}, raw pixels in [0, 255]; "
-        "any scaling is inside the model",
-        *(
-            f"- output `{name}`: {spec['dtype']} {_shape(spec['shape'])}"
-            for name, spec in content["outputs"].items()
-        ),
+    lines = []
+    for name, spec in content["inputs"].items():
+        pixels = ", raw pixels in [0, 255]; any scaling is inside the model" if "range" in spec else ""
+        lines.append(f"- input `{name}`: {spec['dtype']} {_shape(spec['shape'])}{pixels}")
+    lines += [
+        f"- output `{name}`: {spec['dtype']} {_shape(spec['shape'])}"
+        for name, spec in content["outputs"].items()
     ]
     if content["class_names"]:
         lines.append(f"- classes, in the order of the output: {', '.join(content['class_names'])}")
@@ -90,37 +89,6 @@ def _interface(content: Mapping[str, Any]) -> str:
 
 def _shape(shape: Sequence[int | None]) -> str:
     return "(" + ", ".join("B" if size is None else str(size) for size in shape) + ")"
-
-
-_USAGE = {
-    "keras": (
-        "Keras, to go on training or to look inside",
-        'import keras\n\nmodel = keras.saving.load_model("{path}")\noutputs = model.predict(images)',
-    ),
-    "savedmodel": (
-        "TensorFlow, without Keras (and TensorFlow Serving: the folder `saved_model` is its model)",
-        'import tensorflow as tf\n\nloaded = tf.saved_model.load("{path}")\n'
-        'outputs = loaded.signatures["serving_default"]({input}=tf.constant(images))["{output}"]',
-    ),
-    "tflite": (
-        "LiteRT, without TensorFlow (`pip install ai-edge-litert`)",
-        "from ai_edge_litert.interpreter import Interpreter\n\n"
-        'run = Interpreter(model_path="{path}").get_signature_runner("serving_default")\n'
-        'outputs = run({input}=images)["{output}"]',
-    ),
-}
-
-
-def _usage(content: Mapping[str, Any]) -> str:
-    words = {"input": content["input"]["name"], "output": next(iter(content["outputs"]))}
-    parts = [
-        "## Use\n\nFrom inside this folder. The images are real ones that the artifact carries with it:",
-        '```python\nimport numpy as np\n\nimages = np.load("sample.npz")["images"].astype("float32")\n```',
-    ]
-    for name, row in content["formats"].items():
-        title, code = _USAGE[name]
-        parts.append(f"{title}:\n\n```python\n{code.format(path=row['path'], **words)}\n```")
-    return "\n\n".join(parts)
 
 
 def _metrics(metrics: Mapping[str, Any]) -> str:
@@ -139,12 +107,31 @@ def _value(value: Any) -> str:
 
 
 def _parity(content: Mapping[str, Any], parity: Mapping[str, Parity]) -> str:
-    return (
-        "## Checked against the Keras model\n\n"
-        "Every file was run on real images and its outputs compared with the model's, number by number:\n\n"
-        f"{parities.table(parity, sizes(content['formats']))}\n\n"
-        '`l2zoo.verify(".")` repeats this, and the checksums of all files.'
-    )
+    parts = [
+        "## Checked against the Keras model",
+        "Every file was run on real images and its outputs compared with the model's, number by number:",
+        figures.table(parity, sizes(content["formats"])),
+        *_inside(content["formats"]),
+        '`l2zoo.verify(".")` repeats this on the images kept here, and the checksums of all files.',
+    ]
+    return "\n\n".join(parts)
+
+
+def _inside(formats: Mapping[str, Any]) -> list[str]:
+    """What the quantised files hold, and what of them stayed float."""
+    lines = []
+    for row in formats.values():
+        if row["rounding"] == "float32":
+            continue
+        found = row["found"]
+        weights = ", ".join(f"{many} {dtype}" for dtype, many in found["weights"].items())
+        line = f"- `{row['path']}`: weights and constants {weights}"
+        if found.get("float"):
+            line += "; computed in floats: " + ", ".join(
+                f"{many} {name}" for name, many in found["float"].items()
+            )
+        lines.append(line)
+    return ["\n".join(lines)] if lines else []
 
 
 def _origin(content: Mapping[str, Any]) -> str:

@@ -12,8 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import l2zoo
-from l2zoo.artifact import manifest, savedmodel
+from l2zoo.artifact import feeding, manifest
 from l2zoo.artifact.card import Card
+from l2zoo.artifact.conversion import Source
+from l2zoo.artifact.inputs import IMAGES, Inputs
+from l2zoo.artifact.quantized import CALIBRATION
 from l2zoo.artifact.sample import Outputs
 
 if TYPE_CHECKING:
@@ -61,17 +64,33 @@ def _numbers(name: str, value: Any) -> Any:
     return plain
 
 
-def interface(images: np.ndarray, outputs: Outputs) -> dict[str, Any]:
-    """Names, shapes and dtypes of what goes in and comes out; None is the open batch."""
+def interface(model: keras.Model, inputs: Inputs, outputs: Outputs) -> dict[str, Any]:
+    """Names, shapes and dtypes of what goes in and comes out; None is the open batch.
+
+    `takes_names` says whether Keras calls the model with a dict.
+    """
+    taken = {
+        name: {"shape": list(shape), "dtype": dtype}
+        for name, (shape, dtype) in feeding.signature(inputs).items()
+    }
+    if list(taken) == [IMAGES]:  # and was checked to be so
+        taken[IMAGES]["range"] = [0, 255]
     return {
-        "input": {
-            "name": savedmodel.INPUT,
-            "shape": [None, *images.shape[1:]],
-            "dtype": "float32",
-            "range": [0, 255],
-        },
+        "inputs": taken,
+        "takes_names": feeding.takes_names(model, inputs),
         "outputs": {
             name: {"shape": [None, *array.shape[1:]], "dtype": array.dtype.name}
             for name, array in outputs.items()
         },
+    }
+
+
+def int8(source: Source) -> dict[str, Any]:
+    """How the int8 file was converted."""
+    chosen = source.conversion
+    return {
+        "io": chosen.int8_io,
+        "calibration": "sample" if chosen.calibration is None else "given",
+        "calibration_images": min(feeding.count(source.calibration), CALIBRATION),
+        "allow_float": chosen.allow_float,
     }

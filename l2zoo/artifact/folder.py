@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from l2zoo.artifact import parity as parities
+from l2zoo.artifact import figures
 from l2zoo.artifact.parity import Parity
 
 
@@ -17,7 +17,7 @@ class Artifact:
 
     Args:
         folder: Where it is.
-        manifest: The content of `manifest.json`.
+        manifest: The content of `manifest.json`; that of an older version in today's words.
         parity: Format name to the figures of this check.
     """
 
@@ -28,7 +28,7 @@ class Artifact:
     def __str__(self) -> str:
         total = sum(row["bytes"] for row in self.manifest["files"].values())
         head = f"{self.folder}: {self.manifest['name']}, {len(self.manifest['files'])} files, {total:,} bytes"
-        return f"{head}\n\n{parities.table(self.parity, sizes(self.manifest['formats']))}"
+        return f"{head}\n\n{figures.table(self.parity, sizes(self.manifest['formats']))}"
 
 
 def sizes(formats: Mapping[str, Mapping[str, Any]]) -> dict[str, tuple[str, int]]:

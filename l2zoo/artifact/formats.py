@@ -1,17 +1,20 @@
-"""The table of formats: what a file is called, how it is written and run, and how close it must be."""
+"""The table of formats: what a file is called, how it is written and run, and how it rounds."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from l2zoo.artifact import kerasfile, litert, savedmodel
+from l2zoo.artifact import kerasfile, litert, onnxfile, quantized, savedmodel
+from l2zoo.artifact.conversion import Source
+from l2zoo.artifact.limits import Rounding
 from l2zoo.artifact.parity import Predict
 
-if TYPE_CHECKING:
-    import keras
+
+def _nothing() -> None:
+    """What a format asks for that needs no extra."""
 
 
 @dataclass(frozen=True)
@@ -20,20 +23,28 @@ class Format:
 
     Args:
         path: File or folder of this format inside the artifact.
-        write: Called with the model, the SavedModel traced from it, and the path to write.
+        write: Called with what it is made from and the path to write.
         open: Called with the path; gives the function that runs the file, and what was found inside.
-        tolerance: Default limit on the largest absolute difference to the Keras model's outputs.
+        rounding: Decides by which limits the file is judged.
+        check_installed: Raises ImportError if an optional package is missing.
     """
 
     path: str
-    write: Callable[[keras.Model, Path, Path], None]
+    write: Callable[[Source, Path], None]
     open: Callable[[Path], tuple[Predict, dict[str, Any]]]
-    tolerance: float
+    rounding: Rounding = "float32"
+    check_installed: Callable[[], None] = _nothing
 
 
 FORMATS: dict[str, Format] = {
-    "keras": Format("model.keras", kerasfile.write, kerasfile.open_file, 1e-4),
-    "savedmodel": Format("saved_model/1", savedmodel.write, savedmodel.open_folder, 1e-4),
-    "tflite": Format("model.tflite", litert.write, litert.open_file, 1e-4),
+    "keras": Format("model.keras", kerasfile.write, kerasfile.open_file),
+    "savedmodel": Format("saved_model/1", savedmodel.write, savedmodel.open_folder),
+    "tflite": Format("model.tflite", litert.write, litert.open_file),
+    "tflite_fp16": Format("model_fp16.tflite", quantized.write_fp16, litert.open_file, "float16"),
+    "tflite_dynamic": Format("model_dynamic.tflite", quantized.write_dynamic, litert.open_file, "int8"),
+    "tflite_int8": Format("model_int8.tflite", quantized.write_int8, litert.open_file, "int8"),
+    "onnx": Format(
+        "model.onnx", onnxfile.write, onnxfile.open_file, check_installed=onnxfile.check_installed
+    ),
 }
 ALWAYS = "keras"

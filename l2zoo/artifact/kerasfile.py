@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from l2zoo.artifact import feeding
+from l2zoo.artifact.conversion import Source
+from l2zoo.artifact.inputs import Inputs
 from l2zoo.artifact.parity import Predict
 from l2zoo.artifact.sample import Outputs
 
@@ -14,14 +17,13 @@ if TYPE_CHECKING:
     import keras
 
 
-def write(model: keras.Model, graph: Path, path: Path) -> None:
+def write(source: Source, path: Path) -> None:
     """Saves the model, with its optimizer's state if it is compiled, so that training can go on.
 
     Raises:
         ValueError: Keras could not read back what it wrote.
     """
-    del graph
-    model.save(path)
+    source.model.save(path)
 
 
 def open_file(path: Path) -> tuple[Predict, dict[str, Any]]:
@@ -40,10 +42,14 @@ def open_file(path: Path) -> tuple[Predict, dict[str, Any]]:
             f"{path.name} cannot be loaded: {reason[:200]} [...] Register the classes of your own with "
             "@keras.saving.register_keras_serializable, and use layers in the place of Lambda."
         ) from error
-    return lambda images: named(model.predict_on_batch(images)), {"parameters": model.count_params()}
+
+    def predict(inputs: Inputs) -> Outputs:
+        return named(model.predict_on_batch(feeding.in_form_of(model, inputs)))
+
+    return predict, {"parameters": model.count_params()}
 
 
-def answers(model: keras.Model, shape: tuple[int, ...]) -> Predict:
+def answers(model: keras.Model, inputs: Inputs) -> Predict:
     """The model's own answers in inference, the truth that files are compared with.
 
     The graph is traced here, outside the model, so that the model's own `predict` stays as it was; nor does
@@ -51,15 +57,17 @@ def answers(model: keras.Model, shape: tuple[int, ...]) -> Predict:
 
     Args:
         model: A built model.
-        shape: Shape `(H, W, C)` of one image.
+        inputs: Real inputs, for their names, shapes and types.
     """
     import tensorflow as tf
 
-    signature = [tf.TensorSpec((None, *shape), tf.float32)]
+    signature = {name: tf.TensorSpec(*spec) for name, spec in feeding.signature(inputs).items()}
     traced = tf.function(
-        lambda images: model(images, training=False), input_signature=signature, autograph=False
+        lambda feed: model(feeding.in_form_of(model, feed), training=False),
+        input_signature=[signature],
+        autograph=False,
     )
-    return lambda images: named(traced(images))
+    return lambda feed: named(traced(feed))
 
 
 def named(outputs: Any) -> Outputs:

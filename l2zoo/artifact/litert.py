@@ -1,45 +1,76 @@
-"""`model.tflite`: the flat file that LiteRT (once TensorFlow Lite) runs on phones, boards and in browsers.
+"""`model.tflite` and its quantised sisters: flat files that LiteRT (once TensorFlow Lite) runs everywhere.
 
-Builtin operators only: a file that needs Flex carries half of TensorFlow with it, and most devices refuse it.
+Builtin operators only: a file that needs Flex carries half of TensorFlow with it, most devices refuse it, and
+no interpreter for Python runs it, so that it could not be checked either.
 """
 
 from __future__ import annotations
 
 import re
-from collections import Counter
+import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from l2zoo.artifact import feeding, savedmodel
+from l2zoo.artifact.contents import contents
+from l2zoo.artifact.conversion import Source
+from l2zoo.artifact.inputs import Inputs
 from l2zoo.artifact.parity import Predict
 from l2zoo.artifact.sample import Outputs
-from l2zoo.artifact.savedmodel import INPUT, SIGNATURE
+from l2zoo.quiet import without_chatter
 
-if TYPE_CHECKING:
-    import keras
-
+_NEEDS_BATCH = "TensorListReserve"  # what a loop keeps its steps in; its size must be known
 _REFUSED = re.compile(r"^(?:TF Select|Flex|Custom) ops: (.+)$", re.MULTILINE)
 
 
-def write(model: keras.Model, graph: Path, path: Path) -> None:
+def write(source: Source, path: Path) -> None:
     """Converts the traced graph, in float32.
-
-    Keras's own `export(format="litert")` would trace the model a second time and let Flex operators in.
 
     Raises:
         ValueError: An operator has no builtin counterpart; the message names it.
     """
+    path.write_bytes(converted(source))
+
+
+def converted(source: Source, **settings: Any) -> bytes:
+    """The model as a TFLite file; one with recurrent loops takes one example at a time.
+
+    Keras's own `export(format="litert")` would trace the model a second time and let Flex operators in.
+
+    Args:
+        source: The model and its graphs.
+        settings: Attributes of the converter.
+
+    Raises:
+        ValueError: An operator has no builtin counterpart.
+    """
+    if not source.single.exists():
+        try:
+            return _converted(source.graph, settings)
+        except ValueError as error:
+            if _NEEDS_BATCH not in str(error):
+                raise
+        savedmodel.trace(source.model, source.inputs, source.single, batch=1)
+    return _converted(source.single, settings)
+
+
+def _converted(graph: Path, settings: dict[str, Any]) -> bytes:
     import tensorflow as tf
 
-    del model
     converter = tf.lite.TFLiteConverter.from_saved_model(str(graph))
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
-    try:
-        content = converter.convert()
-    except Exception as error:  # the converter's own error class has no public name
-        raise ValueError(_reason(str(error))) from error
-    path.write_bytes(content)
+    for name, value in settings.items():
+        setattr(converter, name, value)
+    with warnings.catch_warnings(), without_chatter():
+        # The converter calibrates with TensorFlow's own interpreter, which says that it will be gone.
+        warnings.filterwarnings("ignore", ".*tf.lite.Interpreter is deprecated", UserWarning)
+        try:
+            return converter.convert()
+        except Exception as error:  # the converter's own error class has no public name
+            failure = error
+    raise ValueError(_reason(str(failure))) from failure
 
 
 def _reason(message: str) -> str:
@@ -48,7 +79,7 @@ def _reason(message: str) -> str:
         return f"The model cannot be converted to TFLite: {message.splitlines()[0][:300]}"
     return (
         f"The model cannot be converted to TFLite: no builtin operator for {', '.join(names)}. "
-        'Replace the layers that use them, or export without "tflite".'
+        "Replace the layers that use them, or export without the TFLite formats."
     )
 
 
@@ -63,60 +94,56 @@ def open_file(path: Path) -> tuple[Predict, dict[str, Any]]:
     found = contents(path.read_bytes())
     if found["custom_operators"]:
         raise ValueError(f"{path.name} needs operators that are not builtin: {found['custom_operators']}.")
-    run = Interpreter(model_path=str(path)).get_signature_runner(SIGNATURE)
-    found["inputs"] = _specs(run.get_input_details())
-    found["outputs"] = _specs(run.get_output_details())
+    run = Interpreter(model_path=str(path)).get_signature_runner(savedmodel.SIGNATURE)
+    takes, gives = run.get_input_details(), run.get_output_details()
+    single = any(detail["shape_signature"][0] == 1 for detail in takes.values())
+    found["inputs"], found["outputs"] = _specs(takes), _specs(gives)
 
-    def predict(images: np.ndarray) -> Outputs:
-        return dict(run(**{INPUT: images}))  # resizes the batch by itself
+    def answer(inputs: Inputs) -> Outputs:
+        # The runner resizes the batch by itself. An input that the model ignores is not in the file.
+        answers = run(**{name: quantized(inputs[name], detail) for name, detail in takes.items()})
+        return {name: dequantized(value, gives[name]) for name, value in answers.items()}
+
+    def predict(inputs: Inputs) -> Outputs:
+        if not single:
+            return answer(inputs)
+        each = [answer(feeding.fed(inputs, slice(i, i + 1))) for i in range(feeding.count(inputs))]
+        return {name: np.concatenate([one[name] for one in each]) for name in each[0]}
 
     return predict, found
 
 
-def contents(content: bytes) -> dict[str, Any]:
-    """Counts the operators and the types of numbers in a TFLite file, from the file's own tables.
+def quantized(values: np.ndarray, detail: dict[str, Any]) -> np.ndarray:
+    """`round(values / scale) + zero_point` in the type of an input, as the file's `detail` says; else as is.
 
-    Args:
-        content: The file. It must come from a trusted place or have passed its checksum.
-
-    Returns:
-        `operators` and `custom_operators` by name, and `weights` (constants) and `activations` by dtype.
+    Example:
+        >>> quantized(np.array([0.0, 127.4, 300.0]), {"dtype": np.uint8, "quantization": (1.0, 0)}).tolist()
+        [0, 127, 255]
     """
-    from ai_edge_litert import schema_py_generated as schema
-
-    model = schema.Model.GetRootAs(content, 0)
-    codes = [model.OperatorCodes(index) for index in range(model.OperatorCodesLength())]
-    builtin, custom = _names(schema.BuiltinOperator), schema.BuiltinOperator.CUSTOM
-    dtypes = _names(schema.TensorType)
-    tally: dict[str, Counter[str]] = {
-        key: Counter() for key in ("operators", "custom_operators", "weights", "activations")
-    }
-    for graph in (model.Subgraphs(index) for index in range(model.SubgraphsLength())):
-        for index in range(graph.OperatorsLength()):
-            code = codes[graph.Operators(index).OpcodeIndex()]
-            # Codes up to 127 once had a field of one byte, which old readers still look at.
-            number = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())
-            if number == custom:
-                tally["custom_operators"][code.CustomCode().decode()] += 1
-            else:
-                tally["operators"][builtin[number]] += 1
-        for tensor in (graph.Tensors(index) for index in range(graph.TensorsLength())):
-            buffer = model.Buffers(tensor.Buffer())
-            # Data of files beyond 2 GB lie behind the tables, at an offset.
-            constant = buffer.DataLength() > 0 or buffer.Size() > 1
-            tally["weights" if constant else "activations"][dtypes[tensor.Type()].lower()] += 1
-    return {key: dict(sorted(counter.items())) for key, counter in tally.items()}
+    scale, zero_point = detail["quantization"]
+    if not scale:
+        return values
+    limits = np.iinfo(detail["dtype"])
+    return np.clip(np.round(values / scale) + zero_point, limits.min, limits.max).astype(detail["dtype"])
 
 
-def _names(enumeration: type) -> dict[int, str]:
-    return {value: name for name, value in vars(enumeration).items() if isinstance(value, int)}
+def dequantized(values: np.ndarray, detail: dict[str, Any]) -> np.ndarray:
+    """`(values - zero_point) * scale`, as the file's `detail` of an output says; else as is.
+
+    Example:
+        >>> dequantized(np.array([-128, 127], np.int8), {"quantization": (0.5, -128)}).tolist()
+        [0.0, 127.5]
+    """
+    scale, zero_point = detail["quantization"]
+    return (values.astype(np.float32) - zero_point) * np.float32(scale) if scale else values
 
 
 def _specs(details: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    return {
-        name: {
-            "shape": [None if size < 0 else int(size) for size in detail["shape_signature"]],
-            "dtype": np.dtype(detail["dtype"]).name,
-        }
-        for name, detail in sorted(details.items())
-    }
+    specs = {}
+    for name, detail in sorted(details.items()):
+        shape = [None if size < 0 else int(size) for size in detail["shape_signature"]]
+        specs[name] = {"shape": shape, "dtype": np.dtype(detail["dtype"]).name}
+        scale, zero_point = detail["quantization"]
+        if scale:
+            specs[name] |= {"scale": float(scale), "zero_point": int(zero_point)}
+    return specs

@@ -12,8 +12,10 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from l2zoo.artifact import versions
+
 FILE = "manifest.json"
-VERSION = 1
+VERSION = 2
 _LARGEST = 16 * 2**20  # bytes; ours have a few thousand
 
 
@@ -24,7 +26,7 @@ def write(folder: Path, content: Mapping[str, Any]) -> None:
 
 
 def read(folder: Path) -> dict[str, Any]:
-    """Reads a folder's manifest.
+    """Reads a folder's manifest; that of an older version in today's words.
 
     Raises:
         FileNotFoundError: There is no such folder, or no manifest in it.
@@ -37,12 +39,13 @@ def read(folder: Path) -> dict[str, Any]:
             "Artifacts are written by `l2zoo.export`."
         )
     content = _parsed(path)
-    if content.get("format_version") != VERSION:
+    version = content.get("format_version")
+    if version not in range(1, VERSION + 1):
         raise ValueError(
-            f"{FILE} has format version {content.get('format_version')!r}, this l2zoo reads {VERSION}. "
+            f"{FILE} has format version {version!r}, this l2zoo reads 1 to {VERSION}. "
             "Update l2zoo, or export the model again."
         )
-    return content
+    return versions.in_words_of_2(content) if version == 1 else content
 
 
 def _parsed(path: Path) -> dict[str, Any]:

@@ -1,53 +1,88 @@
-"""Parity: does an exported file answer like the Keras model, image by image?"""
+"""Parity: does an exported file answer like the Keras model, example by example?"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
-from l2zoo.artifact.matching import matched
+from l2zoo.artifact import feeding
+from l2zoo.artifact.inputs import Inputs
 from l2zoo.artifact.sample import Outputs
+from l2zoo.artifact.tally import Tally
 
-Predict = Callable[[np.ndarray], Outputs]
-"""Images `(B, H, W, C)`, float32, to named outputs of `B` rows each."""
+Predict = Callable[[Inputs], Outputs]
+"""Named inputs, float32 or int32, to named outputs of as many rows."""
+Measure = Callable[[Any], Mapping[str, float]]
+"""The outputs for the whole sample, as an array if there is but one of no name, else by name; to metrics by
+name, of which more is better."""
 
 _BATCH = 32
+_SLACK = 1e-9  # 0.97 - 0.96 is a little more than 0.01
 
 
 @dataclass(frozen=True)
 class Parity:
-    """How far a file's answers are from the Keras model's, over all outputs and images.
+    """How far a file's answers are from the Keras model's, over all outputs and examples.
 
     Args:
-        images: Number of images compared.
+        images: Number of examples compared.
         max_abs_diff: Largest absolute difference of any output number.
         mean_abs_diff: Mean absolute difference over all output numbers.
-        argmax_agreement: Share in [0, 1] of decisions (argmax over the last axis) that agree; None when
-            no output has two or more numbers on its last axis.
-        worst_image: Index, in the sample, of the image with the largest difference.
-        tolerance: Largest `max_abs_diff` allowed.
+        argmax_agreement: Share in [0, 1] of decisions (argmax over the last axis) that agree, in outputs
+            with classes; None when there are none.
+        relative_diff: Mean absolute difference in standard deviations of the output, the largest of the
+            outputs without classes; None when there are none.
+        worst_image: Index, in the sample, of the example with the largest difference.
+        metrics: Name to the metric of the model, `"model"`, and of the file, `"file"`, on these examples.
+        limits: Name of a figure to its limit; all must hold.
     """
 
     images: int
     max_abs_diff: float
     mean_abs_diff: float
     argmax_agreement: float | None
+    relative_diff: float | None
     worst_image: int
-    tolerance: float
+    metrics: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    limits: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def metric_drop(self) -> float | None:
+        """By how much the metric falls that falls most; below 0 when all rise, None without metrics."""
+        return max((pair["model"] - pair["file"] for pair in self.metrics.values()), default=None)
+
+    @property
+    def broken(self) -> list[str]:
+        """The figures that do not keep their limit."""
+        return [name for name, limit in self.limits.items() if not self._keeps(name, limit)]
 
     @property
     def holds(self) -> bool:
-        """Whether the largest difference is within the tolerance."""
-        return self.max_abs_diff <= self.tolerance
+        """Whether every figure keeps its limit."""
+        return not self.broken
+
+    def _keeps(self, name: str, limit: float) -> bool:
+        figure = getattr(self, name)
+        if figure is None:
+            return False
+        if name == "argmax_agreement":
+            return figure >= limit
+        return figure <= limit + (_SLACK if name == "metric_drop" else 0)
 
 
-def batches(images: np.ndarray, expected: Predict | Outputs) -> Iterator[tuple[np.ndarray, Outputs]]:
-    """Batches of float32 images with the outputs expected for them: computed now, or stored arrays."""
-    for start in range(0, len(images), _BATCH):
+LIMITED = ("max_abs_diff", "mean_abs_diff", "argmax_agreement", "relative_diff", "metric_drop")
+"""The figures that may have a limit."""
+
+
+def batches(inputs: Inputs, expected: Predict | Outputs) -> Iterator[tuple[Inputs, Outputs]]:
+    """Batches as they are fed, with the outputs expected for them: computed now, or stored arrays."""
+    for start in range(0, feeding.count(inputs), _BATCH):
         rows = slice(start, start + _BATCH)
-        batch = images[rows].astype(np.float32)
+        batch = feeding.fed(inputs, rows)
         if isinstance(expected, Mapping):
             yield batch, {name: array[rows] for name, array in expected.items()}
         else:
@@ -55,115 +90,58 @@ def batches(images: np.ndarray, expected: Predict | Outputs) -> Iterator[tuple[n
 
 
 def compare(
-    expected: Iterable[tuple[np.ndarray, Outputs]],
+    expected: Iterable[tuple[Inputs, Outputs]],
     files: Mapping[str, Predict],
-    tolerances: Mapping[str, float],
+    *,
+    measure: Measure | None = None,
+    num_classes: int | None = None,
 ) -> dict[str, Parity]:
     """Runs every file on every batch and measures its distance to the expected outputs.
 
     Args:
-        expected: Batches of images with the Keras model's answers.
+        expected: Batches of inputs with the Keras model's answers.
         files: Format name to its predict function.
-        tolerances: Format name to the largest absolute difference allowed.
+        measure: Gives the metrics of model and file. All outputs are held in memory for it.
+        num_classes: An output with as many numbers on its last axis has classes, beside those whose numbers
+            are probabilities.
 
     Returns:
-        Format name to the figures.
+        Format name to the figures, without limits.
 
     Raises:
         ValueError: An answer is NaN or infinite, or has other outputs or shapes than the model's.
     """
-    tallies = {name: _Tally(name) for name in files}
-    for images, outputs in expected:
-        for name, predict in files.items():
-            tallies[name].add(outputs, matched(outputs, predict(images)))
-    return {name: tally.parity(tolerances[name]) for name, tally in tallies.items()}
-
-
-def problems(parity: Mapping[str, Parity]) -> list[str]:
-    """One sentence for each format whose parity does not hold."""
-    return [
-        f"{name} does not answer like the Keras model: the largest absolute difference over "
-        f"{found.images} images is {found.max_abs_diff:.3g} (mean {found.mean_abs_diff:.3g}, argmax agrees "
-        f"on {_percent(found.argmax_agreement)}), worst at image {found.worst_image}; at most "
-        f"{found.tolerance:.3g} is allowed."
-        for name, found in parity.items()
-        if not found.holds
-    ]
-
-
-def table(parity: Mapping[str, Parity], sizes: Mapping[str, tuple[str, int]]) -> str:
-    """The figures as a Markdown table; `sizes` gives the path and the bytes of each format."""
-    rows = [
-        "| format | file | bytes | images | max abs diff | mean abs diff | same argmax | limit |",
-        "|---|---|--:|--:|--:|--:|--:|--:|",
-    ]
-    rows += [
-        f"| {name} | `{sizes[name][0]}` | {sizes[name][1]:,} | {found.images} | {found.max_abs_diff:.2g} "
-        f"| {found.mean_abs_diff:.2g} | {_percent(found.argmax_agreement)} | {found.tolerance:.2g} |"
-        for name, found in parity.items()
-    ]
-    return "\n".join(rows)
-
-
-def _percent(share: float | None) -> str:
-    # Rounded down: 100 % is said of nothing less.
-    return "-" if share is None else f"{np.floor(share * 1e4) / 100:g} %"
-
-
-@dataclass
-class _Tally:
-    """Running figures of one format, so that no more than a batch of outputs is held."""
-
-    name: str
-    images: int = 0
-    largest: float = -1.0
-    worst: int = 0
-    total: float = 0.0
-    numbers: int = 0
-    agreed: int = 0
-    decisions: int = 0
-
-    def add(self, expected: Outputs, got: Outputs) -> None:
-        if expected.keys() != got.keys():
-            raise ValueError(f"{self.name} has outputs {sorted(got)}, the Keras model {sorted(expected)}.")
-        for key, wanted in expected.items():
-            self._add_output(key, np.asarray(wanted, np.float64), np.asarray(got[key], np.float64))
-        self.images += len(next(iter(expected.values())))
-
-    def _add_output(self, key: str, wanted: np.ndarray, answered: np.ndarray) -> None:
-        if wanted.shape != answered.shape:
-            raise ValueError(
-                f"{self.name} answers {key!r} with shape {answered.shape}, "
-                f"the Keras model with {wanted.shape}."
-            )
-        self._check_finite("The Keras model", key, wanted)
-        self._check_finite(self.name, key, answered)
-        differences = np.abs(answered - wanted)
-        by_image = differences.reshape(len(differences), -1).max(axis=1)
-        if by_image.max() > self.largest:
-            self.largest, self.worst = float(by_image.max()), self.images + int(by_image.argmax())
-        self.total += float(differences.sum())
-        self.numbers += differences.size
-        if wanted.ndim > 1 and wanted.shape[-1] > 1:
-            same = wanted.argmax(axis=-1) == answered.argmax(axis=-1)
-            self.agreed += int(same.sum())
-            self.decisions += same.size
-
-    def _check_finite(self, who: str, key: str, values: np.ndarray) -> None:
-        broken = ~np.isfinite(values.reshape(len(values), -1)).all(axis=1)
-        if broken.any():
-            raise ValueError(
-                f"{who} answers {key!r} with NaN or infinity, first for image "
-                f"{self.images + int(broken.argmax())} of the sample. Look for weights that are not finite, "
-                "and for a division by zero in the model."
-            )
-
-    def parity(self, tolerance: float) -> Parity:
-        return Parity(
-            images=self.images,
-            max_abs_diff=self.largest,
-            mean_abs_diff=self.total / self.numbers,
-            argmax_agreement=self.agreed / self.decisions if self.decisions else None,
-            worst_image=self.worst,
-            tolerance=tolerance,
+    tallies = {name: Tally(name, num_classes) for name in files}
+    kept: dict[str, list[Outputs]] = {name: [] for name in ("", *files)}  # "" is the Keras model
+    for inputs, outputs in expected:
+        answers = {"": outputs, **{name: predict(inputs) for name, predict in files.items()}}
+        for name, tally in tallies.items():
+            tally.add(outputs, answers[name])
+        if measure is not None:
+            for name, found in answers.items():
+                kept[name].append(found)
+    metrics = {name: {} if measure is None else _measured(measure, parts) for name, parts in kept.items()}
+    return {
+        name: Parity(
+            images=tally.examples,
+            max_abs_diff=tally.largest,
+            mean_abs_diff=tally.mean_abs_diff,
+            argmax_agreement=tally.argmax_agreement,
+            relative_diff=tally.relative_diff,
+            worst_image=tally.worst,
+            metrics={key: {"model": value, "file": metrics[name][key]} for key, value in metrics[""].items()},
         )
+        for name, tally in tallies.items()
+    }
+
+
+def _measured(measure: Measure, parts: list[Outputs]) -> dict[str, float]:
+    outputs = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    found = measure(outputs["output_0"] if list(outputs) == ["output_0"] else outputs)
+    expected = "`measure` must give finite numbers by name, of which more is better, such as"
+    if not isinstance(found, Mapping) or not found:
+        raise TypeError(f'{expected} {{"accuracy": 0.97}}, got {found!r}.')
+    numbers = {str(name): float(value) for name, value in found.items()}
+    if not all(math.isfinite(value) for value in numbers.values()):
+        raise ValueError(f'{expected} {{"accuracy": 0.97}}, got {found!r}.')
+    return numbers

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from pathlib import Path
 from typing import Any
 
+from l2zoo.artifact import figures as words
 from l2zoo.artifact import manifest, parity, sample
 from l2zoo.artifact.folder import Artifact
 from l2zoo.artifact.formats import FORMATS
 
 
 def verify(folder: str | Path) -> Artifact:
-    """Checks an artifact: every file's size and SHA-256, then every format's answers on the stored images.
+    """Checks an artifact: every file's size and SHA-256, then every format's answers on the stored inputs.
+
+    A float file must keep the limit with which it was written. The metric of a quantised file cannot be
+    measured again without labels: it must stay as close to the model as it was when it was written.
 
     The checksums come first, so that a file that was changed is found before anything opens it. They tell
     of damage; against somebody who rewrites files and manifest together only a signature helps.
@@ -21,11 +26,12 @@ def verify(folder: str | Path) -> Artifact:
         folder: An artifact's folder, as `export` wrote it.
 
     Returns:
-        The artifact with the parity figures found now, on the stored images. Prints as a table.
+        The artifact with the parity figures found now, on the stored inputs. Prints as a table.
 
     Raises:
         FileNotFoundError: There is no artifact in `folder`.
         ValueError: Something differs; the message says what.
+        ImportError: A format needs an optional package.
 
     Example:
         >>> verify("no/such/folder")  # doctest: +ELLIPSIS
@@ -36,10 +42,13 @@ def verify(folder: str | Path) -> Artifact:
     content = manifest.read(folder)
     manifest.check_files(folder, content.get("files"))
     limits = _limits(content)
-    images, expected = sample.read(folder / sample.FILE)
+    for name in limits:
+        FORMATS[name].check_installed()
+    inputs, expected = sample.read(folder / sample.FILE)
     runs = {name: FORMATS[name].open(folder / FORMATS[name].path)[0] for name in limits}
-    figures = parity.compare(parity.batches(images, expected), runs, limits)
-    problems = parity.problems(figures)
+    found = parity.compare(parity.batches(inputs, expected), runs)
+    figures = {name: dataclasses.replace(one, limits=limits[name]) for name, one in found.items()}
+    problems = words.problems(figures)
     if problems:
         raise ValueError(
             " ".join(problems) + " The files are those that were written: compare the versions in "
@@ -48,8 +57,8 @@ def verify(folder: str | Path) -> Artifact:
     return Artifact(folder, content, figures)
 
 
-def _limits(content: dict[str, Any]) -> dict[str, float]:
-    """The formats of an artifact and the tolerance of each, out of a manifest that may hold anything."""
+def _limits(content: dict[str, Any]) -> dict[str, dict[str, float]]:
+    """The formats of an artifact and the limits of each, out of a manifest that may hold anything."""
     formats, files = content.get("formats"), content["files"]
     if sample.FILE not in files:
         raise ValueError(f"The artifact has no {sample.FILE} to compare on. Export the model again.")
@@ -58,15 +67,19 @@ def _limits(content: dict[str, Any]) -> dict[str, float]:
     unknown = sorted(set(formats) - set(FORMATS))
     if unknown:
         raise ValueError(f"This l2zoo knows the formats {list(FORMATS)}, the artifact has {unknown}. Update.")
-    limits = {}
-    for name, row in formats.items():
+    for name in formats:
         path = FORMATS[name].path
         if not any(file == path or file.startswith(path + "/") for file in files):
             raise ValueError(f"The artifact has no {path}, which {manifest.FILE} speaks of. Export again.")
-        try:
-            limits[name] = float(row["parity"]["tolerance"])
-        except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"{manifest.FILE} gives no tolerance for {name}: {error!r}.") from error
-        if not math.isfinite(limits[name]):
-            raise ValueError(f"{manifest.FILE} gives no finite tolerance for {name}, got {limits[name]}.")
+    return {name: _limits_of(name, row) for name, row in formats.items()}
+
+
+def _limits_of(name: str, row: Any) -> dict[str, float]:
+    given: Any = row.get("verify") if isinstance(row, dict) else None
+    try:
+        limits = {figure: float(limit) for figure, limit in given.items()}
+    except (AttributeError, TypeError, ValueError) as error:
+        raise ValueError(f"{manifest.FILE} gives no limits for {name}, got {given!r}.") from error
+    if not limits or not set(limits) <= set(parity.LIMITED) or not all(map(math.isfinite, limits.values())):
+        raise ValueError(f"{manifest.FILE} gives no limits for {name}, got {given!r}.")
     return limits

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import math
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import ArrayLike
-
 from l2zoo.artifact import card as cards
-from l2zoo.artifact import facts, kerasfile, manifest, replacing, savedmodel
-from l2zoo.artifact import parity as parities
+from l2zoo.artifact import facts, feeding, kerasfile, manifest, replacing, savedmodel
+from l2zoo.artifact import inputs as given
 from l2zoo.artifact import sample as samples
 from l2zoo.artifact.card import Card
+from l2zoo.artifact.comparison import Comparison
+from l2zoo.artifact.conversion import Conversion, Source
 from l2zoo.artifact.folder import Artifact
 from l2zoo.artifact.formats import ALWAYS, FORMATS
-from l2zoo.artifact.parity import Parity
+from l2zoo.artifact.inputs import Given, Inputs
+from l2zoo.artifact.limits import Limits
+from l2zoo.artifact.parity import Measure, Parity
+from l2zoo.artifact.sample import Outputs
 
 if TYPE_CHECKING:
     import keras
@@ -29,28 +29,38 @@ def export(
     model: keras.Model,
     folder: str | Path,
     *,
-    sample: ArrayLike | None = None,
+    sample: Given | None = None,
     formats: Sequence[str] = ("savedmodel", "tflite"),
+    measure: Measure | None = None,
+    limits: Limits | None = None,
+    conversion: Conversion | None = None,
     metrics: Mapping[str, Any] | None = None,
     card: Card | None = None,
-    tolerance: float | None = None,
     overwrite: bool = False,
 ) -> Artifact:
     """Writes a model as an artifact: files to deploy, each compared with the model on real images.
 
-    The folder holds `model.keras`, the formats asked for, `sample.npz` (a few images with the model's
-    answers), `manifest.json` and `README.md`. The exported input is `images`, float32 `(B, H, W, C)`, raw
-    pixels in [0, 255], any batch size. The folder appears when everything in it has passed, or not at all.
+    The folder holds `model.keras`, the formats asked for, `sample.npz` (a few inputs with the model's
+    answers), `manifest.json` and `README.md`. A lone input is exported as `images`, float32 `(B, H, W, C)`
+    or `(B, T, H, W, C)`, raw pixels in [0, 255]; several keep their names. Any batch size goes in. The folder
+    appears when everything in it has passed, or not at all.
 
     Args:
-        model: A built model with one batch of images as its input.
+        model: A built model that takes one batch of images, or a dict of arrays.
         folder: Where to write. Must not exist, or be empty, unless `overwrite`.
-        sample: Real images `(B, H, W, C)` in [0, 255], uint8 or float, best some hundreds of the test set.
-            `H`, `W` and `C` become the exported input's.
-        formats: Out of `"savedmodel"` and `"tflite"`; `model.keras` is always there.
+        sample: Real images `(B, H, W, C)` in [0, 255], uint8 or float, or a dict of arrays `(B, ...)` of one
+            length; best 256 or more of the test set. Their shapes become those of the exported inputs.
+            Whole numbers that the model takes as such are exported as int32, all else as float32.
+        formats: Out of `"savedmodel"`, `"tflite"`, `"tflite_fp16"` (weights in float16), `"tflite_dynamic"`
+            (large weights in int8), `"tflite_int8"` (weights and activations in int8) and `"onnx"` (with the
+            extra `onnx`); `model.keras` is always there.
+        measure: Called with the outputs for the whole sample, an array (or a dict of arrays, if the model's
+            are several or have names); gives metrics by name of which more is better. Decides about
+            quantised files, and stands in the card for every file beside the model's.
+        limits: How far the files may be from the model; `Limits()` if None.
+        conversion: Choices for the quantised formats; `Conversion()` if None.
         metrics: Name to a number, or to numbers by name: `{"accuracy": {"mean": 0.97, "se": 0.01}}`.
         card: What a reader should know: name, data, class names, a picture.
-        tolerance: Largest absolute difference allowed, in the units of the outputs; if None, 1e-4.
         overwrite: Replaces an artifact that is there, once the new one is complete.
 
     Returns:
@@ -58,31 +68,44 @@ def export(
 
     Raises:
         TypeError: An argument is of the wrong type.
-        ValueError: The arguments do not fit, a format cannot be written, or a file does not answer like
-            the model. Nothing is left behind then.
+        ValueError: The arguments do not fit, a format cannot be written, something stayed float that was to
+            be quantised, or a file does not answer like the model. Nothing is left behind then.
+        ImportError: A format needs an optional package.
 
     Example:
-        >>> export(None, "somewhere", formats=["tflight"])
+        >>> export(None, "somewhere", formats=["tflight"])  # doctest: +ELLIPSIS
         Traceback (most recent call last):
-        ValueError: `formats` must be out of ['keras', 'savedmodel', 'tflite'], got ['tflight'].
+        ValueError: `formats` must be out of ['keras', 'savedmodel', 'tflite', ...], got ['tflight'].
     """
     names = _format_names(formats)
-    limits = _limits(names, tolerance)
+    limits, conversion, card = limits or Limits(), conversion or Conversion(), card or Card()
+    _check_type("limits", limits, Limits)
+    _check_type("conversion", conversion, Conversion)
+    if measure is not None and not callable(measure):
+        raise TypeError(f"`measure` must be a function of the outputs, got {type(measure).__name__}.")
     _check_model(model)
-    images = samples.check(sample, model)
-    card = card or Card()
+    inputs = given.check(sample, model)
+    calibration = _calibration(conversion, model, inputs)
     known = facts.known(model, card, metrics or {})
     with replacing.whole_folder(Path(folder), overwrite=overwrite, mark=manifest.FILE) as (fresh, scratch):
+        answers = kerasfile.answers(model, inputs)
+        few = samples.kept(inputs)
+        expected = answers(feeding.fed(few, slice(None)))
+        samples.write(fresh / samples.FILE, few, expected)
         graph = scratch / "graph"
-        savedmodel.trace(model, images.shape[1:], graph)
+        savedmodel.trace(model, inputs, graph)
+        source = Source(
+            model, graph, scratch / "single", inputs, _in_order(expected), calibration, conversion
+        )
         for name in names:
-            FORMATS[name].write(model, graph, fresh / FORMATS[name].path)
-        answers = kerasfile.answers(model, images.shape[1:])
-        figures, rows = _compare(fresh, images, answers, limits)
-        few = samples.kept(images)
-        outputs = answers(few.astype(np.float32))
-        samples.write(fresh / samples.FILE, few, outputs)
-        _finish(fresh, {**known, **facts.interface(images, outputs), "formats": rows}, figures, card)
+            FORMATS[name].write(source, fresh / FORMATS[name].path)
+        num_classes = None if card.class_names is None else len(card.class_names)
+        comparison = Comparison(inputs, answers, few, expected, limits, measure, num_classes)
+        figures, rows = comparison.rows(fresh, names)
+        content = {**known, **facts.interface(model, inputs, expected), "formats": rows}
+        if "tflite_int8" in names:
+            content["int8"] = facts.int8(source)
+        _finish(fresh, content, figures, card)
     return Artifact(Path(folder), manifest.read(Path(folder)), figures)
 
 
@@ -91,13 +114,15 @@ def _format_names(formats: Sequence[str]) -> list[str]:
     unknown = [formats] if isinstance(formats, str) else sorted(set(formats) - set(FORMATS))
     if unknown:
         raise ValueError(f"`formats` must be out of {list(FORMATS)}, got {unknown}.")
-    return [name for name in FORMATS if name == ALWAYS or name in formats]
+    names = [name for name in FORMATS if name == ALWAYS or name in formats]
+    for name in names:
+        FORMATS[name].check_installed()
+    return names
 
 
-def _limits(names: Sequence[str], tolerance: float | None) -> dict[str, float]:
-    if tolerance is not None and not (math.isfinite(tolerance) and tolerance >= 0):
-        raise ValueError(f"`tolerance` must be a finite number >= 0, got tolerance={tolerance}.")
-    return {name: FORMATS[name].tolerance if tolerance is None else float(tolerance) for name in names}
+def _check_type(name: str, value: Any, kind: type) -> None:
+    if not isinstance(value, kind):
+        raise TypeError(f"`{name}` must be a {kind.__name__}, got {type(value).__name__}.")
 
 
 def _check_model(model: Any) -> None:
@@ -114,38 +139,21 @@ def _check_model(model: Any) -> None:
         )
 
 
-def _compare(
-    fresh: Path, images: np.ndarray, answers: parities.Predict, limits: Mapping[str, float]
-) -> tuple[dict[str, Parity], dict[str, Any]]:
-    """Runs what was written; the figures, and the rows of the manifest.
-
-    Raises:
-        ValueError: A file does not answer like the model.
-    """
-    opened = {name: FORMATS[name].open(fresh / FORMATS[name].path) for name in limits}
-    runs = {name: predict for name, (predict, _) in opened.items()}
-    figures = parities.compare(parities.batches(images, answers), runs, limits)
-    problems = parities.problems(figures)
-    if problems:
-        raise ValueError(
-            " ".join(problems) + " Nothing was written. Look at what the model answers for that image; if "
-            "the difference is harmless for these outputs, pass a larger `tolerance`."
-        )
-    rows = {
-        name: {
-            "path": FORMATS[name].path,
-            "bytes": _bytes(fresh / FORMATS[name].path),
-            "found": found,
-            "parity": asdict(figures[name]),
-        }
-        for name, (_, found) in opened.items()
-    }
-    return figures, rows
+def _calibration(conversion: Conversion, model: keras.Model, inputs: Inputs) -> Inputs:
+    """The inputs from which ranges are read, of the sample's shapes and types."""
+    if conversion.calibration is None:
+        return inputs
+    found = given.check(conversion.calibration, model, argument="calibration")
+    wanted, got = feeding.signature(inputs), feeding.signature(found)
+    if wanted != got:
+        raise ValueError(f"`calibration` must hold inputs like those of `sample`, {wanted}, got {got}.")
+    return found
 
 
-def _bytes(path: Path) -> int:
-    files = path.rglob("*") if path.is_dir() else [path]
-    return sum(file.stat().st_size for file in files if file.is_file())
+def _in_order(outputs: Outputs) -> tuple[str, ...]:
+    """Names of outputs in the order of a graph: of a dict sorted, of a list as they are."""
+    names = tuple(outputs)
+    return names if names == tuple(f"output_{i}" for i in range(len(names))) else tuple(sorted(names))
 
 
 def _finish(fresh: Path, content: dict[str, Any], figures: Mapping[str, Parity], card: Card) -> None:

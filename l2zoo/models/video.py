@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
-from keras import ops
 
 from l2zoo.arguments import whole_numbers
 from l2zoo.models import blocks
+from l2zoo.models.frames import EachFrame, Memory
 from l2zoo.policy import L2Policy
 from l2zoo.strength import Strength
 
@@ -71,29 +71,6 @@ def build_video(
 
     outputs = _wired(clips, len(widths), at)
     return L2Policy.of(l2).apply(keras.Model(clips, outputs, name=name))
-
-
-@keras.saving.register_keras_serializable("l2zoo")
-class EachFrame(keras.layers.TimeDistributed):
-    """A layer for frames `(B, H, W, C)`, applied to each frame of clips `(B, T, H, W, C)`, all at once.
-
-    Keras's own `TimeDistributed` applies it to one frame after the other, for which the CPU needs longer.
-    """
-
-    def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
-        del training, mask
-        shape = ops.shape(inputs)
-        frames = self.layer.call(ops.reshape(inputs, (-1, *shape[2:])))
-        return ops.reshape(frames, (*shape[:2], *ops.shape(frames)[1:]))
-
-
-@keras.saving.register_keras_serializable("l2zoo")
-class Memory(keras.layers.ConvLSTM2D):
-    """Keras's ConvLSTM, whose weights have the same paths in every process: its cell is called "cell"."""
-
-    def __init__(self, filters: int, kernel_size: int, **settings: Any):
-        super().__init__(filters, kernel_size, **settings)
-        self.cell.name = "cell"
 
 
 def _layers(widths: Sequence[int], channels: int) -> list[keras.layers.Layer]:

@@ -25,7 +25,7 @@ def average_precision(
     truth: Mapping[str, Any],
     *,
     num_classes: int,
-    image_shape: Sequence[int],
+    image_shape: Sequence[int] | None = None,
 ) -> dict[str, Any]:
     """COCO's average precision: the area under precision over recall, with 101 recalls, for ten overlaps.
 
@@ -37,7 +37,7 @@ def average_precision(
             class -1 or score 0 is none. What `FinalBoxes` gives.
         truth: `"boxes_xyxy"` `(N, M, 4)` in pixels and `"labels"` `(N, M)`; a box of label -1 is none.
         num_classes: K, at least 1.
-        image_shape: `(H, W)` in pixels; true boxes lie inside.
+        image_shape: `(H, W)` in pixels, inside which true boxes must lie; None does not look.
 
     Returns:
         Figures in [0, 1]: `"map"`, the mean over the classes that occur in the truth and the thresholds
@@ -61,7 +61,8 @@ def average_precision(
     said = found_boxes(found, num_classes=num_classes)
     real = true_boxes(truth, num_classes=num_classes)
     _check_together(said, real)
-    _check_inside(real, image_shape)
+    if image_shape is not None:
+        _check_inside(real, image_shape)
     images = len(real["labels"])
     curves = _precision(_records(said), _records(real), images=images, num_classes=num_classes)
     precision = curves.mean(axis=1)  # (T, K)

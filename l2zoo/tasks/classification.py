@@ -71,17 +71,23 @@ class Classification:
             `accuracy`, `top5` if there are more than five classes, and `log_loss`, the mean cross-entropy.
         """
         check_data(self.name, self.class_names, data)
-        from sklearn.metrics import accuracy_score, log_loss, top_k_accuracy_score
+        from sklearn.metrics import log_loss
 
         parts = [(labels, outputs) for _, labels, outputs in answers(model, data)]
         labels, found = (np.concatenate(part) for part in zip(*parts, strict=True))
-        classes = range(self._num_classes)
         found = found.astype(np.float64)
         found /= found.sum(axis=1, keepdims=True)  # float32 misses 1 by more than scikit-learn likes
-        measured = {"accuracy": accuracy_score(labels, found.argmax(axis=1))}
+        loss = log_loss(labels, found, labels=range(self._num_classes))
+        return plain({**self.scores(found, labels), "log_loss": loss})
+
+    def scores(self, outputs: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+        """How good answers `(N, K)` are for labels `(N,)`: `accuracy` and `top5`, more is better."""
+        from sklearn.metrics import accuracy_score, top_k_accuracy_score
+
+        scores = {"accuracy": accuracy_score(labels, outputs.argmax(axis=1))}
         if self._num_classes > TOP:
-            measured["top5"] = top_k_accuracy_score(labels, found, k=TOP, labels=classes)
-        return plain({**measured, "log_loss": log_loss(labels, found, labels=classes)})
+            scores["top5"] = top_k_accuracy_score(labels, outputs, k=TOP, labels=range(self._num_classes))
+        return plain(scores)
 
     def deployed(self, model: keras.Model) -> keras.Model:
         """The model as it is exported: the same, without what belongs to training."""

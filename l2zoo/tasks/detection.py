@@ -90,9 +90,16 @@ class Detection:
             {name: np.concatenate([part[name] for part in some]) for name in some[0]}
             for some in zip(*parts, strict=True)
         )
-        measured = average_precision(
-            found, truth, num_classes=len(self.class_names), image_shape=data.image_shape[:2]
-        )
+        return self.scores(found, truth)
+
+    def scores(self, outputs: dict[str, np.ndarray], objects: dict[str, np.ndarray]) -> dict[str, float]:
+        """How good the boxes of the deployed model are: as `measure`, more is better.
+
+        Args:
+            outputs: `boxes_xyxy` `(N, D, 4)`, `scores` `(N, D)` and `classes` `(N, D)`.
+            objects: `boxes_xyxy` `(N, M, 4)` and `labels` `(N, M)`.
+        """
+        measured = average_precision(outputs, objects, num_classes=len(self.class_names))
         return plain({name: measured[name] for name in ("map", "map50", "map75")})
 
     def deployed(self, model: keras.Model) -> keras.Model:

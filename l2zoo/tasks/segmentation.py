@@ -68,9 +68,15 @@ class Segmentation:
         check_data(self.name, self.class_names, data)
         table = np.zeros((self._num_classes, self._num_classes), np.int64)
         for _, masks, outputs in answers(model, data):
-            table += overlap.confusion(masks, outputs.argmax(axis=-1), self._num_classes)
-        measured = {"mean_iou": overlap.mean_iou(table), "dice": overlap.mean_dice(table)}
-        return plain({**measured, "pixel_accuracy": overlap.pixel_accuracy(table)})
+            table += self._table(outputs, masks)
+        return _figures(table)
+
+    def scores(self, outputs: np.ndarray, masks: np.ndarray) -> dict[str, float]:
+        """How good answers `(N, H, W, K)` are for masks `(N, H, W)`: as `measure`, more is better."""
+        return _figures(self._table(outputs, masks))
+
+    def _table(self, outputs: np.ndarray, masks: np.ndarray) -> np.ndarray:
+        return overlap.confusion(masks, outputs.argmax(axis=-1), self._num_classes)
 
     def deployed(self, model: keras.Model) -> keras.Model:
         """The model as it is exported: the same, without what belongs to training."""
@@ -84,3 +90,8 @@ class Segmentation:
     @property
     def _num_classes(self) -> int:
         return len(self.class_names)
+
+
+def _figures(table: np.ndarray) -> dict[str, float]:
+    measured = {"mean_iou": overlap.mean_iou(table), "dice": overlap.mean_dice(table)}
+    return plain({**measured, "pixel_accuracy": overlap.pixel_accuracy(table)})

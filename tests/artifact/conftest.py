@@ -27,7 +27,7 @@ class Trained(NamedTuple):
 
 @pytest.fixture(scope="session")
 def trained():
-    """A CNN with batch normalisation, dropout and a penalty, after two epochs on the real 8x8 digits."""
+    """A CNN with batch normalisation, dropout and a penalty, after eight epochs on the real 8x8 digits."""
     import keras
     from sklearn.datasets import load_digits
 
@@ -51,8 +51,8 @@ def trained():
         ],
         name="digits_cnn",
     )
-    model.compile("adam", "sparse_categorical_crossentropy", jit_compile=False)
-    model.fit(images, labels, batch_size=64, epochs=2, verbose=0)
+    model.compile(keras.optimizers.Adam(1e-2), "sparse_categorical_crossentropy", jit_compile=False)
+    model.fit(images, labels, batch_size=64, epochs=8, verbose=0)
     return Trained(model, images, labels)
 
 
@@ -72,6 +72,23 @@ def written(trained, tmp_path_factory):
         sample=trained.images[:300],
         metrics={"test_accuracy": {"mean": np.float32(0.975), "se": 0.003, "seeds": 3}, "epochs": 2},
         card=card,
+    )
+
+
+@pytest.fixture(scope="session")
+def small_files(trained, tmp_path_factory):
+    """The quantised artifact of the trained network, judged by its accuracy."""
+    from l2zoo.artifact import Card, Conversion, export
+
+    labels = trained.labels[:300]
+    return export(
+        trained.model,
+        tmp_path_factory.mktemp("small") / "digits",
+        sample=trained.images[:300],
+        formats=["tflite", "tflite_fp16", "tflite_dynamic", "tflite_int8"],
+        measure=lambda outputs: {"accuracy": float((outputs.argmax(axis=-1) == labels).mean())},
+        conversion=Conversion(calibration=trained.images[300:], int8_io="uint8"),
+        card=Card(class_names=[str(digit) for digit in range(10)]),
     )
 
 

@@ -3,6 +3,7 @@
 import dataclasses
 import io
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -39,7 +40,7 @@ def test_an_artifact_verifies_where_it_was_moved_to(folder, written):
     for name, figures in found.parity.items():
         assert figures.images == 32
         assert figures.max_abs_diff < 1e-6
-        assert figures.tolerance == written.parity[name].tolerance
+        assert figures.limits == written.parity[name].limits == {"max_abs_diff": 1e-4}
     assert str(found).startswith(f"{folder}: digits_cnn, 8 files, ")
 
 
@@ -93,13 +94,13 @@ def test_two_files_swapped_are_found(folder):
         ({"files": {"../model.keras": {"bytes": 1, "sha256": ""}}}, "names paths outside its folder"),
         ({"formats": None}, "`formats` in manifest.json must name the formats"),
         ({"formats": {}}, "`formats` in manifest.json must name the formats"),
-        ({"formats": {"onnx": {}}}, r"knows the formats .*, the artifact has \['onnx'\]"),
-        ({"formats": {"tflite": {}}}, "gives no tolerance for tflite: KeyError"),
-        (
-            {"formats": {"tflite": {"parity": {"tolerance": "x"}}}},
-            "gives no tolerance for tflite: ValueError",
-        ),
-        ({"formats": {"tflite": {"parity": {"tolerance": "nan"}}}}, "gives no finite tolerance for tflite"),
+        ({"formats": {"coreml": {}}}, r"knows the formats .*, the artifact has \['coreml'\]"),
+        ({"formats": {"tflite": {}}}, "gives no limits for tflite, got None"),
+        ({"formats": {"tflite": None}}, "gives no limits for tflite, got None"),
+        ({"formats": {"tflite": {"verify": {}}}}, "gives no limits for tflite, got {}"),
+        ({"formats": {"tflite": {"verify": {"max_abs_diff": "x"}}}}, "gives no limits for tflite"),
+        ({"formats": {"tflite": {"verify": {"max_abs_diff": "nan"}}}}, "gives no limits for tflite"),
+        ({"formats": {"tflite": {"verify": {"beauty": 1}}}}, "gives no limits for tflite"),
     ],
 )
 def test_a_manifest_that_lies_is_a_clear_error(folder, changes, words):
@@ -131,7 +132,7 @@ def test_a_file_that_answers_otherwise_is_found_though_all_digests_fit(folder):
     np.savez(folder / "sample.npz", **arrays)
     rewrite(folder)
     with pytest.raises(
-        ValueError, match=r"tflite does not answer like .*worst at image 7;.*compare the versions"
+        ValueError, match=r"tflite does not answer like .*worst at image 7\..*compare the versions"
     ):
         verify(folder)
 
@@ -155,3 +156,38 @@ def test_pickled_objects_in_the_sample_are_not_loaded(folder):
 def test_a_folder_without_an_artifact_is_not_found(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"must be an artifact's folder with a manifest\.json in it"):
         verify(tmp_path)
+
+
+def test_a_quantised_file_must_stay_as_close_as_it_was(small_files, tmp_path):
+    folder = Path(shutil.copytree(small_files.folder, tmp_path / "copy"))
+    found = verify(folder)
+    for name in ("tflite_dynamic", "tflite_int8"):
+        limit = found.parity[name].limits["mean_abs_diff"]
+        assert found.parity[name].mean_abs_diff == pytest.approx((limit - 1e-6) / 2)
+    assert found.parity["tflite_fp16"].limits == {"max_abs_diff": 1e-2}
+    formats = manifest.read(folder)["formats"]
+    formats["tflite_int8"]["verify"]["mean_abs_diff"] /= 4
+    rewrite(folder, formats=formats)
+    with pytest.raises(
+        ValueError, match=r"^tflite_int8 does not answer like .*the mean absolute difference is "
+    ):
+        verify(folder)
+
+
+def test_an_artifact_of_version_1_verifies(folder):
+    content = manifest.read(folder)
+    ((name, taken),) = content.pop("inputs").items()
+    content |= {"format_version": 1, "input": {"name": name, **taken}}
+    for unknown in ("takes_names", "sha256"):
+        del content[unknown]
+    for row in content["formats"].values():
+        for unknown in ("verify", "rounding"):
+            del row[unknown]
+        for unknown in ("limits", "metrics", "relative_diff"):
+            del row["parity"][unknown]
+        row["parity"]["tolerance"] = 1e-5
+    manifest.write(folder, content)
+    found = verify(folder)
+    assert found.parity["tflite"].limits == {"max_abs_diff": 1e-5}
+    assert found.manifest["inputs"]["images"]["shape"] == [None, 8, 8, 1]
+    assert found.manifest["format_version"] == 1

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from l2zoo import L2Policy, Strength
-from l2zoo.artifact import Card, export, litert, manifest
+from l2zoo.artifact import Card, Limits, comparison, export, manifest
 from l2zoo.artifact.formats import FORMATS
 
 layers = keras.layers
@@ -126,7 +126,7 @@ def test_any_batch_size_goes_in(written, trained, name):
     images = trained.images[:7].astype(np.float32)
     wanted = trained.model.predict(images, verbose=0)
     for count in (7, 1, 3, 7):
-        np.testing.assert_allclose(predict(images[:count])["output_0"], wanted[:count], atol=1e-5)
+        np.testing.assert_allclose(predict({"images": images[:count]})["output_0"], wanted[:count], atol=1e-5)
 
 
 def test_the_manifest_says_what_is_in_the_tflite_file(written):
@@ -153,7 +153,7 @@ def test_the_signature_is_the_one_tensorflow_serving_expects(written):
 
 def test_the_manifest_holds_what_was_given_and_what_was_found(written, trained):
     content = written.manifest
-    assert content["format_version"] == 1
+    assert content["format_version"] == 2
     assert content["name"] == "digits_cnn"
     assert content["class_names"] == list("0123456789")
     assert content["data"] == "scikit-learn's 1,797 digits, 8x8."
@@ -207,7 +207,7 @@ IMAGES = np.random.default_rng(0).integers(0, 256, (5, 8, 8, 1), dtype=np.uint8)
 
 def test_an_uncompiled_functional_model_with_byte_inputs_takes_float32(tmp_path):
     artifact = export(small(), tmp_path / "bytes", sample=IMAGES.astype(np.float64))
-    assert artifact.manifest["input"]["dtype"] == "float32"
+    assert artifact.manifest["inputs"]["images"]["dtype"] == "float32"
     assert artifact.parity["tflite"].images == 5
 
 
@@ -215,7 +215,7 @@ def test_a_subclassed_model_takes_the_samples_shape(tmp_path):
     model = Subclassed()
     model(IMAGES.astype(np.float32))
     artifact = export(model, tmp_path / "subclassed", sample=IMAGES, formats=["tflite"])
-    assert artifact.manifest["input"]["shape"] == [None, 8, 8, 1]
+    assert artifact.manifest["inputs"]["images"]["shape"] == [None, 8, 8, 1]
     assert files_of(artifact.folder) == {name for name in FILES if not name.startswith("saved_model")}
 
 
@@ -239,14 +239,6 @@ def test_named_outputs_keep_their_names(tmp_path):
     artifact = export(keras.Model(inputs, outputs), tmp_path / "named", sample=IMAGES)
     assert set(artifact.manifest["outputs"]) == {"box", "score"}
     assert set(artifact.manifest["formats"]["tflite"]["found"]["outputs"]) == {"box", "score"}
-
-
-def test_the_penalty_leaves_no_trace_in_what_is_deployed(tmp_path):
-    with_penalty = export(small(penalty=keras.regularizers.L2(0.5)), tmp_path / "with", sample=IMAGES)
-    without = export(small(), tmp_path / "without", sample=IMAGES)
-    assert with_penalty.manifest["l2"]["penalty"] > 0
-    for name in ("found", "bytes"):
-        assert with_penalty.manifest["formats"]["tflite"][name] == without.manifest["formats"]["tflite"][name]
 
 
 def test_a_live_strength_is_exported_as_the_number_it_has(tmp_path):
@@ -295,7 +287,11 @@ def tampered(name, monkeypatch, change):
 
     def open_changed(path):
         predict, found = row.open(path)
-        return lambda images: {key: change(images, value) for key, value in predict(images).items()}, found
+
+        def answer(inputs):
+            return {key: change(inputs["images"], value) for key, value in predict(inputs).items()}
+
+        return answer, found
 
     monkeypatch.setitem(FORMATS, name, dataclasses.replace(row, open=open_changed))
 
@@ -307,12 +303,14 @@ def test_a_file_that_answers_otherwise_is_not_shipped(tmp_path, monkeypatch, nam
 
     tampered(name, monkeypatch, change)
     with pytest.raises(
-        ValueError, match=rf"^{name} does not answer like .* is 0\.25 .*worst at image 3; at most 0\.0001 .*"
-        "Nothing was written.*larger `tolerance`"
+        ValueError, match=rf"^{name} does not answer like .* is 0\.25, at most 0\.0001 .*worst at image 3\. "
+        "Nothing was written.*wider `limits`"
     ):  # fmt: skip
         export(small(), tmp_path / "wrong", sample=IMAGES)
     assert list(tmp_path.iterdir()) == []
-    assert export(small(), tmp_path / "wrong", sample=IMAGES, tolerance=0.3).parity[name].holds
+    assert (
+        export(small(), tmp_path / "wrong", sample=IMAGES, limits=Limits(max_abs_diff=0.3)).parity[name].holds
+    )
 
 
 def test_weights_of_nan_are_refused(tmp_path):
@@ -356,8 +354,9 @@ def test_the_picture_goes_along(tmp_path):
     [
         ({"formats": ["tflight"]}, ValueError, r"`formats` must be out of .*got \['tflight'\]"),
         ({"formats": "tflite"}, ValueError, r"`formats` must be out of .*got \['tflite'\]"),
-        ({"tolerance": -1.0}, ValueError, "`tolerance` must be a finite number >= 0, got tolerance=-1"),
-        ({"tolerance": float("nan")}, ValueError, "`tolerance` must be a finite number"),
+        ({"limits": 0.3}, TypeError, "`limits` must be a Limits, got float"),
+        ({"conversion": "int8"}, TypeError, "`conversion` must be a Conversion, got str"),
+        ({"measure": 0.9}, TypeError, "`measure` must be a function of the outputs, got float"),
         ({"sample": None}, ValueError, "`sample` must hold real images"),
         ({"metrics": {"accuracy": "high"}}, TypeError, r"`metrics\['accuracy'\]` must be a number"),
         (
@@ -392,14 +391,15 @@ KILLED_EXPORT = """
 
     {module}.{step} = die
     model = keras.saving.load_model("{folder}/model.keras")
-    export(model, "{folder}", sample=np.load("{folder}/sample.npz")["images"], overwrite=True)
+    images = np.load("{folder}/sample.npz")["images"]
+    export(model, "{folder}", sample=images, formats=["tflite_int8"], overwrite=True)
 """
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("module", "step"),
-    [(litert, "contents"), (manifest, "write")],
+    [(comparison, "compare"), (manifest, "write")],
 )
 def test_a_killed_export_leaves_the_old_artifact_and_the_next_one_cleans_up(folder, module, step):
     before = {path: (folder / path).read_bytes() for path in files_of(folder)}

@@ -1,0 +1,85 @@
+"""What was written is run beside the Keras model, judged, and put down for the manifest."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from l2zoo.artifact import figures
+from l2zoo.artifact.formats import FORMATS
+from l2zoo.artifact.inputs import Inputs
+from l2zoo.artifact.limits import Limits, on_kept
+from l2zoo.artifact.parity import Measure, Parity, Predict, batches, compare
+from l2zoo.artifact.sample import Outputs
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """What files are compared on, and by what they are judged.
+
+    Args:
+        inputs: Real inputs.
+        answers: The Keras model.
+        kept: The few inputs that the artifact keeps.
+        expected: The model's answers to them.
+        limits: Those of the caller.
+        measure: The caller's metrics, if there are any.
+        num_classes: As many as there are names of classes, if there are.
+    """
+
+    inputs: Inputs
+    answers: Predict
+    kept: Inputs
+    expected: Outputs
+    limits: Limits
+    measure: Measure | None
+    num_classes: int | None
+
+    def rows(self, fresh: Path, names: Sequence[str]) -> tuple[dict[str, Parity], dict[str, Any]]:
+        """Runs the files in a folder; gives the figures, and the rows of the manifest.
+
+        Raises:
+            ValueError: A file does not answer like the model.
+        """
+        opened = {name: FORMATS[name].open(fresh / FORMATS[name].path) for name in names}
+        runs = {name: predict for name, (predict, _) in opened.items()}
+        every = batches(self.inputs, self.answers)
+        found = compare(every, runs, measure=self.measure, num_classes=self.num_classes)
+        judged = {
+            name: dataclasses.replace(one, limits=self.limits.of(FORMATS[name].rounding, one))
+            for name, one in found.items()
+        }
+        self._refuse(judged)
+        kept = compare(batches(self.kept, self.expected), runs, num_classes=self.num_classes)
+        rows = {
+            name: {
+                "path": FORMATS[name].path,
+                "bytes": _bytes(fresh / FORMATS[name].path),
+                "rounding": FORMATS[name].rounding,
+                "found": inside,
+                "parity": dataclasses.asdict(judged[name]),
+                "verify": on_kept(judged[name].limits, kept[name]),
+            }
+            for name, (_, inside) in opened.items()
+        }
+        return judged, rows
+
+    def _refuse(self, judged: dict[str, Parity]) -> None:
+        problems = figures.problems(judged)
+        if not problems:
+            return
+        rounded = {FORMATS[name].rounding for name, one in judged.items() if not one.holds} - {"float32"}
+        ways = ["Look at what the model answers for that image"]
+        if rounded and self.measure is None:
+            ways.append("pass `measure`, so that the task's own metric decides")
+        if "int8" in rounded:
+            ways.append("calibrate on more real images (Conversion(calibration=...)) or leave the format out")
+        ways.append("if the difference is harmless for these outputs, pass wider `limits`")
+        raise ValueError(f"{' '.join(problems)} Nothing was written. {'; '.join(ways)}.")
+
+
+def _bytes(path: Path) -> int:
+    files = path.rglob("*") if path.is_dir() else [path]
+    return sum(file.stat().st_size for file in files if file.is_file())

@@ -1,0 +1,109 @@
+"""What is in a TFLite file, read from the file's own tables."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+# They carry numbers over the border between floats and whole or quantised numbers, and compute nothing.
+BORDERS = frozenset({"QUANTIZE", "DEQUANTIZE", "CAST"})
+_FLOATS = frozenset({"float16", "float32", "float64"})
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """A tensor of the file: its name, the type of its numbers, and whether they stand in the file."""
+
+    name: str
+    dtype: str
+    constant: bool
+
+
+@dataclass(frozen=True)
+class Operator:
+    """An operator of the file with the tensors it reads and writes."""
+
+    name: str
+    custom: bool
+    reads: tuple[Tensor, ...]
+    writes: tuple[Tensor, ...]
+
+
+def contents(content: bytes) -> dict[str, Any]:
+    """Counts the operators and the types of numbers in a TFLite file.
+
+    Args:
+        content: The file. It must come from a trusted place or have passed its checksum.
+
+    Returns:
+        `operators` and `custom_operators` by name, and `weights` (constants) and `activations` by dtype. For
+        a file with quantised activations also `float`, what stayed float all the same.
+    """
+    tensors, operators = _read(content)
+    found = {
+        "operators": _tally(one.name for one in operators if not one.custom),
+        "custom_operators": _tally(one.name for one in operators if one.custom),
+        "weights": _tally(one.dtype for one in tensors if one.constant),
+        "activations": _tally(one.dtype for one in tensors if not one.constant),
+    }
+    if "int8" in found["activations"]:
+        found["float"] = _tally(name for name, _ in _float_parts(tensors, operators))
+    return found
+
+
+def float_parts(content: bytes) -> list[tuple[str, str]]:
+    """What a TFLite file computes in floats: each operator with the name of a tensor it writes.
+
+    An operator counts if it reads or writes floats, unless it only carries numbers over the border: QUANTIZE,
+    DEQUANTIZE, and CAST to or from whole numbers. Constants of floats count under the name `weights`.
+    """
+    return _float_parts(*_read(content))
+
+
+def _float_parts(tensors: list[Tensor], operators: list[Operator]) -> list[tuple[str, str]]:
+    found = [
+        (one.name, one.writes[0].name)
+        for one in operators
+        if one.name not in BORDERS and any(part.dtype in _FLOATS for part in one.reads + one.writes)
+    ]
+    return found + [("weights", one.name) for one in tensors if one.constant and one.dtype in _FLOATS]
+
+
+def _read(content: bytes) -> tuple[list[Tensor], list[Operator]]:
+    from ai_edge_litert import schema_py_generated as schema
+
+    model = schema.Model.GetRootAs(content, 0)
+    codes = [model.OperatorCodes(index) for index in range(model.OperatorCodesLength())]
+    builtin, dtypes = _names(schema.BuiltinOperator), _names(schema.TensorType)
+    tensors: list[Tensor] = []
+    operators = []
+    for graph in (model.Subgraphs(index) for index in range(model.SubgraphsLength())):
+        own = [_tensor(model, graph.Tensors(index), dtypes) for index in range(graph.TensorsLength())]
+        for one in (graph.Operators(index) for index in range(graph.OperatorsLength())):
+            code = codes[one.OpcodeIndex()]
+            # Codes up to 127 once had a field of one byte, which old readers still look at.
+            number = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())
+            custom = number == schema.BuiltinOperator.CUSTOM
+            reads = (own[one.Inputs(index)] for index in range(one.InputsLength()) if one.Inputs(index) >= 0)
+            writes = (own[one.Outputs(index)] for index in range(one.OutputsLength()))
+            name = code.CustomCode().decode() if custom else builtin[number]
+            operators.append(Operator(name, custom, tuple(reads), tuple(writes)))
+        tensors += own
+    return tensors, operators
+
+
+def _tensor(model: Any, tensor: Any, dtypes: dict[int, str]) -> Tensor:
+    buffer = model.Buffers(tensor.Buffer())
+    # Data of files beyond 2 GB lie behind the tables, at an offset.
+    constant = buffer.DataLength() > 0 or buffer.Size() > 1
+    return Tensor((tensor.Name() or b"").decode(), dtypes[tensor.Type()].lower(), constant)
+
+
+def _names(enumeration: type) -> dict[int, str]:
+    return {value: name for name, value in vars(enumeration).items() if isinstance(value, int)}
+
+
+def _tally(names: Iterable[str]) -> dict[str, int]:
+    return dict(sorted(Counter(names).items()))

@@ -1,0 +1,63 @@
+"""How files are converted: what a caller may choose, and what every format is written from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, get_args
+
+from l2zoo.artifact.inputs import Given, Inputs
+
+if TYPE_CHECKING:
+    import keras
+
+Numbers = Literal["float32", "uint8", "int8"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)  # arrays are not equal or unequal as a whole
+class Conversion:
+    """Choices for the quantised formats.
+
+    Args:
+        calibration: Real inputs from which the ranges of the activations are read, best of the training set,
+            in the form of `sample`; if None, the sample. At most 200 are used, evenly spread.
+        int8_io: What goes in and out of `"tflite_int8"`. With `"float32"` the file converts by itself; with
+            `"uint8"` or `"int8"` the caller does, by the scale and zero point that stand in the file and in
+            the manifest. Inputs and outputs that are whole numbers stay int32.
+        allow_float: Ships `"tflite_int8"` and `"tflite_dynamic"` though operators or weights that were to be
+            quantised stayed float; the manifest and the card say which. A microcontroller or an accelerator
+            for integers cannot run such a file; a phone can.
+    """
+
+    calibration: Given | None = None
+    int8_io: Numbers = "float32"
+    allow_float: bool = False
+
+    def __post_init__(self) -> None:
+        if self.int8_io not in get_args(Numbers):
+            raise ValueError(f"`int8_io` must be one of {get_args(Numbers)}, got int8_io={self.int8_io!r}.")
+        if not isinstance(self.allow_float, bool):
+            raise TypeError(f"`allow_float` must be True or False, got allow_float={self.allow_float!r}.")
+
+
+@dataclass(frozen=True)
+class Source:
+    """What every format is written from.
+
+    Args:
+        model: The Keras model.
+        graph: The SavedModel traced from it, with an open batch.
+        single: Where a SavedModel for one example at a time may be traced.
+        inputs: Real inputs, whose shapes and types are the exported ones.
+        outputs: Names of the outputs, in the order in which a graph lists them.
+        calibration: Real inputs to read ranges from.
+        conversion: The caller's choices.
+    """
+
+    model: keras.Model
+    graph: Path
+    single: Path
+    inputs: Inputs
+    outputs: tuple[str, ...]
+    calibration: Inputs
+    conversion: Conversion
