@@ -169,7 +169,5 @@ def test_data_of_another_task_or_of_more_classes_is_refused(images: np.ndarray) 
 def test_a_model_of_other_classes_is_refused_before_training(images: np.ndarray) -> None:
     task = Classification(DIGITS)
     model = by_heart(np.full((COUNT, 4), 0.25))
-    with pytest.raises(
-        ValueError, match=r"has 10 classes, but the model has 4 outputs\. Build it with"
-    ):
+    with pytest.raises(ValueError, match=r"has 10 classes, but the model has 4 outputs\. Build it with"):
         fit(model, task.prepared(load((images, np.arange(COUNT)))), epochs=1, **task.compiling())
