@@ -15,7 +15,7 @@ import numpy as np
 
 from l2zoo.arguments import check_number, whole_number
 from l2zoo.artifact import Artifact, Card, Conversion, export
-from l2zoo.data import ImageData
+from l2zoo.data import ImageData, VideoData
 from l2zoo.data.prepared import Prepared
 from l2zoo.policy import L2Policy
 from l2zoo.replacing import replacing
@@ -34,19 +34,23 @@ PARITY_IMAGES = 256  # of the test set, on which exported files are compared wit
 STRENGTHS = (0.0, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2)
 
 
+Data = ImageData | VideoData  # the latter of a VideoPrediction
+
+
 class Task(Protocol):
-    """What `l2zoo.tasks` has of each task: `Classification`, `Segmentation`, `Detection`."""
+    """What `l2zoo.tasks` has of each task, such as `Classification` and `VideoPrediction`."""
 
     name: Any
     class_names: Any
     objective: Any
 
     def compiling(self) -> dict[str, Any]: ...
-    def prepared(self, data: ImageData, *, augment: str = "none") -> Prepared: ...
-    def measure(self, model: keras.Model, data: ImageData) -> dict[str, float]: ...
+    def prepared(self, data: Any, *, augment: str = "none") -> Prepared: ...
+    def measure(self, model: keras.Model, data: Any) -> dict[str, float]: ...
     def scores(self, outputs: Any, targets: Any) -> dict[str, float]: ...
+    def examples(self, model: keras.Model, data: Any, most: int) -> tuple[Any, Any]: ...
     def deployed(self, model: keras.Model) -> keras.Model: ...
-    def picture(self, model: keras.Model, data: ImageData, path: str | Path) -> Path: ...
+    def picture(self, model: keras.Model, data: Any, path: str | Path) -> Path: ...
 
 
 @dataclasses.dataclass(frozen=True)
@@ -132,8 +136,8 @@ class Outcome:
 def experiment(
     build: Callable[[L2Policy], keras.Model],
     task: Task,
-    train: ImageData,
-    test: ImageData,
+    train: Data,
+    test: Data,
     *,
     training: Training,
     directory: str | Path,
@@ -150,8 +154,8 @@ def experiment(
     Args:
         build: Makes a model, not compiled, with a policy on it.
         task: What it is for.
-        train: The training images.
-        test: The test images.
+        train: The training images, or clips.
+        test: The test images, or clips.
         training: How it is trained.
         directory: Folder for `seed0/`, ..., `metrics.json`, `predictions.png` and `artifact/`.
         l2: The strength of L2, in Keras's convention.
@@ -194,13 +198,13 @@ def experiment(
 def trained(
     build: Callable[[L2Policy], keras.Model],
     task: Task,
-    train: ImageData,
+    train: Data,
     *,
     training: Training,
     l2: float,
     seed: int,
     run_dir: Path,
-    verbose: str | int,
+    verbose: str | int = "auto",
 ) -> keras.Model:
     """A model trained from the weights of a seed; what `run_dir` holds of it is not trained again."""
     keras.utils.set_random_seed(seed)
@@ -222,7 +226,7 @@ def trained(
 def search(
     build: Callable[[L2Policy], keras.Model],
     task: Task,
-    data: ImageData,
+    data: Data,
     *,
     training: Training,
     directory: str | Path,
@@ -272,24 +276,26 @@ def mean_and_error(values: Sequence[float]) -> tuple[float, float | None]:
 def _exported(
     model: keras.Model,
     task: Task,
-    train: ImageData,
-    test: ImageData,
+    train: Data,
+    test: Data,
     metrics: Mapping[str, Sequence[float]],
     picture: Path,
     formats: Sequence[str],
     folder: Path,
 ) -> Artifact:
-    sample, targets = _some(test, PARITY_IMAGES)
+    sample, targets = task.examples(model, test, PARITY_IMAGES)
+    calibration, _ = task.examples(model, train, CALIBRATION_IMAGES)
     summary = {}
     for name, values in metrics.items():
         mean, error = mean_and_error(values)
         summary[f"test_{name}"] = mean if error is None else {"mean": mean, "se": error, "seeds": len(values)}
     names = list(task.class_names)
+    words = f" of {len(names)} classes: {', '.join(names[:50])}" if names else ""
     card = Card(
         name=model.name,
-        about=f"{task.name.capitalize()} of {len(names)} classes: {', '.join(names[:50])}.",
+        about=f"{task.name.capitalize()}{words}.",
         data=f"Trained on {train.name} {train.split}, measured on {test.split}.",
-        class_names=None if task.name == "detection" else names,
+        class_names=names if task.name in ("classification", "segmentation") else None,
         picture=picture,
     )
     return export(
@@ -298,16 +304,11 @@ def _exported(
         sample=sample,
         formats=formats,
         measure=lambda outputs: task.scores(outputs, targets),
-        conversion=Conversion(calibration=_some(train, CALIBRATION_IMAGES)[0]),
+        conversion=Conversion(calibration=calibration),
         metrics=summary,
         card=card,
         overwrite=True,
     )
-
-
-def _some(data: ImageData, most: int) -> tuple[Any, Any]:
-    """The first images and targets."""
-    return next(data.batches(min(most, data.num_examples)).as_numpy_iterator())
 
 
 def _write(path: Path, l2: float, training: Training, metrics: Mapping[str, Sequence[float]]) -> None:

@@ -33,7 +33,7 @@ class VideoData:
     clips: np.ndarray = dataclasses.field(repr=False)
 
     @property
-    def num_clips(self) -> int:
+    def num_examples(self) -> int:
         """N."""
         return len(self.clips)
 
@@ -93,7 +93,7 @@ class VideoData:
 
     def steps_per_epoch(self, batch_size: int, *, drop_remainder: bool = False) -> int:
         """Batches that `batches` makes of one epoch: what Keras's `fit` needs beside an endless stream."""
-        return epochs.Order(batch_size, drop_remainder=drop_remainder).steps(self.num_clips)
+        return epochs.Order(batch_size, drop_remainder=drop_remainder).steps(self.num_examples)
 
     @functools.cached_property
     def _tensor(self) -> tf.Tensor:
@@ -144,7 +144,7 @@ def load_video(
 
     Example:
         >>> data = load_video(np.zeros((3, 20, 16, 16, 1), np.uint8), frames=8)
-        >>> data.num_clips, data.clip_shape, data.dtype
+        >>> data.num_examples, data.clip_shape, data.dtype
         (6, (8, 16, 16, 1), 'uint8')
     """
     _check_frames(frames)
@@ -160,8 +160,8 @@ def load_video(
     else:
         hint = f"; for a folder, write 'folder:{source}'" if isinstance(source, os.PathLike) else ""
         raise TypeError(f"`source` must be {_KINDS}, got {type(source).__name__}{hint}.")
-    num_clips, *clip_shape = found.shape
-    kept = np.arange(num_clips) if limit is None else subsets.random_subset(num_clips, limit, seed=seed)
+    num_examples, *clip_shape = found.shape
+    kept = np.arange(num_examples) if limit is None else subsets.random_subset(num_examples, limit, seed=seed)
     name = source if isinstance(source, str) else "arrays"
     if isinstance(source, str):
         _check_memory(f"{name} {split}", len(kept) * math.prod(clip_shape))

@@ -15,6 +15,7 @@ _HOME = {
     "step_model": "l2zoo.tasks.stepping",
     "rollout_gif": "l2zoo.tasks.clip_pictures",
     "optimizer": "l2zoo.tasks.optimizers",
+    "Judge": "l2zoo.tasks.judging",
     "sample": "l2zoo.tasks.drawing",
     "denoising_gif": "l2zoo.tasks.drawn_images",
     "frechet_distance": "l2zoo.tasks.frechet",

@@ -18,6 +18,11 @@ def answers(model: keras.Model, data: ImageData, *, batch_size: int = 64) -> Ite
         yield images, targets, keras.tree.map_structure(np.asarray, outputs)
 
 
+def first(data: ImageData, most: int) -> tuple[Any, Any]:
+    """The first images and their targets."""
+    return next(data.batches(min(most, data.num_examples)).as_numpy_iterator())
+
+
 def plain(measured: Mapping[str, Any]) -> dict[str, float]:
     """Python's own numbers, for JSON."""
     return {name: float(value) for name, value in measured.items()}

@@ -13,7 +13,7 @@ import numpy as np
 from l2zoo.data import ImageData
 from l2zoo.data.prepared import Prepared
 from l2zoo.tasks import losses, pictures
-from l2zoo.tasks.answers import answers, plain
+from l2zoo.tasks.answers import answers, first, plain
 from l2zoo.tasks.augmentation import augmentation
 from l2zoo.tasks.checks import check_data
 
@@ -88,6 +88,11 @@ class Classification:
         if self._num_classes > TOP:
             scores["top5"] = top_k_accuracy_score(labels, outputs, k=TOP, labels=range(self._num_classes))
         return plain(scores)
+
+    def examples(self, model: keras.Model, data: ImageData, most: int) -> tuple[Any, Any]:
+        """The first images, as the deployed model takes them, and their labels."""
+        del model
+        return first(data, most)
 
     def deployed(self, model: keras.Model) -> keras.Model:
         """The model as it is exported: the same, without what belongs to training."""

@@ -43,6 +43,11 @@ class Stepper:
         parts = self._parts(frames)
         return np.concatenate([rollout.next_frames(self._step, part, states=self._states) for part in parts])
 
+    def inputs(self, frames: np.ndarray) -> dict[str, np.ndarray]:
+        """Frame and states from which the frame after clips `(N, T, H, W, C)` is predicted."""
+        parts = [rollout.inputs(self._step, part, states=self._states) for part in self._parts(frames)]
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
     def _parts(self, frames: np.ndarray) -> list[np.ndarray]:
         frames = rollout.checked(frames, frame_shape=self._frame_shape)
         return [frames[i : i + self._batch_size] for i in range(0, len(frames), self._batch_size)]

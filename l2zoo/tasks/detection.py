@@ -13,7 +13,7 @@ import numpy as np
 from l2zoo.data import ImageData
 from l2zoo.data.prepared import Prepared
 from l2zoo.tasks import boxes, final_boxes, pictures
-from l2zoo.tasks.answers import answers, plain
+from l2zoo.tasks.answers import answers, first, plain
 from l2zoo.tasks.augmentation import augmentation
 from l2zoo.tasks.average_precision import average_precision
 from l2zoo.tasks.checks import check_data
@@ -101,6 +101,11 @@ class Detection:
         """
         measured = average_precision(outputs, objects, num_classes=len(self.class_names))
         return plain({name: measured[name] for name in ("map", "map50", "map75")})
+
+    def examples(self, model: keras.Model, data: ImageData, most: int) -> tuple[Any, Any]:
+        """The first images, as the deployed model takes them, and their boxes."""
+        del model
+        return first(data, most)
 
     def deployed(self, model: keras.Model) -> keras.Model:
         """The model as it is exported: from pixels to final boxes."""

@@ -16,6 +16,7 @@ from l2zoo.data.prepared import Prepared
 from l2zoo.tasks.augmentation import augmentation
 from l2zoo.tasks.drawing import sample
 from l2zoo.tasks.drawn_images import COLUMNS, picture_of_samples
+from l2zoo.tasks.judging import Judge
 from l2zoo.tasks.noising import DRAWS, Noise, Noised, numbered
 
 MIXING = ("mixup", "cutmix")
@@ -31,9 +32,12 @@ class Generation:
 
     Attributes:
         class_names: K names; none for a model without classes.
+        judge: Looks at drawn images too when a model is measured. It is for judging alone: a search or a
+            training does not ask it.
     """
 
     class_names: Sequence[str] = ()
+    judge: Judge | None = None
     name: ClassVar[str] = "generation"
     score: ClassVar[str] = "denoising_loss"
     objective: ClassVar[str] = "val_data_loss"
@@ -81,7 +85,8 @@ class Generation:
 
         Returns:
             `denoising_loss`, the mean squared error of the velocity over four fixed noises and times an
-            image, and the same for little, middle and much noise: times below 1/3, to 2/3, and above.
+            image, and the same for little, middle and much noise: times below 1/3, to 2/3, and above; and
+            what the judge finds, if there is one.
         """
         prepare = Noise(len(self.class_names))
         times, errors = [], []
@@ -97,7 +102,18 @@ class Generation:
             inside = error[np.minimum((time * 3).astype(int), 2) == third]
             if inside.size:
                 measured[f"denoising_loss_{word}_noise"] = float(inside.mean())
-        return measured
+        return measured if self.judge is None else measured | self.judge.measure(model, data)
+
+    def scores(self, outputs: np.ndarray, velocities: np.ndarray) -> dict[str, float]:
+        """How good answers `(N, H, W, C)` are: `explained`, 1 less their share of the mean square missed."""
+        missed = np.square(outputs.astype(np.float64) - velocities).mean()
+        return {"explained": float(1 - missed / np.square(velocities, dtype=np.float64).mean())}
+
+    def examples(self, model: keras.Model, data: ImageData, most: int) -> tuple[dict[str, Any], np.ndarray]:
+        """The first images with noise in them, as the deployed model takes them, and their velocities."""
+        del model
+        batches = numbered(data, min(most, data.num_examples), Noise(len(self.class_names)).fixed)
+        return next(batches.as_numpy_iterator())
 
     def deployed(self, model: keras.Model) -> keras.Model:
         """The model as it is exported: the same, without what belongs to training."""

@@ -78,6 +78,30 @@ def next_frames(step: Step, frames: np.ndarray, *, states: Shapes) -> np.ndarray
     return np.stack(found, axis=1).astype(np.float32)
 
 
+def inputs(step: Step, frames: np.ndarray, *, states: Shapes) -> dict[str, np.ndarray]:
+    """What the step is given for the last of some frames, to predict the one after it.
+
+    Args:
+        step: From frame and states to the next ones.
+        frames: `(N, T, H, W, C)`, pixels in [0, 255], at least 2 frames.
+        states: The shape of each state, without the batch.
+
+    Returns:
+        `"frame"` `(N, H, W, C)` and the states, all float32.
+
+    Raises:
+        ValueError: Too few frames, or frames of a wrong rank.
+    """
+    seen: list[dict[str, np.ndarray]] = []
+
+    def watched(given: dict[str, np.ndarray]) -> Mapping[str, np.ndarray]:
+        seen[:] = [given]
+        return step(given)
+
+    next_frames(watched, frames, states=states)
+    return seen[0]
+
+
 def checked(frames: Any, *, frame_shape: Sequence[int] | None = None) -> np.ndarray:
     """Frames `(N, T, H, W, C)` as an array, if there are enough and they are of the shape.
 

@@ -13,7 +13,7 @@ import numpy as np
 from l2zoo.data import ImageData
 from l2zoo.data.prepared import Prepared
 from l2zoo.tasks import losses, overlap, pictures
-from l2zoo.tasks.answers import answers, plain
+from l2zoo.tasks.answers import answers, first, plain
 from l2zoo.tasks.augmentation import augmentation
 from l2zoo.tasks.checks import check_data
 
@@ -77,6 +77,11 @@ class Segmentation:
 
     def _table(self, outputs: np.ndarray, masks: np.ndarray) -> np.ndarray:
         return overlap.confusion(masks, outputs.argmax(axis=-1), self._num_classes)
+
+    def examples(self, model: keras.Model, data: ImageData, most: int) -> tuple[Any, Any]:
+        """The first images, as the deployed model takes them, and their masks."""
+        del model
+        return first(data, most)
 
     def deployed(self, model: keras.Model) -> keras.Model:
         """The model as it is exported: the same, without what belongs to training."""

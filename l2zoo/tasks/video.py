@@ -89,6 +89,18 @@ class VideoPrediction:
             measured |= _compared(f"{name}_rollout_", continued, rule(clips[:, :given], length))
         return plain(measured)
 
+    def scores(self, outputs: dict[str, np.ndarray], frames: np.ndarray) -> dict[str, float]:
+        """How good the frames are that the deployed model predicts: `ssim`, more is better."""
+        return plain({"ssim": np.mean(ssim(frames, outputs["next"]))})
+
+    def examples(
+        self, model: keras.Model, data: VideoData, most: int
+    ) -> tuple[dict[str, np.ndarray], np.ndarray]:
+        """The middle of the first clips, as the deployed model takes it, and the frames that follow."""
+        clips = data.arrays()[:most]
+        given, _ = _divided(clips.shape[1])
+        return Stepper(self.deployed(model)).inputs(clips[:, :given]), clips[:, given]
+
     def deployed(self, model: keras.Model) -> keras.Model:
         """One time step of the model, as it is exported: see `step_model`, which it passes if it is one."""
         return model if isinstance(model.input, dict) else step_model(model)

@@ -110,7 +110,7 @@ class PreparedFeed(ImageFeed):
         data = self._prepared.data
         if not isinstance(data, VideoData):
             return super().describe()
-        about = {"name": data.name, "split": data.split, "examples": data.num_clips}
+        about = {"name": data.name, "split": data.split, "examples": data.num_examples}
         return {**about, "checksum": _checksum([data.arrays()])}
 
 

@@ -51,7 +51,7 @@ def folder(tmp_path):
 
 def test_arrays_are_what_was_given(video):
     data = load_video(video, "valid")
-    assert (data.name, data.split, data.num_clips, data.clip_shape) == ("arrays", "valid", N, (6, 2, 3, 1))
+    assert (data.name, data.split, data.num_examples, data.clip_shape) == ("arrays", "valid", N, (6, 2, 3, 1))
     assert data.dtype == "uint8"
     np.testing.assert_array_equal(data.arrays(), video)
     assert load_video(video.astype(np.int64)).dtype == "uint8"
@@ -61,7 +61,7 @@ def test_arrays_are_what_was_given(video):
 
 def test_long_clips_are_cut_and_the_rest_is_dropped(video):
     data = load_video(video, frames=4)
-    assert (data.num_clips, data.clip_shape) == (N, (4, 2, 3, 1))
+    assert (data.num_examples, data.clip_shape) == (N, (4, 2, 3, 1))
     data = load_video(video[:2], frames=3)
     assert data.arrays()[..., 0, 0, 0].tolist() == [[0, 1, 2], [3, 4, 5], [10, 11, 12], [13, 14, 15]]
 
@@ -153,7 +153,7 @@ def test_arguments_out_of_range_are_refused(video, arguments, text):
 
 def test_a_folder_of_frames_is_read_by_number(folder):
     data = load_video(f"folder:{folder}", "test")
-    assert (data.num_clips, data.clip_shape, data.dtype) == (2, (12, 4, 5, 1), "uint8")
+    assert (data.num_examples, data.clip_shape, data.dtype) == (2, (12, 4, 5, 1), "uint8")
     # "10" comes after "9", and not after "1".
     assert sorted(clip[:, 0, 0, 0].tolist() for clip in data.arrays()) == [
         list(range(12)),
@@ -169,12 +169,12 @@ def test_a_folder_of_clips_is_the_split_train_and_slices_share_it_out(folder):
     first, rest = (firsts(load_video(root, split).arrays()) for split in ("train[:40%]", "train[40%:]"))
     assert first + rest == whole
     assert len(first) == 2
-    assert load_video(f"folder:{folder}", "train+test").num_clips == 7
+    assert load_video(f"folder:{folder}", "train+test").num_examples == 7
 
 
 def test_clips_of_a_folder_are_cut_within_their_slice(folder):
     data = load_video(f"folder:{folder}", "train[:2]", frames=5)
-    assert (data.num_clips, data.clip_shape) == (4, (5, 4, 5, 1))
+    assert (data.num_examples, data.clip_shape) == (4, (5, 4, 5, 1))
     found = data.arrays()[..., 0, 0, 0]
     assert (np.diff(found, axis=1) == 1).all()
     assert (found[:, 0] % 20).tolist() == [0, 5, 0, 5]
@@ -192,7 +192,7 @@ def test_clips_of_different_length_need_frames(folder):
     write_clip(folder / "train" / "long", range(15))
     with pytest.raises(ValueError, match=r"clip\d has 12 frames, .*long has 15. Pass frames="):
         load_video(f"folder:{folder}")
-    assert load_video(f"folder:{folder}", frames=6).num_clips == 12
+    assert load_video(f"folder:{folder}", frames=6).num_examples == 12
     with pytest.raises(ValueError, match=r"at least 14 frames, .*clip0 \(12\), .*clip4 \(12\)\.$"):
         load_video(f"folder:{folder}", frames=14)
     for number in range(5, 8):
@@ -275,7 +275,7 @@ def tfds_videos(tmp_path_factory):
 
 def test_a_tfds_video_is_read_cut_and_chosen(tfds_videos):
     data = load_video("fixed_film", data_dir=tfds_videos)
-    assert (data.num_clips, data.clip_shape, data.dtype) == (7, (6, 4, 4, 1), "uint8")
+    assert (data.num_examples, data.clip_shape, data.dtype) == (7, (6, 4, 4, 1), "uint8")
     whole = data.arrays()[..., 0, 0, 0]
     assert sorted(whole.tolist()) == [list(range(10 * i, 10 * i + 6)) for i in range(7)]
     halves = load_video("fixed_film", data_dir=tfds_videos, frames=3)

@@ -1,0 +1,107 @@
+"""Trains a diffusion model and draws new images: handwritten digits by default, or photographs.
+
+    python recipes/generate_images.py --seeds 3 --out runs/digits
+    python recipes/generate_images.py --data l2zoo_photos --l2 1e-5 --out runs/photos
+    python recipes/generate_images.py --data folder:PATH --image-size 32 --tune-l2 --out runs/mine
+
+Ends with the loss on images that the model has not seen, with how good its own images are (by a ResNet-20 of
+the same data: whether it sees the class that was asked for, how far samples are from real images, whether
+they are copies), a picture and an animation of samples, and files to deploy that were compared with the
+model. What came out is in the README ("Figures"). Stopped in the middle, the same command goes on.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+import l2zoo
+from l2zoo.data import load
+from l2zoo.quiet import without_chatter
+
+
+def main(
+    data: Annotated[
+        str, typer.Option(help="A TFDS name, or folder:PATH with class folders.")
+    ] = "l2zoo_digits",
+    data_dir: Annotated[Path | None, typer.Option(help="Where TFDS keeps prepared data.")] = None,
+    test_split: Annotated[str, typer.Option(help="What the model is measured on.")] = "test",
+    image_size: Annotated[int | None, typer.Option(help="Side to resize images to.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Train on so many images only.")] = None,
+    model: Annotated[str, typer.Option(help="A name from the zoo: see l2zoo list.")] = "diffusion",
+    filters: Annotated[str, typer.Option(help="Channels at stride 1, 2, 4, ...")] = "16,32,64",
+    l2: Annotated[float, typer.Option(help="Strength of L2, in Keras's convention.")] = 1e-6,
+    tune_l2: Annotated[bool, typer.Option(help="Choose the strength by cross-validation.")] = False,
+    tune_images: Annotated[int, typer.Option(help="Images for that.")] = 1200,
+    tune_epochs: Annotated[int, typer.Option(help="Epochs of each training of that.")] = 20,
+    augment: Annotated[str, typer.Option(help="As in flip+shift, or none.")] = "none",
+    optimizer: Annotated[str, typer.Option(help="sgd, adam, or adamw (L2 decoupled).")] = "adam",
+    learning_rate: Annotated[float, typer.Option(help="The highest.")] = 2e-3,
+    average: Annotated[float, typer.Option(help="Momentum of the average of the weights, or 0.")] = 0.99,
+    epochs: Annotated[int, typer.Option(help="Passes over the training images.")] = 60,
+    batch_size: Annotated[int, typer.Option(help="Images in a step.")] = 64,
+    judge_epochs: Annotated[
+        int, typer.Option(help="Epochs of the classifier that judges; 0: pixels are compared.")
+    ] = 20,
+    samples: Annotated[int, typer.Option(help="Images that are drawn and judged.")] = 1000,
+    steps: Annotated[int, typer.Option(help="Of drawing an image.")] = 50,
+    guidance: Annotated[float, typer.Option(help="1, or more for images more like their class.")] = 2.0,
+    formats: Annotated[str, typer.Option(help="As in savedmodel,tflite,tflite_fp16.")] = "savedmodel,tflite",
+    seeds: Annotated[int, typer.Option(help="Trainings from other initial weights.")] = 1,
+    out: Annotated[Path, typer.Option(help="Folder for everything that comes out.")] = Path("runs/images"),
+) -> None:
+    """Trains, measures and exports a model that draws images."""
+    with without_chatter():
+        from l2zoo.experiments import Training, experiment, search, trained
+        from l2zoo.tasks import Classification, Generation, Judge, denoising_gif
+    from rich.console import Console
+
+    side = 28 if image_size is None and data == "l2zoo_digits" else image_size
+    size = None if side is None else (side, side)
+    opened = functools.partial(load, data, data_dir=data_dir, image_size=size)
+    train, test = opened("train", limit=limit), opened(test_split)
+    training = Training(epochs, batch_size, optimizer, learning_rate, augment=augment, average=average)
+    channels = tuple(int(number) for number in filters.split(","))
+
+    def build(policy: l2zoo.L2Policy) -> Any:
+        return l2zoo.build(
+            model, train.image_shape, train.num_classes, l2=policy, options={"filters": channels}
+        )
+
+    show = Console().print
+    if tune_l2:
+        quick = Training(tune_epochs, batch_size, optimizer, learning_rate)
+        some = opened("train", limit=tune_images)
+        chosen = search(build, Generation(train.class_names), some, training=quick, directory=out / "search")
+        l2 = chosen.best
+        show(chosen.table())
+        show(chosen.verdict)
+    classifier = None
+    if judge_epochs:
+        classifier = trained(
+            lambda policy: l2zoo.build("resnet20", train.image_shape, train.num_classes, l2=policy),
+            Classification(train.class_names), train,
+            training=Training(judge_epochs, augment="shift"), l2=5e-5, seed=0, run_dir=out / "judge",
+        )  # fmt: skip
+    judge = Judge(train, classifier, n=samples, steps=steps, guidance=guidance)
+    outcome = experiment(
+        build, Generation(train.class_names, judge), train, test,
+        training=training, l2=l2, seeds=seeds, formats=formats.split(","), directory=out,
+    )  # fmt: skip
+    labels = [number % train.num_classes for number in range(16)]
+    movie = denoising_gif(outcome.model, out / "denoising.gif", steps=steps, labels=labels, guidance=guidance)
+    show(l2zoo.audit(outcome.model).summary)
+    show(outcome.table())
+    show(f"{outcome.artifact}\nPicture: {outcome.picture}\nAnimation: {movie}")
+    show(f"Artifact: {outcome.artifact.folder}")
+
+
+if __name__ == "__main__":
+    try:
+        typer.run(main)
+    except (ValueError, TypeError, OSError) as error:
+        sys.exit(f"generate_images: {error}")
