@@ -14,7 +14,7 @@ import keras
 import numpy as np
 
 from l2zoo.arguments import check_number, whole_number
-from l2zoo.artifact import Artifact, Card, Conversion, export
+from l2zoo.artifact import Artifact, Card, Conversion, Limits, export
 from l2zoo.data import ImageData, VideoData
 from l2zoo.data.prepared import Prepared
 from l2zoo.policy import L2Policy
@@ -43,6 +43,7 @@ class Task(Protocol):
     name: Any
     class_names: Any
     objective: Any
+    scale: Any  # of what the deployed model answers: rounding errors are compared with it
 
     def compiling(self) -> dict[str, Any]: ...
     def prepared(self, data: Any, *, augment: str = "none") -> Prepared: ...
@@ -303,6 +304,10 @@ def _exported(
         folder,
         sample=sample,
         formats=formats,
+        limits=Limits(
+            max_abs_diff=task.scale * Limits.max_abs_diff,
+            max_abs_diff_float16=task.scale * Limits.max_abs_diff_float16,
+        ),
         measure=lambda outputs: task.scores(outputs, targets),
         conversion=Conversion(calibration=calibration),
         metrics=summary,

@@ -12,9 +12,9 @@ import pytest
 
 import l2zoo
 from l2zoo import L2Policy, Training, experiment
-from l2zoo.data import ImageData, load
+from l2zoo.data import ImageData, load, load_video
 from l2zoo.experiments import mean_and_error, search
-from l2zoo.tasks import Classification, Detection, Segmentation
+from l2zoo.tasks import Classification, Detection, Generation, Segmentation, VideoPrediction
 
 QUICK = Training(epochs=1, batch_size=16, optimizer="adam", learning_rate=1e-2)
 
@@ -116,3 +116,40 @@ def test_a_detector_trains_from_boxes_and_its_strength_can_be_searched(tmp_path:
         build, task, data, training=training, directory=tmp_path / "search", strengths=(0.0, 1e-3), folds=2
     )
     assert all(np.isfinite(candidate.mean) for candidate in found.candidates)
+
+
+@pytest.mark.slow
+def test_a_model_that_draws_is_trained_measured_and_exported(
+    digits: tuple[ImageData, ImageData], tmp_path: Path
+) -> None:
+    train, test = digits
+    task = Generation(train.class_names)
+
+    def build(policy: L2Policy) -> keras.Model:
+        return l2zoo.build_diffusion((8, 8, 1), num_classes=10, filters=(8,), attention=0, l2=policy)
+
+    training = Training(epochs=1, batch_size=16, average=0.9)
+    outcome = experiment(
+        build, task, train, test, training=training, l2=1e-4, formats=("tflite", "tflite_fp16"),
+        directory=tmp_path / "run", verbose=0,
+    )  # fmt: skip
+    assert outcome.metrics["denoising_loss"] == (task.measure(outcome.model, test)["denoising_loss"],)
+    manifest = json.loads((outcome.artifact.folder / "manifest.json").read_text())
+    assert manifest["formats"]["tflite"]["parity"]["metrics"].keys() == {"explained"}
+
+
+@pytest.mark.slow
+def test_a_model_of_video_trains_and_its_step_is_exported(tmp_path: Path) -> None:
+    data = load_video(np.random.default_rng(0).integers(0, 256, (6, 6, 16, 16, 1)).astype("uint8"))
+
+    def build(policy: L2Policy) -> keras.Model:
+        return l2zoo.build_video((5, 16, 16, 1), filters=(4,), l2=policy)
+
+    outcome = experiment(
+        build, VideoPrediction(), data, data, training=Training(epochs=1, batch_size=4), l2=1e-4,
+        formats=("tflite",), directory=tmp_path, verbose=0,
+    )  # fmt: skip
+    assert {"rollout_ssim", "copy_rollout_ssim"} < set(outcome.metrics)
+    manifest = json.loads((outcome.artifact.folder / "manifest.json").read_text())
+    assert sorted(manifest["inputs"]) == ["frame", "state0", "state1"]
+    assert manifest["formats"]["tflite"]["verify"] == {"max_abs_diff": pytest.approx(0.0255)}

@@ -36,6 +36,7 @@ class Classification:
     name: ClassVar[str] = "classification"
     score: ClassVar[str] = "accuracy"
     objective: ClassVar[str] = "val_accuracy"
+    scale: ClassVar[float] = 1.0
 
     def compiling(self) -> dict[str, Any]:
         """Loss and metrics, for Keras's `compile` and for `fit`."""

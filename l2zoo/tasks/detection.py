@@ -38,6 +38,7 @@ class Detection:
     name: ClassVar[str] = "detection"
     score: ClassVar[str] = "map"
     objective: ClassVar[str] = "val_data_loss"
+    scale: ClassVar[float] = 1.0
 
     def compiling(self) -> dict[str, Any]:
         """A loss for each output, for Keras's `compile` and for `fit`. Precision is measured afterwards."""

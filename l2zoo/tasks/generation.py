@@ -41,6 +41,7 @@ class Generation:
     name: ClassVar[str] = "generation"
     score: ClassVar[str] = "denoising_loss"
     objective: ClassVar[str] = "val_data_loss"
+    scale: ClassVar[float] = 1.0
 
     def compiling(self) -> dict[str, Any]:
         """Loss and metrics, for Keras's `compile` and for `fit`."""

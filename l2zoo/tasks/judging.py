@@ -65,7 +65,7 @@ class Judge:
         train, unseen = self.train.arrays()[0], test.arrays()[0]
         noise = sampling.as_pixels(sampling.first_noise(self.seed, 0, self.n, images.shape[1:]))
         some = np.random.default_rng(self.seed).permutation(len(train))[: self.n]
-        drawn, known, new, blank = (self._features(part) for part in (images, train, unseen, noise))
+        drawn, known, new, blank = self._features(images, train, unseen, noise)
         measured = {}
         if labels is not None and self.classifier is not None:
             found = self.classifier.predict(images, verbose=0)
@@ -77,10 +77,11 @@ class Judge:
             "copying": copying(drawn, known, new),
         }
 
-    def _features(self, images: np.ndarray) -> np.ndarray:
+    def _features(self, *sets: np.ndarray) -> list[np.ndarray]:
         if self.classifier is None:
-            return images.reshape(len(images), -1) / 255.0
-        return features_of(self.classifier).predict(images, verbose=0)
+            return [images.reshape(len(images), -1) / 255.0 for images in sets]
+        features = features_of(self.classifier)
+        return [features.predict(images, verbose=0) for images in sets]
 
 
 def features_of(classifier: keras.Model) -> keras.Model:

@@ -34,6 +34,7 @@ class Segmentation:
     name: ClassVar[str] = "segmentation"
     score: ClassVar[str] = "mean_iou"
     objective: ClassVar[str] = "val_mean_iou"
+    scale: ClassVar[float] = 1.0
 
     def compiling(self) -> dict[str, Any]:
         """Loss and metrics, for Keras's `compile` and for `fit`."""

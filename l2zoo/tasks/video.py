@@ -39,6 +39,7 @@ class VideoPrediction:
     name: ClassVar[str] = "video"
     score: ClassVar[str] = "rollout_ssim"
     objective: ClassVar[str] = "val_data_loss"
+    scale: ClassVar[float] = 255.0  # pixels
 
     def compiling(self) -> dict[str, Any]:
         """Loss and metrics, for Keras's `compile` and for `fit`."""

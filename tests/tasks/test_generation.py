@@ -61,6 +61,18 @@ def test_measures_of_models_whose_loss_is_known() -> None:
     assert measured["denoising_loss"] == pytest.approx(1, abs=0.1)
 
 
+def test_examples_for_export_are_those_of_validation_and_scored_by_what_they_explain(data: ImageData) -> None:
+    task = Generation(NAMES)
+    inputs, velocities = task.examples(tiny(), data, 20)
+    fixed, wanted = next(task.prepared(data).once(20).as_numpy_iterator())
+    np.testing.assert_array_equal(inputs["images"], fixed["images"])
+    np.testing.assert_array_equal(velocities, wanted)
+    assert sorted(inputs) == ["images", "labels", "times"]
+    assert task.scores(velocities, velocities) == {"explained": 1.0}
+    assert task.scores(np.zeros_like(velocities), velocities) == {"explained": 0.0}
+    assert task.scores(velocities / 2, velocities)["explained"] == pytest.approx(0.75)
+
+
 @pytest.mark.backends
 def test_a_short_training_learns_with_a_penalty_and_draws(data: ImageData, tmp_path: Path) -> None:
     task, model = Generation(NAMES), tiny()

@@ -35,6 +35,11 @@ def test_next_frames_are_fed_the_truth() -> None:
     assert rollout.next_frames(summing, frames(1, 2, 5), states=SHAPES).ravel().tolist() == [1, 3, 8]
 
 
+def test_what_the_step_is_given_for_the_last_frame() -> None:
+    found = rollout.inputs(summing, frames(1, 2, 5), states=SHAPES)
+    assert {name: value.ravel().tolist() for name, value in found.items()} == {"frame": [5], "state0": [3]}
+
+
 def test_clips_do_not_touch_each_other() -> None:
     both = np.concatenate([frames(1, 2), frames(10, 20)])
     found = rollout.rollout(summing, both, 2, states=SHAPES)

@@ -49,6 +49,17 @@ def test_the_model_is_given_every_frame_but_the_last_and_asked_for_the_next(data
     assert x.dtype == y.dtype == np.uint8
 
 
+def test_examples_for_export_continue_the_first_half_of_clips(data: VideoData, model: keras.Model) -> None:
+    inputs, following = TASK.examples(model, data, 4)
+    np.testing.assert_array_equal(following, clips()[:4, 3])
+    np.testing.assert_array_equal(inputs["frame"], clips()[:4, 2])
+    answers = step_model(model).predict(inputs, verbose=0)
+    whole = model.predict(clips()[:4, :3].astype("float32"), verbose=0)
+    np.testing.assert_allclose(answers["next"], whole[:, 2], atol=1e-3)
+    found = TASK.scores(answers, following)["ssim"]
+    assert found == pytest.approx(float(ssim(following, answers["next"]).mean()))
+
+
 def test_batches_joined_late_are_those_of_an_uninterrupted_run(data: VideoData) -> None:
     feed = feed_of(TASK.prepared(data), batch_size=4, seed=3)
     assert feed.steps == 2
