@@ -66,6 +66,7 @@ class Training:
         schedule: `"cosine"`, `"step"` or `"constant"`.
         augment: What `l2zoo.tasks.augmentation` takes, as in `"flip+shift"`.
         average: Momentum of a moving average of the weights, 0 for none.
+        mixed_precision: Whether layers compute in 16 bits, as in `fit`. A search does not.
     """
 
     epochs: int
@@ -75,6 +76,7 @@ class Training:
     schedule: str = "cosine"
     augment: str = "none"
     average: float = 0.0
+    mixed_precision: bool = False
 
     def policy(self, l2: float) -> L2Policy:
         """The policy for a strength."""
@@ -219,6 +221,7 @@ def trained(
         batch_size=training.batch_size,
         run_dir=run_dir,
         seed=seed,
+        mixed_precision=training.mixed_precision,
         verbose=verbose,
     )
     return model

@@ -43,6 +43,7 @@ def main(
     learning_rate: Annotated[float, typer.Option(help="The highest.")] = 2e-3,
     epochs: Annotated[int, typer.Option(help="Passes over the training images.")] = 40,
     batch_size: Annotated[int, typer.Option(help="Images in a step.")] = 32,
+    mixed_precision: Annotated[bool, typer.Option(help="Compute in 16 bits where it is safe.")] = False,
     formats: Annotated[
         str, typer.Option(help="As in savedmodel,tflite,tflite_fp16,tflite_int8.")
     ] = "savedmodel,tflite",
@@ -59,7 +60,9 @@ def main(
     opened = functools.partial(load, data, data_dir=data_dir, image_size=size)
     train, test = opened("train", limit=limit), opened(test_split)
     task = Classification(train.class_names, loss=loss, label_smoothing=label_smoothing)
-    training = Training(epochs, batch_size, optimizer, learning_rate, augment=augment)
+    training = Training(
+        epochs, batch_size, optimizer, learning_rate, augment=augment, mixed_precision=mixed_precision
+    )
 
     def build(policy: l2zoo.L2Policy) -> Any:
         return l2zoo.build(model, train.image_shape, train.num_classes, l2=policy)

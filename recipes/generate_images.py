@@ -50,6 +50,7 @@ def main(
     samples: Annotated[int, typer.Option(help="Images that are drawn and judged.")] = 1000,
     steps: Annotated[int, typer.Option(help="Of drawing an image.")] = 50,
     guidance: Annotated[float, typer.Option(help="1, or more for images more like their class.")] = 2.0,
+    mixed_precision: Annotated[bool, typer.Option(help="Compute in 16 bits where it is safe.")] = False,
     formats: Annotated[str, typer.Option(help="As in savedmodel,tflite,tflite_fp16.")] = "savedmodel,tflite",
     seeds: Annotated[int, typer.Option(help="Trainings from other initial weights.")] = 1,
     out: Annotated[Path, typer.Option(help="Folder for everything that comes out.")] = Path("runs/images"),
@@ -64,7 +65,15 @@ def main(
     size = None if side is None else (side, side)
     opened = functools.partial(load, data, data_dir=data_dir, image_size=size)
     train, test = opened("train", limit=limit), opened(test_split)
-    training = Training(epochs, batch_size, optimizer, learning_rate, augment=augment, average=average)
+    training = Training(
+        epochs,
+        batch_size,
+        optimizer,
+        learning_rate,
+        augment=augment,
+        average=average,
+        mixed_precision=mixed_precision,
+    )
     channels = tuple(int(number) for number in filters.split(","))
 
     def build(policy: l2zoo.L2Policy) -> Any:

@@ -43,6 +43,7 @@ def main(
     learning_rate: Annotated[float, typer.Option(help="The highest.")] = 2e-3,
     epochs: Annotated[int, typer.Option(help="Passes over the training clips.")] = 12,
     batch_size: Annotated[int, typer.Option(help="Clips in a step.")] = 16,
+    mixed_precision: Annotated[bool, typer.Option(help="Compute in 16 bits where it is safe.")] = False,
     formats: Annotated[str, typer.Option(help="As in savedmodel,tflite,tflite_fp16.")] = "savedmodel,tflite",
     seeds: Annotated[int, typer.Option(help="Trainings from other initial weights.")] = 1,
     out: Annotated[Path, typer.Option(help="Folder for everything that comes out.")] = Path("runs/video"),
@@ -56,7 +57,7 @@ def main(
     opened = functools.partial(load_video, data, data_dir=data_dir, frames=frames)
     train, test = opened("train", limit=limit), opened(test_split)
     task = VideoPrediction(loss)
-    training = Training(epochs, batch_size, optimizer, learning_rate)
+    training = Training(epochs, batch_size, optimizer, learning_rate, mixed_precision=mixed_precision)
     length, *frame_shape = train.clip_shape
 
     def build(policy: l2zoo.L2Policy) -> Any:

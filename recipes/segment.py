@@ -47,6 +47,7 @@ def main(
     learning_rate: Annotated[float, typer.Option(help="The highest.")] = 2e-3,
     epochs: Annotated[int, typer.Option(help="Passes over the training images.")] = 20,
     batch_size: Annotated[int, typer.Option(help="Images in a step.")] = 16,
+    mixed_precision: Annotated[bool, typer.Option(help="Compute in 16 bits where it is safe.")] = False,
     formats: Annotated[
         str, typer.Option(help="As in savedmodel,tflite,tflite_fp16,tflite_int8.")
     ] = "savedmodel,tflite",
@@ -65,7 +66,9 @@ def main(
     train, test = opened("train", limit=limit), opened(test_split)
     task = Segmentation(train.class_names, loss=loss)
     shape = train.image_shape
-    training = Training(epochs, batch_size, optimizer, learning_rate, augment=augment)
+    training = Training(
+        epochs, batch_size, optimizer, learning_rate, augment=augment, mixed_precision=mixed_precision
+    )
 
     def build(policy: l2zoo.L2Policy) -> Any:
         options = {"backbone": application(backbone, shape, weights=weights)} if backbone else {}
