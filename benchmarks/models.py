@@ -20,6 +20,7 @@ from typing import Annotated, Any
 
 import numpy as np
 import typer
+from turns import in_turns, median_ratio
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -92,7 +93,7 @@ def fit(rounds: int) -> None:
     print(f"\nfit: Adam, batch 32, epochs after the first, {rounds} rounds")
     for name, (build, data) in cases.items():
         runs = {"plain": plain_epochs(build(), *data), "ours": our_epochs(build(), data)}
-        times = in_turns(runs, rounds)
+        times = in_turns(runs, rounds, clocked=True)
         each = ", ".join(f"{side} {len(data[1]) / np.median(t):,.0f}" for side, t in times.items())
         ratio = median_ratio(times["plain"], times["ours"])
         print(f"  {name}: images/s {each}: {ratio:.2f} times as fast")
@@ -164,24 +165,6 @@ def eater(model: Any, batch: Any) -> Callable[[], Any]:
     model.optimizer.build(model.trainable_variables)
     step = tf.function(lambda: model.train_step(batch)["loss"], autograph=False)
     return lambda: float(step())
-
-
-def in_turns(calls: dict[str, Callable[[], Any]], rounds: int, *, many: int = 1) -> dict[str, np.ndarray]:
-    """Seconds of each call in each round; a call that gives seconds itself is believed."""
-    times: dict[str, list[float]] = {name: [] for name in calls}
-    for number in range(rounds + 1):
-        for name, call in calls.items():
-            started = time.perf_counter()
-            given = [call() for _ in range(many)][-1]
-            seconds = (time.perf_counter() - started) / many
-            if number:  # the first round traces
-                times[name].append(given if name in ("plain", "ours") else seconds)
-    return {name: np.array(seconds) for name, seconds in times.items()}
-
-
-def median_ratio(one: np.ndarray, other: np.ndarray) -> float:
-    """The median over the rounds of how many times as long one takes."""
-    return float(np.median(one / other))
 
 
 CASES: dict[str, tuple[Callable[[int], None], int]] = {
