@@ -106,6 +106,12 @@ def test_tune_on_cluster_runs_on_two_workers_of_this_machine(tmp_path):
         ),
         ("segment", "mean_iou", ["--loss", "crossentropy", "--backbone", "MobileNetV2"]),
         ("detect", "map50", ["--optimizer", "adamw"]),
+        (
+            "generate_images",
+            "class_accuracy",
+            ["--image-size", "8", "--filters", "8", "--judge-epochs", "1", "--samples", "20", "--steps", "3"],
+        ),
+        ("generate_video", "rollout_ssim", ["--frames", "6", "--mixed-precision"]),
     ],
 )
 def test_a_task_is_trained_measured_drawn_and_exported(recipe, metric, options, tmp_path):
@@ -122,6 +128,10 @@ def test_a_task_is_trained_measured_drawn_and_exported(recipe, metric, options, 
     assert (tmp_path / "out/predictions.png").read_bytes().startswith(b"\x89PNG")
     manifest = json.loads((tmp_path / "out/artifact/manifest.json").read_text())
     assert set(manifest["formats"]) == {"keras", "savedmodel", "tflite"}
+    moving = {path.name for path in (tmp_path / "out").glob("*.gif")}
+    assert moving == {"generate_images": {"denoising.gif"}, "generate_video": {"rollout.gif"}}.get(
+        recipe, set()
+    )
 
 
 @pytest.mark.parametrize(
