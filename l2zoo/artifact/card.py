@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from l2zoo.artifact import figures, usage
+from l2zoo.arguments import one_of
+from l2zoo.artifact import figures, purpose, usage
 from l2zoo.artifact.folder import sizes
 from l2zoo.artifact.parity import Parity
 
@@ -23,7 +24,10 @@ class Card:
         name: Title of the artifact; the model's name if None.
         about: What the model does, how it was trained, where its limits are. Markdown.
         data: What it was trained and measured on, with the licence of the data.
-        class_names: Names of the outputs of a classifier, in their order.
+        class_names: Names of the classes, in their order.
+        task: What the model is for: `"classification"`, `"segmentation"`, `"detection"`, `"generation"` or
+            `"video"`, as the tasks of `l2zoo.tasks` are called. If None, it is read off inputs and outputs
+            where they leave no doubt.
         picture: An image file (PNG, JPEG, SVG) to copy into the artifact and to show in the card.
     """
 
@@ -31,11 +35,14 @@ class Card:
     about: str = ""
     data: str = ""
     class_names: Sequence[str] | None = None
+    task: str | None = None
     picture: str | Path | None = None
 
     def __post_init__(self) -> None:
         if isinstance(self.class_names, str):
             raise TypeError(f"`class_names` must be a list of names, got {self.class_names!r}.")
+        if self.task is not None:
+            one_of("task", self.task, purpose.TASKS)
         if self.picture is None:
             return
         path = Path(self.picture)
@@ -83,7 +90,8 @@ def _interface(content: Mapping[str, Any]) -> str:
         for name, spec in content["outputs"].items()
     ]
     if content["class_names"]:
-        lines.append(f"- classes, in the order of the output: {', '.join(content['class_names'])}")
+        order = "the output" if content["task"] in purpose.OF_CLASSES else "their numbers"
+        lines.append(f"- classes, in the order of {order}: {', '.join(content['class_names'])}")
     return "## Input and output\n\n" + "\n".join(lines)
 
 

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import l2zoo
-from l2zoo.artifact import feeding, manifest
+from l2zoo.artifact import feeding, manifest, purpose
 from l2zoo.artifact.card import Card
 from l2zoo.artifact.conversion import Source
 from l2zoo.artifact.inputs import IMAGES, Inputs
 from l2zoo.artifact.quantized import CALIBRATION
 from l2zoo.artifact.sample import Outputs
+from l2zoo.artifact.tally import has_classes
 
 if TYPE_CHECKING:
     import keras
@@ -83,6 +84,25 @@ def interface(model: keras.Model, inputs: Inputs, outputs: Outputs) -> dict[str,
             for name, array in outputs.items()
         },
     }
+
+
+def task(card: Card, described: Mapping[str, Any], outputs: Outputs) -> str | None:
+    """What the model is for, as the card says or as it can be read off what goes in and comes out.
+
+    Raises:
+        ValueError: The card says something else.
+    """
+    sides = described["inputs"], described["outputs"]
+    if card.task is None:
+        classes = card.class_names is not None or has_classes(next(iter(outputs.values())), None)
+        return purpose.found(*sides, classes=classes)
+    if not purpose.fits(card.task, *sides):
+        shapes = [{name: spec["shape"] for name, spec in side.items()} for side in sides]
+        raise ValueError(
+            f"`card` must say what the model is for, got task={card.task!r} of a model from {shapes[0]} to "
+            f"{shapes[1]}. Export what the task's `deployed` gives."
+        )
+    return card.task
 
 
 def int8(source: Source) -> dict[str, Any]:

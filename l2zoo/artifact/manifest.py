@@ -12,9 +12,10 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from l2zoo.artifact import versions
+from l2zoo.artifact import claims, versions
 
 FILE = "manifest.json"
+SIGNATURE = "model.sig"  # signs all the others, so it cannot be among them
 VERSION = 2
 _LARGEST = 16 * 2**20  # bytes; ours have a few thousand
 
@@ -30,7 +31,7 @@ def read(folder: Path) -> dict[str, Any]:
 
     Raises:
         FileNotFoundError: There is no such folder, or no manifest in it.
-        ValueError: The manifest is not what `write` wrote, or of another format version.
+        ValueError: The manifest is not what `write` wrote, of another format version, or of another form.
     """
     path = folder / FILE
     if not path.is_file():
@@ -45,7 +46,9 @@ def read(folder: Path) -> dict[str, Any]:
             f"{FILE} has format version {version!r}, this l2zoo reads 1 to {VERSION}. "
             "Update l2zoo, or export the model again."
         )
-    return versions.in_words_of_2(content) if version == 1 else content
+    found = versions.in_words_of_2(content) if version == 1 else content
+    claims.check(found)
+    return found
 
 
 def _parsed(path: Path) -> dict[str, Any]:
@@ -72,7 +75,7 @@ def _digest(content: Mapping[str, Any]) -> str:
 
 
 def file_table(folder: Path) -> dict[str, dict[str, Any]]:
-    """Size and SHA-256 of every file below `folder`, by relative path; the manifest itself apart.
+    """Size and SHA-256 of every file below `folder`, by relative path; manifest and signature apart.
 
     Raises:
         ValueError: Something in the folder is neither a file nor a folder (a link may lead out of it).
@@ -122,7 +125,7 @@ def _stays_inside(name: str) -> bool:
 
 
 def _paths(folder: Path) -> list[str]:
-    """Relative paths of the files below `folder`, sorted."""
+    """Relative paths of the files below `folder` that the manifest speaks of, sorted."""
     paths = []
     for top, folders, files in os.walk(folder):
         for name in folders + files:
@@ -133,7 +136,7 @@ def _paths(folder: Path) -> list[str]:
                     f"{str(folder)!r}. Remove it, or export the model again."
                 )
         paths += [Path(top, name).relative_to(folder).as_posix() for name in files]
-    return sorted(path for path in paths if path != FILE)
+    return sorted(path for path in paths if path not in (FILE, SIGNATURE))
 
 
 def _sha256(path: Path) -> str:

@@ -83,7 +83,7 @@ class Tally:
         if by_example.max() > self.largest:
             self.largest, self.worst = float(by_example.max()), self.examples + int(by_example.argmax())
         if key not in self.spreads:
-            self.spreads[key] = _Spread(_has_classes(wanted, self.num_classes))
+            self.spreads[key] = _Spread(has_classes(wanted, self.num_classes))
         spread = self.spreads[key]
         spread.difference += float(differences.sum())
         spread.total += float(wanted.sum())
@@ -108,7 +108,7 @@ class Tally:
         return max((one.relative_diff for one in self.spreads.values() if not one.has_classes), default=None)
 
 
-def _has_classes(outputs: np.ndarray, num_classes: int | None) -> bool:
+def has_classes(outputs: np.ndarray, num_classes: int | None) -> bool:
     """Whether the last axis has a number for each class: probabilities, or as many numbers as classes."""
     if outputs.ndim < 2 or outputs.shape[-1] < 2:
         return False

@@ -15,7 +15,7 @@ def in_words_of_2(content: Mapping[str, Any]) -> dict[str, Any]:
     """A manifest of version 1 as one of version 2; what is not in it is left out, for `verify` to see."""
     found = dict(content)
     taken, formats = found.pop("input", None), found.get("formats")
-    if isinstance(taken, dict) and "name" in taken:
+    if isinstance(taken, dict) and isinstance(taken.get("name"), str):
         found["inputs"] = {taken["name"]: {key: value for key, value in taken.items() if key != "name"}}
     if isinstance(formats, dict):
         found["formats"] = {name: _row(row) for name, row in formats.items()}

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from l2zoo.artifact import card as cards
-from l2zoo.artifact import facts, feeding, kerasfile, manifest, replacing, savedmodel
+from l2zoo.artifact import facts, feeding, kerasfile, manifest, purpose, replacing, savedmodel
 from l2zoo.artifact import inputs as given
 from l2zoo.artifact import sample as samples
 from l2zoo.artifact.card import Card
@@ -60,7 +60,7 @@ def export(
         limits: How far the files may be from the model; `Limits()` if None.
         conversion: Choices for the quantised formats; `Conversion()` if None.
         metrics: Name to a number, or to numbers by name: `{"accuracy": {"mean": 0.97, "se": 0.01}}`.
-        card: What a reader should know: name, data, class names, a picture.
+        card: What a reader should know, and who runs it: name, task, data, class names, a picture.
         overwrite: Replaces an artifact that is there, once the new one is complete.
 
     Returns:
@@ -99,10 +99,12 @@ def export(
         )
         for name in names:
             FORMATS[name].write(source, fresh / FORMATS[name].path)
-        num_classes = None if card.class_names is None else len(card.class_names)
+        described = facts.interface(model, inputs, expected)
+        task = facts.task(card, described, expected)
+        num_classes = _num_classes(card, task, described)
         comparison = Comparison(inputs, answers, few, expected, limits, measure, num_classes)
         figures, rows = comparison.rows(fresh, names)
-        content = {**known, **facts.interface(model, inputs, expected), "formats": rows}
+        content = {**known, "task": task, **described, "formats": rows}
         if "tflite_int8" in names:
             content["int8"] = facts.int8(source)
         _finish(fresh, content, figures, card)
@@ -156,13 +158,18 @@ def _in_order(outputs: Outputs) -> tuple[str, ...]:
     return names if names == tuple(f"output_{i}" for i in range(len(names))) else tuple(sorted(names))
 
 
+def _num_classes(card: Card, task: str | None, described: dict[str, Any]) -> int | None:
+    """How many numbers an output with classes has on its last axis, if that is known."""
+    if card.class_names is None or task not in (None, *purpose.OF_CLASSES):
+        return None
+    names, classes = len(card.class_names), next(iter(described["outputs"].values()))["shape"][-1]
+    if names != classes:
+        raise ValueError(f"`class_names` must name the {classes} outputs of the model, got {names} names.")
+    return names
+
+
 def _finish(fresh: Path, content: dict[str, Any], figures: Mapping[str, Parity], card: Card) -> None:
     """Adds picture, card and manifest."""
-    names, classes = content["class_names"], next(iter(content["outputs"].values()))["shape"][-1]
-    if names is not None and len(names) != classes:
-        raise ValueError(
-            f"`class_names` must name the {classes} outputs of the model, got {len(names)} names."
-        )
     if card.picture is not None:
         shutil.copyfile(card.picture, fresh / str(card.picture_name))
     text = cards.render(content, figures, picture=card.picture_name)

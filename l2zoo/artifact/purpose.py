@@ -1,0 +1,79 @@
+"""What a model is for, and what must go in and come out of one that is for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from l2zoo.artifact.matching import DETECTIONS
+
+TASKS = ("classification", "segmentation", "detection", "generation", "video")
+OF_CLASSES = ("classification", "segmentation")  # their answer has a number for each class
+
+Specs = Mapping[str, Mapping[str, Any]]
+"""Name to `{"shape": [None, ...], "dtype": ...}`."""
+
+
+def fits(task: str, inputs: Specs, outputs: Specs) -> bool:
+    """Whether a model with these inputs and outputs can be for a task.
+
+    Example:
+        >>> images, scores = {"shape": [None, 8, 8, 1]}, {"shape": [None, 10]}
+        >>> fits("classification", {"images": images}, {"output_0": scores})
+        True
+    """
+    taken, given = _shapes(inputs), _shapes(outputs)
+    if task == "generation":
+        wanted = {"images": 3, "times": 0, "labels": 0}
+        return (
+            {"images", "times"} <= set(taken) <= set(wanted)
+            and all(len(shape) == wanted[name] for name, shape in taken.items())
+            and list(given.values()) == [taken["images"]]
+        )
+    if task == "video":
+        states = set(taken) - {"frame"}
+        return (
+            len(states) == len(taken) - 1 > 0
+            and set(given) == {"next", *states}
+            and len(taken["frame"]) == 3
+            and given["next"] == taken["frame"]
+            and all(given[name] == taken[name] for name in states)
+        )
+    if len(taken) != 1 or len(image := next(iter(taken.values()))) != 3:
+        return False
+    if task == "detection":
+        boxes = given.get("boxes_xyxy", ())
+        return set(given) == DETECTIONS and len(boxes) == 2 and boxes[1] == 4
+    if len(given) != 1:
+        return False
+    (answer,) = given.values()
+    if task == "segmentation":
+        return len(answer) == 3 and answer[:2] == image[:2]
+    return task == "classification" and len(answer) == 1
+
+
+def found(inputs: Specs, outputs: Specs, *, classes: bool) -> str | None:
+    """The task that can be read off inputs and outputs, if any can.
+
+    Args:
+        inputs: What goes in.
+        outputs: What comes out.
+        classes: Whether the output is known to have a number for each class. Without, an output for each
+            image or pixel may be anything, such as a temperature.
+    """
+    candidates = [task for task in TASKS if classes or task not in OF_CLASSES]
+    return next((task for task in candidates if fits(task, inputs, outputs)), None)
+
+
+def of(content: Mapping[str, Any]) -> str | None:
+    """The task of an artifact, by its manifest; an older one does not say it, but its names may tell."""
+    task = content.get("task")
+    if task is not None:
+        return str(task)
+    names = content.get("class_names")
+    return found(content.get("inputs") or {}, content.get("outputs") or {}, classes=names is not None)
+
+
+def _shapes(specs: Specs) -> dict[str, Sequence[int | None]]:
+    """Shapes without the batch."""
+    return {name: tuple(spec["shape"][1:]) for name, spec in specs.items()}
