@@ -37,6 +37,8 @@ _HOME = {
     "Training": "l2zoo.experiments",
     "export": "l2zoo.artifact",
     "verify": "l2zoo.artifact",
+    "load": "l2zoo.artifact",
+    "Predictor": "l2zoo.runtime",
     "Card": "l2zoo.artifact",
     "Conversion": "l2zoo.artifact",
     "Limits": "l2zoo.artifact",

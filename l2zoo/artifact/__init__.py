@@ -7,8 +7,9 @@ from l2zoo.artifact.card import Card
 from l2zoo.artifact.conversion import Conversion
 from l2zoo.artifact.folder import Artifact
 from l2zoo.artifact.limits import Limits
+from l2zoo.artifact.loading import load
 from l2zoo.artifact.parity import Parity
 from l2zoo.artifact.verification import verify
 from l2zoo.artifact.writer import export
 
-__all__ = ["Artifact", "Card", "Conversion", "Limits", "Parity", "export", "verify"]
+__all__ = ["Artifact", "Card", "Conversion", "Limits", "Parity", "export", "load", "verify"]

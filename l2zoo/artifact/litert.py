@@ -16,6 +16,7 @@ import numpy as np
 from l2zoo.artifact import feeding, savedmodel
 from l2zoo.artifact.contents import contents
 from l2zoo.artifact.conversion import Source
+from l2zoo.artifact.failures import as_value_errors
 from l2zoo.artifact.inputs import Inputs
 from l2zoo.artifact.parity import Predict
 from l2zoo.artifact.sample import Outputs
@@ -83,24 +84,34 @@ def _reason(message: str) -> str:
     )
 
 
-def open_file(path: Path) -> tuple[Predict, dict[str, Any]]:
+def open_file(path: Path, *, threads: int | None = None) -> tuple[Predict, dict[str, Any]]:
     """Opens the file in LiteRT's interpreter and reads what is inside.
 
+    Args:
+        path: A TFLite file.
+        threads: On which it computes; LiteRT's own choice if None.
+
     Raises:
-        ValueError: The file holds operators that are not builtin.
+        ValueError: The file is no TFLite file of ours, or holds operators that are not builtin.
     """
     from ai_edge_litert.interpreter import Interpreter
 
-    found = contents(path.read_bytes())
+    with as_value_errors(f"{path.name} cannot be opened"):
+        found = contents(path.read_bytes())
     if found["custom_operators"]:
         raise ValueError(f"{path.name} needs operators that are not builtin: {found['custom_operators']}.")
-    run = Interpreter(model_path=str(path)).get_signature_runner(savedmodel.SIGNATURE)
-    takes, gives = run.get_input_details(), run.get_output_details()
+    with as_value_errors(f"{path.name} cannot be opened"):
+        interpreter = Interpreter(model_path=str(path), num_threads=threads)
+        run = interpreter.get_signature_runner(savedmodel.SIGNATURE)
+        takes, gives = run.get_input_details(), run.get_output_details()
     single = any(detail["shape_signature"][0] == 1 for detail in takes.values())
     found["inputs"], found["outputs"] = _specs(takes), _specs(gives)
 
     def answer(inputs: Inputs) -> Outputs:
         # The runner resizes the batch by itself. An input that the model ignores is not in the file.
+        missing = sorted(set(takes) - set(inputs))
+        if missing:
+            raise ValueError(f"{path.name} takes {sorted(takes)}, got no {missing}.")
         answers = run(**{name: quantized(inputs[name], detail) for name, detail in takes.items()})
         return {name: dequantized(value, gives[name]) for name, value in answers.items()}
 

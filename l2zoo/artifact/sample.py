@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from l2zoo.artifact import feeding
+from l2zoo.artifact.failures import as_value_errors
 from l2zoo.artifact.inputs import RESERVED, Inputs
 
 FILE = "sample.npz"
@@ -44,7 +45,7 @@ def read(path: Path) -> tuple[Inputs, Outputs]:
     Raises:
         ValueError: The file holds something else.
     """
-    try:
+    with as_value_errors(f"{FILE} is not the sample of an artifact"):
         with zipfile.ZipFile(path) as archive:
             unpacked = sum(entry.file_size for entry in archive.infolist())
         if unpacked > _LARGEST:
@@ -56,6 +57,6 @@ def read(path: Path) -> tuple[Inputs, Outputs]:
         counts = {len(array) for array in arrays.values()}
         if not inputs or not outputs or len(counts) != 1 or counts == {0}:
             raise ValueError("it does not hold one answer for each input")
-    except (ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{FILE} is not the sample of an artifact: {error}.") from error
+        if any(array.dtype.kind not in "uifb" for array in arrays.values()):
+            raise ValueError("it holds something else than numbers")
     return inputs, outputs

@@ -8,9 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from l2zoo.artifact import figures as words
-from l2zoo.artifact import manifest, parity, sample
+from l2zoo.artifact import manifest, parity, sample, stock
+from l2zoo.artifact.failures import as_value_errors
 from l2zoo.artifact.folder import Artifact
 from l2zoo.artifact.formats import FORMATS
+from l2zoo.artifact.inputs import Inputs
+from l2zoo.artifact.sample import Outputs
+
+# Without labels a metric cannot be measured again.
+_MEASURABLE = frozenset(parity.LIMITED) - {"metric_drop"}
 
 
 def verify(folder: str | Path) -> Artifact:
@@ -39,13 +45,13 @@ def verify(folder: str | Path) -> Artifact:
         FileNotFoundError: `folder` must be an artifact's folder with a manifest.json in it, got ...
     """
     folder = Path(folder)
-    content = manifest.read(folder)
-    manifest.check_files(folder, content.get("files"))
+    content = stock.checked(folder)
     limits = _limits(content)
     for name in limits:
         FORMATS[name].check_installed()
     inputs, expected = sample.read(folder / sample.FILE)
-    runs = {name: FORMATS[name].open(folder / FORMATS[name].path)[0] for name in limits}
+    _check_sample(inputs, expected, content)
+    runs = {name: _opened(folder, name) for name in limits}
     found = parity.compare(parity.batches(inputs, expected), runs)
     figures = {name: dataclasses.replace(one, limits=limits[name]) for name, one in found.items()}
     problems = words.problems(figures)
@@ -59,27 +65,44 @@ def verify(folder: str | Path) -> Artifact:
 
 def _limits(content: dict[str, Any]) -> dict[str, dict[str, float]]:
     """The formats of an artifact and the limits of each, out of a manifest that may hold anything."""
-    formats, files = content.get("formats"), content["files"]
-    if sample.FILE not in files:
+    if sample.FILE not in content["files"]:
         raise ValueError(f"The artifact has no {sample.FILE} to compare on. Export the model again.")
-    if not isinstance(formats, dict) or not formats:
-        raise ValueError(f"`formats` in {manifest.FILE} must name the formats. Export the model again.")
-    unknown = sorted(set(formats) - set(FORMATS))
-    if unknown:
-        raise ValueError(f"This l2zoo knows the formats {list(FORMATS)}, the artifact has {unknown}. Update.")
-    for name in formats:
-        path = FORMATS[name].path
-        if not any(file == path or file.startswith(path + "/") for file in files):
-            raise ValueError(f"The artifact has no {path}, which {manifest.FILE} speaks of. Export again.")
-    return {name: _limits_of(name, row) for name, row in formats.items()}
+    return {name: _limits_of(name, row) for name, row in stock.formats(content).items()}
 
 
 def _limits_of(name: str, row: Any) -> dict[str, float]:
     given: Any = row.get("verify") if isinstance(row, dict) else None
     try:
         limits = {figure: float(limit) for figure, limit in given.items()}
-    except (AttributeError, TypeError, ValueError) as error:
+    except (AttributeError, TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"{manifest.FILE} gives no limits for {name}, got {given!r}.") from error
-    if not limits or not set(limits) <= set(parity.LIMITED) or not all(map(math.isfinite, limits.values())):
+    if not limits or not set(limits) <= _MEASURABLE or not all(map(math.isfinite, limits.values())):
         raise ValueError(f"{manifest.FILE} gives no limits for {name}, got {given!r}.")
+    if row.get("path") != FORMATS[name].path or type(row.get("bytes")) is not int:
+        raise ValueError(f"{manifest.FILE} gives no path and size for {name}. Export the model again.")
     return limits
+
+
+def _check_sample(inputs: Inputs, expected: Outputs, content: dict[str, Any]) -> None:
+    """Compares the stored inputs and answers with what the manifest says of the model's."""
+    for side, arrays in (("inputs", inputs), ("outputs", expected)):
+        said = {name: spec["shape"][1:] for name, spec in content.get(side, {}).items()}
+        found = {name: list(array.shape[1:]) for name, array in arrays.items()}
+        if said != found:
+            raise ValueError(
+                f"{sample.FILE} must hold the {side} of {manifest.FILE}, {said}, it holds {found}. "
+                "Export the model again."
+            )
+
+
+def _opened(folder: Path, name: str) -> parity.Predict:
+    """What runs a file; whatever goes wrong is a clear error."""
+    path = FORMATS[name].path
+    with as_value_errors(f"{path} cannot be opened"):
+        predict, _ = FORMATS[name].open(folder / path)
+
+    def run(batch: Inputs) -> Outputs:
+        with as_value_errors(f"{path} cannot be run"):
+            return predict(batch)
+
+    return run

@@ -1,0 +1,150 @@
+"""Images as people have them, arrays, Pillow's or files, as the pixels that a model was trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP")  # Pillow would start other programs for some of the rest
+_GRAY_16 = ("I;16", "I;16L", "I;16B", "I;16N")
+
+
+def one_by_one(images: Any) -> Sequence[Any]:
+    """The images of a batch or a list, or the only one, as a sequence.
+
+    Raises:
+        TypeError: It is no image, and no sequence.
+        ValueError: It is empty, or an array of another rank.
+    """
+    if isinstance(images, np.ndarray):
+        if images.ndim not in (2, 3, 4):
+            raise ValueError(f"`images` must have shape (H, W, C) or (B, H, W, C), got shape={images.shape}.")
+        images = images if images.ndim == 4 else [images]
+    elif isinstance(images, str | Path | Image.Image):
+        images = [images]
+    elif not isinstance(images, list | tuple):
+        raise TypeError(
+            f"`images` must be arrays, Pillow images or paths, one or a list, got {type(images).__name__}."
+        )
+    if not len(images):
+        raise ValueError("`images` must hold at least one image, got none.")
+    return images
+
+
+def pixels(given: Any, *, channels: int, where: str) -> np.ndarray:
+    """An image as `(H, W, C)`, uint8 or float32 in [0, 255].
+
+    Files and Pillow's images are made gray or coloured as the model takes them, and lose their alpha channel,
+    as in training; nor is the orientation looked at that cameras note beside the pixels.
+
+    Args:
+        given: An array, one of Pillow's images, or a path.
+        channels: C.
+        where: What to call it in messages.
+
+    Raises:
+        TypeError: It is none of these, or an array of something else than numbers.
+        FileNotFoundError: There is no such file.
+        ValueError: It cannot be decoded, or is larger than Pillow allows; an array of another shape, or with
+            values outside of [0, 255].
+    """
+    if isinstance(given, str | Path):
+        return _of_file(Path(given).expanduser(), channels)
+    if isinstance(given, Image.Image):
+        return _of_pillow(given, channels, where)
+    if isinstance(given, np.ndarray):
+        return _of_array(given, channels, where)
+    raise TypeError(f"{where} must be an array, a Pillow image or a path, got {type(given).__name__}.")
+
+
+def resized(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """An image `(h, w, C)` as `(H, W, C)`, as `l2zoo.data` resizes for training; the dtype stays.
+
+    Bilinear, smoothed where it shrinks; bytes are rounded to bytes. Channel by channel in floats: Pillow
+    rounds bytes between height and width, TensorFlow does not.
+
+    Args:
+        image: uint8 or float32.
+        size: `(H, W)`.
+    """
+    if image.shape[:2] == size:
+        return image
+    height, width = size
+    channels = [
+        np.asarray(Image.fromarray(channel).resize((width, height), Image.Resampling.BILINEAR))
+        for channel in np.moveaxis(image.astype(np.float32), -1, 0)
+    ]
+    result = np.stack(channels, axis=-1)
+    return np.clip(np.rint(result), 0, 255).astype(np.uint8) if image.dtype == np.uint8 else result
+
+
+def _of_file(path: Path, channels: int) -> np.ndarray:
+    if not path.is_file():
+        raise FileNotFoundError(f"`images` must be paths of image files, got {str(path)!r}.")
+    try:
+        with Image.open(path, formats=FORMATS) as image:
+            return _of_pillow(image, channels, str(path))
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise ValueError(_bomb(str(path))) from error
+    except (OSError, SyntaxError) as error:  # Pillow's words for broken data
+        raise ValueError(f"{path} cannot be read as an image ({error}). Repair or remove it.") from error
+
+
+def _of_pillow(image: Image.Image, channels: int, where: str) -> np.ndarray:
+    if channels not in (1, 3):
+        raise TypeError(f"{where} must be an array, as the model takes {channels} channels.")
+    if Image.MAX_IMAGE_PIXELS is not None and image.width * image.height > Image.MAX_IMAGE_PIXELS:
+        raise ValueError(_bomb(where))  # Pillow itself raises at twice as many
+    try:
+        if image.mode in _GRAY_16:
+            image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+        if image.mode in ("I", "F"):
+            found = np.repeat(np.asarray(image)[..., None], channels, axis=-1)
+            return _of_array(found, channels, where)
+        found = np.asarray(image.convert("L" if channels == 1 else "RGB"))
+    except (OSError, SyntaxError, EOFError) as error:
+        raise ValueError(f"{where} cannot be decoded ({error}). Repair or remove it.") from error
+    return found[..., None] if channels == 1 else found
+
+
+def _bomb(where: str) -> str:
+    return (
+        f"{where} has more pixels than Pillow allows ({Image.MAX_IMAGE_PIXELS:,}): it may be made to fill "
+        "the memory. If you trust it, set PIL.Image.MAX_IMAGE_PIXELS."
+    )
+
+
+def _of_array(image: np.ndarray, channels: int, where: str) -> np.ndarray:
+    if image.ndim == 2 and channels == 1:
+        image = image[..., None]
+    if image.ndim != 3 or image.shape[-1] != channels or not image.size:
+        raise ValueError(
+            f"{where} must have shape (H, W, {channels}), those channels that the model takes, got "
+            f"shape={image.shape}."
+        )
+    check_pixels(image, where=where)
+    return image.astype(np.float32 if image.dtype.kind == "f" else np.uint8, copy=False)
+
+
+def check_pixels(images: np.ndarray, *, where: str) -> None:
+    """Looks at the values of an array of images.
+
+    Raises:
+        TypeError: They are no numbers.
+        ValueError: They are not finite, or not in [0, 255], or seem to be scaled to [0, 1].
+    """
+    if images.dtype.kind not in "uif":
+        raise TypeError(f"{where} must hold numbers, got dtype={images.dtype}.")
+    floats = images.dtype.kind == "f"
+    if floats and not np.isfinite(images).all():
+        raise ValueError(f"{where} must hold finite numbers, got NaN or infinity.")
+    low, high = float(images.min()), float(images.max())
+    if low < 0 or high > 255 or (floats and 0 < high <= 1):
+        raise ValueError(
+            f"{where} must hold raw pixels in [0, 255], got values in [{low:g}, {high:g}]. Pass them before "
+            "any scaling; the scaling is inside the model."
+        )
