@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+_WHOLE = (
+    'With l2zoo, `l2zoo.Predictor(".")` takes files and images of any size and answers by class names, masks '
+    'or boxes; it runs the TFLite file, without TensorFlow and Keras. `l2zoo.load(".")` gives the Keras model.'
+)
 _KEEP = (
     "Keras, to go on training or to look inside",
     'import keras\n\nmodel = keras.saving.load_model("{path}")\noutputs = model.predict({keras})',
@@ -75,11 +79,12 @@ def section(content: Mapping[str, Any]) -> str:
     parts = [
         "## Use\n\nFrom inside this folder. The inputs are real ones that the artifact carries with it:",
         f"```python\n{first}\n```",
+        _WHOLE if content["task"] and any(name.startswith("tflite") for name in content["formats"]) else "",
     ]
     for (title, code), paths in _grouped(content["formats"].items()).items():
         also = f"; likewise {', '.join(f'`{path}`' for path in paths[1:])}" if len(paths) > 1 else ""
         parts.append(f"{title}{also}:\n\n```python\n{code.format(path=paths[0], **words)}\n```")
-    return "\n\n".join(parts)
+    return "\n\n".join(part for part in parts if part)
 
 
 def _keras(inputs: Iterable[str], *, named: bool) -> str:

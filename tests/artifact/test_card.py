@@ -14,6 +14,7 @@ def test_the_card_says_what_a_stranger_needs(written):
         "- classes, in the order of the output: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9",
         "| test_accuracy | 0.975 ± 0.003 (standard error), seeds 3 |",
         "| epochs | 2 |",
+        'With l2zoo, `l2zoo.Predictor(".")` takes files and images of any size',
         f"## L2\n\n{written.manifest['l2']['summary']}",
         "## Data\n\nscikit-learn's 1,797 digits, 8x8.",
         "| tflite | `model.tflite` | ",

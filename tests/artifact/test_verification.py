@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from l2zoo.artifact import manifest, sample, verify
+from l2zoo.artifact import load, manifest, sample, verify
 from l2zoo.artifact.formats import FORMATS
+from l2zoo.runtime import Predictor
 
 
 @pytest.fixture
@@ -178,7 +179,7 @@ def test_an_artifact_of_version_1_verifies(folder):
     content = manifest.read(folder)
     ((name, taken),) = content.pop("inputs").items()
     content |= {"format_version": 1, "input": {"name": name, **taken}}
-    for unknown in ("takes_names", "sha256"):
+    for unknown in ("takes_names", "task", "sha256"):
         del content[unknown]
     for row in content["formats"].values():
         for unknown in ("verify", "rounding"):
@@ -191,3 +192,5 @@ def test_an_artifact_of_version_1_verifies(folder):
     assert found.parity["tflite"].limits == {"max_abs_diff": 1e-5}
     assert found.manifest["inputs"]["images"]["shape"] == [None, 8, 8, 1]
     assert found.manifest["format_version"] == 1
+    assert load(folder).name == "digits_cnn"
+    assert Predictor(folder).task == "classification"

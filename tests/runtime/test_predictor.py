@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 import subprocess
 import sys
 
@@ -12,6 +13,7 @@ import pytest
 from PIL import Image
 
 import l2zoo
+from l2zoo.artifact import manifest
 from l2zoo.data.resizing import resized
 from l2zoo.runtime import Classified, Detected, Segmented
 from l2zoo.tasks.continuing import Stepper
@@ -54,6 +56,13 @@ def test_arrays_pillow_images_and_files_of_any_size_in_one_list_answer_alike(cla
         np.testing.assert_array_equal(one.probabilities, found[0].probabilities)
     # Bytes are rounded when they are resized, floats are not.
     np.testing.assert_allclose(found[1].probabilities, found[0].probabilities, atol=0.05)
+
+
+def test_more_threads_answer_the_same(classifier):
+    images = random_images(3, 8, 8, 3)
+    one, two = (l2zoo.Predictor(classifier.folder, threads=count).predict(images) for count in (1, 2))
+    for first, second in zip(one, two, strict=True):
+        np.testing.assert_allclose(first.probabilities, second.probabilities, atol=1e-6)
 
 
 def test_bytes_in_and_out_of_an_int8_file_are_converted_by_the_numbers_in_it(classifier):
@@ -222,3 +231,12 @@ def test_bad_clips_and_labels_are_clear_errors(denoiser, stepper):
         l2zoo.Predictor(denoiser.folder).sample(1, labels=3)
     with pytest.raises(ValueError, match="`n` must be a whole number >= 1"):
         l2zoo.Predictor(denoiser.folder).sample(0)
+
+
+def test_an_artifact_that_does_not_name_the_classes_of_its_labels_does_not_draw(denoiser, tmp_path):
+    folder = shutil.copytree(denoiser.folder, tmp_path / "unnamed")
+    content = {**manifest.read(folder), "class_names": None}
+    del content["sha256"]
+    manifest.write(folder, content)
+    with pytest.raises(ValueError, match=r"does not name its classes\. Export it with Card\(class_names="):
+        l2zoo.Predictor(folder).sample(1)
