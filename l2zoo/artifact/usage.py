@@ -7,7 +7,7 @@ from typing import Any
 
 _WHOLE = (
     'With l2zoo, `l2zoo.Predictor(".")` takes files and images of any size and answers by class names, masks '
-    'or boxes; it runs the TFLite file, without TensorFlow and Keras. `l2zoo.load(".")` gives the Keras model.'
+    "or boxes; it runs the TFLite file, without TensorFlow and Keras. `l2zoo.load` gives the Keras model."
 )
 _KEEP = (
     "Keras, to go on training or to look inside",
