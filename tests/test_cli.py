@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,10 +15,10 @@ import keras
 import numpy as np
 import pytest
 
-from l2zoo import cli, zoo
+from l2zoo import build_cnn, cli, zoo
 from l2zoo.quiet import without_chatter
 
-COMMANDS = ("audit", "apply", "convert", "list", "verify")
+COMMANDS = ("list", "audit", "apply", "convert", "export", "verify", "sign", "predict", "bench")
 ESCAPE = "\x1b"
 
 
@@ -138,6 +139,8 @@ def test_version_is_the_package_s(l2zoo) -> None:
         (("convert", "one", "--from", "keras", "--to", "mean"), "Invalid value for 'VALUE'"),
         (("audit", "nowhere.keras"), "'nowhere.keras' does not exist"),
         (("verify", "nowhere"), "'nowhere' does not exist"),
+        (("predict", "nowhere"), "Missing argument 'IMAGE...'"),
+        (("sign", "nowhere"), "'nowhere' does not exist"),
     ],
 )
 def test_wrong_usage_ends_with_two_and_one_hint(l2zoo, arguments: tuple[str, ...], text: str) -> None:
@@ -333,6 +336,126 @@ def test_verify_of_another_folder_is_one_line(l2zoo, tmp_path: Path) -> None:
     answer = l2zoo("verify", tmp_path)
     assert answer.status == 1
     assert "manifest.json" in answer.err
+
+
+# ---- Export, predict, bench, sign --------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def artifact(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A classifier of digits, exported by the command line."""
+    keras.utils.set_random_seed(0)
+    model = build_cnn((8, 8, 1), num_classes=10, filters=(4, 8))
+    folder = tmp_path_factory.mktemp("exported")
+    model.save(folder / "digits.keras")
+    command = ["export", folder / "digits.keras", "-o", folder / "artifact", "--calibrate", "l2zoo_digits"]
+    with pytest.raises(SystemExit) as ended:
+        cli.main([str(part) for part in [*command, "-f", "tflite", "-f", "tflite_int8", "--name", "Digits"]])
+    assert not ended.value.code
+    return folder / "artifact"
+
+
+def digit_file(folder: Path) -> Path:
+    """The first of the test digits, as a file."""
+    from PIL import Image
+
+    from l2zoo.data import load
+
+    path = folder / "digit.png"
+    Image.fromarray(load("l2zoo_digits", "test").arrays()[0][0, ..., 0]).save(path)
+    return path
+
+
+def test_export_compares_on_real_images_by_their_labels(artifact: Path) -> None:
+    manifest = json.loads((artifact / "manifest.json").read_text())
+    assert (manifest["name"], manifest["task"]) == ("Digits", "classification")
+    assert manifest["class_names"] == [str(i) for i in range(10)]
+    assert manifest["data"] == "Compared on l2zoo_digits test."
+    assert set(manifest["formats"]) == {"keras", "tflite", "tflite_int8"}
+    found = manifest["formats"]["tflite_int8"]["parity"]
+    assert found["images"] == 256
+    assert "accuracy" in found["metrics"]
+
+
+def test_export_needs_images_and_a_known_task(l2zoo, model_file: Path, tmp_path: Path) -> None:
+    answer = l2zoo("export", model_file, "-o", tmp_path / "out")
+    assert answer.status == 2
+    assert "real images are needed" in answer.err
+    answer = l2zoo("export", model_file, "-o", tmp_path / "out", "--data", "l2zoo_digits", "--task", "art")
+    assert answer.status == 1
+    assert "`task` must be one of" in answer.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_model_of_other_classes_is_exported_without_names_and_metrics(
+    l2zoo, model_file: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "out"
+    options = ("--data", "l2zoo_digits", "-f", "tflite")
+    assert l2zoo("export", model_file, "-o", folder, *options).status == 0
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert manifest["class_names"] is None
+    assert manifest["formats"]["tflite"]["parity"]["metrics"] == {}
+
+
+def test_predict_prints_what_the_predictor_says(l2zoo, artifact: Path, tmp_path: Path) -> None:
+    from l2zoo import Predictor
+
+    path = digit_file(tmp_path)
+    (expected,) = Predictor(artifact).predict(path)
+    answer = l2zoo("predict", artifact, path, "--top", "2", "--save", tmp_path / "said.png")
+    assert (answer.status, answer.err) == (0, "")
+    for name, probability in expected.top(2):
+        assert f"{name} " in answer.out
+        assert f"{probability:.4f}" in answer.out
+    assert (tmp_path / "said.png").read_bytes().startswith(b"\x89PNG")
+    (row,) = json.loads(l2zoo("predict", artifact, path, "--json").out)
+    assert row == {"image": str(path), **expected.to_dict()}
+
+
+def test_predict_says_what_is_wrong_with_an_image(l2zoo, artifact: Path, tmp_path: Path) -> None:
+    (tmp_path / "text.png").write_text("no image")
+    answer = l2zoo("predict", artifact, tmp_path / "text.png")
+    assert answer.status == 1
+    assert "cannot be read as an image" in answer.err
+    assert answer.err.count("\n") == 1
+    answer = l2zoo("predict", artifact, tmp_path / "text.png", "--format", "tflight")
+    assert "`format` must be" in answer.err
+
+
+def test_bench_times_every_file(l2zoo, artifact: Path, tmp_path: Path) -> None:
+    answer = l2zoo("bench", artifact, "--seconds", "0.01", "--save", tmp_path / "bench.png")
+    assert (answer.status, answer.err) == (0, "")
+    assert "tflite_int8" in answer.out
+    assert (tmp_path / "bench.png").exists()
+    options = ("-f", "tflite", "--threads", "1", "--threads", "2", "--seconds", "0.01", "--json")
+    rows = json.loads(l2zoo("bench", artifact, *options).out)
+    assert [(row["format"], row["threads"]) for row in rows] == [("tflite", 1), ("tflite", 2)]
+
+
+def test_a_signature_is_made_and_checked(l2zoo, artifact: Path, tmp_path: Path) -> None:
+    pytest.importorskip("model_signing", reason='needs pip install "l2zoo[signing]"')
+    from cryptography.hazmat.primitives import serialization as pem
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    def pair(name: str) -> tuple[Path, Path]:
+        key = ec.generate_private_key(ec.SECP256R1())
+        paths = tmp_path / f"{name}.pem", tmp_path / f"{name}.pub"
+        private = key.private_bytes(pem.Encoding.PEM, pem.PrivateFormat.PKCS8, pem.NoEncryption())
+        public = key.public_key().public_bytes(pem.Encoding.PEM, pem.PublicFormat.SubjectPublicKeyInfo)
+        for path, text in zip(paths, (private, public), strict=True):
+            path.write_bytes(text)
+        return paths
+
+    mine, other = pair("mine"), pair("other")
+    copy = tmp_path / "artifact"
+    shutil.copytree(artifact, copy)
+    assert l2zoo("verify", copy, "--public-key", mine[1]).status == 1  # not signed yet
+    assert l2zoo("sign", copy, "--key", mine[0]).status == 0
+    assert l2zoo("verify", copy, "--public-key", mine[1]).out.endswith("verified, and signed by this key\n")
+    refused = l2zoo("verify", copy, "--public-key", other[1])
+    assert refused.status == 1
+    assert "another key signed it" in refused.err
 
 
 # ---- As a process ------------------------------------------------------------------------------------------

@@ -1,8 +1,4 @@
-"""The command line, `l2zoo`: it asks the library and prints the answer.
-
-Only Typer is imported here, so that `--help` is instant; every command imports what it needs. Exit status:
-0 it holds, 1 it does not hold or could not be done (one line on stderr says why), 2 wrong usage.
-"""
+"""Commands about models: what they penalise, and what the zoo has."""
 
 from __future__ import annotations
 
@@ -10,7 +6,6 @@ import importlib
 import os
 import sys
 import warnings
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,54 +13,18 @@ import typer
 
 from l2zoo.quiet import without_chatter
 
-app = typer.Typer(
-    help="Keras models in which L2 regularisation is one object.",
-    epilog="Each command has an example: l2zoo COMMAND --help.",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-
-_Model = Annotated[
+Model = Annotated[
     Path, typer.Argument(metavar="MODEL", help="A saved Keras model, .keras.", exists=True, dir_okay=False)
 ]
-_Imports = Annotated[
+Imports = Annotated[
     list[str] | None,
     typer.Option("--import", metavar="MODULE", help="Import it first: it registers MODEL's own classes."),
 ]
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Runs the command that the arguments name, and ends the process with its exit status.
-
-    Args:
-        arguments: What follows `l2zoo`; `None` for the process's own.
-    """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # its C++ errors come back as Python errors too
-    try:
-        with warnings.catch_warnings():
-            warnings.showwarning = _print_warning
-            app(arguments, prog_name="l2zoo")
-    except (ValueError, TypeError, ImportError, OSError) as error:
-        typer.echo(f"l2zoo: {_in_one_line(error)}", err=True)
-        sys.exit(1)
-
-
-@app.callback(invoke_without_command=True)
-def _options(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
-    if version:
-        from l2zoo import __version__
-
-        typer.echo(__version__)
-        raise typer.Exit
-
-
-@app.command()
 def audit(
-    model: _Model,
-    modules: _Imports = None,
+    model: Model,
+    modules: Imports = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 if there are problems.")] = False,
 ) -> None:
@@ -73,7 +32,7 @@ def audit(
 
     Example: l2zoo audit my.keras
     """
-    loaded = _load(model, modules)
+    loaded = load(model, modules)
     from l2zoo.auditing import audit as audit_model
 
     found = audit_model(loaded)
@@ -91,11 +50,10 @@ def audit(
         raise typer.Exit(1)
 
 
-@app.command()
 def apply(
-    model: _Model,
+    model: Model,
     *,
-    modules: _Imports = None,
+    modules: Imports = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="Where to write, .keras.", dir_okay=False)],
     l2: Annotated[float, typer.Option("--l2", help="The strength, in the words of --convention.")],
     convention: Annotated[str, typer.Option(help="What the number means: keras, pytorch or mean.")] = "keras",
@@ -123,13 +81,12 @@ def apply(
         from l2zoo.policy import L2Policy
 
     policy = L2Policy(l2, convention=convention, multipliers=multipliers, overrides=overrides)
-    changed = policy.apply(_load(model, modules), replace=replace)
+    changed = policy.apply(load(model, modules), replace=replace)
     _save(changed, output)
     typer.echo(audit_model(changed).summary)
     typer.echo(f"wrote {output}")
 
 
-@app.command()
 def convert(
     value: Annotated[float, typer.Argument(metavar="VALUE", help="In the source's words, such as 1e-4.")],
     source: Annotated[str, typer.Option("--from", metavar="SYSTEM", help="Whose number it is.")],
@@ -168,7 +125,6 @@ def convert(
     typer.echo(repr(converted))
 
 
-@app.command("list")
 def list_zoo(
     pattern: Annotated[str | None, typer.Argument(help="Only names like this, such as 'resnet*'.")] = None,
     task: Annotated[str | None, typer.Option(help="Only models for this task.")] = None,
@@ -186,22 +142,8 @@ def list_zoo(
         typer.echo(f"{name:<{width}}  {entry.task}  {entry.source}")
 
 
-@app.command()
-def verify(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="An exported artifact.", exists=True)],
-) -> None:
-    """Check that an artifact is whole and answers like its model.
-
-    Example: l2zoo verify runs/demo/artifact
-    """
-    with without_chatter():
-        from l2zoo.artifact import verify as verify_artifact
-
-    typer.echo(str(verify_artifact(folder)))
-    typer.echo("verified")
-
-
-def _load(path: Path, modules: list[str] | None) -> Any:
+def load(path: Path, modules: list[str] | None) -> Any:
+    """Loads a saved model, once the modules that register its classes are imported."""
     with without_chatter():
         import keras
 
@@ -245,16 +187,3 @@ def _factors(given: list[str] | None, option: str) -> dict[str, float]:
         if not (name and equals):
             raise typer.BadParameter(f"must read NAME=FACTOR, got {text!r}.", param_hint=option)
     return factors
-
-
-def _print_warning(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
-    if issubclass(category, UserWarning):  # what is meant for users; deprecations are for programmers
-        typer.echo(f"l2zoo: warning: {_in_one_line(message)}", err=True)
-
-
-def _in_one_line(message: object) -> str:
-    """The gist of a message: Keras wraps causes in whole configurations, set off by empty lines."""
-    gist = str(message).rpartition("Exception encountered: ")[2].strip()
-    gist = gist.split("\n\n")[0].split("Full object config:")[0]
-    hint = " Name the module that defines it: --import MODULE." if "Could not locate class" in gist else ""
-    return " ".join(gist.split()) + hint

@@ -1,0 +1,75 @@
+"""The program: its commands, and how it ends."""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any
+
+import typer
+
+from l2zoo.cli import artifacts, models
+
+COMMANDS: dict[str, Callable[..., None]] = {
+    "list": models.list_zoo,
+    "audit": models.audit,
+    "apply": models.apply,
+    "convert": models.convert,
+    "export": artifacts.export,
+    "verify": artifacts.verify,
+    "sign": artifacts.sign,
+    "predict": artifacts.predict,
+    "bench": artifacts.bench,
+}
+
+app = typer.Typer(
+    help="Keras models in which L2 regularisation is one object.",
+    epilog="Each command has an example: l2zoo COMMAND --help.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+for name, command in COMMANDS.items():
+    app.command(name)(command)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs the command that the arguments name, and ends the process with its exit status.
+
+    Args:
+        arguments: What follows `l2zoo`; `None` for the process's own.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # its C++ errors come back as Python errors too
+    try:
+        with warnings.catch_warnings():
+            warnings.showwarning = _print_warning
+            app(arguments, prog_name="l2zoo")
+    except (ValueError, TypeError, ImportError, OSError) as error:
+        typer.echo(f"l2zoo: {_in_one_line(error)}", err=True)
+        sys.exit(1)
+
+
+@app.callback(invoke_without_command=True)
+def _options(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    if version:
+        from l2zoo import __version__
+
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+def _print_warning(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
+    if issubclass(category, UserWarning):  # what is meant for users; deprecations are for programmers
+        typer.echo(f"l2zoo: warning: {_in_one_line(message)}", err=True)
+
+
+def _in_one_line(message: object) -> str:
+    """The gist of a message: Keras wraps causes in whole configurations, set off by empty lines."""
+    gist = str(message).rpartition("Exception encountered: ")[2].strip()
+    gist = gist.split("\n\n")[0].split("Full object config:")[0]
+    hint = " Name the module that defines it: --import MODULE." if "Could not locate class" in gist else ""
+    return " ".join(gist.split()) + hint

@@ -1,0 +1,54 @@
+"""Timing an artifact's files."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from l2zoo.runtime import latency
+from l2zoo.runtime.latency import Latency, latencies
+
+
+def test_every_file_is_timed_with_every_number_of_threads(classifier) -> None:
+    found = latencies(classifier.folder, threads=(1, 2), seconds=0.01)
+    assert [(one.format, one.threads) for one in found] == [
+        ("tflite", 1), ("tflite", 2), ("tflite_int8", 1), ("tflite_int8", 2),
+    ]  # fmt: skip
+    for one in found:
+        assert 0 < one.p50_ms <= one.p90_ms
+        assert one.calls >= latency.FEWEST
+        file = {"tflite": "model.tflite", "tflite_int8": "model_int8.tflite"}[one.format]
+        assert one.bytes == (classifier.folder / file).stat().st_size
+    assert json.loads(json.dumps(found[0].to_dict()))["format"] == "tflite"
+
+
+def test_percentiles_are_those_of_the_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter(np.cumsum([0.0, *([0.0, 0.001] * 18), *([0.0, 0.005] * 3), 0, 0, 0, 0]))
+    monkeypatch.setattr(latency.time, "perf_counter", lambda: next(clock))
+    monkeypatch.setattr(latency, "FEWEST", 21)
+    times = latency._timed(lambda batch: None, [None], 0.0)
+    assert times == pytest.approx([1.0] * 18 + [5.0] * 3)
+
+
+def test_table_and_picture_show_every_file(tmp_path) -> None:
+    found = [
+        Latency("tflite", 1, 1.25, 2.5, 100, 1_234_567, {"accuracy": 0.97}),
+        Latency("tflite_int8", 2, 0.5, 0.75, 200, 300_000, {}),
+    ]
+    table = latency.table(found)
+    assert [column.header for column in table.columns][-1] == "accuracy"
+    assert list(table.columns[2].cells) == ["1.25", "0.50"]
+    text = latency.picture(found, tmp_path / "bench.svg").read_text()
+    assert "1.25 ms, 1,235 kB, accuracy 0.9700" in text
+    assert "tflite_int8, 2 threads" in text
+
+
+def test_bad_arguments_are_refused(classifier, tmp_path) -> None:
+    with pytest.raises(ValueError, match="`threads` must be a whole number >= 1, got threads=0"):
+        latencies(classifier.folder, threads=(0,))
+    with pytest.raises(ValueError, match=r"`format` must be .* got format='onnx'"):
+        latencies(classifier.folder, formats=["onnx"])
+    with pytest.raises(ValueError, match=r"must end in \.png"):
+        latency.picture([], tmp_path / "bench.gif")
