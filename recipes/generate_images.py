@@ -13,6 +13,7 @@ model. What came out is in the README ("Figures"). Stopped in the middle, the sa
 from __future__ import annotations
 
 import functools
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -82,6 +83,7 @@ def main(
         )
 
     show = Console().print
+    note = f"Made by `python recipes/generate_images.py {shlex.join(sys.argv[1:])}`."
     if tune_l2:
         quick = Training(tune_epochs, batch_size, optimizer, learning_rate)
         some = opened("train", limit=tune_images)
@@ -89,6 +91,7 @@ def main(
         l2 = chosen.best
         show(chosen.table())
         show(chosen.verdict)
+        note += f" The strength was chosen by cross-validation: {chosen.verdict}"
     classifier = None
     if judge_epochs:
         classifier = trained(
@@ -99,7 +102,8 @@ def main(
     judge = Judge(train, classifier, n=samples, steps=steps, guidance=guidance)
     outcome = experiment(
         build, Generation(train.class_names, judge), train, test,
-        training=training, l2=l2, seeds=seeds, formats=formats.split(","), directory=out,
+        training=training, l2=l2, seeds=seeds, formats=formats.split(","), note=note,
+        directory=out,
     )  # fmt: skip
     labels = [number % train.num_classes for number in range(16)]
     movie = denoising_gif(outcome.model, out / "denoising.gif", steps=steps, labels=labels, guidance=guidance)

@@ -12,6 +12,7 @@ the model. What came out is in the README ("Figures"). Stopped in the middle, th
 from __future__ import annotations
 
 import functools
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -64,6 +65,7 @@ def main(
         return l2zoo.build(model, (length - 1, *frame_shape), l2=policy)
 
     show = Console().print
+    note = f"Made by `python recipes/generate_video.py {shlex.join(sys.argv[1:])}`."
     if tune_l2:
         quick = Training(tune_epochs, batch_size, optimizer, learning_rate)
         some = opened("train", limit=tune_clips)
@@ -71,9 +73,11 @@ def main(
         l2 = chosen.best
         show(chosen.table())
         show(chosen.verdict)
+        note += f" The strength was chosen by cross-validation: {chosen.verdict}"
     outcome = experiment(
         build, task, train, test,
-        training=training, l2=l2, seeds=seeds, formats=formats.split(","), directory=out,
+        training=training, l2=l2, seeds=seeds, formats=formats.split(","), note=note,
+        directory=out,
     )  # fmt: skip
     clips = test.arrays()[:SHOWN]
     half = length // 2

@@ -11,6 +11,7 @@ with the model. What came out is in the README ("Figures"). Stopped in the middl
 from __future__ import annotations
 
 import functools
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -75,6 +76,7 @@ def main(
         return l2zoo.build(model, shape, train.num_classes, l2=policy, options=options)
 
     show = Console().print
+    note = f"Made by `python recipes/segment.py {shlex.join(sys.argv[1:])}`."
     if tune_l2:
         quick = Training(tune_epochs, batch_size, optimizer, learning_rate)
         some = opened("train", limit=tune_images)
@@ -82,9 +84,11 @@ def main(
         l2 = chosen.best
         show(chosen.table())
         show(chosen.verdict)
+        note += f" The strength was chosen by cross-validation: {chosen.verdict}"
     outcome = experiment(
         build, task, train, test,
-        training=training, l2=l2, seeds=seeds, formats=formats.split(","), directory=out,
+        training=training, l2=l2, seeds=seeds, formats=formats.split(","), note=note,
+        directory=out,
     )  # fmt: skip
     show(l2zoo.audit(outcome.model).summary)
     show(outcome.table())

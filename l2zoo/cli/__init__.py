@@ -4,6 +4,6 @@ Only Typer is imported here, so that `--help` is instant; every command imports 
 0 it holds, 1 it does not hold or could not be done (one line on stderr says why), 2 wrong usage.
 """
 
-from l2zoo.cli.app import app, main
+from l2zoo.cli.program import app, main
 
 __all__ = ["app", "main"]

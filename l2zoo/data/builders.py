@@ -71,7 +71,13 @@ def from_builder(
         image_shape=shape,
         dtype=source.dtype,
         source=dataclasses.replace(source, image_shape=shape, resize=shape[:2] != (height, width)),
+        license=license_of(builder),
     )
+
+
+def license_of(builder: Any) -> str:
+    """What a builder says of its data's license, or an empty string."""
+    return builder.info.redistribution_info.license.strip()
 
 
 def count(builder: Any, split: str, *, words: str = "images") -> int:

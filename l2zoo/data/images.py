@@ -87,6 +87,7 @@ class ImageData:
         image_shape: `(H, W, C)`.
         dtype: Of the pixels, "uint8" or "float32"; they are in [0, 255].
         source: Where the examples come from.
+        license: Of the data, in the words of its TFDS builder; empty where nobody says.
     """
 
     name: str
@@ -98,6 +99,7 @@ class ImageData:
     image_shape: tuple[int, int, int]
     dtype: str
     source: Source = dataclasses.field(repr=False)
+    license: str = dataclasses.field(default="", repr=False)
 
     @property
     def in_memory(self) -> bool:
@@ -194,5 +196,5 @@ class ImageData:
     def __reduce__(self) -> tuple[type[ImageData], tuple[Any, ...]]:
         # Another process, perhaps on another machine, may not have the files: send the arrays.
         source = Arrays(*self.arrays()) if self.in_memory else self.source
-        values = [getattr(self, field.name) for field in dataclasses.fields(self)]
-        return ImageData, (*values[:-1], source)
+        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return ImageData, tuple({**values, "source": source}.values())

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from l2zoo.data import catalog, clip_folders, clips, epochs, images, subsets
+from l2zoo.data import builders, catalog, clip_folders, clips, epochs, images, subsets
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -26,11 +26,13 @@ class VideoData:
         name: Name of the data set, such as "l2zoo_moving_digits".
         split: The split it was asked for, such as "train[:80%]".
         clips: `(N, T, H, W, C)`, uint8 or float32 in [0, 255].
+        license: Of the data, in the words of its TFDS builder; empty where nobody says.
     """
 
     name: str
     split: str
     clips: np.ndarray = dataclasses.field(repr=False)
+    license: str = dataclasses.field(default="", repr=False)
 
     @property
     def num_examples(self) -> int:
@@ -103,7 +105,12 @@ class VideoData:
             return tf.convert_to_tensor(self.clips)
 
     def __reduce__(self) -> tuple[type[VideoData], tuple[Any, ...]]:
-        return VideoData, (self.name, self.split, self.clips)  # without the tensor, which is a copy
+        return VideoData, (
+            self.name,
+            self.split,
+            self.clips,
+            self.license,
+        )  # without the tensor, which is a copy
 
 
 def load_video(
@@ -150,11 +157,12 @@ def load_video(
     _check_frames(frames)
     subsets.check_choice(limit, seed)
     found: clips.Clips
+    license = ""  # noqa: A001 - what it is called in the data too
     if isinstance(source, str) and source.startswith("folder:"):
         found = clip_folders.open_folder(source.removeprefix("folder:"), source, split, frames=frames)
     elif isinstance(source, str):
         builder = catalog.open_builder(source, data_dir=data_dir, download=download)
-        found = clips.from_builder(builder, split, frames=frames)
+        found, license = clips.from_builder(builder, split, frames=frames), builders.license_of(builder)  # noqa: A001
     elif hasattr(source, "__array__"):
         found = clips.from_array(source, frames=frames)
     else:
@@ -165,7 +173,7 @@ def load_video(
     name = source if isinstance(source, str) else "arrays"
     if isinstance(source, str):
         _check_memory(f"{name} {split}", len(kept) * math.prod(clip_shape))
-    return VideoData(name, split, found.read(kept))
+    return VideoData(name, split, found.read(kept), license)
 
 
 def _check_frames(frames: Any) -> None:

@@ -1,0 +1,8 @@
+"""Experiments: a model trained with several seeds, judged on a test set, drawn and exported."""
+
+from l2zoo.experiments.outcome import Outcome, mean_and_error
+from l2zoo.experiments.running import experiment, trained
+from l2zoo.experiments.searching import search
+from l2zoo.experiments.settings import Task, Training
+
+__all__ = ["Outcome", "Task", "Training", "experiment", "mean_and_error", "search", "trained"]

@@ -1,0 +1,66 @@
+"""What an experiment found."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import keras
+import numpy as np
+
+from l2zoo.artifact import Artifact
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """What an experiment found.
+
+    Attributes:
+        l2: The strength.
+        seeds: One training each.
+        metrics: Name to the value of each seed, on the test set.
+        model: That of the first seed.
+        parameters: Of the model.
+        seconds: Of the trainings that this call did.
+        picture: What the model says of some test images.
+        artifact: The exported model.
+    """
+
+    l2: float
+    seeds: tuple[int, ...]
+    metrics: Mapping[str, tuple[float, ...]]
+    model: keras.Model = dataclasses.field(repr=False)
+    parameters: int
+    seconds: float
+    picture: Path
+    artifact: Artifact = dataclasses.field(repr=False)
+
+    def table(self) -> Table:
+        """Mean and standard error of every metric."""
+        from rich.table import Table
+
+        table = Table(title=f"Test set, {len(self.seeds)} seeds, l2={self.l2:g}")
+        for heading in ("metric", "mean", "standard error", "each seed"):
+            table.add_column(heading, justify="left" if heading == "metric" else "right")
+        for name, values in self.metrics.items():
+            mean, error = mean_and_error(values)
+            each = " ".join(f"{value:.4f}" for value in values)
+            table.add_row(name, f"{mean:.4f}", "" if error is None else f"{error:.4f}", each)
+        return table
+
+
+def mean_and_error(values: Sequence[float]) -> tuple[float, float | None]:
+    """The mean and its standard error, None of a single value.
+
+    Example:
+        >>> mean_and_error([1.0, 3.0])
+        (2.0, 1.0)
+    """
+    mean = float(np.mean(values))
+    return mean, float(np.std(values, ddof=1) / math.sqrt(len(values))) if len(values) > 1 else None

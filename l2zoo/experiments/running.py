@@ -1,0 +1,161 @@
+"""`experiment`: one model trained with several seeds, judged on a test set, drawn and exported."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import keras
+
+from l2zoo.arguments import check_number, whole_number
+from l2zoo.artifact import Artifact, Card, Conversion, Limits, export
+from l2zoo.experiments import cards
+from l2zoo.experiments.outcome import Outcome, mean_and_error
+from l2zoo.experiments.settings import Data, Task, Training
+from l2zoo.policy import L2Policy
+from l2zoo.replacing import replacing
+from l2zoo.training import fit
+
+FORMATS = ("savedmodel", "tflite")
+CALIBRATION_IMAGES = 200  # of the training set, on which int8 learns its ranges
+PARITY_IMAGES = 256  # of the test set, on which exported files are compared with the model
+
+
+def experiment(
+    build: Callable[[L2Policy], keras.Model],
+    task: Task,
+    train: Data,
+    test: Data,
+    *,
+    training: Training,
+    directory: str | Path,
+    l2: float = 0.0,
+    seeds: int = 1,
+    formats: Sequence[str] = FORMATS,
+    note: str = "",
+    verbose: str | int = "auto",
+) -> Outcome:
+    """Trains a model with several seeds, measures each on the test set, and exports the first.
+
+    The test set decides nothing: neither the strength nor the number of epochs. Everything is kept in
+    `directory`; stopped in the middle, the same call goes on.
+
+    Args:
+        build: Makes a model, not compiled, with a policy on it.
+        task: What it is for.
+        train: The training images, or clips.
+        test: The test images, or clips.
+        training: How it is trained.
+        directory: Folder for `seed0/`, ..., `metrics.json`, `predictions.png` and `artifact/`.
+        l2: The strength of L2, in Keras's convention.
+        seeds: How many trainings; each seed has its own initial weights, batches and augmentation.
+        formats: What `export` takes. Quantised files are calibrated on training images, and shipped if
+            they lose at most 0.01 of the task's metrics on test images.
+        note: For the artifact's card, in Markdown: how the strength was chosen, the command, limits.
+        verbose: Of Keras's `fit`.
+
+    Returns:
+        The metrics of every seed, and the model of the first.
+
+    Raises:
+        ValueError: Numbers out of range; a directory of another experiment.
+    """
+    whole_number("seeds", seeds, at_least=1)
+    directory = Path(directory)
+    strength = check_number("l2", l2)
+    started = time.perf_counter()
+    first: keras.Model | None = None
+    found: dict[str, list[float]] = {}
+    for seed in range(seeds):
+        model = trained(
+            build, task, train, training=training, l2=strength, seed=seed,
+            run_dir=directory / f"seed{seed}", verbose=verbose,
+        )  # fmt: skip
+        for name, value in task.measure(model, test).items():
+            found.setdefault(name, []).append(value)
+        first = first or model
+    seconds = time.perf_counter() - started
+    assert first is not None
+    metrics = {name: tuple(values) for name, values in found.items()}
+    _write(directory / "metrics.json", strength, training, metrics)
+    picture = task.picture(first, test, directory / "predictions.png")
+    card = cards.card(first, task, train, test, training=training, l2=strength, seeds=seeds, note=note)
+    artifact = _exported(
+        first, task, train, test, metrics, formats, directory / "artifact",
+        card=dataclasses.replace(card, picture=picture),
+    )  # fmt: skip
+    return Outcome(
+        strength, tuple(range(seeds)), metrics, first, first.count_params(), seconds, picture, artifact
+    )
+
+
+def trained(
+    build: Callable[[L2Policy], keras.Model],
+    task: Task,
+    train: Data,
+    *,
+    training: Training,
+    l2: float,
+    seed: int,
+    run_dir: Path,
+    verbose: str | int = "auto",
+) -> keras.Model:
+    """A model trained from the weights of a seed; what `run_dir` holds of it is not trained again."""
+    keras.utils.set_random_seed(seed)
+    policy = training.policy(l2)
+    model = build(policy)
+    training.compile(model, task, policy, num_examples=train.num_examples)
+    fit(
+        model,
+        task.prepared(train, augment=training.augment),
+        epochs=training.epochs,
+        batch_size=training.batch_size,
+        run_dir=run_dir,
+        seed=seed,
+        mixed_precision=training.mixed_precision,
+        verbose=verbose,
+    )
+    return model
+
+
+def _exported(
+    model: keras.Model,
+    task: Task,
+    train: Data,
+    test: Data,
+    metrics: Mapping[str, Sequence[float]],
+    formats: Sequence[str],
+    folder: Path,
+    *,
+    card: Card,
+) -> Artifact:
+    sample, targets = task.examples(model, test, PARITY_IMAGES)
+    calibration, _ = task.examples(model, train, CALIBRATION_IMAGES)
+    summary = {}
+    for name, values in metrics.items():
+        mean, error = mean_and_error(values)
+        summary[f"test_{name}"] = mean if error is None else {"mean": mean, "se": error, "seeds": len(values)}
+    return export(
+        task.deployed(model),
+        folder,
+        sample=sample,
+        formats=formats,
+        limits=Limits(
+            max_abs_diff=task.scale * Limits.max_abs_diff,
+            max_abs_diff_float16=task.scale * Limits.max_abs_diff_float16,
+        ),
+        measure=lambda outputs: task.scores(outputs, targets),
+        conversion=Conversion(calibration=calibration),
+        metrics=summary,
+        card=card,
+        overwrite=True,
+    )
+
+
+def _write(path: Path, l2: float, training: Training, metrics: Mapping[str, Sequence[float]]) -> None:
+    found = {"l2": l2, "training": dataclasses.asdict(training), "metrics": metrics}
+    with replacing(path) as fresh:
+        fresh.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
