@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import itertools
 import re
-import shutil
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
@@ -20,6 +19,7 @@ from l2zoo.tuning.candidates import spelled
 from l2zoo.tuning.page import duration, page
 from l2zoo.tuning.record import Record, Unit
 from l2zoo.tuning.select import Selection, choose
+from tests import chromium
 from tests.tuning import pictured
 
 ROWS = (
@@ -189,34 +189,16 @@ def test_the_same_search_gives_the_same_page(tmp_path: Path) -> None:
 
 # ---- In a browser ------------------------------------------------------------------------------------------
 
-FLAGS = (
-    "--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync"
-)
-
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    missing = [name for name in ("chromium", "chromedriver") if shutil.which(name) is None]
-    if missing:
-        pytest.skip(f"{' and '.join(missing)} not installed: the page is not tried in a browser.")
-    webdriver = pytest.importorskip("selenium.webdriver")
-    options = webdriver.ChromeOptions()
-    options.binary_location = shutil.which("chromium")
-    for flag in (*FLAGS.split(), f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(shutil.which("chromedriver")))
-    driver.set_page_load_timeout(60)
+    driver = chromium.started(tmp_path_factory.mktemp("chromium"))
     yield driver
     driver.quit()
 
 
 def opened(browser: Any, report: Path, *, width: int = 1200, scheme: str = "light") -> None:
-    size = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 600}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-    feature = {"name": "prefers-color-scheme", "value": scheme}
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
+    chromium.look(browser, width=width, scheme=scheme)
     browser.get(report.as_uri())
 
 
