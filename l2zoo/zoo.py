@@ -89,7 +89,7 @@ MODELS: Mapping[str, Entry] = MappingProxyType(
 )
 
 # What `build` itself sets: these are no options.
-_OWN_ARGUMENTS = ("input_shape", "num_classes", "l2", "name")
+_OWN_ARGUMENTS = ("input_shape", "num_classes", "weights", "l2", "name")
 
 
 def list_models(pattern: str | None = None, *, task: str | None = None) -> list[str]:
@@ -144,6 +144,7 @@ def build(
     input_shape: Sequence[int],
     num_classes: int | None = None,
     *,
+    weights: str | None = None,
     l2: float | Strength | L2Policy | None = None,
     options: Mapping[str, Any] | None = None,
 ) -> keras.Model:
@@ -154,6 +155,8 @@ def build(
         input_shape: `(H, W, C)`, of video `(T, H, W, C)`, without the batch; the model takes raw pixels in
             [0, 255].
         num_classes: Number of classes, for models that know some.
+        weights: Trained weights to begin with: those of the saved model `NAME_WEIGHTS`, such as `"digits"`,
+            or of an artifact's folder; `None` for random ones.
         l2: A strength in Keras's convention, a policy, or `None` for no penalty.
         options: Further arguments of the builder, e.g. `{"dropout": 0.5}`, over those the name stands for.
 
@@ -162,6 +165,7 @@ def build(
 
     Raises:
         TypeError: An argument is of the wrong type.
+        FileNotFoundError: There are no such `weights`.
         ValueError: The name is unknown (the message lists the close ones), the builder has no such
             option, or it refuses a value.
 
@@ -173,7 +177,7 @@ def build(
     options = {} if options is None else options
     check_options(name, options)
     chosen = {**entry.options, **options, **_classes(name, num_classes)}
-    return entry.load()(input_shape, l2=l2, name=name, **chosen)
+    return entry.load()(input_shape, weights=weights, l2=l2, name=name, **chosen)
 
 
 def _classes(name: str, num_classes: int | None) -> dict[str, int]:

@@ -32,6 +32,7 @@ FLOORS = (
         "quiet",
         "registration",
         "replacing",
+        "shelf",
         "strength",
         "weights",
     },

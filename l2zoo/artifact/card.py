@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from l2zoo.arguments import one_of
-from l2zoo.artifact import figures, purpose, usage
+from l2zoo.artifact import figures, usage
 from l2zoo.artifact.folder import sizes
 from l2zoo.artifact.parity import Parity
+from l2zoo.shelf import purpose
 
 FILE = "README.md"
 _PICTURES = (".png", ".jpg", ".jpeg", ".svg")

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import l2zoo
-from l2zoo.artifact import feeding, manifest, purpose
+from l2zoo.artifact import feeding
 from l2zoo.artifact.card import Card
 from l2zoo.artifact.conversion import Source
 from l2zoo.artifact.inputs import IMAGES, Inputs
 from l2zoo.artifact.quantized import CALIBRATION
 from l2zoo.artifact.sample import Outputs
 from l2zoo.artifact.tally import has_classes
+from l2zoo.shelf import manifest, purpose
 
 if TYPE_CHECKING:
     import keras

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from l2zoo.artifact import archive, feeding
+from l2zoo.artifact import feeding
 from l2zoo.artifact.conversion import Source
 from l2zoo.artifact.inputs import Inputs
 from l2zoo.artifact.parity import Predict
 from l2zoo.artifact.sample import Outputs
+from l2zoo.shelf import stored
 
 if TYPE_CHECKING:
     import keras
@@ -32,35 +33,12 @@ def open_file(path: Path) -> tuple[Predict, dict[str, Any]]:
     Raises:
         ValueError: The model cannot be loaded.
     """
-    model = loaded(path, compiled=False)
+    model = stored.loaded(path, compiled=False)
 
     def predict(inputs: Inputs) -> Outputs:
         return named(model.predict_on_batch(feeding.in_form_of(model, inputs)))
 
     return predict, {"parameters": model.count_params()}
-
-
-def loaded(path: Path, *, compiled: bool) -> keras.Model:
-    """The model in a file, without running any code from the file.
-
-    Args:
-        path: A `.keras` file.
-        compiled: Whether loss, metrics and optimizer are made again as they were saved.
-
-    Raises:
-        ValueError: A class of the model is not registered with Keras, or the file is not a Keras model.
-    """
-    archive.check(path)
-    import keras
-
-    try:
-        return keras.saving.load_model(path, compile=compiled, safe_mode=True)
-    except Exception as error:  # Keras raises what the failing layer raised
-        reason = str(error).rpartition("Exception encountered: ")[2]  # before it stands the whole config
-        raise ValueError(
-            f"{path.name} cannot be loaded: {reason[:200]} [...] Register the classes of your own with "
-            "@keras.saving.register_keras_serializable, and use layers in the place of Lambda."
-        ) from error
 
 
 def answers(model: keras.Model, inputs: Inputs) -> Predict:

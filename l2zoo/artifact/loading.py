@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from l2zoo.artifact import kerasfile, manifest, shelf, stock
+from l2zoo.artifact import stock
 from l2zoo.artifact.formats import FORMATS
+from l2zoo.shelf import manifest, places, stored, whole
 
 if TYPE_CHECKING:
     import keras
@@ -37,12 +38,12 @@ def load(name_or_folder: str | Path) -> keras.Model:
         Traceback (most recent call last):
         FileNotFoundError: `name_or_folder` must be an artifact's folder or one of the saved models, got ...
     """
-    folder = shelf.find(name_or_folder)
-    rows = stock.formats(stock.checked(folder))
+    folder = places.find(name_or_folder)
+    rows = stock.formats(whole.checked(folder))
     if _FORMAT not in rows:
         raise ValueError(
             f"The artifact in {str(folder)!r} has no {FORMATS[_FORMAT].path}, {manifest.FILE} lists "
             f"{list(rows)}. `l2zoo.export` always writes one: export the model again, or run what is there "
             "with `l2zoo.Predictor`."
         )
-    return kerasfile.loaded(folder / FORMATS[_FORMAT].path, compiled=True)
+    return stored.loaded(folder / FORMATS[_FORMAT].path, compiled=True)

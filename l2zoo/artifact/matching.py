@@ -9,8 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from l2zoo.artifact.sample import Outputs
-
-DETECTIONS = {"boxes_xyxy", "scores", "classes"}
+from l2zoo.shelf.purpose import DETECTIONS
 
 
 def matched(wanted: Outputs, answered: Outputs) -> Outputs:

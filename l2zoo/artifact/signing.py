@@ -25,7 +25,7 @@ import importlib.util
 import tempfile
 from pathlib import Path
 
-from l2zoo.artifact import manifest, stock
+from l2zoo.shelf import manifest, whole
 
 _NEEDED = ("model_signing", "OpenSSL")
 _LARGEST = 16 * 2**20  # bytes; ours have a few thousand
@@ -48,7 +48,7 @@ def sign(folder: str | Path, private_key: str | Path) -> Path:
     """
     _check_installed()
     folder, key = Path(folder), _key_file("private_key", private_key)
-    stock.checked(folder)
+    whole.checked(folder)
     from model_signing.hashing import Config as Hashing
     from model_signing.signing import Config
 
@@ -88,7 +88,7 @@ def check_signature(folder: str | Path, public_key: str | Path) -> None:
     """
     _check_installed()
     folder, key = Path(folder), _key_file("public_key", public_key)
-    stock.checked(folder)
+    whole.checked(folder)
     path = folder / manifest.SIGNATURE
     if not path.is_file():
         raise FileNotFoundError(

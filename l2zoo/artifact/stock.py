@@ -1,35 +1,19 @@
-"""An artifact found whole: its manifest, and the formats that it has."""
+"""The formats that an artifact has."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-from l2zoo.artifact import manifest
 from l2zoo.artifact.formats import FORMATS
-
-
-def checked(folder: Path) -> dict[str, Any]:
-    """The manifest of a folder in which every file is what it was when it was written.
-
-    Files are read as bytes only. This tells of damage; against somebody who rewrites files and manifest
-    together only a signature helps.
-
-    Raises:
-        FileNotFoundError: There is no artifact in `folder`.
-        ValueError: Something differs; the message says what.
-    """
-    content = manifest.read(folder)
-    manifest.check_files(folder, content.get("files"))
-    return content
+from l2zoo.shelf import manifest
 
 
 def formats(content: Mapping[str, Any]) -> dict[str, Any]:
     """The rows of an artifact's formats, each of which this l2zoo knows and has its file there.
 
     Args:
-        content: What `checked` gave.
+        content: The manifest of an artifact that was found whole.
 
     Raises:
         ValueError: The manifest names none, or one that is not known or not there.

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from l2zoo.artifact import figures as words
-from l2zoo.artifact import manifest, parity, sample, stock
+from l2zoo.artifact import parity, sample, stock
 from l2zoo.artifact.failures import as_value_errors
 from l2zoo.artifact.folder import Artifact
 from l2zoo.artifact.formats import FORMATS
 from l2zoo.artifact.inputs import Inputs
 from l2zoo.artifact.sample import Outputs
+from l2zoo.shelf import manifest, whole
 
 # Without labels a metric cannot be measured again.
 _MEASURABLE = frozenset(parity.LIMITED) - {"metric_drop"}
@@ -45,7 +46,7 @@ def verify(folder: str | Path) -> Artifact:
         FileNotFoundError: `folder` must be an artifact's folder with a manifest.json in it, got ...
     """
     folder = Path(folder)
-    content = stock.checked(folder)
+    content = whole.checked(folder)
     limits = _limits(content)
     for name in limits:
         FORMATS[name].check_installed()

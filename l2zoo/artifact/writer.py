@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from l2zoo.artifact import card as cards
-from l2zoo.artifact import facts, feeding, kerasfile, manifest, purpose, replacing, savedmodel
+from l2zoo.artifact import facts, feeding, kerasfile, replacing, savedmodel
 from l2zoo.artifact import inputs as given
 from l2zoo.artifact import sample as samples
 from l2zoo.artifact.card import Card
@@ -20,6 +20,7 @@ from l2zoo.artifact.inputs import Given, Inputs
 from l2zoo.artifact.limits import Limits
 from l2zoo.artifact.parity import Measure, Parity
 from l2zoo.artifact.sample import Outputs
+from l2zoo.shelf import manifest, purpose
 
 if TYPE_CHECKING:
     import keras

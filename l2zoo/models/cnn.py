@@ -9,6 +9,7 @@ import keras
 from l2zoo.arguments import whole_numbers
 from l2zoo.models import blocks
 from l2zoo.policy import L2Policy
+from l2zoo.shelf.weights import restored
 from l2zoo.strength import Strength
 
 SMALLEST = 8  # pixels: two halvings leave 2x2, the least that a 3x3 kernel can still look around in
@@ -21,6 +22,7 @@ def build_cnn(
     filters: Sequence[int] = (16, 32, 64),
     dropout: float = 0.25,
     batch_norm: bool = True,
+    weights: str | None = None,
     l2: float | Strength | L2Policy | None = None,
     name: str = "cnn",
 ) -> keras.Model:
@@ -40,6 +42,8 @@ def build_cnn(
         batch_norm: Whether each convolution is normalised. It trains faster with it; without it L2 does what
             textbooks say, because no norm undoes the shrinking of the kernels (van Laarhoven 2017, L2
             Regularization versus Batch and Weight Normalization).
+        weights: Trained weights to begin with: the name of a saved model of this architecture, such as
+            `"digits"` or `"mnist"`, or an artifact's folder. `None` for random ones.
         l2: A strength in Keras's convention, a policy, or `None` for no penalty.
         name: The model's name.
 
@@ -48,6 +52,7 @@ def build_cnn(
         named `stage1_conv1`, `stage1_conv1_bn`, `stage2_conv1`, ..., `logits`, `probabilities`.
 
     Raises:
+        FileNotFoundError: There are no such `weights`.
         TypeError: An argument is of the wrong type.
         ValueError: `input_shape` is too small or not of three entries, `num_classes` is below 2, `filters`
             is empty or holds an entry below 1, or `dropout` is outside [0, 1).
@@ -70,4 +75,7 @@ def build_cnn(
             layer = f"stage{stage}_conv{conv}"
             x = blocks.conv(x, width, pool=2 if halves else 1, batch_norm=batch_norm, name=layer)
     outputs = blocks.classify(x, num_classes, dropout=dropout)
-    return L2Policy.of(l2).apply(keras.Model(inputs, outputs, name=name))
+    model = restored(
+        keras.Model(inputs, outputs, name=name), weights, architecture="cnn" if batch_norm else "cnn_plain"
+    )
+    return L2Policy.of(l2).apply(model)

@@ -10,6 +10,7 @@ import keras
 from l2zoo.arguments import whole_number, whole_numbers
 from l2zoo.models import backbones, blocks
 from l2zoo.policy import L2Policy
+from l2zoo.shelf.weights import restored
 from l2zoo.strength import Strength
 
 STRIDES = (4, 8, 16)
@@ -26,6 +27,7 @@ def build_detector(
     strides: Sequence[int] = STRIDES,
     channels: int = 64,
     depth: int = 2,
+    weights: str | None = None,
     l2: float | Strength | L2Policy | None = None,
     name: str = "detector",
 ) -> keras.Model:
@@ -41,6 +43,8 @@ def build_detector(
         strides: Those of the levels, each twice the one before it, the first at least 2.
         channels: Of the pyramid and the heads, a multiple of 8.
         depth: Convolutions of each head.
+        weights: Trained weights to begin with: the name of a saved model of this architecture, such as
+            `"scenes"`, or an artifact's folder. `None` for random ones.
         l2: The penalty: a lambda, a `Strength`, an `L2Policy` or none. It reaches the backbone too.
         name: Of the model.
 
@@ -52,6 +56,7 @@ def build_detector(
         - `"centerness_logits"` `(B, N, 1)`: their sigmoid is how central the place is in the object.
 
     Raises:
+        FileNotFoundError: There are no such `weights`.
         ValueError: Strides that do not double or do not divide, a backbone without them, bad counts.
 
     References:
@@ -89,7 +94,8 @@ def build_detector(
             x = last(features["class" if output == "class_logits" else "box"])
             found[output].append(_flat(x, stride=stride, output=output))
     outputs = {output: _joined(parts, output) for output, parts in found.items()}
-    return L2Policy.of(l2).apply(keras.Model(inputs, outputs, name=name))
+    model = restored(keras.Model(inputs, outputs, name=name), weights, architecture="detector")
+    return L2Policy.of(l2).apply(model)
 
 
 def _encode(x: keras.KerasTensor, strides: Sequence[int]) -> list[keras.KerasTensor]:

@@ -10,6 +10,7 @@ import keras
 from l2zoo.arguments import whole_number, whole_numbers
 from l2zoo.models import blocks
 from l2zoo.policy import L2Policy
+from l2zoo.shelf.weights import restored
 from l2zoo.strength import Strength
 
 FILTERS = (32, 64, 128)
@@ -23,6 +24,7 @@ def build_diffusion(
     num_classes: int | None = None,
     filters: Sequence[int] = FILTERS,
     attention: int = 4,
+    weights: str | None = None,
     l2: float | Strength | L2Policy | None = None,
     name: str = "diffusion",
 ) -> keras.Model:
@@ -41,6 +43,8 @@ def build_diffusion(
         filters: Channels at stride 1, 2, 4, ..., multiples of 8.
         attention: Heads of the self-attention at the coarsest stride, which must divide the last of
             `filters`; 0 for none.
+        weights: Trained weights to begin with: the name of a saved model of this architecture, such as
+            `"digits"`, or an artifact's folder. `None` for random ones.
         l2: The penalty: a lambda, a `Strength`, an `L2Policy` or none.
         name: Of the model.
 
@@ -49,6 +53,7 @@ def build_diffusion(
         `(B, H, W, C)` in float32, where `image` is scaled to [-1, 1] (see `l2zoo.tasks.noise`).
 
     Raises:
+        FileNotFoundError: There are no such `weights`.
         TypeError: An argument is of the wrong type.
         ValueError: Sides that cannot be divided, bad counts.
 
@@ -97,7 +102,8 @@ def build_diffusion(
     x = _activated_norm(x, name="out")
     # The velocity starts at zero, its mean, and is float32 whatever the precision of the layers below.
     outputs = _conv(x, inputs["images"].shape[-1], zero=True, dtype="float32", name="velocity")
-    return L2Policy.of(l2).apply(keras.Model(inputs, outputs, name=name))
+    model = restored(keras.Model(inputs, outputs, name=name), weights, architecture="diffusion")
+    return L2Policy.of(l2).apply(model)
 
 
 def _widths(filters: Sequence[int]) -> tuple[int, ...]:

@@ -12,6 +12,7 @@ import keras
 
 from l2zoo.models import blocks
 from l2zoo.policy import L2Policy
+from l2zoo.shelf.weights import restored
 from l2zoo.strength import Strength
 
 EXPANSION = 4  # of a bottleneck's channels at its end
@@ -58,6 +59,7 @@ def build_resnet(
     depth: int = 20,
     version: int = 1,
     dropout: float = 0.0,
+    weights: str | None = None,
     l2: float | Strength | L2Policy | None = None,
     name: str | None = None,
 ) -> keras.Model:
@@ -70,6 +72,8 @@ def build_resnet(
         depth: 20, 32, 44, 56 or 110, for images of about 32x32; 18, 34, 50, 101 or 152, for about 224x224.
         version: 1, or 2 for batch norm and ReLU in front of each convolution.
         dropout: Share of the pooled features put to zero while training, in [0, 1).
+        weights: Trained weights to begin with: the name of a saved model of this architecture, such as
+            `"digits"` or `"mnist"`, or an artifact's folder. `None` for random ones.
         l2: The penalty: a lambda, a `Strength`, an `L2Policy` or none.
         name: Of the model; `resnet20` or `resnet20v2` by default.
 
@@ -78,6 +82,7 @@ def build_resnet(
         stage are the outputs of the layers `stage1`, `stage2`, ...
 
     Raises:
+        FileNotFoundError: There are no such `weights`.
         ValueError: A depth or version that does not exist, an image that is too small, bad counts.
 
     References:
@@ -109,8 +114,9 @@ def build_resnet(
     if version == 2:
         x = blocks.relu(blocks.norm(x, name="head"), name="head")
     outputs = blocks.classify(x, num_classes, dropout=dropout)
-    name = name or f"resnet{depth}{'v2' if version == 2 else ''}"
-    return L2Policy.of(l2).apply(keras.Model(inputs, outputs, name=name))
+    architecture = f"resnet{depth}{'v2' if version == 2 else ''}"
+    model = keras.Model(inputs, outputs, name=name or architecture)
+    return L2Policy.of(l2).apply(restored(model, weights, architecture=architecture))
 
 
 def _stem(x: keras.KerasTensor, plan: Plan, *, version: int) -> keras.KerasTensor:

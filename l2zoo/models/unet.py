@@ -9,6 +9,7 @@ import keras
 from l2zoo.arguments import one_of, whole_number, whole_numbers
 from l2zoo.models import backbones, blocks
 from l2zoo.policy import L2Policy
+from l2zoo.shelf.weights import restored
 from l2zoo.strength import Strength
 
 FILTERS = (16, 32, 64, 128)
@@ -21,6 +22,7 @@ def build_unet(
     filters: Sequence[int] = FILTERS,
     backbone: keras.Model | None = None,
     upsampling: str = "resize",
+    weights: str | None = None,
     l2: float | Strength | L2Policy | None = None,
     name: str = "unet",
 ) -> keras.Model:
@@ -36,6 +38,8 @@ def build_unet(
             one of this zoo, of `backbones.application(...)`, or of one's own.
         upsampling: `"resize"`, a 1x1 convolution and nearest neighbours, which the convolutions behind them
             smooth, or `"transpose"`, a transposed 2x2 convolution as in the paper.
+        weights: Trained weights to begin with: the name of a saved model of this architecture, such as
+            `"scenes"`, or an artifact's folder. `None` for random ones.
         l2: The penalty: a lambda, a `Strength`, an `L2Policy` or none. It reaches the backbone too.
         name: Of the model.
 
@@ -43,6 +47,7 @@ def build_unet(
         A model from images `(B, H, W, C)` to probabilities `(B, H, W, K)` in float32, whose rows sum to 1.
 
     Raises:
+        FileNotFoundError: There are no such `weights`.
         ValueError: Sides that cannot be divided, a backbone without the levels, bad counts.
 
     References:
@@ -73,7 +78,8 @@ def build_unet(
         x = _double_conv(x, width, name=layer)
     x = keras.layers.Conv2D(classes, 1, name="logits")(x)
     outputs = keras.layers.Softmax(dtype="float32", name="probabilities")(x)
-    return L2Policy.of(l2).apply(keras.Model(inputs, outputs, name=name))
+    model = restored(keras.Model(inputs, outputs, name=name), weights, architecture="unet")
+    return L2Policy.of(l2).apply(model)
 
 
 def _encode(x: keras.KerasTensor, widths: Sequence[int]) -> list[keras.KerasTensor]:

@@ -11,6 +11,7 @@ from l2zoo.arguments import whole_numbers
 from l2zoo.models import blocks
 from l2zoo.models.frames import EachFrame, Memory
 from l2zoo.policy import L2Policy
+from l2zoo.shelf.weights import restored
 from l2zoo.strength import Strength
 
 FILTERS = (16, 32)
@@ -21,6 +22,7 @@ def build_video(
     input_shape: Sequence[int | None],
     *,
     filters: Sequence[int] = FILTERS,
+    weights: str | None = None,
     l2: float | Strength | L2Policy | None = None,
     name: str = "video",
 ) -> keras.Model:
@@ -35,6 +37,8 @@ def build_video(
         input_shape: `(T, H, W, C)`, or `(None, H, W, C)` for clips of any length; pixels in [0, 255] go in.
             `H` and `W` must be divisible by the coarsest stride, `2 ** len(filters)`.
         filters: Channels at stride 2, 4, 8, ...
+        weights: Trained weights to begin with: the name of a saved model of this architecture, such as
+            `"digits"`, or an artifact's folder. `None` for random ones.
         l2: The penalty: a lambda, a `Strength`, an `L2Policy` or none.
         name: Of the model.
 
@@ -43,6 +47,7 @@ def build_video(
         at time t, frame t + 1.
 
     Raises:
+        FileNotFoundError: There are no such `weights`.
         TypeError: An argument is of the wrong type.
         ValueError: Sides that cannot be divided, bad counts.
 
@@ -70,7 +75,8 @@ def build_video(
         return layer(x)
 
     outputs = _wired(clips, len(widths), at)
-    return L2Policy.of(l2).apply(keras.Model(clips, outputs, name=name))
+    model = restored(keras.Model(clips, outputs, name=name), weights, architecture="video")
+    return L2Policy.of(l2).apply(model)
 
 
 def _layers(widths: Sequence[int], channels: int) -> list[keras.layers.Layer]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from l2zoo.artifact import purpose
+from l2zoo.shelf import purpose
 
 RUNNABLE = ("tflite", "tflite_fp16", "tflite_dynamic", "tflite_int8")  # the first that is there runs
 

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from l2zoo.arguments import check_number, whole_number
-from l2zoo.artifact import litert, sample, shelf, stock
+from l2zoo.artifact import litert, sample, stock
 from l2zoo.artifact.formats import FORMATS
 from l2zoo.replacing import replacing
 from l2zoo.runtime import interface
+from l2zoo.shelf import places, whole
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -73,8 +74,8 @@ def latencies(
     """
     check_number("seconds", seconds)
     counts = [whole_number("threads", count, at_least=1) for count in threads]
-    folder = shelf.find(name_or_folder)
-    rows = stock.formats(stock.checked(folder))
+    folder = places.find(name_or_folder)
+    rows = stock.formats(whole.checked(folder))
     there = [name for name in rows if name in interface.RUNNABLE]
     chosen = there if formats is None else [interface.chosen(name, list(rows)) for name in formats]
     if not chosen:

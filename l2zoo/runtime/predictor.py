@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 
 from l2zoo.arguments import whole_number
-from l2zoo.artifact import litert, shelf, stock
+from l2zoo.artifact import litert, stock
 from l2zoo.artifact.failures import as_value_errors
 from l2zoo.artifact.formats import FORMATS
 from l2zoo.artifact.inputs import Inputs
 from l2zoo.artifact.sample import Outputs
 from l2zoo.runtime import answering, interface, reading
+from l2zoo.shelf import places, whole
 from l2zoo.tasks import rollout, sampling
 
 _ANSWERS: dict[str, Callable[..., list[answering.Result]]] = {
@@ -58,8 +59,8 @@ class Predictor:
 
     def __init__(self, name_or_folder: str | Path, *, format: str = "auto", threads: int = 1):  # noqa: A002
         threads = whole_number("threads", threads, at_least=1)
-        self.folder = shelf.find(name_or_folder)
-        content = stock.checked(self.folder)
+        self.folder = places.find(name_or_folder)
+        content = whole.checked(self.folder)
         self.format = interface.chosen(format, list(stock.formats(content)))
         self.task = interface.task(content)
         self._inputs, self._outputs = content["inputs"], content["outputs"]

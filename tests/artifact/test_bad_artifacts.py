@@ -17,8 +17,9 @@ import numpy as np
 import pytest
 
 import l2zoo
-from l2zoo.artifact import archive, kerasfile, litert, manifest, sample
+from l2zoo.artifact import kerasfile, litert, sample
 from l2zoo.artifact.formats import FORMATS
+from l2zoo.shelf import archive, manifest
 
 OPENERS: dict[str, Callable[[Path], Any]] = {
     "verify": lambda folder: str(l2zoo.verify(folder)),

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import l2zoo
-from l2zoo.artifact import manifest, shelf
+from l2zoo.shelf import manifest, places
 
 
 def changed(folder, **changes):
@@ -38,7 +38,7 @@ def test_the_loaded_model_answers_and_goes_on_training_as_it_was(written, traine
 def test_a_saved_model_is_loaded_by_its_name(written, tmp_path, monkeypatch):
     shutil.copytree(written.folder, tmp_path / "digits")
     (tmp_path / "no_artifact").mkdir()
-    monkeypatch.setattr(shelf, "shelves", lambda: [tmp_path])
+    monkeypatch.setattr(places, "shelves", lambda: [tmp_path])
     assert l2zoo.load("digits").name == "digits_cnn"
     assert l2zoo.Predictor("digits").task == "classification"
     with pytest.raises(
@@ -47,14 +47,14 @@ def test_a_saved_model_is_loaded_by_its_name(written, tmp_path, monkeypatch):
         l2zoo.load("digit")
     with pytest.raises(FileNotFoundError, match=r"The saved models: \['digits'\]"):
         l2zoo.load("something else")
-    monkeypatch.setattr(shelf, "shelves", list)
+    monkeypatch.setattr(places, "shelves", list)
     with pytest.raises(FileNotFoundError, match="There are no saved models here"):
         l2zoo.load("digits")
 
 
 def test_the_shelf_is_the_folder_saved_models_of_the_package_or_its_repository():
     package = Path(l2zoo.__file__).parent
-    assert set(shelf.shelves()) <= {package / "saved_models", package.parent / "saved_models"}
+    assert set(places.shelves()) <= {package / "saved_models", package.parent / "saved_models"}
 
 
 def test_what_is_no_artifact_is_not_loaded(written, tmp_path):

@@ -6,7 +6,8 @@ import keras
 import numpy as np
 import pytest
 
-from l2zoo.artifact import Card, export, purpose
+from l2zoo.artifact import Card, export
+from l2zoo.shelf import purpose
 
 
 def specs(**shapes):

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from l2zoo.artifact import manifest, signing
+from l2zoo.artifact import signing
+from l2zoo.shelf import manifest, whole
 
 
 @pytest.fixture
@@ -45,11 +46,10 @@ def signed(folder, keys):
 
 
 def test_a_signed_artifact_passes_and_verifies_wherever_it_is(signed, keys):
-    from l2zoo.artifact import stock
 
     moved = signed.rename(signed.with_name("moved"))
     signing.check_signature(moved, keys["ours"] / "public.pem")
-    assert "model.sig" not in stock.checked(moved)["files"]  # by which `verify`, `load` and `Predictor` begin
+    assert "model.sig" not in whole.checked(moved)["files"]  # by which `verify`, `load` and `Predictor` begin
     assert [path.name for path in moved.parent.iterdir()] == ["moved"]
 
 

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from l2zoo.artifact import load, manifest, sample, verify
+from l2zoo.artifact import load, sample, verify
 from l2zoo.artifact.formats import FORMATS
 from l2zoo.runtime import Predictor
+from l2zoo.shelf import manifest
 
 
 @pytest.fixture

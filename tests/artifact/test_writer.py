@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from l2zoo import L2Policy, Strength
-from l2zoo.artifact import Card, Limits, comparison, export, manifest
+from l2zoo.artifact import Card, Limits, comparison, export
 from l2zoo.artifact.formats import FORMATS
+from l2zoo.shelf import manifest
 
 layers = keras.layers
 FILES = {

@@ -13,9 +13,9 @@ import pytest
 from PIL import Image
 
 import l2zoo
-from l2zoo.artifact import manifest
 from l2zoo.data.resizing import resized
 from l2zoo.runtime import Classified, Detected, Segmented
+from l2zoo.shelf import manifest
 from l2zoo.tasks.continuing import Stepper
 from l2zoo.tasks.drawing import sample
 from tests.runtime.tiny import NAMES, random_images

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from pathlib import Path
 
-from l2zoo.artifact import manifest
+from l2zoo.shelf import manifest
 
 SHELF = "saved_models"
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from l2zoo.artifact.matching import DETECTIONS
-
 TASKS = ("classification", "segmentation", "detection", "generation", "video")
 OF_CLASSES = ("classification", "segmentation")  # their answer has a number for each class
+DETECTIONS = {"boxes_xyxy", "scores", "classes"}  # what a detector answers
 
 Specs = Mapping[str, Mapping[str, Any]]
 """Name to `{"shape": [None, ...], "dtype": ...}`."""

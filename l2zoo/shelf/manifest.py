@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from l2zoo.artifact import claims, versions
+from l2zoo.shelf import claims, versions
 
 FILE = "manifest.json"
 SIGNATURE = "model.sig"  # signs all the others, so it cannot be among them

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from l2zoo.artifact import manifest
+from l2zoo.shelf import manifest
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from l2zoo.artifact import purpose
+from l2zoo.shelf import purpose
 
 _DTYPES = {"inputs": ("float32", "int32"), "outputs": ("float32", "float16", "int32", "int64", "bool")}
 
