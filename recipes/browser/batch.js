@@ -2,7 +2,7 @@
  * TFLite files for any number of images, made files for one.
  *
  * The signature of such a file says -1 for the batch, and LiteRT.js (2.5.3) compares the shapes of tensors
- * with it to the letter: no tensor fits -1. Each -1 is an int32 at a known place in the file, which becomes 1,
+ * with it to the letter: no tensor fits -1. Each -1 is an int32 at a known place in the file; it becomes 1,
  * the batch that the file's own `shape` beside it already says. Nothing moves, no weight changes.
  */
 
