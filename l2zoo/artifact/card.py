@@ -121,6 +121,7 @@ def _parity(content: Mapping[str, Any], parity: Mapping[str, Parity]) -> str:
         "Every file was run on real images and its outputs compared with the model's, number by number:",
         figures.table(parity, sizes(content["formats"])),
         *_inside(content["formats"]),
+        *_latency(content["formats"]),
         '`l2zoo.verify(".")` repeats this on the images kept here, and the checksums of all files.',
     ]
     return "\n\n".join(parts)
@@ -141,6 +142,21 @@ def _inside(formats: Mapping[str, Any]) -> list[str]:
             )
         lines.append(line)
     return ["\n".join(lines)] if lines else []
+
+
+def _latency(formats: Mapping[str, Any]) -> list[str]:
+    """How long each file took, where it was timed."""
+    timed = [
+        f"`{row['path']}` {row['latency']['p50_ms']:.2g} ms (p90 {row['latency']['p90_ms']:.2g})"
+        for row in formats.values()
+        if "latency" in row
+    ]
+    if not timed:
+        return []
+    return [
+        f"Time for one image, on the machine that wrote this: {', '.join(timed)}. `l2zoo bench .` takes it "
+        "on yours."
+    ]
 
 
 def _origin(content: Mapping[str, Any]) -> str:

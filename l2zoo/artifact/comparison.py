@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from l2zoo.artifact import figures
+from l2zoo.artifact import figures, timing
 from l2zoo.artifact.formats import FORMATS
 from l2zoo.artifact.inputs import Inputs
 from l2zoo.artifact.limits import Limits, on_kept
 from l2zoo.artifact.parity import Measure, Parity, Predict, batches, compare
 from l2zoo.artifact.sample import Outputs
+
+SECONDS = 0.1  # for which a file is timed
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,10 +63,18 @@ class Comparison:
                 "found": inside,
                 "parity": dataclasses.asdict(judged[name]),
                 "verify": on_kept(judged[name].limits, kept[name]),
+                **self._latency(name, predict),
             }
-            for name, (_, inside) in opened.items()
+            for name, (predict, inside) in opened.items()
         }
         return judged, rows
+
+    def _latency(self, name: str, predict: Predict) -> dict[str, Any]:
+        """How long a file for devices takes for one image, on this machine, whatever that is worth."""
+        if not name.startswith("tflite"):
+            return {}
+        p50, p90 = timing.percentiles(timing.milliseconds(predict, self.kept, seconds=SECONDS))
+        return {"latency": {"p50_ms": p50, "p90_ms": p90}}
 
     def _refuse(self, judged: dict[str, Parity]) -> None:
         problems = figures.problems(judged)

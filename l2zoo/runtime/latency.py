@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from l2zoo.arguments import check_number, whole_number
-from l2zoo.artifact import litert, sample, stock
+from l2zoo.artifact import litert, sample, stock, timing
 from l2zoo.artifact.formats import FORMATS
 from l2zoo.replacing import replacing
 from l2zoo.runtime import interface
@@ -19,8 +18,6 @@ from l2zoo.shelf import places, whole
 
 if TYPE_CHECKING:
     from rich.table import Table
-
-WARM, FEWEST = 5, 20  # calls before the clock runs, and at least while it does
 
 
 @dataclass(frozen=True)
@@ -81,21 +78,13 @@ def latencies(
     if not chosen:
         raise ValueError(f"The artifact in {str(folder)!r} has no TFLite file, only {list(rows)}.")
     inputs, _ = sample.read(folder / sample.FILE)
-    count = len(next(iter(inputs.values())))
-    singles = [
-        {
-            name: part[i : i + 1].astype(np.int32 if part.dtype.kind == "i" else np.float32)
-            for name, part in inputs.items()
-        }
-        for i in range(count)
-    ]
     found = []
     for name in chosen:
         path = folder / FORMATS[name].path
         for threads_now in counts:
             predict, _ = litert.open_file(path, threads=threads_now)
-            times = _timed(predict, singles, seconds)
-            p50, p90 = np.percentile(times, [50, 90]).tolist()
+            times = timing.milliseconds(predict, inputs, seconds=seconds)
+            p50, p90 = timing.percentiles(times)
             metrics = (rows[name].get("parity") or {}).get("metrics") or {}
             values = {metric: both["file"] for metric, both in metrics.items()}
             found.append(Latency(name, threads_now, p50, p90, len(times), path.stat().st_size, values))
@@ -156,16 +145,3 @@ def picture(found: Sequence[Latency], path: str | Path) -> Path:
     with replacing(path) as temporary:
         figure.savefig(temporary, dpi=150, metadata={"Title": "Latency of an artifact"})
     return path
-
-
-def _timed(predict: Any, singles: Sequence[Any], seconds: float) -> np.ndarray:
-    """Milliseconds of each call."""
-    for number in range(WARM):
-        predict(singles[number % len(singles)])
-    times: list[float] = []
-    end = time.perf_counter() + seconds
-    while len(times) < FEWEST or time.perf_counter() < end:
-        started = time.perf_counter()
-        predict(singles[len(times) % len(singles)])
-        times.append((time.perf_counter() - started) * 1e3)
-    return np.array(times)

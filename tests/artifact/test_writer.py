@@ -384,7 +384,8 @@ def test_wrong_arguments_are_refused_and_leave_nothing(tmp_path, options, error,
 KILLED_EXPORT = """
     import os, pathlib, signal, sys, warnings
     import keras
-    from l2zoo.artifact import export, {module}
+    from l2zoo.artifact import export
+    from {package} import {module}
     import numpy as np
 
     def die(*arguments, **options):
@@ -404,7 +405,8 @@ KILLED_EXPORT = """
 )
 def test_a_killed_export_leaves_the_old_artifact_and_the_next_one_cleans_up(folder, module, step):
     before = {path: (folder / path).read_bytes() for path in files_of(folder)}
-    code = KILLED_EXPORT.format(module=module.__name__.split(".")[-1], step=step, folder=folder)
+    package, _, name = module.__name__.rpartition(".")
+    code = KILLED_EXPORT.format(package=package, module=name, step=step, folder=folder)
     done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, check=False)
     assert done.returncode == -9, done.stderr
     assert {path: (folder / path).read_bytes() for path in files_of(folder)} == before
