@@ -9,7 +9,8 @@ from l2zoo.artifact.folder import Artifact
 from l2zoo.artifact.limits import Limits
 from l2zoo.artifact.loading import load
 from l2zoo.artifact.parity import Parity
+from l2zoo.artifact.shelving import shelve
 from l2zoo.artifact.verification import verify
 from l2zoo.artifact.writer import export
 
-__all__ = ["Artifact", "Card", "Conversion", "Limits", "Parity", "export", "load", "verify"]
+__all__ = ["Artifact", "Card", "Conversion", "Limits", "Parity", "export", "load", "shelve", "verify"]

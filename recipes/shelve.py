@@ -1,0 +1,36 @@
+"""Puts the artifact of a run among the saved models, under a name, and writes their table anew.
+
+    python recipes/shelve.py runs/digits/artifact cnn_digits
+    python recipes/shelve.py runs/digits/artifact cnn_digits --out my_models
+
+The artifact is verified first. A builder takes the weights of what is called `ARCHITECTURE_NAME` by
+`weights="NAME"`.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from l2zoo.quiet import without_chatter
+
+
+def main(
+    artifact: Annotated[Path, typer.Argument(help="The artifact's folder.")],
+    name: Annotated[str, typer.Argument(help="What it is called there, such as cnn_digits.")],
+    out: Annotated[Path, typer.Option(help="The folder of saved models.")] = Path("saved_models"),
+) -> None:
+    """Verifies an artifact and copies it among the saved models."""
+    with without_chatter():
+        from l2zoo.artifact import shelve
+    print(shelve(artifact, out, name=name))
+
+
+if __name__ == "__main__":
+    try:
+        typer.run(main)
+    except (ValueError, TypeError, OSError) as error:
+        sys.exit(f"shelve: {error}")
