@@ -115,7 +115,9 @@ def test_tune_on_cluster_runs_on_two_workers_of_this_machine(tmp_path):
     ],
 )
 def test_a_task_is_trained_measured_drawn_and_exported(recipe, metric, options, tmp_path):
-    small = ["--limit", "40", "--test-split", "test[:30]", "--epochs", "1", "--seeds", "2", "--out", "out"]
+    seeds = 2 if recipe == "classify" else 1  # each is traced anew, which takes longer than it trains
+    small = ["--limit", "40", "--test-split", "test[:30]", "--epochs", "1", "--out", "out"]
+    small += ["--seeds", str(seeds)]
     done = subprocess.run(
         [sys.executable, str(ROOT / f"recipes/{recipe}.py"), *small, *options],
         cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False,
@@ -124,7 +126,7 @@ def test_a_task_is_trained_measured_drawn_and_exported(recipe, metric, options, 
     assert metric in done.stdout
     assert ("L2" in done.stdout) == ("--tune-l2" in options)  # the verdict
     values = json.loads((tmp_path / "out/metrics.json").read_text())["metrics"][metric]
-    assert len(values) == 2
+    assert len(values) == seeds
     assert (tmp_path / "out/predictions.png").read_bytes().startswith(b"\x89PNG")
     manifest = json.loads((tmp_path / "out/artifact/manifest.json").read_text())
     assert set(manifest["formats"]) == {"keras", "savedmodel", "tflite"}
@@ -167,4 +169,5 @@ def test_every_recipe_explains_itself():
             check=True,
             env=environment,
         )
-        assert "--out" in shown.stdout
+        assert "Usage:" in shown.stdout
+        assert "--out" in shown.stdout or recipe.stem == "serve"  # which leaves nothing behind
