@@ -19,11 +19,13 @@ Rounding = Literal["float32", "float16", "int8"]
 class Limits:
     """What is asked of exported files, by the rounding of their format.
 
-    A float32 file is held to `max_abs_diff`. A float16 file is held to `max_abs_diff_float16`; where it is
-    further off (a pixel at an edge, a box that appears or vanishes, an answer in pixels), to `metric_drop`
-    if `measure` was given, or else, if no output has classes, to `relative_diff_float16`. An int8 or
-    dynamic-range file is held to `metric_drop` if `measure` was given; else to `argmax_agreement` in its
-    outputs with classes and to `relative_diff` in the others.
+    A float32 file is held to `max_abs_diff`; a detector's, where rounding has decided between two boxes of
+    one score, to the same number on average, and to a tenth of `metric_drop` if `measure` was given. A
+    float16 file is held to `max_abs_diff_float16`; where it is further off (a pixel at an edge, a box that
+    appears or vanishes, an answer in pixels), to `metric_drop` if `measure` was given, or else, if no output
+    has classes, to `relative_diff_float16`. An int8 or dynamic-range file is held to `metric_drop` if
+    `measure` was given; else to `argmax_agreement` in its outputs with classes and to `relative_diff` in the
+    others.
 
     Args:
         max_abs_diff: Largest absolute difference of any output number, in the units of the outputs.
@@ -53,7 +55,7 @@ class Limits:
     def of(self, rounding: Rounding, found: Parity) -> dict[str, float]:
         """The figures that decide about a file, each with its limit."""
         if rounding == "float32":
-            return {"max_abs_diff": self.max_abs_diff}
+            return self._of_float32(found)
         if rounding == "float16" and found.max_abs_diff <= self.max_abs_diff_float16:
             return {"max_abs_diff": self.max_abs_diff_float16}
         if found.metrics:
@@ -68,13 +70,22 @@ class Limits:
             if getattr(found, name) is not None
         }
 
+    def _of_float32(self, found: Parity) -> dict[str, float]:
+        if not found.final_boxes or found.max_abs_diff <= self.max_abs_diff:
+            return {"max_abs_diff": self.max_abs_diff}
+        drop = {"metric_drop": self.metric_drop / 10} if found.metrics else {}
+        return {"mean_abs_diff": self.max_abs_diff, **drop}
+
 
 def on_kept(limits: Mapping[str, float], kept: Parity) -> dict[str, float]:
     """What `verify` asks on the few inputs that an artifact keeps, which may have no labels.
 
-    A limit on the largest difference holds for them too. A file that was judged otherwise must stay as close
-    as it was when it was written: the mean difference may double, as other processors round otherwise.
+    A limit on the largest or the mean difference holds for them too. A file that was judged otherwise must
+    stay as close as it was when it was written: the mean difference may double, as other processors round
+    otherwise.
     """
     if "max_abs_diff" in limits:
         return dict(limits)
+    if "mean_abs_diff" in limits:
+        return {"mean_abs_diff": limits["mean_abs_diff"]}
     return {"mean_abs_diff": 2 * kept.mean_abs_diff + 1e-6}

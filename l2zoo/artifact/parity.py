@@ -39,6 +39,7 @@ class Parity:
         worst_image: Index, in the sample, of the example with the largest difference.
         metrics: Name to the metric of the model, `"model"`, and of the file, `"file"`, on these examples.
         limits: Name of a figure to its limit; all must hold.
+        final_boxes: Whether the outputs are the boxes of a detector, between which rounding may decide.
     """
 
     images: int
@@ -49,6 +50,7 @@ class Parity:
     worst_image: int
     metrics: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     limits: Mapping[str, float] = field(default_factory=dict)
+    final_boxes: bool = False
 
     @property
     def metric_drop(self) -> float | None:
@@ -129,6 +131,7 @@ def compare(
             argmax_agreement=tally.argmax_agreement,
             relative_diff=tally.relative_diff,
             worst_image=tally.worst,
+            final_boxes=tally.final_boxes,
             metrics={key: {"model": value, "file": metrics[name][key]} for key, value in metrics[""].items()},
         )
         for name, tally in tallies.items()

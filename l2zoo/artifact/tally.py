@@ -8,6 +8,7 @@ import numpy as np
 
 from l2zoo.artifact.matching import matched
 from l2zoo.artifact.sample import Outputs
+from l2zoo.shelf.purpose import DETECTIONS
 
 _TINY = 1e-12  # standard deviation of an output that always says the same
 
@@ -93,6 +94,10 @@ class Tally:
             same = wanted.argmax(axis=-1) == answered.argmax(axis=-1)
             self.agreed += int(same.sum())
             self.decisions += same.size
+
+    @property
+    def final_boxes(self) -> bool:
+        return set(self.spreads) == DETECTIONS
 
     @property
     def mean_abs_diff(self) -> float:

@@ -121,7 +121,9 @@ def test_a_measure_of_something_else_is_refused(answer, error):
 
 
 def test_a_drop_of_just_the_limit_is_allowed():
-    found = Parity(9, 1.0, 1.0, None, None, 0, {"map": {"model": 0.97, "file": 0.96}}, {"metric_drop": 0.01})
+    found = Parity(
+        9, 1.0, 1.0, None, None, 0, False, {"map": {"model": 0.97, "file": 0.96}}, {"metric_drop": 0.01}
+    )
     assert found.holds
 
 
@@ -129,6 +131,13 @@ def test_a_drop_of_just_the_limit_is_allowed():
     ("rounding", "figures", "limits"),
     [
         ("float32", {"metrics": {"a": {"model": 1, "file": 0}}}, {"max_abs_diff": 1e-4}),
+        ("float32", {"final_boxes": True, "max_abs_diff": 5e-5}, {"max_abs_diff": 1e-4}),
+        ("float32", {"final_boxes": True}, {"mean_abs_diff": 1e-4}),
+        (
+            "float32",
+            {"final_boxes": True, "metrics": {"a": {"model": 1, "file": 1}}},
+            {"mean_abs_diff": 1e-4, "metric_drop": pytest.approx(1e-3)},
+        ),
         ("float16", {"max_abs_diff": 0.01}, {"max_abs_diff": 0.01}),
         ("float16", {"metrics": {"a": {"model": 1, "file": 1}}}, {"metric_drop": 0.01}),
         ("float16", {"argmax_agreement": 1.0}, {"max_abs_diff": 0.01}),
@@ -146,6 +155,18 @@ def test_a_drop_of_just_the_limit_is_allowed():
 def test_what_decides_depends_on_the_rounding(rounding, figures, limits):
     plain = Parity(9, 1.0, 1.0, None, None, 0)
     assert Limits().of(rounding, dataclasses.replace(plain, **figures)) == limits
+
+
+def test_boxes_of_one_score_between_which_rounding_decides_are_known_as_such():
+    rng = np.random.default_rng(0)
+    wanted = {"boxes_xyxy": rng.random((4, 5, 4)), "scores": rng.random((4, 5)), "classes": np.ones((4, 5))}
+    other = {name: part.copy() for name, part in wanted.items()}
+    other["boxes_xyxy"][2, 3] += 0.7  # a neighbour that the detector likes as well
+    found = figures(wanted, other)
+    assert found.final_boxes
+    assert found.max_abs_diff == pytest.approx(0.7)
+    assert found.mean_abs_diff == pytest.approx(4 * 0.7 / (4 * 5 * 6))
+    assert not figures({"scores": wanted["scores"]}, {"scores": other["scores"]}).final_boxes
 
 
 @pytest.mark.parametrize(("who", "words"), [("expected", "The Keras model"), ("got", "tflite")])
