@@ -178,7 +178,7 @@ def test_importing_l2zoo_loads_no_framework() -> None:
 
 def test_every_package_that_is_imported_is_declared() -> None:
     # Not "dev": who only uses l2zoo does not have it.
-    declared = declared_packages("jax", "onnx", "ray", "signing", "torch")
+    declared = declared_packages("jax", "onnx", "ray", "serve", "signing", "torch")
     providers = importlib.metadata.packages_distributions()
     for name, path in MODULES.items():
         for package in packages_of(path) - set(sys.stdlib_module_names) - {"l2zoo", "__future__"}:
