@@ -61,7 +61,17 @@ def test_it_is_as_good_as_its_card_says(kind: str) -> None:
     assert accuracy == pytest.approx(metrics["mean"], abs=0.02)
 
 
-def test_its_weights_are_those_of_a_builder() -> None:
+@pytest.mark.parametrize("name", NAMES)
+def test_its_weights_fit_the_builder_that_it_is_called_after(name: str) -> None:
+    architecture, _, weights = name.partition("_")
+    content = whole.checked(SHELF / name)
+    (shape,) = (spec["shape"][1:] for spec in content["inputs"].values())
+    model = build(architecture, shape, len(content["class_names"]), weights=weights)
+    random = build(architecture, shape, len(content["class_names"]))
+    assert not np.array_equal(model.get_weights()[0], random.get_weights()[0])
+
+
+def test_a_builder_s_answers_are_those_of_the_saved_model() -> None:
     model = build("cnn", (8, 8, 1), 10, weights="digits", l2=1e-4)
     images = load_data("l2zoo_digits", "test").arrays()[0][:16].astype("float32")
     expected = load("cnn_digits").predict(images, verbose=0)
