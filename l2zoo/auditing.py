@@ -10,6 +10,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from l2zoo.normalised import layers_before_norms
 from l2zoo.weights import Weight, after_reload, coefficients, weights_of
 
 _FREE_ROLES = ("bias", "norm")
@@ -31,6 +32,7 @@ class AuditRow:
         penalty: What the weight adds to the loss now; 0 while it is frozen.
         share: Its part of the model's penalty, in [0, 1].
         frozen: Whether the weight does not train now.
+        normalised: Whether it is a kernel whose output goes straight into a normalisation.
     """
 
     path: str
@@ -42,6 +44,7 @@ class AuditRow:
     penalty: float
     share: float
     frozen: bool
+    normalised: bool = False
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,18 @@ class Audit:
         return "l2: " + (", ".join(parts) or "no weights") + (f"; {self.decay}" if self.decay else "")
 
     @property
+    def note(self) -> str:
+        """What L2 means for the kernels before a normalisation, if it reaches any; else empty."""
+        count = sum(row.normalised and bool(row.strength) for row in self.rows)
+        if not count:
+            return ""
+        kernels = "1 kernel goes" if count == 1 else f"{count} kernels go"
+        return (
+            f"{kernels} straight into a normalisation: there L2 sets the effective learning rate, lr / |w|**2 "
+            "(van Laarhoven 2017)"
+        )
+
+    @property
     def parameters(self) -> int:
         """Parameters of all rows together."""
         return sum(row.parameters for row in self.rows)
@@ -85,14 +100,16 @@ class Audit:
         rows = [{**asdict(row), "shape": list(row.shape)} for row in self.rows]
         totals = {"parameters": self.parameters, "penalty": self.penalty}
         head = {"model": self.model, "summary": self.summary, **totals}
-        return {**head, "problems": list(self.problems), "decay": self.decay, "rows": rows}
+        words = {"problems": list(self.problems), "note": self.note, "decay": self.decay}
+        return {**head, **words, "rows": rows}
 
     def __rich__(self) -> Any:
         from rich.console import Group
         from rich.text import Text
 
         lines = [Text(f"! {problem}") for problem in self.problems]
-        return Group(_table(self), Text(self.summary), *lines)
+        notes = [Text(f"≈ {self.note}")] if self.note else []
+        return Group(_table(self), Text(self.summary), *notes, *lines)
 
     def __str__(self) -> str:
         return self._printed(width=120)
@@ -138,7 +155,11 @@ def audit(model: keras.layers.Layer) -> Audit:
     weights = weights_of(model)
     values = [_penalty(weight) for weight in weights]
     total = sum(values)
-    rows = tuple(_row(w, value, total) for w, value in zip(weights, values, strict=True))
+    before = {id(layer) for layer in layers_before_norms(model)}
+    rows = tuple(
+        _row(w, value, total, normalised=id(w.layer) in before and w.role not in _FREE_ROLES)
+        for w, value in zip(weights, values, strict=True)
+    )
     decay, decay_problems = _weight_decay(model, weights)
     problems = _problems(weights, rows) + decay_problems
     if not decay and not any(map(_penalised, rows)):
@@ -153,7 +174,7 @@ def _penalty(weight: Weight) -> float:
     return float(ops.convert_to_numpy(regularizer(weight.variable)))
 
 
-def _row(weight: Weight, value: float, total: float) -> AuditRow:
+def _row(weight: Weight, value: float, total: float, *, normalised: bool) -> AuditRow:
     l1, strength = coefficients(weight.variable.regularizer) or (None, None)
     shape = tuple(int(n) for n in weight.variable.shape)
     parameters = 1
@@ -161,7 +182,9 @@ def _row(weight: Weight, value: float, total: float) -> AuditRow:
         parameters *= n
     share = value / total if total else 0.0
     frozen = not weight.variable.trainable
-    return AuditRow(weight.path, weight.role, shape, parameters, l1, strength, value, share, frozen)
+    return AuditRow(
+        weight.path, weight.role, shape, parameters, l1, strength, value, share, frozen, normalised
+    )
 
 
 def _problems(weights: list[Weight], rows: tuple[AuditRow, ...]) -> list[str]:
@@ -237,7 +260,8 @@ def _table(audit: Audit) -> Any:
         share = f"{row.share:.1%}" if row.penalty else "-"
         cost = "frozen" if row.frozen else (f"{row.penalty:.4g}" if row.penalty else "-")
         shape = "x".join(map(str, row.shape)) or "scalar"
-        table.add_row(Text(row.path), row.role, shape, f"{row.parameters:,}", l1, strength, cost, share)
+        role = f"{row.role} ≈" if row.normalised else row.role
+        table.add_row(Text(row.path), role, shape, f"{row.parameters:,}", l1, strength, cost, share)
     table.add_section()
     table.add_row("total", "", "", f"{audit.parameters:,}", "", "", f"{audit.penalty:.4g}", "")
     return table

@@ -29,6 +29,7 @@ FLOORS = (
         "data",
         "models.blocks",
         "models.frames",
+        "normalised",
         "quiet",
         "registration",
         "replacing",

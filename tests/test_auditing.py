@@ -295,11 +295,26 @@ def test_a_notebook_gets_html() -> None:
     assert "1 kernel at 0.001" in page
 
 
+def test_kernels_before_a_normalisation_are_marked_and_what_l2_means_there_is_said() -> None:
+    inputs = keras.Input((4,))
+    x = layers.BatchNormalization(name="norm")(layers.Dense(3, name="before")(inputs))
+    model = keras.Model(inputs, layers.Dense(2, name="after")(x))
+    assert audit(model).note == ""  # there is no L2 to speak of
+    found = audit(L2Policy(1e-3).apply(model))
+    assert {row.path for row in found.rows if row.normalised} == {"before/kernel"}
+    assert found.note.startswith("1 kernel goes straight into a normalisation")
+    assert f"≈ {found.note}" in str(found).replace("\n", " ")
+    lines = str(found).splitlines()
+    assert "kernel ≈" in next(line for line in lines if "before/kernel" in line)
+    assert "≈" not in next(line for line in lines if "after/kernel" in line)
+
+
 def test_it_becomes_json() -> None:
     model = small(kernel_regularizer=keras.regularizers.OrthogonalRegularizer(0.1))
     found = audit(model)
     data = json.loads(json.dumps(found.to_dict()))
-    assert list(data) == ["model", "summary", "parameters", "penalty", "problems", "decay", "rows"]
+    names = ["model", "summary", "parameters", "penalty", "problems", "note", "decay", "rows"]
+    assert list(data) == names
     assert data["model"] == "small"
     assert data["problems"] == list(found.problems)
     assert data["rows"][0] == {
@@ -312,6 +327,7 @@ def test_it_becomes_json() -> None:
         "penalty": found.rows[0].penalty,
         "share": 1.0,
         "frozen": False,
+        "normalised": True,
     }
 
 

@@ -58,6 +58,7 @@ def application(
         A Starlette application.
     """
     from starlette.applications import Starlette
+    from starlette.datastructures import UploadFile
     from starlette.exceptions import HTTPException
     from starlette.requests import Request
     from starlette.responses import JSONResponse, Response
@@ -74,7 +75,8 @@ def application(
             ((status, said),) = await ask([await request.body()])
             return Response(said, status, media_type="application/json")
         async with request.form(max_files=max_images, max_fields=0) as form:
-            files = [await file.read() for _, file in form.multi_items()]
+            given = [file for _, file in form.multi_items() if isinstance(file, UploadFile)]
+            files = [await file.read() for file in given]
         if not files:
             raise HTTPException(400, "The form must hold at least one image file, got none.")
         found = await ask(files)
