@@ -1,6 +1,6 @@
 """Models, training and data pipeline against their peers: ratios, side by side in one run.
 
-    python benchmarks/models.py              all three, about 15 minutes on 2 cores
+    python benchmarks/models.py              all three, about 20 minutes on 2 cores
     python benchmarks/models.py --case steps
 
 `steps`: a training step of our ResNet-50, and of a U-Net on MobileNetV2, with the policy and without, against
@@ -24,7 +24,7 @@ from turns import in_turns, median_ratio
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-SIDE, BATCH = 64, 16
+SIDE, BATCH = 96, 32
 CLASSES = 10
 POLICY = 1e-4
 
@@ -168,7 +168,7 @@ def eater(model: Any, batch: Any) -> Callable[[], Any]:
 
 
 CASES: dict[str, tuple[Callable[[int], None], int]] = {
-    "steps": (steps, 20),
+    "steps": (steps, 10),
     "fit": (fit, 5),
     "pipeline": (pipeline, 8),
 }

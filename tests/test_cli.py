@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import logging
 import os
 import shutil
 import subprocess
@@ -488,3 +489,12 @@ def test_what_is_held_back_while_loading_is_shown_if_it_fails(capfd: pytest.Capt
     with pytest.raises(ImportError, match="no"):
         fail()
     assert capfd.readouterr().err == "the reason\n"
+
+
+def test_tensorflow_does_not_warn_of_models_that_are_traced(caplog: pytest.LogCaptureFixture) -> None:
+    with without_chatter():
+        pass
+    logger = logging.getLogger("tensorflow")
+    logger.warning("5 out of the last 5 calls to %s triggered tf.function retracing.", "step")
+    logger.warning("something else")
+    assert caplog.messages == ["something else"]
