@@ -86,7 +86,7 @@ class Audit:
             return ""
         kernels = "1 kernel goes" if count == 1 else f"{count} kernels go"
         return (
-            f"{kernels} straight into a normalisation: there L2 sets the effective learning rate, lr / |w|**2 "
+            f"{kernels} straight into a normalisation: L2 sets their learning rate there, lr / |w|**2 "
             "(van Laarhoven 2017)"
         )
 
