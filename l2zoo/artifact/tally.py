@@ -60,7 +60,7 @@ class Tally:
             self._check(key, np.asarray(wanted), np.asarray(got[key]))
         got = matched(expected, got)
         for key, wanted in expected.items():
-            self._add_output(key, np.asarray(wanted, np.float64), np.asarray(got[key], np.float64))
+            self._add_output(key, expected, np.asarray(wanted, np.float64), np.asarray(got[key], np.float64))
         self.examples += len(next(iter(expected.values())))
 
     def _check(self, key: str, wanted: np.ndarray, answered: np.ndarray) -> None:
@@ -78,13 +78,14 @@ class Tally:
                     "finite, and for a division by zero in the model."
                 )
 
-    def _add_output(self, key: str, wanted: np.ndarray, answered: np.ndarray) -> None:
+    def _add_output(self, key: str, expected: Outputs, wanted: np.ndarray, answered: np.ndarray) -> None:
         differences = np.abs(answered - wanted)
         by_example = differences.reshape(len(differences), -1).max(axis=1)
         if by_example.max() > self.largest:
             self.largest, self.worst = float(by_example.max()), self.examples + int(by_example.argmax())
         if key not in self.spreads:
-            self.spreads[key] = _Spread(has_classes(wanted, self.num_classes))
+            boxes = set(expected) == DETECTIONS  # their scores may add up to 1 and are no shares of classes
+            self.spreads[key] = _Spread(not boxes and has_classes(wanted, self.num_classes))
         spread = self.spreads[key]
         spread.difference += float(differences.sum())
         spread.total += float(wanted.sum())

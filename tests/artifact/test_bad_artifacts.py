@@ -17,9 +17,9 @@ import numpy as np
 import pytest
 
 import l2zoo
-from l2zoo.artifact import kerasfile, litert, sample
+from l2zoo.artifact import litert, sample
 from l2zoo.artifact.formats import FORMATS
-from l2zoo.shelf import archive, manifest
+from l2zoo.shelf import archive, manifest, stored
 
 OPENERS: dict[str, Callable[[Path], Any]] = {
     "verify": lambda folder: str(l2zoo.verify(folder)),
@@ -38,7 +38,7 @@ def nothing_opens(monkeypatch):
 
     for name, row in FORMATS.items():
         monkeypatch.setitem(FORMATS, name, dataclasses.replace(row, open=refuse))
-    for module, name in ((sample, "read"), (kerasfile, "loaded"), (litert, "open_file")):
+    for module, name in ((sample, "read"), (stored, "loaded"), (litert, "open_file")):
         monkeypatch.setattr(module, name, refuse)
 
 
@@ -166,9 +166,9 @@ def test_a_manifest_that_lies_anywhere_under_a_digest_that_fits_gives_clear_erro
     """The files are whole; only the slow openers are replaced, by such as answer what is expected."""
     _, expected = sample.read(folder / sample.FILE)
     for name in ("keras", "savedmodel"):
-        stored = dataclasses.replace(FORMATS[name], open=lambda path: (lambda inputs: expected, {}))
-        monkeypatch.setitem(FORMATS, name, stored)
-    monkeypatch.setattr(kerasfile, "loaded", lambda path, **_: None)
+        quick = dataclasses.replace(FORMATS[name], open=lambda path: (lambda inputs: expected, {}))
+        monkeypatch.setitem(FORMATS, name, quick)
+    monkeypatch.setattr(stored, "loaded", lambda path, **_: None)
     content = manifest.read(folder)
     del content["sha256"]
     choice = random.Random(1)
