@@ -1,12 +1,12 @@
 """Models, training and data pipeline against their peers: ratios, side by side in one run.
 
-    python benchmarks/models.py              all three, about 20 minutes on 2 cores
+    python benchmarks/models.py              all four, about 25 minutes on 2 cores
     python benchmarks/models.py --case steps
 
 `steps`: a training step of our ResNet-50, and of a U-Net on MobileNetV2, with the policy and without, against
 `keras.applications.ResNet50` on the same images. `fit`: images a second of `l2zoo.fit` against plain
 `compile(); fit()`, on a ResNet-20 and on the CNN for digits. `pipeline`: images a second of the batches alone
-against those that the model trains on.
+against those that the model trains on. `monitor`: an epoch with `L2Monitor` against one without.
 
 Sides take turns, so that a busy machine slows them alike; a ratio is the median of the rounds' ratios.
 """
@@ -117,6 +117,34 @@ def our_epochs(model: Any, data: tuple[np.ndarray, np.ndarray]) -> Callable[[], 
     )
 
 
+def monitor(rounds: int) -> None:
+    """What it costs to look at every kernel after every epoch."""
+    from l2zoo import L2Monitor, build_cnn, build_resnet
+    from l2zoo import fit as train
+    from l2zoo.data import load
+
+    x, y = load("l2zoo_digits", "train").arrays()
+    large = np.repeat(x[:640].repeat(4, axis=1).repeat(4, axis=2), 3, axis=3)
+    cases = {
+        "ResNet-20, 640 images of 32x32": (build_resnet((32, 32, 3), num_classes=10), (large, y[:640])),
+        "CNN, 1,437 digits of 8x8": (build_cnn((8, 8, 1), num_classes=10), (x, y)),
+    }
+    print(f"\nmonitor: Adam, batch 32, a look an epoch at a batch of 32, {rounds} rounds")
+    for name, (model, data) in cases.items():
+
+        def epoch(watched: bool, model: Any = model, data: Any = data) -> float:
+            watch = [L2Monitor(data[0][:32].astype("float32"), data[1][:32])] if watched else []
+
+            def run(clock: Any) -> None:
+                callbacks = [*watch, clock]
+                train(model, data, epochs=EPOCHS, optimizer="adam", l2=POLICY, verbose=0, callbacks=callbacks)
+
+            return timed_epochs(run)
+
+        times = in_turns({"free": lambda: epoch(False), "watched": lambda: epoch(True)}, rounds, clocked=True)
+        print(f"  {name}: {median_ratio(times['watched'], times['free']) - 1:+.1%} of an epoch")
+
+
 def timed_epochs(run: Callable[[Any], Any]) -> float:
     """Mean seconds of the epochs after the first."""
     import keras
@@ -171,11 +199,12 @@ CASES: dict[str, tuple[Callable[[int], None], int]] = {
     "steps": (steps, 10),
     "fit": (fit, 5),
     "pipeline": (pipeline, 8),
+    "monitor": (monitor, 5),
 }
 
 
 def main(
-    case: Annotated[str, typer.Option(help="steps, fit, pipeline, or all.")] = "all",
+    case: Annotated[str, typer.Option(help="steps, fit, pipeline, monitor, or all.")] = "all",
     rounds: Annotated[int, typer.Option(help="How often the sides take turns; 0: as many as is good.")] = 0,
 ) -> None:
     """Times models, training and pipeline against their peers."""

@@ -19,6 +19,7 @@ _HOME = {
     "L2Policy": "l2zoo.policy",
     "Strength": "l2zoo.strength",
     "L2Schedule": "l2zoo.schedule",
+    "L2Monitor": "l2zoo.training.monitor",
     "audit": "l2zoo.auditing",
     "convert": "l2zoo.conventions",
     "build": "l2zoo.zoo",

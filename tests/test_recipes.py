@@ -104,7 +104,7 @@ def test_tune_on_cluster_runs_on_two_workers_of_this_machine(tmp_path):
             "accuracy",
             ["--model", "cnn", "--tune-l2", "--tune-images", "60", "--tune-epochs", "1"],
         ),
-        ("segment", "mean_iou", ["--loss", "crossentropy", "--backbone", "MobileNetV2"]),
+        ("segment", "mean_iou", ["--loss", "crossentropy", "--backbone", "MobileNet"]),
         ("detect", "map50", ["--optimizer", "adamw"]),
         (
             "generate_images",

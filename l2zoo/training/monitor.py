@@ -1,0 +1,194 @@
+"""`L2Monitor`: what L2 and the data do to each kernel while a model trains, and when that goes wrong."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from l2zoo.arguments import whole_number
+from l2zoo.normalised import layers_before_norms
+from l2zoo.replacing import replacing
+from l2zoo.training import alarms
+from l2zoo.training.gradients import looker
+from l2zoo.training.loss_parts import weight_penalty
+from l2zoo.weights import Weight, weights_of
+
+NEAR_ZERO = 0.01  # of the root of the mean square with which a kernel began
+
+
+@dataclass(frozen=True)
+class KernelState:
+    """One kernel at the end of an epoch.
+
+    Attributes:
+        epoch: From 0; -1 is before the first.
+        path: Of the weight.
+        norm: `|w|`, the root of the sum of squares.
+        data_gradient: Norm of the gradient of the data loss, on the probe.
+        penalty_gradient: Norm of the gradient of the penalty: `2 * lambda * |w|` for L2.
+        ratio: `penalty_gradient / data_gradient`; infinite where only the penalty pulls, 0 without one.
+        effective_rate: `learning rate / |w| ** 2` of a kernel before a normalisation, else None.
+        near_zero: Share of the numbers below a hundredth of what they were at the start, as a root mean
+            square.
+    """
+
+    epoch: int
+    path: str
+    norm: float
+    data_gradient: float
+    penalty_gradient: float
+    ratio: float
+    effective_rate: float | None
+    near_zero: float
+
+
+_NUMBERS = [field.name for field in fields(KernelState) if field.name != "path"]
+
+
+class L2Monitor(keras.callbacks.Callback):
+    """Looks at every kernel at the end of an epoch, keeps what it sees, and warns once of each trouble.
+
+    Gradients are those on one batch, the probe, always the same, so that epochs can be compared. The warnings
+    (`UserWarning`) name the layers and say what to try: gradients that vanish in the early layers, weights
+    that collapse, a penalty that dominates the loss, norms that explode.
+
+    Args:
+        x: Inputs of the probe, a batch of training examples in the form that the model takes.
+        y: Their targets, in the form that the loss takes.
+        every: Epochs between two looks, at least 1.
+        directory: Where to keep `monitor.csv`, and scalars for TensorBoard in `monitor/`; None for nowhere.
+
+    Attributes:
+        history: `(L, K, 7)`: L looks at K kernels, the numbers of `KernelState`.
+        scale: `(K,)`, the root of the mean square with which each kernel began.
+        warned: The kinds of trouble that were warned of.
+        worst_loss: The largest data loss of an epoch.
+
+    A run that `l2zoo.fit` resumes goes on with all four.
+
+    Raises:
+        TypeError: `every` is not a whole number.
+        ValueError: It is below 1.
+
+    References:
+        van Laarhoven 2017, L2 Regularization versus Batch and Weight Normalization (the effective rate).
+    """
+
+    def __init__(self, x: Any, y: Any, *, every: int = 1, directory: str | Path | None = None):
+        super().__init__()
+        self.every = whole_number("every", every, at_least=1)
+        self.directory = None if directory is None else Path(directory)
+        self.history = np.zeros((0, 0, len(_NUMBERS)))
+        self.scale = np.zeros(0)
+        self.warned = ""
+        self.worst_loss = 0.0
+        self._probe = x, y
+        self._kernels: list[Weight] = []
+
+    def on_train_begin(self, logs: dict | None = None) -> None:
+        trained = {v.path for v in self.model.trainable_variables}  # what is frozen has no gradient
+        self._kernels = [
+            w for w in weights_of(self.model) if w.role not in ("bias", "norm") and w.path in trained
+        ]
+        self._before_norms = {id(layer) for layer in layers_before_norms(self.model)}
+        self._look = looker(self.model, *self._probe)
+        self._writer: Any = None
+        if not len(self.history):
+            self.scale = np.array([_root_mean_square(weight) for weight in self._kernels])
+            self._record(-1)
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        if (epoch + 1) % self.every == 0:
+            self._record(epoch)
+            states, count = self.states, len(self._kernels)
+            losses = self._losses(logs or {})
+            self.warned = alarms.warn(states[:count], states[-count:], losses, said=self.warned)
+
+    def _losses(self, logs: Mapping[str, float]) -> alarms.Losses:
+        penalty = logs.get("l2_penalty", weight_penalty(self.model))
+        data = logs.get("data_loss", logs.get("loss", math.nan) - penalty)  # Keras's own `fit` logs the sum
+        self.worst_loss = max(self.worst_loss, data)
+        return alarms.Losses(data, penalty, self.worst_loss)
+
+    @property
+    def states(self) -> list[KernelState]:
+        """What was seen: look after look, kernel after kernel."""
+        found = []
+        for look in self.history.tolist():
+            for weight, row in zip(self._kernels, look, strict=True):
+                numbers: dict[str, Any] = dict(zip(_NUMBERS, row, strict=True))
+                rate = numbers["effective_rate"]
+                numbers |= {"epoch": int(row[0]), "effective_rate": None if math.isnan(rate) else rate}
+                found.append(KernelState(path=weight.path, **numbers))
+        return found
+
+    def plot(self, path: str | Path, *, value: str = "ratio") -> Path:
+        """Draws a heat map: kernels from the first to the last, over the epochs.
+
+        Args:
+            path: Where to; the ending says how: `.png`, `.svg` or `.pdf`.
+            value: A number of `KernelState`, drawn by its logarithm.
+
+        Raises:
+            ValueError: Nothing was seen yet; an unknown value; another ending.
+        """
+        from l2zoo.training.heatmap import heatmap
+
+        return heatmap(self.states, path, value=value)
+
+    def _record(self, epoch: int) -> None:
+        paths = [v.path for v in self.model.trainable_variables]
+        norms = dict(zip(paths, self._look().tolist(), strict=True))
+        rate = float(ops.convert_to_numpy(self.model.optimizer.learning_rate))
+        look = [
+            [epoch, *self._numbers(weight, *norms[weight.path], rate=rate, scale=scale)]
+            for weight, scale in zip(self._kernels, self.scale, strict=True)
+        ]
+        before = self.history if len(self.history) else np.zeros((0, len(look), len(_NUMBERS)))
+        self.history = np.concatenate([before, [look]])
+        if self.directory is not None:
+            self._write()
+
+    def _numbers(
+        self, weight: Weight, norm: float, data: float, penalty: float, *, rate: float, scale: float
+    ) -> list[float]:
+        ratio = penalty / data if data else (math.inf if penalty else 0.0)
+        normalised = id(weight.layer) in self._before_norms
+        effective = rate / norm**2 if normalised and norm else math.nan
+        small = np.abs(ops.convert_to_numpy(weight.variable)) < NEAR_ZERO * scale
+        return [norm, data, penalty, ratio, effective, float(small.mean())]
+
+    def _write(self) -> None:
+        """The table of all looks, written anew, and the scalars of the last one."""
+        assert self.directory is not None
+        states = self.states
+        self.directory.mkdir(parents=True, exist_ok=True)
+        with (
+            replacing(self.directory / "monitor.csv") as temporary,
+            temporary.open("w", newline="", encoding="utf-8") as file,
+        ):
+            table = csv.DictWriter(file, [field.name for field in fields(KernelState)])
+            table.writeheader()
+            table.writerows(asdict(state) for state in states)
+        import tensorflow as tf
+
+        if self._writer is None:
+            self._writer = tf.summary.create_file_writer(str(self.directory / "monitor"))
+        with self._writer.as_default():
+            for state in states[-len(self._kernels) :]:
+                for name, value in asdict(state).items():
+                    if isinstance(value, float) and math.isfinite(value):
+                        tf.summary.scalar(f"{name}/{state.path}", value, step=state.epoch + 1)
+        self._writer.flush()
+
+
+def _root_mean_square(weight: Weight) -> float:
+    return float(np.sqrt(np.square(ops.convert_to_numpy(weight.variable)).mean()))
