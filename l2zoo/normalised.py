@@ -58,7 +58,7 @@ def layers_before_norms(model: keras.layers.Layer) -> list[keras.layers.Layer]:
 
 
 def _followers(model: keras.layers.Layer) -> dict[str, list[Any]]:
-    """The layers that take a layer's output, by its name; None stands for the model's own output."""
+    """The layers that take a layer's output, by its name; None for operations and the model's output."""
     if isinstance(model, keras.Sequential):
         return {
             layer.name: [after] for layer, after in zip(model.layers, [*model.layers[1:], None], strict=True)
@@ -66,10 +66,11 @@ def _followers(model: keras.layers.Layer) -> dict[str, list[Any]]:
     if not isinstance(model, keras.Model) or not model.get_config().get("layers"):
         return {}
     config = model.get_config()
+    layers = {layer.name: layer for layer in model.layers}
     found: dict[str, list[Any]] = {}
     for entry in config["layers"]:
         for name in _names(entry["inbound_nodes"]):
-            found.setdefault(name, []).append(model.get_layer(entry["name"]))
+            found.setdefault(name, []).append(layers.get(entry["name"]))
     for name in _names_of_outputs(config["output_layers"]):
         found.setdefault(name, []).append(None)
     return found

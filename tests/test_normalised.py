@@ -67,6 +67,13 @@ def test_a_kernel_with_two_readers_is_free_of_the_norm() -> None:
     assert names(keras.Model(inputs, layers.BatchNormalization()(x))) == ["both"]
 
 
+def test_plain_operations_are_no_norms() -> None:
+    inputs = keras.Input((4,))
+    bent = keras.ops.erf(layers.Dense(3, name="bent")(inputs))
+    both = layers.Dense(3, name="before")(bent)
+    assert names(keras.Model(inputs, layers.BatchNormalization()(both))) == ["before"]
+
+
 def test_of_a_model_without_layers_nothing_is_known() -> None:
     class Own(keras.Model):
         def call(self, inputs):
