@@ -48,7 +48,7 @@ CASES = {
 def trained(name: str, l2: float, seeds: int) -> None:
     """Runs the recipe of a case at a strength, if that is not finished."""
     case, out = CASES[name], folder(name, l2)
-    if values(name, l2) is None or len(values(name, l2) or ()) < seeds:
+    if len(values(name, l2) or ()) < seeds:
         command = [sys.executable, str(ROOT / f"recipes/{case.recipe}.py"), *case.options]
         subprocess.run([*command, "--l2", str(l2), "--seeds", str(seeds), "--out", str(out)], check=True)
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
+
+PICTURES = (".png", ".svg", ".pdf")
 
 
 def check_number(name: str, value: Any) -> float:
@@ -66,3 +69,15 @@ def one_of(name: str, value: Any, allowed: Sequence[str]) -> str:
     if value not in allowed:
         raise ValueError(f"`{name}` must be one of {list(allowed)}, got {name}={value!r}.")
     return str(value)
+
+
+def picture_path(path: str | Path) -> Path:
+    """Where a picture goes, if its ending is one that we draw.
+
+    Raises:
+        ValueError: It is another.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in PICTURES:
+        raise ValueError(f"`path` must end in .png, .svg or .pdf, got path={str(path)!r}.")
+    return path

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import importlib.util
+from collections.abc import Iterator, Sequence
 
 _LONGEST = 200
 
@@ -34,3 +35,13 @@ def as_value_errors(words: str) -> Iterator[None]:
             raise
         gist = (str(error).strip() or type(error).__name__).splitlines()[0][:_LONGEST].rstrip(".")
         raise ValueError(f"{words}: {gist}.") from error
+
+
+def check_installed(what: str, packages: Sequence[str], *, extra: str) -> None:
+    """Raises ImportError, with what to install, if packages are missing that something needs."""
+    missing = [name for name in packages if importlib.util.find_spec(name) is None]
+    if missing:
+        raise ImportError(
+            f"{what} needs packages that are not installed: {', '.join(missing)}. "
+            f'pip install "l2zoo[{extra}]"'
+        )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 import warnings
 from collections import Counter
@@ -11,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from l2zoo.artifact import savedmodel
+from l2zoo.artifact import failures, savedmodel
 from l2zoo.artifact.conversion import Source
 from l2zoo.artifact.inputs import Inputs
 from l2zoo.artifact.parity import Predict
@@ -23,12 +22,7 @@ _NEEDED = ("onnx", "onnxruntime", "tf2onnx")
 
 def check_installed() -> None:
     """Raises ImportError, with what to install, if something is missing."""
-    missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
-    if missing:
-        raise ImportError(
-            f'The format "onnx" needs packages that are not installed: {", ".join(missing)}. '
-            'pip install "l2zoo[onnx]"'
-        )
+    failures.check_installed('The format "onnx"', _NEEDED, extra="onnx")
 
 
 def write(source: Source, path: Path) -> None:

@@ -21,10 +21,10 @@ References:
 
 from __future__ import annotations
 
-import importlib.util
 import tempfile
 from pathlib import Path
 
+from l2zoo.artifact.failures import check_installed
 from l2zoo.shelf import manifest, whole
 
 _NEEDED = ("model_signing", "OpenSSL")
@@ -46,7 +46,7 @@ def sign(folder: str | Path, private_key: str | Path) -> Path:
         FileNotFoundError: There is no such artifact or no such key.
         ValueError: The artifact is damaged, or the key is of another kind.
     """
-    _check_installed()
+    check_installed("Signing", _NEEDED, extra="signing")
     folder, key = Path(folder), _key_file("private_key", private_key)
     whole.checked(folder)
     from model_signing.hashing import Config as Hashing
@@ -86,7 +86,7 @@ def check_signature(folder: str | Path, public_key: str | Path) -> None:
         FileNotFoundError: There is no such artifact, no such key, or no signature.
         ValueError: The artifact is damaged, or was signed by another key, or was changed afterwards.
     """
-    _check_installed()
+    check_installed("Signing", _NEEDED, extra="signing")
     folder, key = Path(folder), _key_file("public_key", public_key)
     whole.checked(folder)
     path = folder / manifest.SIGNATURE
@@ -134,12 +134,3 @@ def _key_file(argument: str, key: str | Path) -> Path:
     if not path.is_file():
         raise FileNotFoundError(f"`{argument}` must be a PEM file, got {argument}={str(key)!r}.")
     return path
-
-
-def _check_installed() -> None:
-    missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
-    if missing:
-        raise ImportError(
-            f"Signing needs packages that are not installed: {', '.join(missing)}. "
-            'pip install "l2zoo[signing]"'
-        )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from l2zoo.arguments import check_number, whole_number
+from l2zoo.arguments import check_number, picture_path, whole_number
 from l2zoo.artifact import litert, sample, stock, timing
 from l2zoo.artifact.formats import FORMATS
 from l2zoo.replacing import replacing
@@ -120,9 +120,7 @@ def picture(found: Sequence[Latency], path: str | Path) -> Path:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    path = Path(path)
-    if path.suffix.lower() not in (".png", ".svg", ".pdf"):
-        raise ValueError(f"`path` must end in .png, .svg or .pdf, got path={str(path)!r}.")
+    path = picture_path(path)
     figure = Figure(figsize=(7.5, 1.1 + 0.42 * len(found)), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from l2zoo.arguments import picture_path
 from l2zoo.replacing import replacing
 from l2zoo.tasks import box_marks, palette
 from l2zoo.tasks.lettering import CAPTION, FONT, INK, POINTS, Line, fitted, width
@@ -69,9 +70,7 @@ def save(sheet: Sheet, path: str | Path) -> Path:
     """Writes a sheet with its description in words; the ending says how: `.png`, `.svg` or `.pdf`."""
     import matplotlib
 
-    path = Path(path)
-    if path.suffix.lower() not in FORMATS:
-        raise ValueError(f"`path` must end in .png, .svg or .pdf, got path={str(path)!r}.")
+    path = picture_path(path)
     description, undated = FORMATS[path.suffix.lower()]
     words = " ".join([f"{sheet.title}.", sheet.about, *sheet.words])
     metadata = {"Title": sheet.title, description: words, **undated}

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from l2zoo.arguments import one_of
+from l2zoo.arguments import one_of, picture_path
 from l2zoo.replacing import replacing
 
 VALUES = {
@@ -39,9 +39,7 @@ def heatmap(states: Sequence[Any], path: str | Path, *, value: str) -> Path:
     from matplotlib.figure import Figure
 
     one_of("value", value, tuple(VALUES))
-    path = Path(path)
-    if path.suffix.lower() not in (".png", ".svg", ".pdf"):
-        raise ValueError(f"`path` must end in .png, .svg or .pdf, got path={str(path)!r}.")
+    path = picture_path(path)
     known = [state for state in states if getattr(state, value) is not None]
     if not known:
         raise ValueError(

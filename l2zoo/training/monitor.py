@@ -108,9 +108,8 @@ class L2Monitor(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         if (epoch + 1) % self.every == 0:
             self._record(epoch)
-            states, count = self.states, len(self._kernels)
-            losses = self._losses(logs or {})
-            self.warned = alarms.warn(states[:count], states[-count:], losses, said=self.warned)
+            first, now = self._states_of(self.history[0]), self._states_of(self.history[-1])
+            self.warned = alarms.warn(first, now, self._losses(logs or {}), said=self.warned)
 
     def _losses(self, logs: Mapping[str, float]) -> alarms.Losses:
         penalty = logs.get("l2_penalty", weight_penalty(self.model))
@@ -121,13 +120,16 @@ class L2Monitor(keras.callbacks.Callback):
     @property
     def states(self) -> list[KernelState]:
         """What was seen: look after look, kernel after kernel."""
+        return [state for look in self.history for state in self._states_of(look)]
+
+    def _states_of(self, look: np.ndarray) -> list[KernelState]:
+        """The kernels in one look `(K, 7)`."""
         found = []
-        for look in self.history.tolist():
-            for weight, row in zip(self._kernels, look, strict=True):
-                numbers: dict[str, Any] = dict(zip(_NUMBERS, row, strict=True))
-                rate = numbers["effective_rate"]
-                numbers |= {"epoch": int(row[0]), "effective_rate": None if math.isnan(rate) else rate}
-                found.append(KernelState(path=weight.path, **numbers))
+        for weight, row in zip(self._kernels, look.tolist(), strict=True):
+            numbers: dict[str, Any] = dict(zip(_NUMBERS, row, strict=True))
+            rate = numbers["effective_rate"]
+            numbers |= {"epoch": int(row[0]), "effective_rate": None if math.isnan(rate) else rate}
+            found.append(KernelState(path=weight.path, **numbers))
         return found
 
     def plot(self, path: str | Path, *, value: str = "ratio") -> Path:
@@ -169,7 +171,6 @@ class L2Monitor(keras.callbacks.Callback):
     def _write(self) -> None:
         """The table of all looks, written anew, and the scalars of the last one."""
         assert self.directory is not None
-        states = self.states
         self.directory.mkdir(parents=True, exist_ok=True)
         with (
             replacing(self.directory / "monitor.csv") as temporary,
@@ -177,13 +178,13 @@ class L2Monitor(keras.callbacks.Callback):
         ):
             table = csv.DictWriter(file, [field.name for field in fields(KernelState)])
             table.writeheader()
-            table.writerows(asdict(state) for state in states)
+            table.writerows(asdict(state) for state in self.states)
         import tensorflow as tf
 
         if self._writer is None:
             self._writer = tf.summary.create_file_writer(str(self.directory / "monitor"))
         with self._writer.as_default():
-            for state in states[-len(self._kernels) :]:
+            for state in self._states_of(self.history[-1]):
                 for name, value in asdict(state).items():
                     if isinstance(value, float) and math.isfinite(value):
                         tf.summary.scalar(f"{name}/{state.path}", value, step=state.epoch + 1)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from l2zoo.arguments import picture_path
 from l2zoo.replacing import replacing
 from l2zoo.tuning.marks import GREY, INK
 
@@ -110,10 +111,8 @@ def save(draw: Callable[[], Figure], *, path: str | Path, title: str, words: str
     """
     import matplotlib
 
-    path = Path(path)
+    path = picture_path(path)
     kind = path.suffix.lower()
-    if kind not in _WORDS:
-        raise ValueError(f"`path` must end in .png, .svg or .pdf, got path={str(path)!r}.")
     undated: dict[str, None] = {} if kind == ".png" else {"Date" if kind == ".svg" else "CreationDate": None}
     with matplotlib.rc_context(STYLE), replacing(path) as temporary:
         draw().savefig(temporary, dpi=160, metadata={"Title": title, _WORDS[kind]: words, **undated})
