@@ -13,7 +13,6 @@ model. What came out is in the README ("Figures"). Stopped in the middle, the sa
 from __future__ import annotations
 
 import functools
-import shlex
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -58,9 +57,9 @@ def main(
 ) -> None:
     """Trains, measures and exports a model that draws images."""
     with without_chatter():
-        from l2zoo.experiments import Training, experiment, search, trained
+        from l2zoo.experiments import Search, Training, experiment, trained
         from l2zoo.tasks import Classification, Generation, Judge, denoising_gif
-    from rich.console import Console
+    from rich import print as show
 
     side = 28 if image_size is None and data == "l2zoo_digits" else image_size
     size = None if side is None else (side, side)
@@ -82,16 +81,8 @@ def main(
             model, train.image_shape, train.num_classes, l2=policy, options={"filters": channels}
         )
 
-    show = Console().print
-    note = f"Made by `python recipes/generate_images.py {shlex.join(sys.argv[1:])}`."
-    if tune_l2:
-        quick = Training(tune_epochs, batch_size, optimizer, learning_rate)
-        some = opened("train", limit=tune_images)
-        chosen = search(build, Generation(train.class_names), some, training=quick, directory=out / "search")
-        l2 = chosen.best
-        show(chosen.table())
-        show(chosen.verdict)
-        note += f" The strength was chosen by cross-validation: {chosen.verdict}"
+    quick = Training(tune_epochs, batch_size, optimizer, learning_rate)
+    strength = Search(opened("train", limit=tune_images), quick) if tune_l2 else l2
     classifier = None
     if judge_epochs:
         classifier = trained(
@@ -102,15 +93,12 @@ def main(
     judge = Judge(train, classifier, n=samples, steps=steps, guidance=guidance)
     outcome = experiment(
         build, Generation(train.class_names, judge), train, test,
-        training=training, l2=l2, seeds=seeds, formats=formats.split(","), note=note,
-        directory=out,
+        training=training, l2=strength, seeds=seeds, formats=formats.split(","), directory=out,
     )  # fmt: skip
     labels = [number % train.num_classes for number in range(16)]
     movie = denoising_gif(outcome.model, out / "denoising.gif", steps=steps, labels=labels, guidance=guidance)
-    show(l2zoo.audit(outcome.model).summary)
-    show(outcome.table())
-    show(f"{outcome.artifact}\nPicture: {outcome.picture}\nAnimation: {movie}")
-    show(f"Artifact: {outcome.artifact.folder}")
+    show(outcome)
+    show(f"Animation: {movie}")
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ the model. What came out is in the README ("Figures"). Stopped in the middle, th
 from __future__ import annotations
 
 import functools
-import shlex
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -51,9 +50,9 @@ def main(
 ) -> None:
     """Trains, measures and exports a model that goes on with clips."""
     with without_chatter():
-        from l2zoo.experiments import Training, experiment, search
+        from l2zoo.experiments import Search, Training, experiment
         from l2zoo.tasks import VideoPrediction, generate, rollout_gif
-    from rich.console import Console
+    from rich import print as show
 
     opened = functools.partial(load_video, data, data_dir=data_dir, frames=frames)
     train, test = opened("train", limit=limit), opened(test_split)
@@ -64,29 +63,18 @@ def main(
     def build(policy: l2zoo.L2Policy) -> Any:
         return l2zoo.build(model, (length - 1, *frame_shape), l2=policy)
 
-    show = Console().print
-    note = f"Made by `python recipes/generate_video.py {shlex.join(sys.argv[1:])}`."
-    if tune_l2:
-        quick = Training(tune_epochs, batch_size, optimizer, learning_rate)
-        some = opened("train", limit=tune_clips)
-        chosen = search(build, task, some, training=quick, directory=out / "search")
-        l2 = chosen.best
-        show(chosen.table())
-        show(chosen.verdict)
-        note += f" The strength was chosen by cross-validation: {chosen.verdict}"
+    quick = Training(tune_epochs, batch_size, optimizer, learning_rate)
+    strength = Search(opened("train", limit=tune_clips), quick) if tune_l2 else l2
     outcome = experiment(
         build, task, train, test,
-        training=training, l2=l2, seeds=seeds, formats=formats.split(","), note=note,
-        directory=out,
+        training=training, l2=strength, seeds=seeds, formats=formats.split(","), directory=out,
     )  # fmt: skip
     clips = test.arrays()[:SHOWN]
     half = length // 2
     found = generate(outcome.model, clips[:, :half], length - half)
     movie = rollout_gif(clips, found, out / "rollout.gif")
-    show(l2zoo.audit(outcome.model).summary)
-    show(outcome.table())
-    show(f"{outcome.artifact}\nPicture: {outcome.picture}\nAnimation: {movie}")
-    show(f"Artifact: {outcome.artifact.folder}")
+    show(outcome)
+    show(f"Animation: {movie}")
 
 
 if __name__ == "__main__":

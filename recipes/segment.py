@@ -11,7 +11,6 @@ with the model. What came out is in the README ("Figures"). Stopped in the middl
 from __future__ import annotations
 
 import functools
-import shlex
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -57,10 +56,10 @@ def main(
 ) -> None:
     """Trains, measures and exports a model that classifies every pixel."""
     with without_chatter():
-        from l2zoo.experiments import Training, experiment, search
+        from l2zoo.experiments import Search, Training, experiment
         from l2zoo.models.backbones import application
         from l2zoo.tasks import Segmentation
-    from rich.console import Console
+    from rich import print as show
 
     size = None if image_size is None else (image_size, image_size)
     opened = functools.partial(load, data, task="segmentation", data_dir=data_dir, image_size=size)
@@ -75,24 +74,13 @@ def main(
         options = {"backbone": application(backbone, shape, weights=weights)} if backbone else {}
         return l2zoo.build(model, shape, train.num_classes, l2=policy, options=options)
 
-    show = Console().print
-    note = f"Made by `python recipes/segment.py {shlex.join(sys.argv[1:])}`."
-    if tune_l2:
-        quick = Training(tune_epochs, batch_size, optimizer, learning_rate)
-        some = opened("train", limit=tune_images)
-        chosen = search(build, task, some, training=quick, directory=out / "search")
-        l2 = chosen.best
-        show(chosen.table())
-        show(chosen.verdict)
-        note += f" The strength was chosen by cross-validation: {chosen.verdict}"
+    quick = Training(tune_epochs, batch_size, optimizer, learning_rate)
+    strength = Search(opened("train", limit=tune_images), quick) if tune_l2 else l2
     outcome = experiment(
         build, task, train, test,
-        training=training, l2=l2, seeds=seeds, formats=formats.split(","), note=note,
-        directory=out,
+        training=training, l2=strength, seeds=seeds, formats=formats.split(","), directory=out,
     )  # fmt: skip
-    show(l2zoo.audit(outcome.model).summary)
-    show(outcome.table())
-    show(f"{outcome.artifact}\nPicture: {outcome.picture}\nArtifact: {outcome.artifact.folder}")
+    show(outcome)
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ FLOORS = (
     {
         "conventions",
         "data",
+        "invocation",
         "models.blocks",
         "models.frames",
         "normalised",

@@ -13,7 +13,7 @@ import pytest
 import l2zoo
 from l2zoo import L2Policy, Training, experiment
 from l2zoo.data import ImageData, load, load_video
-from l2zoo.experiments import mean_and_error, search
+from l2zoo.experiments import Search, mean_and_error
 from l2zoo.tasks import Classification, Detection, Generation, Segmentation, VideoPrediction
 
 QUICK = Training(epochs=1, batch_size=16, optimizer="adam", learning_rate=1e-2)
@@ -91,7 +91,7 @@ def test_the_strength_for_a_segmenter_is_chosen_on_folds_of_images(tmp_path: Pat
         return l2zoo.build_unet((16, 16, 3), num_classes=2, filters=(4, 8), l2=policy)
 
     training = Training(epochs=2, batch_size=4, learning_rate=1e-2)
-    found = search(build, task, squares(), training=training, directory=tmp_path, strengths=(0.0, 1e-3))
+    found = Search(squares(), training, strengths=(0.0, 1e-3)).run(build, task, directory=tmp_path)
     assert {c.strength for c in found.candidates} == {0.0, 1e-3}
     assert all(len(c.scores) == 3 and 0 <= c.mean <= 1 for c in found.candidates)
     folds = [record.curves["val_mean_iou"][-1] for record in found.records if record.unit.strength == 0]
@@ -107,7 +107,7 @@ def test_the_strength_for_a_detector_is_chosen_on_folds_of_images(tmp_path: Path
         return l2zoo.build_detector(data.image_shape, num_classes=10, channels=8, depth=1, l2=policy)
 
     training = Training(epochs=1, batch_size=8)
-    found = search(build, task, data, training=training, directory=tmp_path, strengths=(0.0, 1e-3), folds=2)
+    found = Search(data, training, strengths=(0.0, 1e-3), folds=2).run(build, task, directory=tmp_path)
     assert all(np.isfinite(candidate.mean) for candidate in found.candidates)
 
 

@@ -130,6 +130,9 @@ def test_a_task_is_trained_measured_drawn_and_exported(recipe, metric, options, 
     assert (tmp_path / "out/predictions.png").read_bytes().startswith(b"\x89PNG")
     manifest = json.loads((tmp_path / "out/artifact/manifest.json").read_text())
     assert set(manifest["formats"]) == {"keras", "savedmodel", "tflite"}
+    card = (tmp_path / "out/artifact/README.md").read_text()
+    assert f"recipes/{recipe}.py --limit 40" in card
+    assert ("chosen by cross-validation" in card) == ("--tune-l2" in options)
     moving = {path.name for path in (tmp_path / "out").glob("*.gif")}
     assert moving == {"generate_images": {"denoising.gif"}, "generate_video": {"rollout.gif"}}.get(
         recipe, set()

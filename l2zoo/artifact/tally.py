@@ -46,6 +46,7 @@ class Tally:
     worst: int = 0
     agreed: int = 0
     decisions: int = 0
+    final_boxes: bool = False  # a detector's, whose scores may add up to 1 and are no shares of classes
     spreads: dict[str, _Spread] = field(default_factory=dict)
 
     def add(self, expected: Outputs, got: Outputs) -> None:
@@ -59,8 +60,9 @@ class Tally:
         for key, wanted in expected.items():
             self._check(key, np.asarray(wanted), np.asarray(got[key]))
         got = matched(expected, got)
+        self.final_boxes = set(expected) == DETECTIONS
         for key, wanted in expected.items():
-            self._add_output(key, expected, np.asarray(wanted, np.float64), np.asarray(got[key], np.float64))
+            self._add_output(key, np.asarray(wanted, np.float64), np.asarray(got[key], np.float64))
         self.examples += len(next(iter(expected.values())))
 
     def _check(self, key: str, wanted: np.ndarray, answered: np.ndarray) -> None:
@@ -78,14 +80,13 @@ class Tally:
                     "finite, and for a division by zero in the model."
                 )
 
-    def _add_output(self, key: str, expected: Outputs, wanted: np.ndarray, answered: np.ndarray) -> None:
+    def _add_output(self, key: str, wanted: np.ndarray, answered: np.ndarray) -> None:
         differences = np.abs(answered - wanted)
         by_example = differences.reshape(len(differences), -1).max(axis=1)
         if by_example.max() > self.largest:
             self.largest, self.worst = float(by_example.max()), self.examples + int(by_example.argmax())
         if key not in self.spreads:
-            boxes = set(expected) == DETECTIONS  # their scores may add up to 1 and are no shares of classes
-            self.spreads[key] = _Spread(not boxes and has_classes(wanted, self.num_classes))
+            self.spreads[key] = _Spread(not self.final_boxes and has_classes(wanted, self.num_classes))
         spread = self.spreads[key]
         spread.difference += float(differences.sum())
         spread.total += float(wanted.sum())
@@ -95,10 +96,6 @@ class Tally:
             same = wanted.argmax(axis=-1) == answered.argmax(axis=-1)
             self.agreed += int(same.sum())
             self.decisions += same.size
-
-    @property
-    def final_boxes(self) -> bool:
-        return set(self.spreads) == DETECTIONS
 
     @property
     def mean_abs_diff(self) -> float:

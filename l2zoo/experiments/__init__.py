@@ -2,7 +2,7 @@
 
 from l2zoo.experiments.outcome import Outcome, mean_and_error
 from l2zoo.experiments.running import experiment, trained
-from l2zoo.experiments.searching import search
+from l2zoo.experiments.searching import Search
 from l2zoo.experiments.settings import Task, Training
 
-__all__ = ["Outcome", "Task", "Training", "experiment", "mean_and_error", "search", "trained"]
+__all__ = ["Outcome", "Search", "Task", "Training", "experiment", "mean_and_error", "trained"]

@@ -12,14 +12,17 @@ import keras
 import numpy as np
 
 from l2zoo.artifact import Artifact
+from l2zoo.auditing import audit
+from l2zoo.tuning.result import SearchResult
 
 if TYPE_CHECKING:
+    from rich.console import Group
     from rich.table import Table
 
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """What an experiment found.
+    """What an experiment found. Rich prints all of it: `rich.print(outcome)`.
 
     Attributes:
         l2: The strength.
@@ -30,6 +33,7 @@ class Outcome:
         seconds: Of the trainings that this call did.
         picture: What the model says of some test images.
         artifact: The exported model.
+        search: How the strength was chosen, if it was searched.
     """
 
     l2: float
@@ -40,6 +44,7 @@ class Outcome:
     seconds: float
     picture: Path
     artifact: Artifact = dataclasses.field(repr=False)
+    search: SearchResult | None = dataclasses.field(default=None, repr=False)
 
     def table(self) -> Table:
         """Mean and standard error of every metric."""
@@ -53,6 +58,13 @@ class Outcome:
             each = " ".join(f"{value:.4f}" for value in values)
             table.add_row(name, f"{mean:.4f}", "" if error is None else f"{error:.4f}", each)
         return table
+
+    def __rich__(self) -> Group:
+        from rich.console import Group
+
+        searched = () if self.search is None else (self.search.table(), str(self.search.verdict))
+        where = f"Picture: {self.picture}\nArtifact: {self.artifact.folder}"
+        return Group(*searched, audit(self.model).summary, self.table(), str(self.artifact), where)
 
 
 def mean_and_error(values: Sequence[float]) -> tuple[float, float | None]:

@@ -14,10 +14,13 @@ from l2zoo.arguments import check_number, whole_number
 from l2zoo.artifact import Artifact, Card, Conversion, Limits, export
 from l2zoo.experiments import cards
 from l2zoo.experiments.outcome import Outcome, mean_and_error
+from l2zoo.experiments.searching import Search
 from l2zoo.experiments.settings import Data, Task, Training
+from l2zoo.invocation import script_command
 from l2zoo.policy import L2Policy
 from l2zoo.replacing import replacing
 from l2zoo.training import fit
+from l2zoo.tuning.result import SearchResult
 
 FORMATS = ("savedmodel", "tflite")
 CALIBRATION_IMAGES = 200  # of the training set, on which int8 learns its ranges
@@ -32,7 +35,7 @@ def experiment(
     *,
     training: Training,
     directory: str | Path,
-    l2: float = 0.0,
+    l2: float | Search = 0.0,
     seeds: int = 1,
     formats: Sequence[str] = FORMATS,
     note: str = "",
@@ -49,12 +52,14 @@ def experiment(
         train: The training images, or clips.
         test: The test images, or clips.
         training: How it is trained.
-        directory: Folder for `seed0/`, ..., `metrics.json`, `predictions.png` and `artifact/`.
-        l2: The strength of L2, in Keras's convention.
+        directory: Folder for `seed0/`, ..., `metrics.json`, `predictions.png` and `artifact/`, and for
+            `search/` if there is one.
+        l2: The strength of L2, in Keras's convention, or how it is searched.
         seeds: How many trainings; each seed has its own initial weights, batches and augmentation.
         formats: What `export` takes. Quantised files are calibrated on training images, and shipped if
             they lose at most 0.01 of the task's metrics on test images.
-        note: For the artifact's card, in Markdown: how the strength was chosen, the command, limits.
+        note: For the artifact's card, in Markdown, such as limits. The command of a recipe and how a strength
+            was searched are in it anyway.
         verbose: Of Keras's `fit`.
 
     Returns:
@@ -65,30 +70,32 @@ def experiment(
     """
     whole_number("seeds", seeds, at_least=1)
     directory = Path(directory)
-    strength = check_number("l2", l2)
+    found = l2.run(build, task, directory=directory / "search") if isinstance(l2, Search) else None
+    strength = check_number("l2", l2) if found is None else found.best
     started = time.perf_counter()
     first: keras.Model | None = None
-    found: dict[str, list[float]] = {}
+    values: dict[str, list[float]] = {}
     for seed in range(seeds):
         model = trained(
             build, task, train, training=training, l2=strength, seed=seed,
             run_dir=directory / f"seed{seed}", verbose=verbose,
         )  # fmt: skip
         for name, value in task.measure(model, test).items():
-            found.setdefault(name, []).append(value)
+            values.setdefault(name, []).append(value)
         first = first or model
     seconds = time.perf_counter() - started
     assert first is not None
-    metrics = {name: tuple(values) for name, values in found.items()}
+    metrics = {name: tuple(each) for name, each in values.items()}
     _write(directory / "metrics.json", strength, training, metrics)
     picture = task.picture(first, test, directory / "predictions.png")
-    card = cards.card(first, task, train, test, training=training, l2=strength, seeds=seeds, note=note)
+    words = " ".join(filter(None, (_how(found), note)))
+    card = cards.card(first, task, train, test, training=training, l2=strength, seeds=seeds, note=words)
     artifact = _exported(
         first, task, train, test, metrics, formats, directory / "artifact",
         card=dataclasses.replace(card, picture=picture),
     )  # fmt: skip
     return Outcome(
-        strength, tuple(range(seeds)), metrics, first, first.count_params(), seconds, picture, artifact
+        strength, tuple(range(seeds)), metrics, first, first.count_params(), seconds, picture, artifact, found
     )
 
 
@@ -119,6 +126,14 @@ def trained(
         verbose=verbose,
     )
     return model
+
+
+def _how(search: SearchResult | None) -> str:
+    """The command, and the answer of the search, in Markdown."""
+    command = script_command()
+    made = f"Made by `{command}`." if command else ""
+    chosen = f"The strength was chosen by cross-validation: {search.verdict}" if search else ""
+    return " ".join(filter(None, (made, chosen)))
 
 
 def _exported(

@@ -1,7 +1,8 @@
-"""`search`: the strength of an experiment, by cross-validation."""
+"""`Search`: the strength of an experiment, by cross-validation."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -16,40 +17,45 @@ from l2zoo.tuning.search import tune_l2
 STRENGTHS = (0.0, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2)
 
 
-def search(
-    build: Callable[[L2Policy], keras.Model],
-    task: Task,
-    data: Data,
-    *,
-    training: Training,
-    directory: str | Path,
-    strengths: Sequence[float] = STRENGTHS,
-    folds: int = 3,
-) -> SearchResult:
-    """Chooses the strength for an experiment by cross-validation, without augmentation.
+@dataclasses.dataclass(frozen=True)
+class Search:
+    """How an experiment chooses its strength: by cross-validation, without augmentation.
 
-    Args:
-        build: Makes a model, not compiled, with a policy on it.
-        task: What it is for.
+    Attributes:
         data: Training images, best no more than a search can take: as many as fit in memory.
         training: How a fold is trained.
-        directory: Where the search is kept; the same call goes on there.
         strengths: The grid, by default 0 and the decades from 1e-6 to 1e-2.
         folds: At least 2.
     """
 
-    def build_at(l2: float) -> keras.Model:
-        policy = training.policy(l2)
-        examples = data.num_examples * (folds - 1) // folds
-        return training.compile(build(policy), task, policy, num_examples=examples)
+    data: Data
+    training: Training
+    strengths: Sequence[float] = STRENGTHS
+    folds: int = 3
 
-    return tune_l2(
-        build_at,
-        task.prepared(data),
-        strengths=strengths,
-        folds=folds,
-        epochs=training.epochs,
-        batch_size=training.batch_size,
-        objective=task.objective,
-        directory=directory,
-    )
+    def run(
+        self, build: Callable[[L2Policy], keras.Model], task: Task, *, directory: str | Path
+    ) -> SearchResult:
+        """Searches, or goes on with the search that `directory` holds.
+
+        Args:
+            build: Makes a model, not compiled, with a policy on it.
+            task: What it is for.
+            directory: Where the search is kept.
+        """
+        training, examples = self.training, self.data.num_examples * (self.folds - 1) // self.folds
+
+        def build_at(l2: float) -> keras.Model:
+            policy = training.policy(l2)
+            return training.compile(build(policy), task, policy, num_examples=examples)
+
+        return tune_l2(
+            build_at,
+            task.prepared(self.data),
+            strengths=self.strengths,
+            folds=self.folds,
+            epochs=training.epochs,
+            batch_size=training.batch_size,
+            objective=task.objective,
+            directory=directory,
+        )

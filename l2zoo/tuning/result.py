@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
-import shlex
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +12,7 @@ import keras
 
 from l2zoo.arguments import one_of
 from l2zoo.auditing import audit
+from l2zoo.invocation import script_command
 from l2zoo.tuning import curve, learning, page, plane, report, tensorboard
 from l2zoo.tuning.candidates import Candidate
 from l2zoo.tuning.record import Record, Value
@@ -25,10 +24,8 @@ if TYPE_CHECKING:
 
 
 def command_line() -> str:
-    """What repeats this program, where it is a script."""
-    if sys.argv[0].endswith(".py"):
-        return shlex.join(["python", *sys.argv])
-    return "the same call of tune_l2, or of L2Tuner.search, with the settings above"
+    """What repeats this search."""
+    return script_command() or "the same call of tune_l2, or of L2Tuner.search, with the settings above"
 
 
 @dataclass(frozen=True)
