@@ -67,7 +67,10 @@ class Audit:
 
     @property
     def summary(self) -> str:
-        """One line: `l2: 36 kernels at 5e-05, 17 depthwise at 0, 70 biases and norms free`."""
+        """One line: `l2: 36 kernels at 5e-05, 17 depthwise at 0, 70 biases and norms free`.
+
+        Where some do not train now, it ends in how many: `; 60 of 123 weights frozen`.
+        """
         costly = [row for row in self.rows if row.role not in _FREE_ROLES]
         groups = Counter((row.role, _coefficients(row)) for row in costly)
         parts = [f"{n} {_counted(role, n)} {how}" for (role, how), n in groups.items()]
@@ -76,7 +79,9 @@ class Audit:
         parts += [f"{_counted_bare(free)} free"] if free else []
         caught = [row for row in bare if _penalised(row)]
         parts += [f"{_counted_bare(caught)} penalised"] if caught else []
-        return "l2: " + (", ".join(parts) or "no weights") + (f"; {self.decay}" if self.decay else "")
+        asleep = sum(row.frozen for row in self.rows)
+        frozen = f"{asleep} of {len(self.rows)} weights frozen" if asleep else ""
+        return "; ".join(filter(None, ["l2: " + (", ".join(parts) or "no weights"), frozen, self.decay]))
 
     @property
     def note(self) -> str:

@@ -168,6 +168,7 @@ def test_frozen_weights_that_carry_a_penalty() -> None:
     assert found.problems == ("1 frozen weight with a penalty that does not count now: one/kernel",)
     row = found.rows[0]
     assert (row.frozen, row.strength, row.penalty, row.share) == (True, 1e-3, 0.0, 0.0)
+    assert found.summary == "l2: 2 kernels at 0.001, 4 biases and norms free; 2 of 6 weights frozen"
     assert found.penalty == pytest.approx(by_hand.penalty(model, ["two/kernel"], 1e-3), rel=1e-6)
 
 

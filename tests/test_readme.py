@@ -48,3 +48,11 @@ def test_every_path_that_the_readme_names_is_there():
     assert len(house) >= 10
     missing = [path for path in linked if not (ROOT / path).exists()]
     assert missing + [name for name in house if not (ROOT / "l2zoo" / name).exists()] == []
+
+
+def test_what_security_md_names_is_there():
+    text = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
+    paths = re.findall(r"`((?:l2zoo|tests|recipes)/[\w/.]+)`", text)
+    linked = re.findall(r"\]\((?!http)([^)#]+)\)", text)
+    assert len(paths) >= 20
+    assert [path for path in {*paths, *linked} if not (ROOT / path).is_file()] == []

@@ -26,6 +26,7 @@ def load(
     task: str = "classification",
     data_dir: str | os.PathLike[str] | None = None,
     image_size: tuple[int, int] | None = None,
+    classes: Sequence[str] | None = None,
     limit: int | None = None,
     label_noise: float = 0.0,
     seed: int = 0,
@@ -58,6 +59,7 @@ def load(
             ~/tensorflow_datasets). Only for names.
         image_size: `(H, W)` to resize to, bilinearly, without cropping; masks by the nearest pixel, and
             boxes with their image. `None` keeps the size, which must be the same for all images.
+        classes: Names of those to keep, numbered in this order; `None` keeps all. Only for classification.
         limit: Keep so many examples, chosen by the seed; in classification the classes keep their shares.
         label_noise: Share of the labels, in [0, 1), that is replaced by another class at random, to
             show overfitting. Leave it at 0 for test data. Only for classification.
@@ -84,6 +86,8 @@ def load(
             f"`label_noise` must be 0 for task={task!r}, got label_noise={label_noise}: only the labels of "
             "classification can be spoilt."
         )
+    if classes is not None and (task != "classification" or isinstance(classes, str)):
+        raise ValueError(f"`classes` must be names, and only for classification, got classes={classes!r}.")
     size = None if image_size is None else (int(image_size[0]), int(image_size[1]))
     if isinstance(source, str) and source.startswith("folder:"):
         data = _from_folder(source, split, task, size)
@@ -95,6 +99,8 @@ def load(
     else:
         hint = f"; for a folder, write 'folder:{source}'" if isinstance(source, os.PathLike) else ""
         raise TypeError(f"`source` must be {_KINDS}, got {type(source).__name__}{hint}.")
+    if classes is not None:
+        data = _of_classes(data, [str(name) for name in classes])
     if limit is None and not label_noise:
         return data
     return _chosen(data, limit, label_noise, seed)
@@ -121,6 +127,26 @@ def _check_arguments(image_size: Any, limit: Any, label_noise: Any, seed: Any) -
     subsets.check_choice(limit, seed)
     if not 0 <= label_noise < 1:
         raise ValueError(f"`label_noise` must be in [0, 1), got label_noise={label_noise}.")
+
+
+def _of_classes(data: ImageData, names: list[str]) -> ImageData:
+    unknown = [name for name in names if name not in data.class_names]
+    if unknown or len(set(names)) < max(len(names), 2):
+        raise ValueError(
+            f"`classes` must be at least two different ones of {list(data.class_names[:20])}, got "
+            f"classes={names}."
+        )
+    numbers = {data.class_names.index(name): number for number, name in enumerate(names)}
+    labels = data.source.labels()
+    kept = np.flatnonzero(np.isin(labels, list(numbers)))
+    renumbered = np.array([numbers[label] for label in labels[kept]], np.int64)
+    return dataclasses.replace(
+        data,
+        num_examples=len(kept),
+        num_classes=len(names),
+        class_names=tuple(names),
+        source=data.source.select(kept, renumbered),
+    )
 
 
 def _chosen(data: ImageData, limit: int | None, label_noise: float, seed: int) -> ImageData:

@@ -92,6 +92,17 @@ def test_limit_and_noise_choose_the_same_from_names_as_from_arrays(tfds_root, mo
     assert (y != clean[1]).sum() == 20
 
 
+def test_classes_are_kept_and_numbered_in_the_order_they_are_named(tfds_root):
+    x, y = load("l2zoo_digits", "test", data_dir=tfds_root).arrays()
+    data = load("l2zoo_digits", "test", data_dir=tfds_root, classes=["7", "3"], limit=20, seed=1)
+    images, labels = data.arrays()
+    assert (data.class_names, data.num_classes, data.num_examples) == (("7", "3"), 2, 20)
+    assert sorted(np.bincount(labels)) == [10, 10]
+    for image, label in zip(images, labels, strict=True):
+        (found,) = np.flatnonzero((x == image).all(axis=(1, 2, 3)))
+        assert y[found] == (7, 3)[label]
+
+
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
@@ -102,6 +113,9 @@ def test_limit_and_noise_choose_the_same_from_names_as_from_arrays(tfds_root, mo
         ({"limit": 2}, "at least the number of classes, 3, .* got limit=2"),
         ({"label_noise": 1.0}, r"`label_noise` must be in \[0, 1\), got label_noise=1.0"),
         ({"label_noise": -0.1}, "got label_noise=-0.1"),
+        ({"classes": ["0", "9"]}, r"`classes` must be at least two different ones of \['0', '1', '2'\], got"),
+        ({"classes": ["1", "1"]}, r"got classes=\['1', '1'\]"),
+        ({"classes": "12"}, "`classes` must be names, .* got classes='12'"),
         ({"seed": -1}, "`seed` must be an integer of at least 0, got seed=-1"),
     ],
 )

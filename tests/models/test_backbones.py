@@ -6,6 +6,7 @@ import pytest
 
 from l2zoo.models import backbones
 from l2zoo.models.resnet import build_resnet
+from l2zoo.policy import L2Policy
 
 PREPROCESSING = {
     "MobileNetV2": keras.applications.mobilenet_v2,
@@ -75,3 +76,78 @@ def test_weights_that_cannot_be_fetched_end_in_one_sentence_that_says_what_to_do
     monkeypatch.setattr(keras.applications, "MobileNetV2", offline)
     with pytest.raises(OSError, match=r"weights of MobileNetV2 could not be read: URL .* or weights=None"):
         backbones.application("MobileNetV2", (64, 64, 3), weights="imagenet")
+
+
+def test_alpha_is_the_width_of_a_mobilenet():
+    model = backbones.application("MobileNetV2", (32, 32, 3), alpha=0.35)
+    published = keras.applications.MobileNetV2((32, 32, 3), alpha=0.35, include_top=False, weights=None)
+    assert model.count_params() == published.count_params()
+    with pytest.raises(ValueError, match="`alpha` must be 1 for ResNet50V2, which has one width"):
+        backbones.application("ResNet50V2", (32, 32, 3), alpha=0.5)
+
+
+def test_a_grey_image_is_the_same_as_one_whose_channels_are_equal():
+    grey = backbones.application("MobileNetV2", (32, 32, 1))
+    colour = backbones.application("MobileNetV2", (32, 32, 3))
+    colour.set_weights(grey.get_weights())
+    images = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 1)).astype("float32")
+    np.testing.assert_allclose(grey(images), colour(np.repeat(images, 3, axis=-1)), rtol=1e-5)
+
+
+def small(head: bool = True) -> keras.Model:
+    """A backbone of three levels with weights, at strides 1, 2 and 4, with a squeeze in the last."""
+    layers = keras.layers
+    inputs = x = keras.Input((16, 16, 3))
+    for number, stride in enumerate((1, 2, 2), start=1):
+        x = layers.Conv2D(4, 3, stride, padding="same", name=f"conv{number}")(x)
+        x = layers.BatchNormalization(name=f"norm{number}")(x)
+    squeezed = layers.GlobalAveragePooling2D(keepdims=True)(x)
+    x = layers.Multiply()([x, layers.Conv2D(4, 1, name="squeeze")(squeezed)])
+    x = layers.Conv2D(4, 1, name="conv4")(x)
+    outputs = layers.Dense(2, name="head")(layers.GlobalAveragePooling2D()(x)) if head else x
+    return keras.Model(inputs, outputs)
+
+
+LEVELS = [["conv4", "norm3", "squeeze", "conv3"], ["conv2", "norm2"], ["conv1", "norm1"]]
+
+
+@pytest.mark.parametrize("head", [True, False])
+@pytest.mark.parametrize("levels", [0, 1, 2, 3, None])
+def test_the_head_and_the_top_levels_learn_and_nothing_below(levels, head):
+    model = backbones.unfreeze(small(head), levels, batch_norm=True)
+    learning = {weight.path.split("/")[0] for weight in model.trainable_weights}
+    expected = {name for level in LEVELS[:levels] for name in level} | ({"head"} if head else set())
+    assert learning == expected
+
+
+def test_batch_norm_that_does_not_learn_keeps_its_statistics_in_a_training_step():
+    model = backbones.unfreeze(small(), None)
+    before = {weight.path: weight.numpy() for weight in model.weights}
+    model.compile("sgd", "mse")
+    images = np.random.default_rng(0).normal(0, 9, (8, 16, 16, 3))
+    model.fit(images, np.ones((8, 2)), verbose=0)
+    for weight in model.weights:
+        assert np.array_equal(weight, before[weight.path]) == weight.path.startswith("norm"), weight.path
+
+
+def test_a_frozen_level_carries_its_penalty_which_counts_once_it_learns():
+    model = L2Policy(1e-3).apply(small())
+    for levels, names in ((0, ["head"]), (1, ["head", "conv4", "squeeze", "conv3"])):
+        backbones.unfreeze(model, levels)
+        squares = [np.sum(model.get_layer(name).kernel.numpy() ** 2) for name in names]
+        assert float(sum(model.losses)) == pytest.approx(1e-3 * sum(squares), rel=1e-5)
+
+
+def test_levels_go_with_the_published_blocks_of_a_mobilenet():
+    model = backbones.unfreeze(backbones.application("MobileNetV2", (64, 64, 3)), 1)
+    blocks = {weight.path.split("/")[0].rsplit("_", 1)[0] for weight in model.trainable_weights}
+    # Sandler et al. 2018, table 2: the last blocks with stride 2 and after; `block_13` begins before.
+    numbers = {name.removeprefix("block_") for name in blocks if name.startswith("block")}
+    assert numbers == {"13", "14", "15", "16"}
+    assert "block_13_expand" not in {weight.path.split("/")[0] for weight in model.trainable_weights}
+    assert len(backbones.unfreeze(model, 5).trainable_weights) == 52  # a kernel a convolution
+
+
+def test_more_levels_than_there_are_is_an_error():
+    with pytest.raises(ValueError, match=r"`levels` must be at most the 3 that .* has, got levels=4"):
+        backbones.unfreeze(small(), 4)
