@@ -36,6 +36,8 @@ _HOME = {
     "SearchResult": "l2zoo.tuning.result",
     "experiment": "l2zoo.experiments",
     "Training": "l2zoo.experiments",
+    "compare": "l2zoo.comparing.running",
+    "Variant": "l2zoo.comparing.variants",
     "export": "l2zoo.artifact",
     "verify": "l2zoo.artifact",
     "load": "l2zoo.artifact",

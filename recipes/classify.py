@@ -37,7 +37,7 @@ def main(
     tune_images: Annotated[int, typer.Option(help="Images for that.")] = 600,
     tune_epochs: Annotated[int, typer.Option(help="Epochs of each training of that.")] = 10,
     label_smoothing: Annotated[float, typer.Option(help="Share of a label that all classes get.")] = 0.0,
-    loss: Annotated[str, typer.Option(help="crossentropy or focal.")] = "crossentropy",
+    loss: Annotated[str, typer.Option(help="crossentropy, focal or squared_error.")] = "crossentropy",
     augment: Annotated[str, typer.Option(help="As in flip+shift+mixup, or none.")] = "shift",
     optimizer: Annotated[str, typer.Option(help="sgd, adam, or adamw (L2 decoupled).")] = "adam",
     learning_rate: Annotated[float, typer.Option(help="The highest.")] = 2e-3,

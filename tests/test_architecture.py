@@ -42,10 +42,10 @@ FLOORS = (
     {"policy", "schedule"},
     {"auditing", "models", "tasks"},
     {"zoo"},
-    {"training"},
+    {"reports", "training"},
     {"artifact", "tuning"},
-    {"runtime"},
     {"cli", "experiments"},
+    {"comparing"},
 )
 
 

@@ -118,6 +118,19 @@ def _warn(message: str) -> None:
     warnings.warn(message, UserWarning, stacklevel=4)
 
 
+def check_apart(train: np.ndarray, test: np.ndarray) -> None:
+    """Raises a `ValueError` if images `(N, H, W, C)` to test on are among those to train on."""
+    seen = {image.tobytes(): row for row, image in reversed(list(enumerate(train)))}
+    shared = [(seen[image.tobytes()], row) for row, image in enumerate(test) if image.tobytes() in seen]
+    if shared:
+        first, second = shared[0]
+        raise ValueError(
+            f"`train` and `test` must be different images, but {len(shared)} of the {len(test)} in `test` "
+            f"are in `train` too (the first: test[{second}] is train[{first}]). Take them out: `test` must "
+            "be what the model has never seen."
+        )
+
+
 def check_folds(y: ArrayLike, folds: int | ArrayLike, *, num_classes: int | None = None) -> None:
     """Raises a clear error when a class would be missing from a fold.
 

@@ -26,7 +26,7 @@ class Classification:
 
     Attributes:
         class_names: K names.
-        loss: `"crossentropy"` or `"focal"`.
+        loss: `"crossentropy"`, `"focal"` or `"squared_error"`, as in `classification_loss`.
         label_smoothing: Share of a label that is spread over all classes, in [0, 1).
     """
 

@@ -18,6 +18,7 @@ CLASSIFICATION: Mapping[str, Callable[[float], keras.losses.Loss]] = MappingProx
     {
         "crossentropy": lambda smoothing: keras.losses.CategoricalCrossentropy(label_smoothing=smoothing),
         "focal": lambda smoothing: keras.losses.CategoricalFocalCrossentropy(label_smoothing=smoothing),
+        "squared_error": lambda smoothing: SquaredError(label_smoothing=smoothing),
     }
 )
 SEGMENTATION: Mapping[str, Callable[[float], keras.losses.Loss]] = MappingProxyType(
@@ -35,7 +36,8 @@ def classification_loss(name: str, *, label_smoothing: float = 0.0) -> keras.los
     """The loss of a classifier, for one-hot labels and probabilities `(B, K)`.
 
     Args:
-        name: `"crossentropy"` or `"focal"` (Lin et al. 2017, with Keras's alpha 0.25 and gamma 2).
+        name: `"crossentropy"`, `"focal"` (Lin et al. 2017, with Keras's alpha 0.25 and gamma 2), or
+            `"squared_error"`, the `1 / (2n) * sum of squared errors` of textbooks.
         label_smoothing: Share of a label that is spread over all classes, in [0, 1).
 
     Raises:
@@ -55,10 +57,11 @@ def segmentation_loss(name: str, *, label_smoothing: float = 0.0) -> keras.losse
     Pixels whose target is zero for every class are not labelled, and do not count.
 
     Args:
-        name: `"crossentropy"`, `"focal"`, `"dice"` (1 - Dice of each class over the batch, their mean) or
-            `"tversky"` (likewise, where what is missed weighs 0.7 and what is found wrongly 0.3); or the sum
-            of some of them, as in `"dice+crossentropy"`: the one finds small classes, the other edges.
-        label_smoothing: Share of a label that is spread over all classes, in [0, 1); for the first two.
+        name: `"crossentropy"`, `"focal"`, `"squared_error"`, `"dice"` (1 - Dice of each class over the
+            batch, their mean) or `"tversky"` (likewise, where what is missed weighs 0.7 and what is found
+            wrongly 0.3); or the sum of some of them, as in `"dice+crossentropy"`: the one finds small
+            classes, the other edges.
+        label_smoothing: Share of a label that is spread over all classes, in [0, 1); for the first three.
 
     Raises:
         ValueError: An unknown name, a share out of range or for a loss that has none.
@@ -105,6 +108,31 @@ class LabelledPixels(keras.losses.Loss):
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> LabelledPixels:
         return cls(keras.saving.deserialize_keras_object(config.pop("loss")), **config)
+
+
+@keras.saving.register_keras_serializable("l2zoo")
+class SquaredError(keras.losses.Loss):
+    """`1 / (2n) * sum over examples and classes of (y - p) ** 2`, as textbooks write a training's objective.
+
+    Keras's `MeanSquaredError` takes the mean over the classes as well, and has no 1/2.
+
+    Args:
+        label_smoothing: Share of a label that is spread over all classes, in [0, 1).
+    """
+
+    def __init__(
+        self, label_smoothing: float = 0.0, *, reduction: str = "sum_over_batch_size", **settings: Any
+    ):
+        super().__init__(reduction=reduction, **{"name": "squared_error", **settings})
+        self.label_smoothing = _smoothing(label_smoothing)
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        y_true = ops.cast(y_true, y_pred.dtype)
+        wanted = y_true * (1 - self.label_smoothing) + self.label_smoothing / y_pred.shape[-1]
+        return 0.5 * ops.sum(ops.square(wanted - y_pred), axis=-1)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "label_smoothing": self.label_smoothing}
 
 
 @keras.saving.register_keras_serializable("l2zoo")

@@ -26,7 +26,7 @@ def held_out_gains(gains: np.ndarray, units: Sequence[tuple[int, int]]) -> np.nd
         units: The (seed, fold) of each column.
 
     Returns:
-        `(units,)`, without those for which there is no other fold to choose by.
+        `(units,)`, NaN where there is no other fold to choose by.
 
     References:
         Varma, Simon 2006, Bias in error estimation when using cross-validation for model selection;
@@ -35,14 +35,14 @@ def held_out_gains(gains: np.ndarray, units: Sequence[tuple[int, int]]) -> np.nd
 
     Example:
         >>> gains = np.array([[0.0, 0.1, 0.3], [0.2, 0.0, 0.0]])
-        >>> held_out_gains(gains, [(0, 0), (0, 1), (0, 2)]).tolist()  # strengths 1, 1, 2 are chosen
+        >>> held_out_gains(gains, [(0, 0), (0, 1), (0, 2)]).tolist()  # the second, twice; then the first
         [0.0, 0.1, 0.0]
     """
     seeds = np.array([seed for seed, _ in units])
     folds = np.array([fold for _, fold in units])
     there = np.isfinite(gains)
     filled = np.where(there, gains, 0.0)
-    out = []
+    out = np.full(len(units), np.nan)
     for column, (seed, fold) in enumerate(units):
         others = (seeds == seed) & (folds != fold)
         counts = there[:, others].sum(axis=1)
@@ -50,8 +50,8 @@ def held_out_gains(gains: np.ndarray, units: Sequence[tuple[int, int]]) -> np.nd
         if usable.any():
             means = filled[:, others].sum(axis=1)[usable] / counts[usable]
             close = means >= means.max() - 1e-9 * np.abs(means).max()  # but for rounding
-            out.append(gains[usable, column][close][-1])
-    return np.array(out)
+            out[column] = gains[usable, column][close][-1]
+    return out
 
 
 def corrected_interval(
@@ -86,10 +86,21 @@ def corrected_interval(
     from scipy.special import stdtrit
 
     mean = math.fsum(gains) / len(gains)
-    variance = max(float(np.var(gains, ddof=1)), rounding**2 / 6)
-    quantile = float(stdtrit(len(gains) - 1, (1 + confidence) / 2))
-    half = quantile * math.sqrt(variance * (1 / len(gains) + 1 / (folds - 1)))
+    error = error_of_mean(gains, overlap=1 / (folds - 1), rounding=rounding)
+    half = float(stdtrit(len(gains) - 1, (1 + confidence) / 2)) * error
     return mean, mean - half, mean + half
+
+
+def error_of_mean(gains: np.ndarray, *, overlap: float, rounding: float = 0.0) -> float:
+    """The standard error of the mean of gains, `s * sqrt(1 / J + overlap)`: see `corrected_interval`.
+
+    Args:
+        gains: `(J,)`, at least 2.
+        overlap: `n_test / n_train` of folds that share their training data; 0 of independent gains.
+        rounding: Smallest step between two scores.
+    """
+    variance = max(float(np.var(gains, ddof=1)), rounding**2 / 6)
+    return math.sqrt(variance * (1 / len(gains) + overlap))
 
 
 def rounding_of(scores: Sequence[float]) -> float:

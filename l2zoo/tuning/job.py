@@ -22,14 +22,15 @@ class Job:
         x: Images `(N, H, W, C)`, pixels in [0, 255].
         y: Labels `(N,)`, or whatever the loss takes: an array, or a dict of arrays, of N rows.
         folds: Number of folds, stratified by class where a row has one; or, as the one fold there is,
-            training and held-out rows.
+            training and held-out rows; or what gives such pairs for a seed.
         epochs: Passes over the training part of a fold.
         batch_size: Images in a step.
         optimizer: For a model that `build` did not compile: a name, an optimizer, or a maker of one.
         loss: Likewise, of the data alone.
         metrics: Likewise.
         objective: Name of the score, e.g. `"val_accuracy"`; `None` chooses.
-        reference: Values with which the model is built first; the strength is above 0.
+        reference: Values with which the model is built first. A strength above 0 is one that is searched,
+            and must change the penalty.
         strength: Name of the hyperparameter that is the strength of L2.
         callbacks: Keras callbacks; every training gets its own copies.
     """
@@ -37,7 +38,7 @@ class Job:
     build: Callable[[dict[str, Value]], keras.Model]
     x: np.ndarray
     y: Any
-    folds: int | tuple[np.ndarray, np.ndarray]
+    folds: int | tuple[np.ndarray, np.ndarray] | Callable[[int], list[tuple[np.ndarray, np.ndarray]]]
     epochs: int
     batch_size: int
     optimizer: Any
@@ -55,6 +56,8 @@ class Job:
 
 def parts(job: Job, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
     """Training and held-out rows of each fold."""
+    if callable(job.folds):
+        return job.folds(seed)
     return split(job.y, job.folds, seed) if isinstance(job.folds, int) else [job.folds]
 
 

@@ -1,20 +1,14 @@
-"""The report of a search as one HTML file that needs nothing else: no network, no server, no other file.
-
-Everything that comes from outside passes through Jinja's escaping; only the pictures, which are made here, go
-in as they are.
-"""
+"""The report of a search: the verdict, pictures, every candidate, the final model, and how to repeat it."""
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Mapping
 from functools import partial
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from l2zoo.replacing import replacing
+from l2zoo.reports.page import Page, Picture, Section, duration
 from l2zoo.tuning import canvas, curve, learning, pagetable, plane
 from l2zoo.tuning.averages import every, has_curves
 from l2zoo.tuning.candidates import spelled
@@ -54,46 +48,27 @@ def page(
     Returns:
         The path.
     """
-    import jinja2
-
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    source = resources.files("l2zoo.tuning").joinpath("page.html.jinja").read_text(encoding="utf-8")
     strength = selection.best.strength if chosen is None else chosen
-    text = environment.from_string(source).render(
-        metric=curve.name(selection),
-        verdict=selection.verdict,
-        edge=selection.edge,
+    metric = curve.name(selection)
+    hint = (
+        f"Strengths in the convention {convention}; ± SE is one standard error of the mean; “To 0” is the "
+        "mean difference to strength 0 on the same folds. A header sorts by its column."
+    )
+    return Page(
+        kicker=f"Search for the strength of L2, scored by {metric.lower()} on held-out folds",
+        heading="Does L2 help here?",
+        title=f"Does L2 help here? {metric}",
+        answer=str(selection.verdict),
+        tone=selection.verdict.outcome.split()[0],
+        notices=[("At the edge", selection.edge)] if selection.edge else [],
         facts=_facts(selection, chosen=strength, records=_all_records(selection, records)),
         pictures=_pictures(selection, chosen=strength, convention=convention),
-        table=pagetable.of(selection, chosen=strength),
+        sections=[Section("Every candidate", pagetable.of(selection, chosen=strength), hint)],
         audit=audit,
-        settings={name: _text(value) for name, value in settings.items()},
-        versions=versions,
         command=command,
-        convention=convention,
-    )
-    with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
-    return Path(path)
-
-
-def duration(seconds: float) -> str:
-    """Seconds as people say them.
-
-    Example:
-        >>> [duration(seconds) for seconds in (0.42, 42.4, 200, 4350)]
-        ['0.4 s', '42 s', '3 min', '1 h 12 min']
-    """
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    if minutes < 60:
-        return f"{minutes} min"
-    return f"{minutes // 60} h {minutes % 60} min"
+        settings=settings,
+        versions=versions,
+    ).write(path)
 
 
 def _all_records(selection: Selection, records: Iterable[Record] | None) -> list[Record]:
@@ -119,7 +94,7 @@ def _facts(selection: Selection, *, chosen: float, records: list[Record]) -> lis
     ]
 
 
-def _pictures(selection: Selection, *, chosen: float, convention: str) -> list[dict[str, Any]]:
+def _pictures(selection: Selection, *, chosen: float, convention: str) -> list[Picture]:
     """Title, alternative text and both drawings of every picture that this search has."""
     draw = partial(curve.draw, selection, title="", convention=convention)
     words = f"{curve.name(selection)} against the strength of L2"
@@ -135,16 +110,10 @@ def _pictures(selection: Selection, *, chosen: float, convention: str) -> list[d
     return found
 
 
-def _picture(name: str, title: str, words: str, draw: partial) -> dict[str, Any]:
+def _picture(name: str, title: str, words: str, draw: partial) -> Picture:
     sizes = {"wide": canvas.WIDE, "narrow": canvas.NARROW}
     drawings = {
         size: canvas.inline(partial(draw, width=width, headed=False), name=f"{name}-{size}")
         for size, width in sizes.items()
     }
-    return {"title": title, "words": words, "drawings": drawings}
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, Mapping | list | tuple):
-        return json.dumps(value, default=str, ensure_ascii=False)
-    return str(value)
+    return Picture(title, words, drawings)

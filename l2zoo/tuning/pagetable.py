@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
+from l2zoo.reports.tables import Cell, Row, Table, number, word
 from l2zoo.tuning.averages import every
 from l2zoo.tuning.candidates import Candidate, spelled
 from l2zoo.tuning.curve import name
@@ -15,38 +15,6 @@ from l2zoo.tuning.report import rows
 from l2zoo.tuning.select import Selection
 
 _EFFORT = ("Epochs", "Trained", "Failed", "Seconds")
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One cell.
-
-    Args:
-        text: What it shows.
-        key: What it is sorted by: a number or a word; nothing goes to the end.
-        number: Whether it is set at the right.
-    """
-
-    text: str
-    key: str = ""
-    number: bool = True
-
-
-@dataclass(frozen=True)
-class Row:
-    """One candidate; `kind` is `"chosen"`, `"whole"`, `"other"`, `"stopped"` or `"failed"`."""
-
-    kind: str
-    cells: tuple[Cell, ...]
-
-
-@dataclass(frozen=True)
-class Table:
-    """Headers, each with whether its column holds numbers; rows, and whether their strengths rise."""
-
-    headers: tuple[tuple[str, bool], ...]
-    rows: tuple[Row, ...]
-    rising: bool
 
 
 def of(selection: Selection, *, chosen: float) -> Table:
@@ -67,10 +35,10 @@ def of(selection: Selection, *, chosen: float) -> Table:
         mine = candidate in selection.candidates and candidate.strength
         note = _note(selection, candidate, chosen=chosen)
         cells = (
-            _number(candidate.strength, spelled(candidate.strength)),
+            number(candidate.strength, spelled(candidate.strength)),
             *_scores(candidate, difference=differences[candidate.strength] if mine else None),
             *_values(candidate, kinds),
-            Cell(note, note, number=False),
+            word(note),
             *(cell for header, cell in _effort(candidate).items() if header in effort),
         )
         found.append(Row(_kind(selection, candidate, chosen=chosen), cells))
@@ -83,14 +51,14 @@ def _with_rows(selection: Selection) -> Iterable[tuple[Candidate, dict[str, Any]
 
 def _values(candidate: Candidate, kinds: dict[str, bool]) -> Iterator[Cell]:
     values = dict(candidate.others)
-    for key, number in kinds.items():
+    for key, numeric in kinds.items():
         value = values.get(key, "")
-        yield Cell(written(value), repr(float(value)) if is_number(value) else str(value), number)
+        yield Cell(written(value), repr(float(value)) if is_number(value) else str(value), numeric)
 
 
 def _scores(candidate: Candidate, *, difference: float | None) -> Iterator[Cell]:
-    yield _number(candidate.mean, f"{candidate.mean:.4f}")
-    yield _number(candidate.standard_error, f"{candidate.standard_error:.4f}")
+    yield number(candidate.mean, f"{candidate.mean:.4f}")
+    yield number(candidate.standard_error, f"{candidate.standard_error:.4f}")
     yield Cell("") if difference is None else Cell(f"{round(difference, 4) + 0.0:+.4f}", repr(difference))
 
 
@@ -98,8 +66,8 @@ def _effort(candidate: Candidate) -> dict[str, Cell]:
     trainings = (*candidate.done, *candidate.failed)
     seconds = math.fsum(record.seconds for record in trainings if math.isfinite(record.seconds))
     counts = (candidate.epochs, candidate.n, len(candidate.failed))
-    shown = [_number(count or math.nan, str(count)) for count in counts]
-    cells = [*shown, _number(seconds, f"{seconds:.{0 if seconds >= 100 else 1}f}")]
+    shown = [number(count or math.nan, str(count)) for count in counts]
+    cells = [*shown, number(seconds, f"{seconds:.{0 if seconds >= 100 else 1}f}")]
     return dict(zip(_EFFORT, cells, strict=True))
 
 
@@ -128,7 +96,3 @@ def _kind(selection: Selection, candidate: Candidate, *, chosen: float) -> str:
 
 def _numeric(selection: Selection, key: str) -> bool:
     return all(is_number(dict(c.others)[key]) for c in every(selection) if key in dict(c.others))
-
-
-def _number(value: float, text: str) -> Cell:
-    return Cell(text, repr(float(value))) if math.isfinite(value) else Cell("")

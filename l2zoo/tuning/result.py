@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
-import platform
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +11,7 @@ import keras
 from l2zoo.arguments import one_of
 from l2zoo.auditing import audit
 from l2zoo.invocation import script_command
+from l2zoo.reports.page import versions
 from l2zoo.tuning import curve, learning, page, plane, report, tensorboard
 from l2zoo.tuning.candidates import Candidate
 from l2zoo.tuning.record import Record, Value
@@ -117,7 +116,7 @@ class SearchResult:
             self.selection,
             path=path,
             settings=self.settings,
-            versions=_versions(),
+            versions=versions(),
             command=self.command,
             audit=audit(self.model),
             chosen=self.chosen,
@@ -135,9 +134,3 @@ class SearchResult:
         report.write_json(self.selection, path=directory / "result.json")
         self.report(directory / "report.html")
         self.tensorboard(directory / "tensorboard")
-
-
-def _versions() -> dict[str, str]:
-    packages = ("l2zoo", "keras", "keras-tuner", "tensorflow", "numpy", "scikit-learn")
-    found = {name: importlib.metadata.version(name) for name in packages}
-    return {"python": platform.python_version(), **found, "backend": keras.backend.backend()}

@@ -6,6 +6,7 @@ import copy
 import functools
 import gc
 import hashlib
+import itertools
 import json
 import time
 from collections import OrderedDict
@@ -198,9 +199,9 @@ class Trainer:
             gc.collect()  # a model is in a cycle with its graphs
 
     def _check_strength_reaches(self) -> None:
-        strength = self.job.reference[self.job.strength]
-        twice = {**self.job.reference, self.job.strength: 2 * float(strength)}
-        if self._read(self.job.reference) == self._read(twice):
+        strength = float(self.job.reference[self.job.strength])
+        twice = {**self.job.reference, self.job.strength: 2 * strength}
+        if strength and self._read(self.job.reference) == self._read(twice):
             raise ValueError(
                 f"The model's penalty does not depend on `{self.job.strength}`: every strength would train "
                 "the same. Hand it to the builder, `build_cnn(..., l2=l2)`, or end with "
@@ -262,7 +263,7 @@ def _identity(job: Job, warm: WarmModel, objective: str) -> dict[str, Any]:
         "objective": objective,
         "epochs": job.epochs,
         "batch_size": job.batch_size,
-        "folds": job.folds if isinstance(job.folds, int) else fingerprint(*job.folds),
+        "folds": job.folds if isinstance(job.folds, int) else fingerprint(*itertools.chain(*parts(job, 0))),
         "backend": keras.backend.backend(),
     }
     if job.callbacks:

@@ -70,6 +70,7 @@ def compare(candidates: Sequence[Candidate], *, mode: str = "max", metric: str =
     units = list(zero.scores)
     gains = np.array([[sign * (c.scores.get(u, math.nan) - zero.scores[u]) for u in units] for c in positive])
     held = evidence.held_out_gains(gains, units) if gains.size else np.array([])
+    held = held[np.isfinite(held)]
     obstacle = _obstacle(tried, zero, comparable=len(held), mode=mode, metric=metric)
     if obstacle:
         return Verdict("no difference", f"Whether L2 helps here cannot be told: {obstacle}.")

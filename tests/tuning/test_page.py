@@ -15,8 +15,9 @@ import pytest
 from PIL import Image
 
 from l2zoo.auditing import Audit, AuditRow
+from l2zoo.reports.page import duration
 from l2zoo.tuning.candidates import spelled
-from l2zoo.tuning.page import duration, page
+from l2zoo.tuning.page import page
 from l2zoo.tuning.record import Record, Unit
 from l2zoo.tuning.select import Selection, choose
 from tests import chromium
