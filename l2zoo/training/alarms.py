@@ -59,10 +59,12 @@ def _signs(
         "Try a smaller strength, a warm-up by L2Schedule, or a normalisation before the activations",
     )
     pairs = list(zip(first, now, strict=True))
-    small = [one for start, one in pairs if one.norm < COLLAPSED * start.norm]
+    # Before a normalisation a small kernel is as good as a large one.
+    bare = [(start, one) for start, one in pairs if one.effective_rate is None] or pairs
+    small = [one for start, one in bare if one.norm < COLLAPSED * start.norm]
     yield (
         "collapse",
-        small if 2 * len(small) >= len(now) else [],
+        small if 2 * len(small) >= len(bare) else [],
         f"The weights collapse to less than {COLLAPSED:.0%} of what they were, the model becomes a constant",
         "Try a smaller strength, or exempt these layers by overrides={'PATH': 0}",
     )

@@ -47,6 +47,11 @@ class Candidate:
         """How many trainings finished with a score."""
         return len(self.done)
 
+    @property
+    def collapsed(self) -> int:
+        """How many of them were stopped because their weights collapsed: they have the score of a constant."""
+        return sum(bool(record.reason) for record in self.done)
+
     @cached_property
     def mean(self) -> float:
         """Mean score; NaN if no training finished."""

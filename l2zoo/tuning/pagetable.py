@@ -80,6 +80,7 @@ def _note(selection: Selection, candidate: Candidate, *, chosen: float) -> str:
     elif candidate in selection.stopped:
         ends = {r.unit.end for r in (*candidate.done, *candidate.failed)}
         notes.append(f"stopped after {max(end or 0 for end in ends)} epochs")
+    notes += [f"{candidate.collapsed} collapsed and stopped"] if candidate.collapsed else []
     reasons = dict.fromkeys(record.reason for record in candidate.failed)
     return ", ".join([*notes, *(f"failed: {reason}" for reason in reasons)])
 

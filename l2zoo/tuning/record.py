@@ -53,7 +53,7 @@ class Record:
         unit: Which training.
         status: `"done"`, with a finite score, or `"failed"`, with a reason and no score.
         score: The objective on the held-out fold; it never contains the penalty.
-        reason: Why the training failed, in words; empty when it did not.
+        reason: Why the training failed, in words; or why it was stopped, when it collapsed.
         seconds: How long it took.
         epochs: How many epochs the scored weights have behind them, those of earlier units included. With
             early stopping this is the epoch whose weights were restored.

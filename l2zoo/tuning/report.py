@@ -38,6 +38,7 @@ def table(selection: Selection) -> Table:
     out.add_column("")
     for row, candidate in zip(rows(selection), selection.candidates, strict=True):
         marks = [name for name, on in (("best", row["best"]), ("one SE", row["one_se"])) if on]
+        collapsed = f"{candidate.collapsed} collapsed" if candidate.collapsed else ""
         spread = f" ± {candidate.standard_error:.3f}" if candidate.n > 1 else ""
         difference = row["difference_to_0"]
         out.add_row(
@@ -46,7 +47,7 @@ def table(selection: Selection) -> Table:
             "" if difference is None or not candidate.strength else f"{round(difference, 3) + 0.0:+.3f}",
             str(candidate.n),
             str(len(candidate.failed)) if candidate.failed else "",
-            " = ".join(marks),
+            " = ".join(marks) or collapsed,
             style="bold" if marks else None,
         )
     return out
@@ -62,6 +63,7 @@ def rows(selection: Selection) -> list[dict[str, Any]]:
             "standard_error": _finite(c.standard_error),
             "n": c.n,
             "failed": len(c.failed),
+            "collapsed": c.collapsed,
             "difference_to_0": _difference(c, zero),
             "best": c.strength == selection.best.strength,
             "one_se": c.strength == selection.one_se.strength,

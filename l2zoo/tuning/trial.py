@@ -10,12 +10,14 @@ import itertools
 import json
 import time
 from collections import OrderedDict
+from dataclasses import dataclass
 from typing import Any
 
 import keras
 import numpy as np
 
 from l2zoo.training.memory import recall
+from l2zoo.tuning.collapse import Collapse
 from l2zoo.tuning.job import Job, built, parts
 from l2zoo.tuning.ledger import fingerprint
 from l2zoo.tuning.live import Numbers, numbers_of, structure_of
@@ -24,6 +26,15 @@ from l2zoo.tuning.warm import State, WarmModel
 
 KEEP = 4  # warm models of different structure that a worker holds at the same time
 _BATCH_HOOKS = ("on_train_batch_begin", "on_train_batch_end", "on_batch_begin", "on_batch_end")
+
+
+@dataclass(frozen=True)
+class _End:
+    """How a training ended: why it failed or was stopped, and which epoch's weights were restored."""
+
+    reason: str = ""
+    failed: bool = False
+    restored: int | None = None
 
 
 class Trainer:
@@ -72,19 +83,22 @@ class Trainer:
         """
         started = time.perf_counter()
         warm, numbers = self._ready(self.job.values(unit), seed=unit.seed)
-        warm.reset(numbers, seed=unit.seed, state=state)
+        warm.reset(numbers, seed=unit.seed)
+        collapse = Collapse(warm.model)
+        if state is not None:
+            warm.reset(numbers, seed=unit.seed, state=state)
         train, held_out = self._parts(unit.seed)[unit.fold]
         curves: dict[str, list[float]] = {}
         first = 0 if state is None else unit.begin
-        reason, restored = self._train(warm, unit, first, (train, held_out), curves)
-        score = curves[self.objective][-1]
+        end = self._train(warm, unit, first, (train, held_out), curves, collapse)
+        score, restored = curves[self.objective][-1], end.restored
         if restored is not None:
             score = warm.evaluate(held_out)[self.objective.removeprefix("val_")]
         record = Record(
             unit,
-            status="failed" if reason else "done",
-            score=None if reason else score,
-            reason=reason,
+            status="failed" if end.failed else "done",
+            score=None if end.failed else score,
+            reason=end.reason,
             seconds=time.perf_counter() - started,
             epochs=first + len(curves["loss"]) if restored is None else restored,
             trained=len(curves["loss"]),
@@ -92,7 +106,7 @@ class Trainer:
             weight_norm=warm.weight_norm(),
             penalty=warm.penalty(),
         )
-        return record, warm.state() if keep and not reason else None
+        return record, warm.state() if keep and not end.failed else None
 
     def train_on_all(self, values: dict[str, Value], *, seed: int, epochs: int) -> State:
         """Trains on all rows and returns weights and optimizer state, for `finished`.
@@ -127,9 +141,11 @@ class Trainer:
         first: int,
         rows: tuple[np.ndarray, np.ndarray],
         curves: dict[str, list[float]],
-    ) -> tuple[str, int | None]:
-        """Fills the curves; returns why it failed, if it did, and which epoch's weights were restored."""
+        collapse: Collapse,
+    ) -> _End:
+        """Fills the curves, and says how it ended."""
         callbacks = self._callbacks(warm)
+        reason = ""
         for epoch in range(first, unit.end or self.job.epochs):
             callbacks.on_epoch_begin(epoch)
             shuffled = np.random.default_rng((unit.seed, unit.fold, epoch)).permutation(rows[0])
@@ -138,15 +154,21 @@ class Trainer:
             for name, value in results.items():
                 curves.setdefault(name, []).append(value)
             if not np.isfinite([results["loss"], results["val_data_loss"], results[self.objective]]).all():
-                return f"the loss became {results['loss']} in epoch {epoch + 1} of {self.job.epochs}", None
+                return _End(f"the loss became {results['loss']} in {self._epoch(epoch)}", failed=True)
             if callbacks.callbacks:
                 # Keras's `val_loss` has the penalty in it; callbacks get what they are used to.
                 with_penalty = results["val_data_loss"] + warm.penalty()
                 callbacks.on_epoch_end(epoch, {**results, "val_loss": with_penalty})
                 if warm.model.stop_training:
                     break
+            if collapse.seen(results["val_data_loss"]):
+                reason = f"the weights collapsed, and it was stopped after {self._epoch(epoch)}"
+                break
         callbacks.on_train_end()
-        return "", _restored(callbacks.callbacks)
+        return _End(reason, restored=_restored(callbacks.callbacks))
+
+    def _epoch(self, epoch: int) -> str:
+        return f"epoch {epoch + 1} of {self.job.epochs}"
 
     def _callbacks(self, warm: WarmModel, *, monitoring: bool = True) -> keras.callbacks.CallbackList:
         """Copies of the job's callbacks, at the beginning of a training."""

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from l2zoo import L2Policy
+from l2zoo.tuning.collapse import Collapse
 from l2zoo.tuning.job import Job, finished, split
 from l2zoo.tuning.record import Unit
 from l2zoo.tuning.trial import Trainer
@@ -196,3 +197,34 @@ def test_the_final_model_has_a_plain_number_and_the_weights_it_was_trained_to(wa
     x, _ = small.data()
     np.testing.assert_allclose(loaded.predict(x, verbose=0), model.predict(x, verbose=0), rtol=1e-6)
     assert not np.allclose(model.get_weights()[0], small.build(0.0).get_weights()[0])
+
+
+@pytest.mark.backends
+def test_a_training_that_has_collapsed_is_stopped_and_says_so():
+    def build(l2):
+        layers = [keras.layers.Rescaling(1 / 255), keras.layers.Conv2D(4, 3, activation="relu")]
+        layers += [keras.layers.Flatten(), keras.layers.Dense(3, activation="softmax")]
+        return L2Policy.of(l2).apply(keras.Sequential([keras.Input((4, 4, 1)), *layers]))
+
+    trainer = Trainer(job(build, epochs=60, optimizer=lambda: keras.optimizers.Adam(2e-2)))
+    collapsed, _ = trainer.run(Unit(3.0, 0, 0))
+    assert collapsed.status == "done"
+    assert collapsed.reason.startswith("the weights collapsed, and it was stopped after epoch ")
+    assert collapsed.trained == len(collapsed.curves["loss"]) < 60
+    assert collapsed.curves["val_data_loss"][-1] == pytest.approx(np.log(3), rel=1e-2)  # a constant's
+    assert collapsed.score == collapsed.curves["val_accuracy"][-1]
+    healthy, _ = trainer.run(Unit(1e-3, 0, 0))
+    assert (healthy.reason, healthy.trained) == ("", 60)
+
+
+def test_small_kernels_before_a_normalisation_are_no_collapse():
+    trainer = Trainer(job(epochs=40, optimizer=lambda: keras.optimizers.SGD(0.1)))
+    warm, numbers = trainer._ready({"l2": 0.1}, seed=0)
+    warm.reset(numbers, seed=0)
+    watch = Collapse(warm.model)
+    conv, dense = (layer for layer in warm.model.layers if hasattr(layer, "kernel"))
+    conv.kernel.assign(conv.kernel * 1e-3)
+    assert not any(watch.seen(1.0) for _ in range(3))
+    dense.kernel.assign(dense.kernel * 1e-3)
+    assert not watch.seen(0.9)  # the loss still falls
+    assert watch.seen(0.9)
