@@ -49,7 +49,7 @@ class Candidate:
 
     @property
     def collapsed(self) -> int:
-        """How many of them were stopped because their weights collapsed: they have the score of a constant."""
+        """How many of them were stopped because their weights collapsed: they score as a constant does."""
         return sum(bool(record.reason) for record in self.done)
 
     @cached_property

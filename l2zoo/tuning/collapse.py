@@ -19,8 +19,8 @@ class Collapse:
     """Looks at a model after every epoch and says when it has collapsed.
 
     Then at least half of the kernels are below `COLLAPSED` of the norm they began with, and the held-out
-    loss stands still. Kernels before a normalisation do not count where there are others: there, a small norm is
-    as good as a large one.
+    loss stands still. Kernels before a normalisation do not count where there are others: there, a small
+    norm is as good as a large one.
 
     Args:
         model: The model, with its initial weights.
