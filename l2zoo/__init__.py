@@ -21,6 +21,7 @@ _HOME = {
     "L2Schedule": "l2zoo.schedule",
     "L2Monitor": "l2zoo.training.monitor",
     "audit": "l2zoo.auditing",
+    "privacy_audit": "l2zoo.privacy",
     "convert": "l2zoo.conventions",
     "build": "l2zoo.zoo",
     "list_models": "l2zoo.zoo",

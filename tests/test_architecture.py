@@ -44,6 +44,7 @@ FLOORS = (
     {"zoo"},
     {"reports", "training"},
     {"artifact", "tuning"},
+    {"privacy", "runtime"},
     {"cli", "experiments"},
     {"comparing"},
 )

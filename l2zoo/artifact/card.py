@@ -30,6 +30,8 @@ class Card:
             `"video"`, as the tasks of `l2zoo.tasks` are called. If None, it is read off inputs and outputs
             where they leave no doubt.
         picture: An image file (PNG, JPEG, SVG) to copy into the artifact and to show in the card.
+        privacy: What an audit found that the model gives away about its training data, in words:
+            `privacy_audit(...).sentence`.
     """
 
     name: str | None = None
@@ -38,10 +40,15 @@ class Card:
     class_names: Sequence[str] | None = None
     task: str | None = None
     picture: str | Path | None = None
+    privacy: str = ""
 
     def __post_init__(self) -> None:
         if isinstance(self.class_names, str):
             raise TypeError(f"`class_names` must be a list of names, got {self.class_names!r}.")
+        if not isinstance(self.privacy, str):
+            raise TypeError(
+                f"`privacy` must be words, got {type(self.privacy).__name__}. Give the report's `sentence`."
+            )
         if self.task is not None:
             one_of("task", self.task, purpose.TASKS)
         if self.picture is None:
@@ -76,6 +83,7 @@ def render(content: Mapping[str, Any], parity: Mapping[str, Parity], *, picture:
         _parity(content, parity),
         f"## L2\n\n{content['l2']['summary']}",
         f"## Data\n\n{content['data']}" if content["data"] else "",
+        f"## Privacy\n\n{content['privacy']}" if content["privacy"] else "",
         _origin(content),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"

@@ -38,6 +38,7 @@ def known(model: keras.Model, card: Card, metrics: Mapping[str, Any]) -> dict[st
         "versions": _versions(),
         "about": card.about,
         "data": card.data,
+        "privacy": card.privacy,
         "class_names": None if card.class_names is None else [str(name) for name in card.class_names],
         "metrics": _numbers("metrics", metrics),
         "l2": {

@@ -65,6 +65,7 @@ def written(trained, tmp_path_factory):
         about="Reads handwritten digits.",
         data="scikit-learn's 1,797 digits, 8x8.",
         class_names=[str(digit) for digit in range(10)],
+        privacy="Members could not be told from others.",
     )
     return export(
         trained.model,

@@ -17,6 +17,7 @@ def test_the_card_says_what_a_stranger_needs(written):
         'With l2zoo, `l2zoo.Predictor(".")` takes files and images of any size',
         f"## L2\n\n{written.manifest['l2']['summary']}",
         "## Data\n\nscikit-learn's 1,797 digits, 8x8.",
+        "## Privacy\n\nMembers could not be told from others.",
         "| tflite | `model.tflite` | ",
         f"Written {written.manifest['created']} by l2zoo ",
     ):
@@ -27,6 +28,7 @@ def test_the_card_says_what_a_stranger_needs(written):
     ("options", "error", "words"),
     [
         ({"class_names": "digits"}, TypeError, "`class_names` must be a list of names, got 'digits'"),
+        ({"privacy": 0.5}, TypeError, "`privacy` must be words, got float. Give the report's `sentence`"),
         ({"picture": "curve.exe"}, ValueError, "`picture` must end in one of"),
         (
             {"picture": "no/such.png"},
