@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -152,6 +153,25 @@ def test_privacy_audits_every_strength_and_goes_on_with_finished_models(tmp_path
         assert [row.split()[0] for row in rows] == ["0", "0.01"]
     for picture in ("strengths", "roc"):
         assert (tmp_path / f"out/{picture}.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.slow
+def test_finetune_unfreezes_stage_by_stage_and_exports_the_last(tmp_path):
+    small = ["--backbone", "MobileNet", "--alpha", "0.25", "--limit", "10", "--levels", "0,1", "--no-scratch"]
+    small += ["--formats", "tflite", "--pretrain-epochs", "1", "--epochs", "1", "--seeds", "1"]
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "recipes/finetune.py"), *small, "--out", "out"],
+        cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    # 27 convolutions with a kernel and 27 batch norms with two weights, and a head of two; the last level has
+    # four convolutions.
+    frozen = re.findall(r"^seed0/\S+: .*; (\d+) of 83 weights frozen; penalty", done.stdout, re.MULTILINE)
+    assert frozen == ["81", "77"]
+    manifest = json.loads((tmp_path / "out/artifact/manifest.json").read_text())
+    assert manifest["class_names"] == ["5", "6", "7", "8", "9"]
+    assert f"levels that learn: 1 │ {manifest['metrics']['test_accuracy']:.3f}" in done.stdout
+    assert (tmp_path / "out/predictions.png").read_bytes().startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize(

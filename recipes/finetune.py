@@ -1,0 +1,130 @@
+"""Fine-tunes a backbone of keras.applications on few images: its head first, then level after level.
+
+    python recipes/finetune.py --out runs/finetune
+    python recipes/finetune.py --data cifar10 --classes "" --limit 1000 --weights imagenet --out runs/cifar10
+    python recipes/finetune.py --data folder:PATH --classes "" --weights imagenet --alpha 1 --out runs/mine
+
+In each stage more of the backbone learns, at a lower rate (gradual unfreezing: Howard and Ruder 2018). L2
+counts for what learns and for nothing else, as the audit of each stage says; batch norm stays as it came.
+Without --weights nothing is downloaded: the backbone is trained on other classes first, by default on the
+digits 0 to 4, and then learns 5 to 9 from 50 images. Stopped in the middle, the same command goes on.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+import l2zoo
+from l2zoo.data import load
+from l2zoo.invocation import script_command
+from l2zoo.quiet import without_chatter
+
+
+def main(
+    data: Annotated[str, typer.Option(help="A TFDS name, or folder:PATH.")] = "l2zoo_digits",
+    data_dir: Annotated[Path | None, typer.Option(help="Where TFDS keeps prepared data.")] = None,
+    image_size: Annotated[int, typer.Option(help="Side to resize images to.", min=32)] = 32,
+    classes: Annotated[str, typer.Option(help="To tell apart; empty for all.")] = "5,6,7,8,9",
+    limit: Annotated[int, typer.Option(help="Fine-tune on so many images only; 0 for all.")] = 50,
+    backbone: Annotated[str, typer.Option(help="A model of keras.applications.")] = "MobileNetV2",
+    alpha: Annotated[float, typer.Option(help="Width of the MobileNets.")] = 0.35,
+    weights: Annotated[str, typer.Option(help="imagenet (downloads them), or a file.")] = "",
+    pretrain_classes: Annotated[str, typer.Option(help="Learnt first, without --weights.")] = "0,1,2,3,4",
+    pretrain_epochs: Annotated[int, typer.Option(help="Passes over those images.")] = 20,
+    levels: Annotated[str, typer.Option(help="Of the backbone that learn, stage by stage.")] = "0,2,all",
+    epochs: Annotated[int, typer.Option(help="Of each stage.")] = 20,
+    batch_size: Annotated[int, typer.Option(help="Images in a step.")] = 10,
+    learning_rate: Annotated[float, typer.Option(help="Of the first stage, the highest.")] = 1e-2,
+    slower: Annotated[float, typer.Option(help="Divides the rate from stage to stage.")] = 4.0,
+    scratch: Annotated[bool, typer.Option(help="Train from random weights too, to compare.")] = True,
+    scratch_rate: Annotated[float, typer.Option(help="Learning rate from random weights.")] = 2e-3,
+    l2: Annotated[float, typer.Option(help="Strength of L2, in Keras's convention.")] = 1e-4,
+    augment: Annotated[str, typer.Option(help="As in flip+shift, or none.")] = "shift",
+    formats: Annotated[str, typer.Option(help="As in savedmodel,tflite,tflite_fp16.")] = "savedmodel,tflite",
+    seeds: Annotated[int, typer.Option(help="Trainings, each with other images and another head.")] = 3,
+    out: Annotated[Path, typer.Option(help="Folder for everything that comes out.")] = Path("runs/finetune"),
+) -> None:
+    """Fine-tunes a backbone stage by stage, measures each stage, and exports the last."""
+    with without_chatter():
+        import keras
+
+        from l2zoo.experiments import Training, mean_and_error, trained
+        from l2zoo.models.backbones import application, unfreeze
+        from l2zoo.tasks import Classification
+    from rich import print as show
+    from rich.table import Table
+
+    def opened(split: str, names: str, **few: Any) -> Any:
+        size, chosen = (image_size, image_size), names.split(",") if names else None
+        return load(data, split, data_dir=data_dir, image_size=size, classes=chosen, **few)
+
+    def network(weights: str | Path | None, num_classes: int, seed: int) -> tuple[Any, Any]:
+        keras.utils.set_random_seed(seed)
+        base = application(backbone, test.image_shape, alpha=alpha, weights=weights)
+        for layer in base.layers:
+            if isinstance(layer, keras.layers.BatchNormalization):
+                layer.momentum = 0.9  # with Keras's own, few steps leave the statistics where they began
+        x = keras.layers.GlobalAveragePooling2D(name="pooled")(base.output)
+        x = keras.layers.Dropout(0.2, name="dropout")(x)
+        answer = keras.layers.Dense(num_classes, activation="softmax", name="probabilities")(x)
+        return base, keras.Model(base.input, answer, name="finetuned")
+
+    def train(model: Any, images: Any, stage: str, *, epochs: int, rate: float, seed: int = 0) -> None:
+        def build(policy: l2zoo.L2Policy) -> Any:
+            before = l2zoo.audit(policy.apply(model))
+            print(f"{stage}: {before.summary}; penalty {before.penalty:.4f}", end="", flush=True)
+            return model
+
+        how = Training(epochs, batch_size, learning_rate=rate, augment=augment)
+        goal = Classification(images.class_names)
+        trained(build, goal, images, training=how, l2=l2, seed=seed, run_dir=out / stage, verbose=0)
+        print(f", then {l2zoo.audit(model).penalty:.4f}")
+
+    test, stages = opened("test", classes), levels.split(",")
+    task, start = Classification(test.class_names), weights or out / "pretrained.weights.h5"
+    if not weights:
+        others = opened("train", pretrain_classes)
+        base, model = network(None, others.num_classes, seed=0)
+        train(model, others, "pretraining", epochs=pretrain_epochs, rate=scratch_rate)
+        base.save_weights(start)
+    found: dict[str, list[float]] = {}
+    for seed in reversed(range(seeds)):  # the model of seed 0 is exported
+        few = opened("train", classes, limit=limit or None, seed=seed)
+        if scratch:
+            _, model = network(None, test.num_classes, seed)
+            long = epochs * len(stages)
+            train(model, few, f"seed{seed}/scratch", epochs=long, rate=scratch_rate, seed=seed)
+            found.setdefault("from random weights", []).append(task.measure(model, test)["accuracy"])
+        _, model = network(start, test.num_classes, seed)
+        for number, some in enumerate(stages):
+            unfreeze(model, None if some == "all" else int(some))
+            stage, rate = f"seed{seed}/{Path(start).name}-{some}", learning_rate / slower**number
+            train(model, few, stage, epochs=epochs, rate=rate, seed=seed)
+            found.setdefault(f"levels that learn: {some}", []).append(task.measure(model, test)["accuracy"])
+    table = Table("accuracy", "mean", "standard error", "each seed", title=f"{test.num_examples} test images")
+    for name, values in found.items():
+        mean, error = mean_and_error(values)
+        each = " ".join(f"{value:.3f}" for value in values)
+        table.add_row(name, f"{mean:.3f}", "" if error is None else f"{error:.3f}", each)
+    accuracy = mean if error is None else {"mean": mean, "se": error, "seeds": seeds}  # after the last stage
+    picture = task.picture(model, test, out / "predictions.png")
+    images, labels = task.examples(model, test, 256)
+    about = f"{backbone}, fine-tuned on {few.num_examples} images. Made by `{script_command()}`."
+    origin = f"{few.name}, {few.split} and {test.split}. License: {few.license or 'unknown'}."
+    card = l2zoo.Card(about=about, data=origin, class_names=test.class_names, task=task.name, picture=picture)
+    artifact = l2zoo.export(
+        task.deployed(model), out / "artifact", sample=images, formats=formats.split(","), overwrite=True,
+        measure=lambda outputs: task.scores(outputs, labels), metrics={"test_accuracy": accuracy}, card=card,
+    )  # fmt: skip
+    show(table, str(artifact), f"Picture: {picture}\nArtifact: {artifact.folder}", sep="\n")
+
+
+if __name__ == "__main__":
+    try:
+        typer.run(main)
+    except (ValueError, TypeError, OSError) as error:
+        sys.exit(f"finetune: {error}")
