@@ -50,8 +50,8 @@ class PrivacyReport:
     Attributes:
         attacks: The loss threshold, and with reference models LiRA and its offline form.
         control: How well members and others are told apart by how sure reference models are of images that
-            they have not seen. What is more than a coin here is not memory: the two sets differ. None
-            without reference models.
+            they have not seen. What differs from a coin here is not memory: one of the sets is harder, by
+            chance or by where it comes from. None without reference models.
         members: How many images of the training set were attacked.
         others: How many that the model has not seen.
         references: How many reference models.
@@ -113,9 +113,13 @@ class PrivacyReport:
     def _caution(self) -> str:
         if self.control is None or 0.5 in self.control.auc:
             return ""
+        if self.control.auc.value > 0.5:
+            easier, means = "members", "a part of this is that the sets differ, not what the model remembers"
+        else:
+            easier, means = "others", "the loss alone finds fewer members than it would in sets alike"
         return (
-            f" Caution: models that have not seen an image tell the two sets apart as well (AUC "
-            f"{self.control.auc}), so a part of this is that the sets differ, not what the model remembers."
+            f" Caution: models that have not seen an image are surer of the {easier} as well (control AUC "
+            f"{self.control.auc}), so {means}."
         )
 
     def plot(self, path: str | Path) -> Path:
