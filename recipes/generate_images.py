@@ -52,6 +52,9 @@ def main(
     guidance: Annotated[float, typer.Option(help="1, or more for images more like their class.")] = 2.0,
     mixed_precision: Annotated[bool, typer.Option(help="Compute in 16 bits where it is safe.")] = False,
     formats: Annotated[str, typer.Option(help="As in savedmodel,tflite,tflite_fp16.")] = "savedmodel,tflite",
+    watch: Annotated[
+        bool, typer.Option(help="Look at every kernel while training: monitor.csv, a heat map.")
+    ] = False,
     seeds: Annotated[int, typer.Option(help="Trainings from other initial weights.")] = 1,
     out: Annotated[Path, typer.Option(help="Folder for everything that comes out.")] = Path("runs/images"),
 ) -> None:
@@ -93,7 +96,8 @@ def main(
     judge = Judge(train, classifier, n=samples, steps=steps, guidance=guidance)
     outcome = experiment(
         build, Generation(train.class_names, judge), train, test,
-        training=training, l2=strength, seeds=seeds, formats=formats.split(","), directory=out,
+        training=training, l2=strength, seeds=seeds, formats=formats.split(","),
+        watch=watch, directory=out,
     )  # fmt: skip
     labels = [number % train.num_classes for number in range(16)]
     movie = denoising_gif(outcome.model, out / "denoising.gif", steps=steps, labels=labels, guidance=guidance)

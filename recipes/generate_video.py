@@ -45,6 +45,9 @@ def main(
     batch_size: Annotated[int, typer.Option(help="Clips in a step.")] = 16,
     mixed_precision: Annotated[bool, typer.Option(help="Compute in 16 bits where it is safe.")] = False,
     formats: Annotated[str, typer.Option(help="As in savedmodel,tflite,tflite_fp16.")] = "savedmodel,tflite",
+    watch: Annotated[
+        bool, typer.Option(help="Look at every kernel while training: monitor.csv, a heat map.")
+    ] = False,
     seeds: Annotated[int, typer.Option(help="Trainings from other initial weights.")] = 1,
     out: Annotated[Path, typer.Option(help="Folder for everything that comes out.")] = Path("runs/video"),
 ) -> None:
@@ -67,7 +70,8 @@ def main(
     strength = Search(opened("train", limit=tune_clips), quick) if tune_l2 else l2
     outcome = experiment(
         build, task, train, test,
-        training=training, l2=strength, seeds=seeds, formats=formats.split(","), directory=out,
+        training=training, l2=strength, seeds=seeds, formats=formats.split(","),
+        watch=watch, directory=out,
     )  # fmt: skip
     clips = test.arrays()[:SHOWN]
     half = length // 2

@@ -51,6 +51,9 @@ def main(
     formats: Annotated[
         str, typer.Option(help="As in savedmodel,tflite,tflite_fp16,tflite_int8.")
     ] = "savedmodel,tflite",
+    watch: Annotated[
+        bool, typer.Option(help="Look at every kernel while training: monitor.csv, a heat map.")
+    ] = False,
     seeds: Annotated[int, typer.Option(help="Trainings from other initial weights.")] = 1,
     out: Annotated[Path, typer.Option(help="Folder for everything that comes out.")] = Path("runs/segment"),
 ) -> None:
@@ -78,7 +81,8 @@ def main(
     strength = Search(opened("train", limit=tune_images), quick) if tune_l2 else l2
     outcome = experiment(
         build, task, train, test,
-        training=training, l2=strength, seeds=seeds, formats=formats.split(","), directory=out,
+        training=training, l2=strength, seeds=seeds, formats=formats.split(","),
+        watch=watch, directory=out,
     )  # fmt: skip
     show(outcome)
 

@@ -36,7 +36,7 @@ def test_every_seed_is_trained_and_measured_and_the_first_exported(
     task = Classification(train.class_names)
     run: Any = {"training": QUICK, "l2": 1e-3, "seeds": 2, "directory": tmp_path, "verbose": 0}
     run["formats"] = ("tflite", "tflite_fp16")
-    outcome = experiment(small, task, train, test, **run)
+    outcome = experiment(small, task, train, test, watch=True, **run)
     values = outcome.metrics["accuracy"]
     assert len(values) == 2
     assert task.measure(outcome.model, test)["accuracy"] == values[0]
@@ -51,8 +51,14 @@ def test_every_seed_is_trained_and_measured_and_the_first_exported(
     small_file = manifest["formats"]["tflite_fp16"]
     assert small_file["bytes"] < manifest["formats"]["tflite"]["bytes"]
     assert outcome.picture.stat().st_size > 1000
+    report = (tmp_path / "report.html").read_text()
+    assert f"accuracy {mean:.4f} ± " in report
+    assert "What L2 did to each kernel" in report
+    assert "stage2_conv1/kernel" in (tmp_path / "seed0" / "monitor.csv").read_text()
+    assert not (tmp_path / "seed1" / "monitor.csv").exists()
     kept = (tmp_path / "seed1" / "state.npz").stat().st_mtime_ns
-    again = experiment(small, task, train, test, **run)
+    again = experiment(small, task, train, test, watch=True, **run)
+    assert again.watched == outcome.watched
     assert again.metrics == outcome.metrics
     assert (tmp_path / "seed1" / "state.npz").stat().st_mtime_ns == kept  # nothing was trained
 

@@ -103,7 +103,20 @@ def test_tune_on_cluster_runs_on_two_workers_of_this_machine(tmp_path):
         (
             "classify",
             "accuracy",
-            ["--model", "cnn", "--tune-l2", "--tune-images", "60", "--tune-epochs", "1"],
+            [
+                "--model",
+                "cnn",
+                "--tune-l2",
+                "--tune-images",
+                "60",
+                "--tune-epochs",
+                "1",
+                "--limit",
+                "100",
+                "--test-split",
+                "test[:100]",
+                "--privacy",
+            ],
         ),
         ("segment", "mean_iou", ["--loss", "crossentropy", "--backbone", "MobileNet"]),
         ("detect", "map50", ["--optimizer", "adamw"]),
@@ -134,10 +147,31 @@ def test_a_task_is_trained_measured_drawn_and_exported(recipe, metric, options, 
     card = (tmp_path / "out/artifact/README.md").read_text()
     assert f"recipes/{recipe}.py --limit 40" in card
     assert ("chosen by cross-validation" in card) == ("--tune-l2" in options)
+    assert ("100 members, 100 others" in card) == ("--privacy" in options)
+    report = (tmp_path / "out/report.html").read_text()
+    assert f"{metric.replace('_', ' ')} {sum(values) / seeds:.4f}" in report
+    assert ("LiRA" in report, "loss threshold" in report) == (False, "--privacy" in options)
     moving = {path.name for path in (tmp_path / "out").glob("*.gif")}
     assert moving == {"generate_images": {"denoising.gif"}, "generate_video": {"rollout.gif"}}.get(
         recipe, set()
     )
+
+
+@pytest.mark.slow
+def test_regularizers_are_compared_each_at_its_own_strength(tmp_path):
+    small = ["--limit", "60", "--test-split", "test[:40]", "--epochs", "1", "--folds", "2", "--seeds", "2"]
+    small += ["--noise", "0.2"]
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "recipes/compare_regularizers.py"), *small, "--out", "out"],
+        cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    content = json.loads((tmp_path / "out/noise_0.2/comparison.json").read_text())
+    names = [row["variant"] for row in content["variants"]]
+    assert names == ["none", "L2", "L1", "AdamW", "dropout", "zoom", "textbook"]
+    assert [row["strength"] is None for row in content["variants"]] == [True, *[False] * 3, True, True, False]
+    assert all(row["trained"] == 2 for row in content["variants"])
+    assert content["may_be_said"] in " ".join(done.stdout.split())
 
 
 @pytest.mark.slow

@@ -59,16 +59,16 @@ def may_be_said(comparison: Comparison) -> str:
     metric = comparison.metric.removeprefix("val_").replace("_", " ")
     where = f"folds of {comparison.seeds} divisions of the data" if comparison.folds else "the test set"
     found = [
-        f"In {metric}, on {where}, against {comparison.baseline} ({_score(comparison[comparison.baseline])}):"
+        f"In {metric}, on {where}, against {comparison.baseline} ({_score(comparison[comparison.baseline])})"
     ]
-    for kind in ("better", "worse"):
-        named = [each for each in others if verdict(comparison, each) == kind]
-        found += [f"{kind} is {_and([_with_numbers(each) for each in named])};"] if named else []
-    if found[1:]:
-        found[-1] = found[-1].removesuffix(";") + "."
+    told = [kind for kind in ("better", "worse") if any(verdict(comparison, each) == kind for each in others)]
+    found[0] += ", with 95 % intervals and p by Holm:" if told else ":"
+    for kind in told:
+        named = [_with_numbers(each) for each in others if verdict(comparison, each) == kind]
+        found.append(f"{kind} {_and(named)}{'.' if kind == told[-1] else ';'}")
     same = [each.name for each in others if verdict(comparison, each) == "unclear"]
     if same:
-        found.append(f"{'T' if found[1:] else 't'}he difference of {_and(same)} cannot be told from chance.")
+        found.append(f"{'T' if told else 't'}he difference of {_and(same)} cannot be told from chance.")
     lost = [each.name for each in others if verdict(comparison, each) == "not compared"]
     if lost:
         found.append(f"Too few trainings of {_and(lost)} finished to compare.")
@@ -96,10 +96,7 @@ def may_not_be_said(comparison: Comparison) -> str:
 def _with_numbers(standing: Standing) -> str:
     gap = standing.difference
     assert gap is not None
-    return (
-        f"{standing.name} ({gap.mean:+.3f}, 95 % interval {gap.low:+.3f} to {gap.high:+.3f}, "
-        f"p = {standing.p_holm:.3f} after Holm's correction)"
-    )
+    return f"{standing.name} {gap.mean:+.3f} ({gap.low:+.3f} to {gap.high:+.3f}, p = {standing.p_holm:.3f})"
 
 
 def _score(standing: Standing) -> str:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import keras
-import numpy as np
 
 from l2zoo.artifact import Artifact
 from l2zoo.auditing import audit
+from l2zoo.experiments.figures import mean_and_error
+from l2zoo.privacy import PrivacyReport
 from l2zoo.tuning.result import SearchResult
 
 if TYPE_CHECKING:
@@ -34,6 +34,9 @@ class Outcome:
         picture: What the model says of some test images.
         artifact: The exported model.
         search: How the strength was chosen, if it was searched.
+        watched: The heat map of what L2 did to each kernel of the first model, if it was watched.
+        privacy: What the first model gives away about its training images, if that was asked.
+        report: All of this as one page.
     """
 
     l2: float
@@ -45,6 +48,9 @@ class Outcome:
     picture: Path
     artifact: Artifact = dataclasses.field(repr=False)
     search: SearchResult | None = dataclasses.field(default=None, repr=False)
+    watched: Path | None = None
+    privacy: PrivacyReport | None = dataclasses.field(default=None, repr=False)
+    report: Path | None = None
 
     def table(self) -> Table:
         """Mean and standard error of every metric."""
@@ -63,16 +69,6 @@ class Outcome:
         from rich.console import Group
 
         searched = () if self.search is None else (self.search.table(), str(self.search.verdict))
-        where = f"Picture: {self.picture}\nArtifact: {self.artifact.folder}"
-        return Group(*searched, audit(self.model).summary, self.table(), str(self.artifact), where)
-
-
-def mean_and_error(values: Sequence[float]) -> tuple[float, float | None]:
-    """The mean and its standard error, None of a single value.
-
-    Example:
-        >>> mean_and_error([1.0, 3.0])
-        (2.0, 1.0)
-    """
-    mean = float(np.mean(values))
-    return mean, float(np.std(values, ddof=1) / math.sqrt(len(values))) if len(values) > 1 else None
+        audited = () if self.privacy is None else (self.privacy.sentence,)
+        where = f"Picture: {self.picture}\nReport: {self.report}\nArtifact: {self.artifact.folder}"
+        return Group(*searched, audit(self.model).summary, self.table(), *audited, str(self.artifact), where)

@@ -13,15 +13,20 @@ import keras
 from l2zoo.arguments import check_number, whole_number
 from l2zoo.artifact import Artifact, Card, Conversion, Limits, export
 from l2zoo.experiments import cards
-from l2zoo.experiments.outcome import Outcome, mean_and_error
+from l2zoo.experiments.figures import mean_and_error
+from l2zoo.experiments.outcome import Outcome
+from l2zoo.experiments.page import write_page
 from l2zoo.experiments.searching import Search
 from l2zoo.experiments.settings import Data, Task, Training
 from l2zoo.invocation import script_command
 from l2zoo.policy import L2Policy
+from l2zoo.privacy import privacy_audit
 from l2zoo.replacing import replacing
 from l2zoo.training import fit
+from l2zoo.training.monitor import L2Monitor
 from l2zoo.tuning.result import SearchResult
 
+HEATMAP = "monitor.png"
 FORMATS = ("savedmodel", "tflite")
 CALIBRATION_IMAGES = 200  # of the training set, on which int8 learns its ranges
 PARITY_IMAGES = 256  # of the test set, on which exported files are compared with the model
@@ -39,6 +44,8 @@ def experiment(
     seeds: int = 1,
     formats: Sequence[str] = FORMATS,
     note: str = "",
+    watch: bool = False,
+    privacy: bool = False,
     verbose: str | int = "auto",
 ) -> Outcome:
     """Trains a model with several seeds, measures each on the test set, and exports the first.
@@ -52,14 +59,16 @@ def experiment(
         train: The training images, or clips.
         test: The test images, or clips.
         training: How it is trained.
-        directory: Folder for `seed0/`, ..., `metrics.json`, `predictions.png` and `artifact/`, and for
-            `search/` if there is one.
+        directory: Folder for `seed0/`, ..., `metrics.json`, `predictions.png`, `report.html` and `artifact/`,
+            and for `search/` if there is one.
         l2: The strength of L2, in Keras's convention, or how it is searched.
         seeds: How many trainings; each seed has its own initial weights, batches and augmentation.
         formats: What `export` takes. Quantised files are calibrated on training images, and shipped if
             they lose at most 0.01 of the task's metrics on test images.
         note: For the artifact's card, in Markdown, such as limits. The command of a recipe and how a strength
             was searched are in it anyway.
+        watch: Whether an `L2Monitor` looks at every kernel of the first training, and warns of trouble.
+        privacy: Whether the first model is attacked (`privacy_audit`, by the loss): for classifiers.
         verbose: Of Keras's `fit`.
 
     Returns:
@@ -78,7 +87,7 @@ def experiment(
     for seed in range(seeds):
         model = trained(
             build, task, train, training=training, l2=strength, seed=seed,
-            run_dir=directory / f"seed{seed}", verbose=verbose,
+            run_dir=directory / f"seed{seed}", watch=watch and not seed, verbose=verbose,
         )  # fmt: skip
         for name, value in task.measure(model, test).items():
             values.setdefault(name, []).append(value)
@@ -88,15 +97,25 @@ def experiment(
     metrics = {name: tuple(each) for name, each in values.items()}
     _write(directory / "metrics.json", strength, training, metrics)
     picture = task.picture(first, test, directory / "predictions.png")
+    attacked = privacy_audit(first, train, test) if privacy else None
     words = " ".join(filter(None, (_how(found), note)))
     card = cards.card(first, task, train, test, training=training, l2=strength, seeds=seeds, note=words)
+    said = "" if attacked is None else attacked.sentence
     artifact = _exported(
         first, task, train, test, metrics, formats, directory / "artifact",
-        card=dataclasses.replace(card, picture=picture),
+        card=dataclasses.replace(card, picture=picture, privacy=said),
     )  # fmt: skip
-    return Outcome(
-        strength, tuple(range(seeds)), metrics, first, first.count_params(), seconds, picture, artifact, found
-    )
+    heatmap = directory / "seed0" / HEATMAP
+    outcome = Outcome(
+        strength, tuple(range(seeds)), metrics, first, first.count_params(), seconds, picture, artifact,
+        search=found, watched=heatmap if heatmap.is_file() else None, privacy=attacked,
+        report=directory / "report.html",
+    )  # fmt: skip
+    write_page(
+        outcome, directory / "report.html", training=training, data=card.data,
+        kicker=f"{task.name.capitalize()}: {first.name} on {train.name}",
+    )  # fmt: skip
+    return outcome
 
 
 def trained(
@@ -108,6 +127,7 @@ def trained(
     l2: float,
     seed: int,
     run_dir: Path,
+    watch: bool = False,
     verbose: str | int = "auto",
 ) -> keras.Model:
     """A model trained from the weights of a seed; what `run_dir` holds of it is not trained again."""
@@ -115,17 +135,27 @@ def trained(
     policy = training.policy(l2)
     model = build(policy)
     training.compile(model, task, policy, num_examples=train.num_examples)
+    monitor = _monitor(task, train, training.batch_size, run_dir) if watch else None
     fit(
         model,
         task.prepared(train, augment=training.augment),
         epochs=training.epochs,
         batch_size=training.batch_size,
+        callbacks=[monitor] if monitor else [],
         run_dir=run_dir,
         seed=seed,
         mixed_precision=training.mixed_precision,
         verbose=verbose,
     )
+    if monitor and not (run_dir / HEATMAP).is_file():
+        monitor.plot(run_dir / HEATMAP)
     return model
+
+
+def _monitor(task: Task, train: Data, batch_size: int, folder: Path) -> L2Monitor:
+    """Looks at the first batch of the training set."""
+    images, targets = next(iter(task.prepared(train).once(batch_size).as_numpy_iterator()))
+    return L2Monitor(images, targets, directory=folder)
 
 
 def _how(search: SearchResult | None) -> str:

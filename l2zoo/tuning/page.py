@@ -62,7 +62,7 @@ def page(
         tone=selection.verdict.outcome.split()[0],
         notices=[("At the edge", selection.edge)] if selection.edge else [],
         facts=_facts(selection, chosen=strength, records=_all_records(selection, records)),
-        pictures=_pictures(selection, chosen=strength, convention=convention),
+        pictures=pictures(selection, chosen=strength, convention=convention),
         sections=[Section("Every candidate", pagetable.of(selection, chosen=strength), hint)],
         audit=audit,
         command=command,
@@ -94,8 +94,17 @@ def _facts(selection: Selection, *, chosen: float, records: list[Record]) -> lis
     ]
 
 
-def _pictures(selection: Selection, *, chosen: float, convention: str) -> list[Picture]:
-    """Title, alternative text and both drawings of every picture that this search has."""
+def pictures(
+    selection: Selection, *, chosen: float | None = None, convention: str = "keras"
+) -> list[Picture]:
+    """Title, alternative text and both drawings of every picture that this search has.
+
+    Args:
+        selection: The answer of a search.
+        chosen: The strength of the final model; the best by default.
+        convention: That of the strengths.
+    """
+    chosen = selection.best.strength if chosen is None else chosen
     draw = partial(curve.draw, selection, title="", convention=convention)
     words = f"{curve.name(selection)} against the strength of L2"
     found = [_picture("curve", words, curve.alt_text(selection), draw)]

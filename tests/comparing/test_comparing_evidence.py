@@ -91,8 +91,8 @@ def test_what_is_said_is_what_the_numbers_show() -> None:
         lost=[0.9],
     )
     said = found.may_be_said
-    assert "better is good (+0.105" in said
-    assert "worse is bad (-0.200" in said
+    assert "better good +0.105 (" in said
+    assert "worse bad -0.200 (" in said
     assert "The difference of same cannot be told from chance." in said
     assert "Too few trainings of lost finished to compare." in said
     assert "each is compared with none alone" in found.may_not_be_said
