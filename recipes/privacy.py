@@ -8,8 +8,8 @@ by the loss of an image, and by LiRA, which compares with models that have not s
     python recipes/privacy.py --data mnist --images 2000 --references 16 --out runs/privacy_mnist
 
 Ends with a table, and with a picture of what is given away and what L2 costs. What came out is in the README
-("Figures"). Stopped in the middle, the same command goes on from the reference models that
-are finished.
+("What does the model give away?"). Stopped in the middle, the same command goes on from the reference models
+that are finished.
 """
 
 from __future__ import annotations
