@@ -7,8 +7,9 @@ ARGS ?=
 WORKERS ?= 2
 BENCH ?= startup search strategies
 
-# Tests of one file stay in one process: they share what they train.
-PARALLEL = --numprocesses $(WORKERS) --dist loadfile
+# Each process begins with a half of the files in their order, whose tests share what they train; who is through
+# takes over from the other.
+PARALLEL = --numprocesses $(WORKERS) --dist worksteal
 VENV := .venv
 BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt

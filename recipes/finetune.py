@@ -55,11 +55,10 @@ def main(
     with without_chatter():
         import keras
 
-        from l2zoo.experiments import Training, mean_and_error, trained
+        from l2zoo.experiments import Training, mean_and_error, table_of, trained
         from l2zoo.models.backbones import application, unfreeze
         from l2zoo.tasks import Classification
     from rich import print as show
-    from rich.table import Table
 
     def opened(split: str, names: str, **few: Any) -> Any:
         size, chosen = (image_size, image_size), names.split(",") if names else None
@@ -105,17 +104,10 @@ def main(
         _, model = network(start, test.num_classes, seed)
         for number, some in enumerate(stages):
             unfreeze(model, None if some == "all" else int(some))
-            stage, rate = (
-                f"seed{seed}/{Path(start).name.split('.')[0]}-{some}",
-                learning_rate / slower**number,
-            )
-            train(model, few, stage, epochs=epochs, rate=rate, seed=seed)
+            stage = f"seed{seed}/{Path(start).name.split('.')[0]}-{some}"
+            train(model, few, stage, epochs=epochs, rate=learning_rate / slower**number, seed=seed)
             found.setdefault(f"levels that learn: {some}", []).append(task.measure(model, test)["accuracy"])
-    table = Table("accuracy", "mean", "standard error", "each seed", title=f"{test.num_examples} test images")
-    for name, values in found.items():
-        mean, error = mean_and_error(values)
-        each = " ".join(f"{value:.3f}" for value in reversed(values))
-        table.add_row(name, f"{mean:.3f}", "" if error is None else f"{error:.3f}", each)
+    mean, error = mean_and_error(list(found.values())[-1])
     accuracy = mean if error is None else {"mean": mean, "se": error, "seeds": seeds}  # after the last stage
     picture = task.picture(model, test, out / "predictions.png")
     images, labels = task.examples(model, test, 256)
@@ -126,6 +118,8 @@ def main(
         task.deployed(model), out / "artifact", sample=images, formats=formats.split(","), overwrite=True,
         measure=lambda outputs: task.scores(outputs, labels), metrics={"test_accuracy": accuracy}, card=card,
     )  # fmt: skip
+    ordered = {name: values[::-1] for name, values in found.items()}
+    table = table_of(ordered, title=f"Accuracy on {test.num_examples} test images", heading="training")
     show(table, str(artifact), f"Picture: {picture}\nArtifact: {artifact.folder}", sep="\n")
 
 

@@ -205,7 +205,7 @@ def test_finetune_unfreezes_stage_by_stage_and_exports_the_last(tmp_path):
     assert frozen == ["81", "77"]
     manifest = json.loads((tmp_path / "out/artifact/manifest.json").read_text())
     assert manifest["class_names"] == ["5", "6", "7", "8", "9"]
-    assert f"levels that learn: 1 │ {manifest['metrics']['test_accuracy']:.3f}" in done.stdout
+    assert f"levels that learn: 1 │ {manifest['metrics']['test_accuracy']:.4f}" in done.stdout
     assert (tmp_path / "out/predictions.png").read_bytes().startswith(b"\x89PNG")
 
 

@@ -145,16 +145,17 @@ def list_zoo(
 def load(path: Path, modules: list[str] | None) -> Any:
     """Loads a saved model, once the modules that register its classes are imported."""
     with without_chatter():
-        import keras
+        import keras  # noqa: F401
 
     import l2zoo.decoupled  # noqa: F401  registers the classes a saved optimizer may need
+    from l2zoo.shelf import stored
 
     sys.path.insert(0, os.getcwd())
     for module in modules or []:
         importlib.import_module(module)
     # A model that was compiled and never trained has no state of its optimizer to load; nothing is lost.
     warnings.filterwarnings("ignore", message=".*whereas the saved optimizer has 2 variables")
-    return keras.saving.load_model(path)
+    return stored.loaded(path, compiled=True)
 
 
 def _check_output(path: Path, *, force: bool) -> None:

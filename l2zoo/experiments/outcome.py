@@ -11,7 +11,7 @@ import keras
 
 from l2zoo.artifact import Artifact
 from l2zoo.auditing import audit
-from l2zoo.experiments.figures import mean_and_error
+from l2zoo.experiments.figures import table_of
 from l2zoo.privacy import PrivacyReport
 from l2zoo.tuning.result import SearchResult
 
@@ -54,16 +54,7 @@ class Outcome:
 
     def table(self) -> Table:
         """Mean and standard error of every metric."""
-        from rich.table import Table
-
-        table = Table(title=f"Test set, {len(self.seeds)} seeds, l2={self.l2:g}")
-        for heading in ("metric", "mean", "standard error", "each seed"):
-            table.add_column(heading, justify="left" if heading == "metric" else "right")
-        for name, values in self.metrics.items():
-            mean, error = mean_and_error(values)
-            each = " ".join(f"{value:.4f}" for value in values)
-            table.add_row(name, f"{mean:.4f}", "" if error is None else f"{error:.4f}", each)
-        return table
+        return table_of(self.metrics, title=f"Test set, {len(self.seeds)} seeds, l2={self.l2:g}")
 
     def __rich__(self) -> Group:
         from rich.console import Group
