@@ -100,7 +100,7 @@ def test_the_objective_of_textbooks_term_by_term() -> None:
     variant = Variant("textbook", l2=L2Policy(0.5, convention="mean"), loss="squared_error")
     maker = Maker(build, (variant,), Classification(["a", "b", "c"]), TRAINING)
     model = maker({"variant": "textbook", "l2": 0.0, "examples": 48})
-    assert type(model.optimizer) is keras.optimizers.Adam
+    assert isinstance(model.optimizer, keras.optimizers.Adam)
     x, y = DATA
     wanted = np.eye(3, dtype="float32")[y]
     outputs = np.asarray(keras.ops.convert_to_numpy(model(x)), "float64")
