@@ -21,6 +21,7 @@ from l2zoo.training.gradients import looker
 from l2zoo.training.loss_parts import weight_penalty
 from l2zoo.weights import Weight, weights_of
 
+STEPS = 64  # of training between two looks, which so cost less than 3 percent of it
 NEAR_ZERO = 0.01  # of the root of the mean square with which a kernel began
 
 
@@ -63,7 +64,8 @@ class L2Monitor(keras.callbacks.Callback):
     Args:
         x: Inputs of the probe, a batch of training examples in the form that the model takes.
         y: Their targets, in the form that the loss takes.
-        every: Epochs between two looks, at least 1.
+        every: Epochs between two looks, at least 1. By default as few as make up `STEPS` steps of training:
+            a look takes as long as one or two of them. The last epoch is looked at in any case.
         directory: Where to keep `monitor.csv`, and scalars for TensorBoard in `monitor/`; None for nowhere.
 
     Attributes:
@@ -82,15 +84,16 @@ class L2Monitor(keras.callbacks.Callback):
         van Laarhoven 2017, L2 Regularization versus Batch and Weight Normalization (the effective rate).
     """
 
-    def __init__(self, x: Any, y: Any, *, every: int = 1, directory: str | Path | None = None):
+    def __init__(self, x: Any, y: Any, *, every: int | None = None, directory: str | Path | None = None):
         super().__init__()
-        self.every = whole_number("every", every, at_least=1)
+        self.every = None if every is None else whole_number("every", every, at_least=1)
         self.directory = None if directory is None else Path(directory)
         self.history = np.zeros((0, 0, len(_NUMBERS)))
         self.scale = np.zeros(0)
         self.warned = ""
         self.worst_loss = 0.0
         self._probe = x, y
+        self._interval = 1
         self._kernels: list[Weight] = []
 
     def on_train_begin(self, logs: dict | None = None) -> None:
@@ -100,19 +103,22 @@ class L2Monitor(keras.callbacks.Callback):
         ]
         self._before_norms = {id(layer) for layer in layers_before_norms(self.model)}
         self._look = looker(self.model, *self._probe)
+        steps = self.params.get("steps") or STEPS
+        self._interval = self.every or math.ceil(STEPS / steps)
         self._writer: Any = None
         if not len(self.history):
             self.scale = np.array([_root_mean_square(weight) for weight in self._kernels])
             self._record(-1)
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        if (epoch + 1) % self.every == 0:
+        losses = self._losses(logs or {})
+        if (epoch + 1) % self._interval == 0 or epoch + 1 == self.params.get("epochs"):
             self._record(epoch)
             first, now = self._states_of(self.history[0]), self._states_of(self.history[-1])
-            self.warned = alarms.warn(first, now, self._losses(logs or {}), said=self.warned)
+            self.warned = alarms.warn(first, now, losses, said=self.warned)
 
     def _losses(self, logs: Mapping[str, float]) -> alarms.Losses:
-        penalty = logs.get("l2_penalty", weight_penalty(self.model))
+        penalty = logs["l2_penalty"] if "l2_penalty" in logs else weight_penalty(self.model)
         data = logs.get("data_loss", logs.get("loss", math.nan) - penalty)  # Keras's own `fit` logs the sum
         self.worst_loss = max(self.worst_loss, data)
         return alarms.Losses(data, penalty, self.worst_loss)

@@ -39,7 +39,7 @@ def batch(count: int = 8) -> tuple[np.ndarray, np.ndarray]:
 def test_norms_are_those_of_numpy(policy: Any) -> None:
     x, y = batch()
     model, seen = linear(policy), []
-    monitor = L2Monitor(x, y)
+    monitor = L2Monitor(x, y, every=1)
     watch = keras.callbacks.LambdaCallback(
         on_epoch_end=lambda epoch, logs: seen.append([keras.ops.convert_to_numpy(w) for w in model.weights])
     )
@@ -94,6 +94,12 @@ def test_looks_are_every_so_many_epochs_and_kept(tmp_path: Path) -> None:
     assert any("tfevents" in path.name for path in (tmp_path / "monitor").iterdir())
 
 
+def test_by_default_there_are_64_steps_between_two_looks_and_one_at_the_end() -> None:
+    monitor = L2Monitor(*batch())
+    linear().fit(*batch(16), epochs=10, batch_size=2, verbose=0, callbacks=[monitor])  # 8 steps an epoch
+    assert [state.epoch for state in monitor.states] == [-1, 7, 9]
+
+
 def test_the_heat_map_shows_every_kernel(tmp_path: Path) -> None:
     monitor = L2Monitor(*batch())
     linear().fit(*batch(), epochs=2, verbose=0, callbacks=[monitor])
@@ -118,7 +124,7 @@ def fitted(model: keras.Model, **options: Any) -> list[str]:
     """What is warned of in a training."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
-        monitor = L2Monitor(*batch())
+        monitor = L2Monitor(*batch(), every=1)
         model.fit(*batch(), verbose=0, callbacks=[monitor], **options)
     return [str(one.message) for one in caught if issubclass(one.category, UserWarning)]
 
@@ -184,7 +190,7 @@ def test_each_sign_has_its_warning_and_only_once(changes: dict, losses: Losses, 
 @pytest.mark.slow
 def test_a_run_that_is_resumed_goes_on_with_what_was_seen(tmp_path: Path) -> None:
     def trained(folder: Path, epochs: int) -> L2Monitor:
-        monitor = L2Monitor(*batch())
+        monitor = L2Monitor(*batch(), every=1)
         model = linear()
         fit(model, batch(), epochs=epochs, callbacks=[monitor], run_dir=folder, verbose=0)
         return monitor
