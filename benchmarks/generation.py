@@ -34,7 +34,7 @@ def images(rounds: int, folder: Path) -> None:
     from l2zoo import Predictor, build_diffusion, export
     from l2zoo.data import load
     from l2zoo.tasks import Generation, sample
-    from l2zoo.tasks.sampling import draw
+    from l2zoo.tasks.diffusing.sampling import draw
 
     data = load("l2zoo_digits", "train", image_size=(SIDE, SIDE))
     task = Generation(data.class_names)
@@ -65,7 +65,7 @@ def video(rounds: int, folder: Path) -> None:
     from l2zoo import Predictor, build_video, export
     from l2zoo.data import load_video
     from l2zoo.tasks import VideoPrediction, generate
-    from l2zoo.tasks.rollout import rollout
+    from l2zoo.tasks.forecasting.rollout import rollout
 
     data = load_video("l2zoo_moving_digits", "train", limit=CLIPS)
     task = VideoPrediction()

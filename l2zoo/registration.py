@@ -14,11 +14,11 @@ from typing import Any
 REGISTERING = (
     "l2zoo.decoupled",
     "l2zoo.models.frames",
-    "l2zoo.tasks.final_boxes",
+    "l2zoo.tasks.detecting.final_boxes",
     "l2zoo.tasks.losses",
     "l2zoo.tasks.overlap",
     "l2zoo.tasks.pixel_losses",
-    "l2zoo.tasks.stepping",
+    "l2zoo.tasks.forecasting.stepping",
 )
 
 

@@ -50,7 +50,7 @@ def build_diffusion(
 
     Returns:
         A model, not compiled, from these inputs to the velocity `v = alpha * noise - sigma * image`
-        `(B, H, W, C)` in float32, where `image` is scaled to [-1, 1] (see `l2zoo.tasks.noise`).
+        `(B, H, W, C)` in float32, where `image` is scaled to [-1, 1] (see `l2zoo.tasks.diffusing.noise`).
 
     Raises:
         FileNotFoundError: There are no such `weights`.

@@ -16,7 +16,8 @@ from l2zoo.artifact.inputs import Inputs
 from l2zoo.artifact.sample import Outputs
 from l2zoo.runtime import answering, interface, reading
 from l2zoo.shelf import places, whole
-from l2zoo.tasks import rollout, sampling
+from l2zoo.tasks.diffusing import sampling
+from l2zoo.tasks.forecasting import rollout
 
 _ANSWERS: dict[str, Callable[..., list[answering.Result]]] = {
     "classification": answering.classified,
@@ -117,7 +118,7 @@ class Predictor:
         seed: int = 0,
         batch_size: int = 64,
     ) -> np.ndarray:
-        """Draws new images, by `l2zoo.tasks.sampling.draw`, which explains the arguments.
+        """Draws new images, by `l2zoo.tasks.diffusing.sampling.draw`, which explains the arguments.
 
         Returns:
             Images `(n, H, W, C)`, uint8 in [0, 255]; the same seed draws what the Keras model draws.

@@ -12,14 +12,14 @@ _HOME = {
     "Generation": "l2zoo.tasks.generation",
     "VideoPrediction": "l2zoo.tasks.video",
     "generate": "l2zoo.tasks.video",
-    "step_model": "l2zoo.tasks.stepping",
-    "rollout_gif": "l2zoo.tasks.clip_pictures",
+    "step_model": "l2zoo.tasks.forecasting.stepping",
+    "rollout_gif": "l2zoo.tasks.picturing.clip_pictures",
     "optimizer": "l2zoo.tasks.optimizers",
-    "Judge": "l2zoo.tasks.judging",
-    "sample": "l2zoo.tasks.drawing",
-    "denoising_gif": "l2zoo.tasks.drawn_images",
-    "frechet_distance": "l2zoo.tasks.frechet",
-    "copying": "l2zoo.tasks.neighbours",
+    "Judge": "l2zoo.tasks.diffusing.judging",
+    "sample": "l2zoo.tasks.diffusing.drawing",
+    "denoising_gif": "l2zoo.tasks.picturing.drawn_images",
+    "frechet_distance": "l2zoo.tasks.diffusing.frechet",
+    "copying": "l2zoo.tasks.diffusing.neighbours",
 }
 
 __all__ = list(_HOME)

@@ -12,12 +12,13 @@ import numpy as np
 
 from l2zoo.data import ImageData
 from l2zoo.data.prepared import Prepared
-from l2zoo.tasks import boxes, final_boxes, pictures
 from l2zoo.tasks.answers import answers, first, plain
 from l2zoo.tasks.augmentation import augmentation
-from l2zoo.tasks.average_precision import average_precision
 from l2zoo.tasks.checks import check_data
-from l2zoo.tasks.detection_losses import CenternessLoss, ClassLoss, SidesLoss
+from l2zoo.tasks.detecting import boxes, final_boxes
+from l2zoo.tasks.detecting.average_precision import average_precision
+from l2zoo.tasks.detecting.detection_losses import CenternessLoss, ClassLoss, SidesLoss
+from l2zoo.tasks.picturing import pictures
 
 STRIDES = (4, 8, 16)  # of `build_detector`
 

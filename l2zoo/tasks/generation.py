@@ -14,10 +14,10 @@ import numpy as np
 from l2zoo.data import ImageData
 from l2zoo.data.prepared import Prepared
 from l2zoo.tasks.augmentation import augmentation
-from l2zoo.tasks.drawing import sample
-from l2zoo.tasks.drawn_images import COLUMNS, picture_of_samples
-from l2zoo.tasks.judging import Judge
-from l2zoo.tasks.noising import DRAWS, Noise, Noised, numbered
+from l2zoo.tasks.diffusing.drawing import sample
+from l2zoo.tasks.diffusing.judging import Judge
+from l2zoo.tasks.diffusing.noising import DRAWS, Noise, Noised, numbered
+from l2zoo.tasks.picturing.drawn_images import COLUMNS, picture_of_samples
 
 MIXING = ("mixup", "cutmix")
 ROWS = 4  # of images in a picture
@@ -27,8 +27,8 @@ ROWS = 4  # of images in a picture
 class Generation:
     """How a denoiser is trained and judged.
 
-    The loss is the mean squared error of the velocity (`l2zoo.tasks.noise`). Who always says 0 has half of 1
-    plus the mean square of the images, scaled to [-1, 1].
+    The loss is the mean squared error of the velocity (`l2zoo.tasks.diffusing.noise`). Who always says 0 has
+    half of 1 plus the mean square of the images, scaled to [-1, 1].
 
     Attributes:
         class_names: K names; none for a model without classes.

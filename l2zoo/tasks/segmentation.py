@@ -12,10 +12,11 @@ import numpy as np
 
 from l2zoo.data import ImageData
 from l2zoo.data.prepared import Prepared
-from l2zoo.tasks import losses, overlap, pictures
+from l2zoo.tasks import losses, overlap
 from l2zoo.tasks.answers import answers, first, plain
 from l2zoo.tasks.augmentation import augmentation
 from l2zoo.tasks.checks import check_data
+from l2zoo.tasks.picturing import pictures
 
 
 @dataclass(frozen=True)

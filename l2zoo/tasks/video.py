@@ -13,13 +13,13 @@ import numpy as np
 from l2zoo.arguments import one_of
 from l2zoo.data.prepared import Prepared
 from l2zoo.data.videos import VideoData
-from l2zoo.tasks import motion
 from l2zoo.tasks.answers import plain
-from l2zoo.tasks.clip_pictures import picture_of_clips
-from l2zoo.tasks.continuing import Stepper
-from l2zoo.tasks.likeness import psnr, ssim
+from l2zoo.tasks.forecasting import motion
+from l2zoo.tasks.forecasting.continuing import Stepper
+from l2zoo.tasks.forecasting.likeness import psnr, ssim
+from l2zoo.tasks.forecasting.stepping import step_model
+from l2zoo.tasks.picturing.clip_pictures import picture_of_clips
 from l2zoo.tasks.pixel_losses import pixel_loss
-from l2zoo.tasks.stepping import step_model
 
 GIVEN, CONTINUED = 10, 10  # frames: what is shown of a clip, and what is asked for (Srivastava et al. 2015)
 SHORTEST = 4  # frames of a clip that is judged: two given, two to come
@@ -71,7 +71,7 @@ class VideoPrediction:
             `psnr` (dB) and `ssim`, of the frame that follows two or more; `rollout_psnr` and
             `rollout_ssim`, of the ten that follow the first ten, or of the second half of clips below 20
             frames. Means over frames. The same with `copy_`, `linear_` and `shift_` before it, for the rules
-            of `l2zoo.tasks.motion`.
+            of `l2zoo.tasks.forecasting.motion`.
 
         Raises:
             TypeError: The model is another.

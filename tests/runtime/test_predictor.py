@@ -16,8 +16,8 @@ import l2zoo
 from l2zoo.data.resizing import resized
 from l2zoo.runtime import Classified, Detected, Segmented
 from l2zoo.shelf import manifest
-from l2zoo.tasks.continuing import Stepper
-from l2zoo.tasks.drawing import sample
+from l2zoo.tasks.diffusing.drawing import sample
+from l2zoo.tasks.forecasting.continuing import Stepper
 from tests.runtime.tiny import NAMES, random_images
 
 

@@ -12,7 +12,7 @@ from sklearn.datasets import load_digits
 
 from l2zoo.data import ImageData, load
 from l2zoo.models.diffusion import build_diffusion
-from l2zoo.tasks import noise
+from l2zoo.tasks.diffusing import noise
 from l2zoo.tasks.generation import Generation
 from l2zoo.training import fit
 

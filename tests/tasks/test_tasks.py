@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from l2zoo.data import load, scenes
-from l2zoo.tasks import Classification, Detection, Segmentation, boxes
+from l2zoo.tasks import Classification, Detection, Segmentation
+from l2zoo.tasks.detecting import boxes
 from l2zoo.tasks.detection import STRIDES, batch_targets
 from l2zoo.training import fit
 

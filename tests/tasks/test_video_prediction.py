@@ -12,10 +12,10 @@ import pytest
 from l2zoo import fit, tune_l2
 from l2zoo.data import VideoData, load_video
 from l2zoo.models.video import build_video
-from l2zoo.tasks import motion, rollout
-from l2zoo.tasks.continuing import Stepper
-from l2zoo.tasks.likeness import psnr, ssim
-from l2zoo.tasks.stepping import step_model
+from l2zoo.tasks.forecasting import motion, rollout
+from l2zoo.tasks.forecasting.continuing import Stepper
+from l2zoo.tasks.forecasting.likeness import psnr, ssim
+from l2zoo.tasks.forecasting.stepping import step_model
 from l2zoo.tasks.video import VideoPrediction, generate
 from l2zoo.training.feed import feed_of
 
