@@ -14,21 +14,20 @@ import keras
 import numpy as np
 
 from l2zoo.arguments import whole_number
-from l2zoo.comparing.choosing import chosen, honest_scores
-from l2zoo.comparing.comparison import Comparison, Standing, judged
+from l2zoo.comparing.comparison import Comparison, judged
 from l2zoo.comparing.division import Division
-from l2zoo.comparing.making import Maker, identity
+from l2zoo.comparing.making import Maker
 from l2zoo.comparing.progress import Progress
+from l2zoo.comparing.trainings import Trainings, standings
 from l2zoo.comparing.variants import Build, Variant, check_variants
 from l2zoo.data import ImageData, load
 from l2zoo.data.checks import check_apart
 from l2zoo.experiments import Task, Training
 from l2zoo.tasks import Classification
 from l2zoo.tuning import checks, strategies
-from l2zoo.tuning.engine import Engine, Work
+from l2zoo.tuning.engine import Engine
 from l2zoo.tuning.job import Job
 from l2zoo.tuning.ledger import Ledger, fingerprint
-from l2zoo.tuning.record import Record, Unit
 
 
 def compare(
@@ -92,137 +91,63 @@ def compare(
     numbers = _seeds(seeds)
     _check_training(training)
     whole_number("folds", folds, at_least=2)
-    data = _read(data)
+    data, test = _read(data), None if test is None else _read(test)
     task = task or Classification(data.class_names)
-    x, y = checks.arrays("data", task.prepared(data))
-    tuned = any(variant.tuned for variant in variants)
-    if test is None or tuned:
-        checks.divisible(y, folds)
-    division = Division(y, folds=folds if test is None or tuned else 0)
-    if test is not None:
-        held_x, held_y = checks.arrays("test", task.prepared(_read(test)))
-        check_apart(x, held_x)
-        division = dataclasses.replace(division, tested=len(held_x))
-        x, y = keras.tree.map_structure(lambda *parts: np.concatenate(parts), (x, y), (held_x, held_y))
+    crossed = folds if test is None or any(variant.tuned for variant in variants) else 0
+    x, y, division = _rows(task, data, test, folds=crossed)
     maker = Maker(build, tuple(variants), task, training)
+    first = _variant(variants, baseline)
     job = Job(
         maker, x, y, division, epochs=training.epochs, batch_size=training.batch_size,
         optimizer=None, loss=None, metrics=(), objective=objective or task.objective,
-        reference={"variant": baseline, "l2": _variant(variants, baseline).candidates[0],
-                   "examples": division.examples(0)},
+        reference={"variant": baseline, "l2": first.candidates[0], "examples": division.examples(0)},
     )  # fmt: skip
     started = time.perf_counter()
     with contextlib.ExitStack() as held:
         folder = held.enter_context(_folder(directory))
-        running = held.enter_context(
-            contextlib.closing(checks.engine(engine, workers=workers, address=address)(job))
-        )
+        made = checks.engine(engine, workers=workers, address=address)(job)
+        running = held.enter_context(contextlib.closing(made))
+        _check_losses(running.objective, variants)
         settings = {
-            "comparison": fingerprint(*keras.tree.flatten((job.x, job.y))),
+            "data": fingerprint(*keras.tree.flatten((x, y))),
             "folds": division.folds,
             "tested": division.tested,
             "objective": running.objective,
             "backend": keras.backend.backend(),
         }
-        _check_losses(running.objective, variants)
         ledger = Ledger(folder / "ledger.jsonl", settings=settings, resume=resume)
         progress = held.enter_context(Progress(folder if directory else None, visible=verbose))
-        trainer = _Trainer(running, ledger, progress, maker, division)
         mode = strategies.direction(running.objective)
-        standings = _standings(trainer, variants, numbers, mode=mode)
-    found = Comparison(
-        judged(standings, baseline=baseline, folds=0 if test is not None else folds),
+        trainings = Trainings(running, ledger, progress, maker, division)
+        found = standings(trainings, variants, numbers, mode=mode)
+    comparison = Comparison(
+        judged(found, baseline=baseline, folds=folds if test is None else 0),
         baseline=baseline,
         metric=running.objective,
         mode=mode,
         seeds=len(numbers),
-        folds=0 if test is not None else folds,
+        folds=folds if test is None else 0,
         settings={**settings, "seeds": numbers, "training": dataclasses.asdict(training)},
         seconds=time.perf_counter() - started,
     )
     if directory is not None:
-        found.save(directory)
-    return found
+        comparison.save(directory)
+    return comparison
 
 
-def _standings(
-    trainer: _Trainer, variants: Sequence[Variant], seeds: Sequence[int], *, mode: str
-) -> list[Standing]:
-    """Trains everything there is to train, and gathers the scores."""
-    division = trainer.division
-    crossed = range(division.folds)
-    if not division.tested:
-        wanted = {
-            v.name: [(v, s, n, f) for s in v.candidates for n in seeds for f in crossed] for v in variants
-        }
-        records = trainer.run(wanted)
-        strengths = {v.name: chosen(records[v.name], mode=mode) for v in variants}
-    else:
-        tried = {
-            v.name: [(v, s, seeds[0], f) for s in v.candidates for f in crossed] for v in variants if v.tuned
-        }
-        tuned = trainer.run(tried) if tried else {}
-        strengths = {
-            v.name: chosen(tuned[v.name], mode=mode) if v.tuned else v.candidates[0] for v in variants
-        }
-        final = {v.name: [(v, strengths[v.name] or 0.0, n, division.test) for n in seeds] for v in variants}
-        records = trainer.run(final)
-    return [
-        Standing(
-            v.name,
-            honest_scores(records[v.name], mode=mode),
-            strength=strengths[v.name] if v.strengths else None,
-            failed=sum(record.status == "failed" for record in records[v.name]),
-        )
-        for v in variants
-    ]
-
-
-class _Trainer:
-    """Trains what the ledger lacks."""
-
-    def __init__(self, engine: Engine, ledger: Ledger, progress: Progress, maker: Maker, division: Division):
-        self.division = division
-        self._engine, self._ledger, self._progress, self._maker = engine, ledger, progress, maker
-        self._identities: dict[tuple[str, float, int], str] = {}
-
-    def run(self, wanted: dict[str, list[tuple[Variant, float, int, int]]]) -> dict[str, list[Record]]:
-        """The records of each variant, for (variant, strength, seed, fold).
-
-        One that is finished is not trained again, as long as its model and training are what they were.
-        """
-        units = {name: [self._unit(*one) for one in each] for name, each in wanted.items()}
-        missing = [unit for each in units.values() for unit in each if self._ledger.get(unit) is None]
-        self._progress.expect(missing, of=sum(map(len, units.values())))
-        pending = 0
-        for unit in missing:
-            self._engine.submit(Work(unit))
-            pending += 1
-            if pending > self._engine.workers:
-                self._take()
-                pending -= 1
-        for _ in range(pending):
-            self._take()
-        return {name: [self._record(unit) for unit in each] for name, each in units.items()}
-
-    def _take(self) -> None:
-        record = self._engine.wait().record
-        self._ledger.append(record)
-        self._progress.record(record)
-
-    def _record(self, unit: Unit) -> Record:
-        record = self._ledger.get(unit)
-        assert record is not None
-        return record
-
-    def _unit(self, variant: Variant, strength: float, seed: int, fold: int) -> Unit:
-        examples = self.division.examples(fold)
-        key = variant.name, strength, examples
-        if key not in self._identities:
-            model = self._maker({"variant": variant.name, "l2": strength, "examples": examples})
-            self._identities[key] = identity(model, variant.training(self._maker.training))
-        others = (("examples", examples), ("identity", self._identities[key]), ("variant", variant.name))
-        return Unit(strength, fold, seed, others)
+def _rows(
+    task: Task, data: ImageData, test: ImageData | None, *, folds: int
+) -> tuple[np.ndarray, Any, Division]:
+    """Inputs and targets of all rows, those to test on at the end, and how they are divided."""
+    x, y = checks.arrays("data", task.prepared(data))
+    if folds:
+        checks.divisible(y, folds)
+    if test is None:
+        return x, y, Division(y, folds)
+    held_x, held_y = checks.arrays("test", task.prepared(test))
+    check_apart(x, held_x)
+    both = keras.tree.map_structure(lambda *parts: np.concatenate(parts), (x, y), (held_x, held_y))
+    return *both, Division(y, folds, tested=len(held_x))
 
 
 def _read(data: Any) -> ImageData:

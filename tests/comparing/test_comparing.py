@@ -87,10 +87,13 @@ def test_with_a_test_set_strengths_are_chosen_on_folds_of_the_training_images(tm
     assert all(score * 30 == pytest.approx(round(score * 30)) for score in found["none"].scores.values())
 
 
-def test_a_variant_that_diverges_is_said_to_have_failed() -> None:
-    variants = [Variant("none"), Variant("wild", optimizer="sgd", learning_rate=1e30)]
-    found = compare(build, DATA, variants, **QUICK)
-    assert found["wild"].failed == 4
+@pytest.mark.parametrize("tested", [False, True])
+def test_a_variant_that_diverges_is_said_to_have_failed(tested: bool) -> None:
+    wild = {"optimizer": "sgd", "learning_rate": 1e30, "strengths": (1e-3, 1e-2)}
+    test = small.data(30, seed=1) if tested else None
+    found = compare(build, DATA, [Variant("none"), Variant("wild", **wild)], test=test, **QUICK)
+    assert found["wild"].failed == (4 if tested else 8)
+    assert found["wild"].scores == {}
     assert "Too few trainings of wild finished" in found.may_be_said
 
 
