@@ -86,9 +86,7 @@ def test_a_loss_of_pixels_survives_its_config(name: str) -> None:
 
 
 def test_unknown_names_and_shares_are_refused() -> None:
-    with pytest.raises(
-        ValueError, match=r"`loss` must be one of \['crossentropy', 'focal', 'squared_error'\], got loss='hinge'"
-    ):
+    with pytest.raises(ValueError, match=r"`loss` must be one of \['crossentropy', .*\], got loss='hinge'"):
         losses.classification_loss("hinge")
     with pytest.raises(ValueError, match=r"`label_smoothing` must be in \[0, 1\), got label_smoothing=1"):
         losses.classification_loss("focal", label_smoothing=1)
