@@ -1,6 +1,7 @@
 """Trains a U-Net to say for every pixel what it is, on digits that lie on photographs.
 
-    python recipes/segment.py --seeds 3 --out runs/segment
+    python recipes/segment.py --out runs/segment
+    python recipes/segment.py --epochs 45 --seeds 3 --out runs/segment_long
     python recipes/segment.py --data oxford_iiit_pet --image-size 128 --augment flip+zoom --out runs/pets
     python recipes/segment.py --data folder:PATH --tune-l2 --out runs/mine
 
@@ -37,17 +38,17 @@ def main(
     weights: Annotated[
         str | None, typer.Option(help="Of the encoder: imagenet (downloads them), or a file.")
     ] = None,
-    l2: Annotated[float, typer.Option(help="Strength of L2, in Keras's convention.")] = 1e-5,
+    l2: Annotated[float, typer.Option(help="Strength of L2, in Keras's convention.")] = 1e-6,
     tune_l2: Annotated[bool, typer.Option(help="Choose the strength by cross-validation.")] = False,
     tune_images: Annotated[int, typer.Option(help="Images for that.")] = 600,
     tune_epochs: Annotated[int, typer.Option(help="Epochs of each training of that.")] = 8,
     loss: Annotated[str, typer.Option(help="crossentropy, focal, dice or tversky.")] = "dice",
     augment: Annotated[str, typer.Option(help="As in flip+shift+zoom+color, or none.")] = "shift",
     optimizer: Annotated[str, typer.Option(help="sgd, adam, or adamw (L2 decoupled).")] = "adam",
-    learning_rate: Annotated[float, typer.Option(help="The highest.")] = 2e-3,
+    learning_rate: Annotated[float, typer.Option(help="The highest.")] = 3e-3,
     epochs: Annotated[int, typer.Option(help="Passes over the training images.")] = 20,
     batch_size: Annotated[int, typer.Option(help="Images in a step.")] = 16,
-    mixed_precision: Annotated[bool, typer.Option(help="Compute in 16 bits where it is safe.")] = False,
+    mixed_precision: Annotated[bool, typer.Option(help="Compute in 16 bits where it is safe.")] = True,
     formats: Annotated[
         str, typer.Option(help="As in savedmodel,tflite,tflite_fp16,tflite_int8.")
     ] = "savedmodel,tflite",

@@ -35,7 +35,7 @@ def write_page(comparison: Comparison, path: str | Path) -> Path:
         kicker=f"{len(comparison.standings)} variants by {metric}, {comparison.seeds} seeds, {how}",
         heading=f"What differs from {comparison.baseline}?",
         answer=comparison.may_be_said,
-        notices=[("Not to be said", comparison.may_not_be_said)],
+        notices=[("What this does not say", comparison.may_not_be_said)],
         facts=[
             ("Variants", str(len(comparison.standings)), f"compared with {comparison.baseline}"),
             ("Seeds", str(comparison.seeds), "the same for all"),
