@@ -137,7 +137,7 @@ def monitor(rounds: int) -> None:
 
             def run(clock: Any) -> None:
                 callbacks = [*watch, clock]
-                train(model, data, epochs=12, optimizer="adam", l2=POLICY, verbose=0, callbacks=callbacks)
+                train(model, data, epochs=16, optimizer="adam", l2=POLICY, verbose=0, callbacks=callbacks)
 
             return timed_epochs(run)
 
@@ -199,7 +199,7 @@ CASES: dict[str, tuple[Callable[[int], None], int]] = {
     "steps": (steps, 10),
     "fit": (fit, 5),
     "pipeline": (pipeline, 8),
-    "monitor": (monitor, 5),
+    "monitor": (monitor, 4),
 }
 
 

@@ -21,7 +21,7 @@ from l2zoo.training.gradients import looker
 from l2zoo.training.loss_parts import weight_penalty
 from l2zoo.weights import Weight, weights_of
 
-STEPS = 64  # of training between two looks, which so cost less than 3 percent of it
+STEPS = 128  # of training between two looks, which so cost less than 3 percent of it
 NEAR_ZERO = 0.01  # of the root of the mean square with which a kernel began
 
 

@@ -94,10 +94,10 @@ def test_looks_are_every_so_many_epochs_and_kept(tmp_path: Path) -> None:
     assert any("tfevents" in path.name for path in (tmp_path / "monitor").iterdir())
 
 
-def test_by_default_there_are_64_steps_between_two_looks_and_one_at_the_end() -> None:
+def test_by_default_there_are_128_steps_between_two_looks_and_one_at_the_end() -> None:
     monitor = L2Monitor(*batch())
-    linear().fit(*batch(16), epochs=10, batch_size=2, verbose=0, callbacks=[monitor])  # 8 steps an epoch
-    assert [state.epoch for state in monitor.states] == [-1, 7, 9]
+    linear().fit(*batch(16), epochs=18, batch_size=2, verbose=0, callbacks=[monitor])  # 8 steps an epoch
+    assert [state.epoch for state in monitor.states] == [-1, 15, 17]
 
 
 def test_the_heat_map_shows_every_kernel(tmp_path: Path) -> None:
