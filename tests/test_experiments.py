@@ -79,6 +79,17 @@ def test_decoupled_decay_is_the_optimizer_s_and_reaches_kernels_only() -> None:
     assert decays == {v.path for v in model.trainable_variables if v.path.endswith("kernel")}
 
 
+def test_an_attack_that_cannot_be_is_refused_before_anything_is_trained(
+    digits: tuple[ImageData, ImageData], tmp_path: Path
+) -> None:
+    run: Any = {"training": QUICK, "privacy": True, "directory": tmp_path / "run"}
+    with pytest.raises(ValueError, match="`train` must hold at least 100 images for `privacy`, got 64"):
+        experiment(small, Classification(["a", "b"]), *digits, **run)
+    with pytest.raises(ValueError, match=r"`privacy` is for classification, .* got segmentation"):
+        experiment(small, Segmentation(["a", "b"]), *digits, **run)
+    assert not (tmp_path / "run").exists()
+
+
 def squares(count: int = 12) -> ImageData:
     """A bright square on dark ground, and its mask."""
     images = np.random.default_rng(0).integers(0, 60, (count, 16, 16, 3)).astype("uint8")

@@ -145,7 +145,7 @@ def _rows(
     if test is None:
         return x, y, Division(y, folds)
     held_x, held_y = checks.arrays("test", task.prepared(test))
-    check_apart(x, held_x)
+    check_apart(x, held_x, name="data")
     both = keras.tree.map_structure(lambda *parts: np.concatenate(parts), (x, y), (held_x, held_y))
     return *both, Division(y, folds, tested=len(held_x))
 

@@ -118,15 +118,21 @@ def _warn(message: str) -> None:
     warnings.warn(message, UserWarning, stacklevel=4)
 
 
-def check_apart(train: np.ndarray, test: np.ndarray) -> None:
-    """Raises a `ValueError` if images `(N, H, W, C)` to test on are among those to train on."""
+def check_apart(train: np.ndarray, test: np.ndarray, *, name: str = "train") -> None:
+    """Raises a `ValueError` if images `(N, H, W, C)` to test on are among those to train on.
+
+    Args:
+        train: Those to train on.
+        test: Those to test on.
+        name: What the argument with those to train on is called.
+    """
     seen = {image.tobytes(): row for row, image in reversed(list(enumerate(train)))}
     shared = [(seen[image.tobytes()], row) for row, image in enumerate(test) if image.tobytes() in seen]
     if shared:
         first, second = shared[0]
         raise ValueError(
-            f"`train` and `test` must be different images, but {len(shared)} of the {len(test)} in `test` "
-            f"are in `train` too (the first: test[{second}] is train[{first}]). Take them out: `test` must "
+            f"`{name}` and `test` must be different images, but {len(shared)} of the {len(test)} in `test` "
+            f"are in `{name}` too (the first: test[{second}] is {name}[{first}]). Take them out: `test` must "
             "be what the model has never seen."
         )
 

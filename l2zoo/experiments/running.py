@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import keras
@@ -21,6 +21,7 @@ from l2zoo.experiments.settings import Data, Task, Training
 from l2zoo.invocation import script_command
 from l2zoo.policy import L2Policy
 from l2zoo.privacy import privacy_audit
+from l2zoo.privacy.checks import FEWEST
 from l2zoo.replacing import replacing
 from l2zoo.training import fit
 from l2zoo.training.monitor import L2Monitor
@@ -78,23 +79,21 @@ def experiment(
         ValueError: Numbers out of range; a directory of another experiment.
     """
     whole_number("seeds", seeds, at_least=1)
+    if privacy:
+        _check_attackable(task, train, test)
     directory = Path(directory)
     found = l2.run(build, task, directory=directory / "search") if isinstance(l2, Search) else None
     strength = check_number("l2", l2) if found is None else found.best
     started = time.perf_counter()
-    first: keras.Model | None = None
-    values: dict[str, list[float]] = {}
-    for seed in range(seeds):
-        model = trained(
+    models = (
+        trained(
             build, task, train, training=training, l2=strength, seed=seed,
             run_dir=directory / f"seed{seed}", watch=watch and not seed, verbose=verbose,
-        )  # fmt: skip
-        for name, value in task.measure(model, test).items():
-            values.setdefault(name, []).append(value)
-        first = first or model
+        )
+        for seed in range(seeds)
+    )  # fmt: skip
+    first, metrics = _measured(models, task, test)
     seconds = time.perf_counter() - started
-    assert first is not None
-    metrics = {name: tuple(each) for name, each in values.items()}
     _write(directory / "metrics.json", strength, training, metrics)
     picture = task.picture(first, test, directory / "predictions.png")
     attacked = privacy_audit(first, train, test) if privacy else None
@@ -116,6 +115,31 @@ def experiment(
         kicker=f"{task.name.capitalize()}: {first.name} on {train.name}",
     )  # fmt: skip
     return outcome
+
+
+def _measured(
+    models: Iterable[keras.Model], task: Task, test: Data
+) -> tuple[keras.Model, dict[str, tuple[float, ...]]]:
+    """The first of some models, and the metrics of all; no more than two are in memory."""
+    first: keras.Model | None = None
+    values: dict[str, list[float]] = {}
+    for model in models:
+        first = first or model
+        for name, value in task.measure(model, test).items():
+            values.setdefault(name, []).append(value)
+    assert first is not None
+    return first, {name: tuple(each) for name, each in values.items()}
+
+
+def _check_attackable(task: Task, train: Data, test: Data) -> None:
+    """Raises before hours of training what `privacy_audit` would say after them."""
+    if task.name != "classification":
+        raise ValueError(f"`privacy` is for classification, whose images have one class, got {task.name}.")
+    for name, data in (("train", train), ("test", test)):
+        if data.num_examples < FEWEST:
+            raise ValueError(
+                f"`{name}` must hold at least {FEWEST} images for `privacy`, got {data.num_examples}."
+            )
 
 
 def trained(

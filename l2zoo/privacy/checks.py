@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from l2zoo.data import ImageData, check_images
+from l2zoo.data.checks import check_apart
 
 FEWEST = 100  # of fewer than 100 images, 1 % is less than one
 
@@ -27,7 +28,7 @@ def members_and_others(train: Any, test: Any) -> tuple[np.ndarray, np.ndarray, i
         )
     if x.dtype != other_x.dtype:
         x, other_x = x.astype("float32"), other_x.astype("float32")
-    _check_apart(x, other_x)
+    check_apart(x, other_x)
     return np.concatenate([x, other_x]), np.concatenate([y, other_y]).astype(np.int64), len(x)
 
 
@@ -82,15 +83,3 @@ def _read(name: str, data: Any) -> tuple[np.ndarray, np.ndarray]:
             "nothing about fewer. Give more of them."
         )
     return x, y
-
-
-def _check_apart(train: np.ndarray, test: np.ndarray) -> None:
-    seen = {image.tobytes(): row for row, image in reversed(list(enumerate(train)))}
-    shared = [(seen[image.tobytes()], row) for row, image in enumerate(test) if image.tobytes() in seen]
-    if shared:
-        first, second = shared[0]
-        raise ValueError(
-            f"`train` and `test` must be different images, but {len(shared)} of the {len(test)} in `test` "
-            f"are in `train` too (the first: test[{second}] is train[{first}]). Take them out: `test` must "
-            "be what the model has never seen."
-        )
