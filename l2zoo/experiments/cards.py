@@ -33,7 +33,7 @@ def card(
     trained = f"Trained: {'; '.join(how)}. This is the model of seed 0, of {seeds}."
     about = f"{task.name.capitalize()}{of}.\n\n{trained}"
     data = f"Trained on {train.name} {train.split}, measured on {test.split}."
-    data += f" License: {train.license}." if train.license else ""
+    data += f" License: {train.license or 'the data set states none'}."
     return Card(
         name=model.name,
         about=f"{about}\n\n{note}" if note else about,
