@@ -67,9 +67,6 @@ def main(
     def network(weights: str | Path | None, num_classes: int, seed: int) -> tuple[Any, Any]:
         keras.utils.set_random_seed(seed)
         base = application(backbone, test.image_shape, alpha=alpha, weights=weights)
-        for layer in base.layers:
-            if isinstance(layer, keras.layers.BatchNormalization):
-                layer.momentum = 0.9  # with Keras's own, few steps leave the statistics where they began
         x = keras.layers.GlobalAveragePooling2D(name="pooled")(base.output)
         x = keras.layers.Dropout(0.2, name="dropout")(x)
         answer = keras.layers.Dense(num_classes, activation="softmax", name="probabilities")(x)

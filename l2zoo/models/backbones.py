@@ -47,6 +47,9 @@ def application(
 ) -> keras.Model:
     """A model of keras.applications without its top, for raw pixels.
 
+    Its batch norm follows the data with the momentum of our own models: with Keras's, of up to 0.999, a model
+    that was trained for a few hundred steps still predicts with the statistics of its random weights.
+
     Args:
         name: As there, e.g. `"MobileNetV2"`; one of `NAMES`. Left out are those that want colours turned
             round (VGG, ResNet version 1), or whose features do not halve from stride to stride (Inception,
@@ -83,6 +86,9 @@ def application(
             f"The weights of {name} could not be read: {error}. weights='imagenet' downloads them; where "
             "there is no network, give the path of a file with them, or weights=None to train from the start."
         ) from error
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = blocks.BN_MOMENTUM  # theirs is up to 0.999, for millions of images
     # Keras has the input of these models in a list, and warns of whoever calls them without.
     model = keras.Model(inputs, model.output, name=model.name)
     model.trainable = trainable

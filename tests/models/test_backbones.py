@@ -151,3 +151,16 @@ def test_levels_go_with_the_published_blocks_of_a_mobilenet():
 def test_more_levels_than_there_are_is_an_error():
     with pytest.raises(ValueError, match=r"`levels` must be at most the 3 that .* has, got levels=4"):
         backbones.unfreeze(small(), 4)
+
+
+def test_after_a_short_training_a_backbone_predicts_by_the_statistics_of_its_data():
+    model = keras.Sequential([backbones.application("MobileNetV2", (32, 32, 3), alpha=0.35)])
+    norms = [x for x in model.layers[0].layers if isinstance(x, keras.layers.BatchNormalization)]
+    before = [keras.ops.convert_to_numpy(norm.moving_variance) for norm in norms]
+    assert len(norms) == 52
+    for _ in range(30):
+        model(np.random.default_rng(0).integers(0, 256, (8, 32, 32, 3)).astype("float32"), training=True)
+    after = [keras.ops.convert_to_numpy(norm.moving_variance) for norm in norms]
+    # 0.9 ** 30 = 0.04 of the 1 that they begin with; of Keras's 0.999 it would be 0.97.
+    assert all((b == 1).all() for b in before)
+    assert np.median([np.median(a) for a in after]) < 0.5
