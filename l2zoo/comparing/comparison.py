@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +13,7 @@ from l2zoo.comparing.choosing import Scores
 from l2zoo.comparing.evidence import Difference, difference, holm
 from l2zoo.comparing.files import written
 from l2zoo.comparing.forest import forest_plot
+from l2zoo.tuning.candidates import error_of, mean_of
 from l2zoo.tuning.evidence import rounding_of
 
 if TYPE_CHECKING:
@@ -44,16 +44,12 @@ class Standing:
     @property
     def mean(self) -> float:
         """Mean score; NaN if no training finished."""
-        return math.fsum(self.scores.values()) / len(self.scores) if self.scores else math.nan
+        return mean_of(self.scores.values())
 
     @property
     def standard_error(self) -> float:
         """Standard deviation of the scores over the root of their number; NaN below two."""
-        count = len(self.scores)
-        if count < 2:
-            return math.nan
-        squares = math.fsum((score - self.mean) ** 2 for score in self.scores.values())
-        return math.sqrt(squares / (count - 1) / count)
+        return error_of(self.scores.values())
 
 
 @dataclasses.dataclass(frozen=True)

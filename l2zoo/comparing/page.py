@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from l2zoo.comparing import forest, words
 from l2zoo.invocation import script_command
-from l2zoo.reports.page import Page, Picture, Section, duration, versions
+from l2zoo.reports.page import Page, Section, duration, versions
 from l2zoo.reports.tables import Row, Table, number, word
-from l2zoo.tuning import canvas
 from l2zoo.tuning.candidates import spelled
+from l2zoo.tuning.page import picture
 
 if TYPE_CHECKING:
     from l2zoo.comparing.comparison import Comparison, Standing
@@ -25,12 +25,7 @@ def write_page(comparison: Comparison, path: str | Path) -> Path:
     how = f"{comparison.folds} folds" if comparison.folds else "the test set"
     trainings = sum(len(each.scores) + each.failed for each in comparison.standings)
     failed = sum(each.failed for each in comparison.standings)
-    draw = functools.partial(forest.draw, comparison, headed=False)
-    sizes = {"wide": canvas.WIDE, "narrow": canvas.NARROW}
-    drawings = {
-        size: canvas.inline(functools.partial(draw, width=width), name=f"forest-{size}")
-        for size, width in sizes.items()
-    }
+    draw = functools.partial(forest.draw, comparison)
     return Page(
         kicker=f"{len(comparison.standings)} variants by {metric}, {comparison.seeds} seeds, {how}",
         heading=f"What differs from {comparison.baseline}?",
@@ -42,7 +37,7 @@ def write_page(comparison: Comparison, path: str | Path) -> Path:
             ("Trainings", f"{trainings:,}", f"{failed:,} failed" if failed else "none failed"),
             ("Time", duration(comparison.seconds), "of this call"),
         ],
-        pictures=[Picture(forest.title(comparison), forest.alt_text(comparison), drawings)],
+        pictures=[picture("forest", forest.title(comparison), forest.alt_text(comparison), draw)],
         sections=[Section("Every variant", _table(comparison), "A header sorts by its column.")],
         command=script_command() or "the same call of compare, with the settings below",
         settings=comparison.settings,

@@ -10,7 +10,7 @@ from l2zoo.comparing.division import Division
 from l2zoo.comparing.making import Maker, identity
 from l2zoo.comparing.progress import Progress
 from l2zoo.comparing.variants import Variant
-from l2zoo.tuning.engine import Engine, Work
+from l2zoo.tuning.engine import Engine, Work, outcomes
 from l2zoo.tuning.ledger import Ledger
 from l2zoo.tuning.record import Record, Unit
 
@@ -42,21 +42,10 @@ class Trainings:
         units = {name: [self._unit(*one) for one in each] for name, each in wanted.items()}
         missing = [unit for each in units.values() for unit in each if self._ledger.get(unit) is None]
         self._progress.expect(missing, of=sum(map(len, units.values())))
-        pending = 0
-        for unit in missing:
-            self._engine.submit(Work(unit))
-            pending += 1
-            if pending > self._engine.workers:
-                self._take()
-                pending -= 1
-        for _ in range(pending):
-            self._take()
+        for outcome in outcomes(self._engine, map(Work, missing)):
+            self._ledger.append(outcome.record)
+            self._progress.record(outcome.record)
         return {name: [self._record(unit) for unit in each] for name, each in units.items()}
-
-    def _take(self) -> None:
-        record = self._engine.wait().record
-        self._ledger.append(record)
-        self._progress.record(record)
 
     def _record(self, unit: Unit) -> Record:
         record = self._ledger.get(unit)

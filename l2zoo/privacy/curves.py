@@ -9,7 +9,7 @@ import numpy as np
 
 from l2zoo.privacy.intervals import FALSE_POSITIVES
 from l2zoo.tuning import canvas
-from l2zoo.tuning.marks import DOTTED, GREY, INK
+from l2zoo.tuning.marks import BAND, BLUE, DOTTED, GREY, INK, RED
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 _TITLE = "Which images was the model trained on?"
 # Differ in line, not in colour alone.
 LINES: dict[str, dict[str, Any]] = {
-    "loss threshold": {"color": "#1f5fa8", "linestyle": "-"},
-    "LiRA": {"color": "#b3361b", "linestyle": (0, (6, 2))},
+    "loss threshold": {"color": BLUE, "linestyle": "-"},
+    "LiRA": {"color": RED, "linestyle": (0, (6, 2))},
     "LiRA offline": {"color": INK, "linestyle": (0, (4, 1.5, 1, 1.5))},
 }
 
@@ -51,6 +51,6 @@ def _draw(report: PrivacyReport) -> Figure:
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(PercentFormatter(1.0, decimals=None))
     axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(color="#e6eaf1", linewidth=0.8)
+    axes.grid(color=BAND, linewidth=0.8)
     axes.legend(frameon=False, fontsize=canvas.SMALL, loc="lower right")
     return figure

@@ -12,7 +12,7 @@ from l2zoo.privacy.report import PrivacyReport
 from l2zoo.tuning import canvas
 from l2zoo.tuning.candidates import spelled
 from l2zoo.tuning.curve import break_between, log_strengths
-from l2zoo.tuning.marks import DOTTED, GREY, INK
+from l2zoo.tuning.marks import BAND, DOTTED, GREY, INK
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -111,7 +111,7 @@ def _furnish(left: Axes, right: Axes, strengths: list[float], *, last: bool) -> 
     else:
         right.set_xticks([])
     for axes in (left, right):
-        axes.grid(axis="y", color="#e6eaf1", linewidth=0.8)
+        axes.grid(axis="y", color=BAND, linewidth=0.8)
         axes.set_axisbelow(True)
         axes.tick_params(labelbottom=last)
     if last:

@@ -11,7 +11,7 @@ import importlib.metadata
 import json
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -87,10 +87,11 @@ class Page:
     pictures: Sequence[Picture] = ()
     sections: Sequence[Section] = ()
     audit: Audit | None = None
-    text: Mapping[str, str] = field(init=False)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "text", {name: _text(value) for name, value in self.settings.items()})
+    @property
+    def text(self) -> dict[str, str]:
+        """The settings as text."""
+        return {name: _text(value) for name, value in self.settings.items()}
 
     def write(self, path: str | Path) -> Path:
         """Writes the page, whole or not at all."""

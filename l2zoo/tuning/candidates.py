@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -55,15 +55,26 @@ class Candidate:
     @cached_property
     def mean(self) -> float:
         """Mean score; NaN if no training finished."""
-        return math.fsum(self.scores.values()) / self.n if self.n else math.nan
+        return mean_of(self.scores.values())
 
     @cached_property
     def standard_error(self) -> float:
         """Standard deviation of the scores over sqrt(n), as in glmnet's `cvsd`; NaN below two scores."""
-        if self.n < 2:
-            return math.nan
-        squares = math.fsum((score - self.mean) ** 2 for score in self.scores.values())
-        return math.sqrt(squares / (self.n - 1) / self.n)
+        return error_of(self.scores.values())
+
+
+def mean_of(scores: Collection[float]) -> float:
+    """The mean; NaN of nothing."""
+    return math.fsum(scores) / len(scores) if scores else math.nan
+
+
+def error_of(scores: Collection[float]) -> float:
+    """The standard error of the mean: the standard deviation over the root of the count; NaN below two."""
+    if len(scores) < 2:
+        return math.nan
+    mean = mean_of(scores)
+    squares = math.fsum((score - mean) ** 2 for score in scores)
+    return math.sqrt(squares / (len(scores) - 1) / len(scores))
 
 
 def gather(records: Iterable[Record]) -> list[Candidate]:

@@ -15,7 +15,7 @@ import keras_tuner
 
 from l2zoo.tuning import select, strategies
 from l2zoo.tuning.candidates import Candidate, best, gather
-from l2zoo.tuning.engine import Engine, Outcome, Work
+from l2zoo.tuning.engine import Engine, Outcome, Work, outcomes
 from l2zoo.tuning.job import Job
 from l2zoo.tuning.ledger import Ledger
 from l2zoo.tuning.progress import Progress
@@ -150,15 +150,8 @@ class Driver:
         if kept:
             self._progress.kept(kept, of=len(units))
         homes = {unit: trial for trial in trials for unit in trial.units}
-        pending = 0
-        for work in self._work(trials):
-            self._engine.submit(work)
-            pending += 1
-            if pending > self._engine.workers:  # more at once would hold more states in memory
-                self._take(self._engine.wait(), homes)
-                pending -= 1
-        for _ in range(pending):
-            self._take(self._engine.wait(), homes)
+        for outcome in outcomes(self._engine, self._work(trials)):
+            self._take(outcome, homes)
 
     def _work(self, trials: list[Trial]) -> Iterator[Work]:
         """What is to be trained; what the ledger has is taken from there."""

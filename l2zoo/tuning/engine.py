@@ -7,6 +7,7 @@ done. What comes out of a unit depends on the unit alone, so the order makes no 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -67,6 +68,19 @@ class Engine(Protocol):
 
     def close(self) -> None:
         """Gives back what the engine holds; work that is not finished is dropped."""
+
+
+def outcomes(engine: Engine, work: Iterable[Work]) -> Iterator[Outcome]:
+    """What comes out of work, in any order; no more is handed over than keeps the workers busy."""
+    pending = 0
+    for one in work:
+        engine.submit(one)
+        pending += 1
+        if pending > engine.workers:  # more at once would hold more states in memory
+            yield engine.wait()
+            pending -= 1
+    for _ in range(pending):
+        yield engine.wait()
 
 
 class InProcess:

@@ -107,19 +107,20 @@ def pictures(
     chosen = selection.best.strength if chosen is None else chosen
     draw = partial(curve.draw, selection, title="", convention=convention)
     words = f"{curve.name(selection)} against the strength of L2"
-    found = [_picture("curve", words, curve.alt_text(selection), draw)]
+    found = [picture("curve", words, curve.alt_text(selection), draw)]
     other = plane.varying(selection)
     if other is not None:
         draw = partial(plane.draw, selection, convention=convention)
-        found.append(_picture("plane", f"{words} and {other}", plane.alt_text(selection), draw))
+        found.append(picture("plane", f"{words} and {other}", plane.alt_text(selection), draw))
     if has_curves(selection):
         draw = partial(learning.draw, selection, chosen=chosen)
         words = f"{curve.name(selection)} while training"
-        found.append(_picture("learning", words, learning.alt_text(selection, chosen=chosen), draw))
+        found.append(picture("learning", words, learning.alt_text(selection, chosen=chosen), draw))
     return found
 
 
-def _picture(name: str, title: str, words: str, draw: partial) -> Picture:
+def picture(name: str, title: str, words: str, draw: partial) -> Picture:
+    """What `draw(width=..., headed=False)` draws, for a page: a wide drawing and a narrow one."""
     sizes = {"wide": canvas.WIDE, "narrow": canvas.NARROW}
     drawings = {
         size: canvas.inline(partial(draw, width=width, headed=False), name=f"{name}-{size}")
