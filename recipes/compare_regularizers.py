@@ -13,7 +13,6 @@ README ("Which regulariser?"). Stopped in the middle, the same command goes on.
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,6 +20,7 @@ import typer
 
 import l2zoo
 from l2zoo.data import load
+from l2zoo.invocation import run_script
 from l2zoo.quiet import without_chatter
 
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1)
@@ -88,7 +88,4 @@ def main(
 
 
 if __name__ == "__main__":
-    try:
-        typer.run(main)
-    except (ValueError, TypeError, OSError) as error:
-        sys.exit(f"compare_regularizers: {error}")
+    run_script(main)

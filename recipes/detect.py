@@ -12,7 +12,6 @@ in the middle, the same command goes on.
 from __future__ import annotations
 
 import functools
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,6 +19,7 @@ import typer
 
 import l2zoo
 from l2zoo.data import load
+from l2zoo.invocation import run_script
 from l2zoo.quiet import without_chatter
 
 
@@ -88,7 +88,4 @@ def main(
 
 
 if __name__ == "__main__":
-    try:
-        typer.run(main)
-    except (ValueError, TypeError, OSError) as error:
-        sys.exit(f"detect: {error}")
+    run_script(main)

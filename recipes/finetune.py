@@ -15,7 +15,6 @@ head alone, 0.61 ± 0.01 with two of five levels, 0.72 ± 0.03 with all. That to
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,7 +22,7 @@ import typer
 
 import l2zoo
 from l2zoo.data import load
-from l2zoo.invocation import script_command
+from l2zoo.invocation import run_script, script_command
 from l2zoo.quiet import without_chatter
 
 
@@ -121,7 +120,4 @@ def main(
 
 
 if __name__ == "__main__":
-    try:
-        typer.run(main)
-    except (ValueError, TypeError, OSError) as error:
-        sys.exit(f"finetune: {error}")
+    run_script(main)

@@ -13,7 +13,6 @@ model. What came out is in the README ("Figures"). Stopped in the middle, the sa
 from __future__ import annotations
 
 import functools
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,6 +20,7 @@ import typer
 
 import l2zoo
 from l2zoo.data import load
+from l2zoo.invocation import run_script
 from l2zoo.quiet import without_chatter
 
 
@@ -106,7 +106,4 @@ def main(
 
 
 if __name__ == "__main__":
-    try:
-        typer.run(main)
-    except (ValueError, TypeError, OSError) as error:
-        sys.exit(f"generate_images: {error}")
+    run_script(main)

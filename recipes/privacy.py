@@ -15,7 +15,6 @@ that are finished.
 from __future__ import annotations
 
 import functools
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -24,6 +23,7 @@ import typer
 
 import l2zoo
 from l2zoo.data import load
+from l2zoo.invocation import run_script
 from l2zoo.quiet import without_chatter
 
 
@@ -91,7 +91,4 @@ def main(
 
 
 if __name__ == "__main__":
-    try:
-        typer.run(main)
-    except (ValueError, TypeError, OSError) as error:
-        sys.exit(f"privacy: {error}")
+    run_script(main)

@@ -23,7 +23,6 @@ import secrets
 import shutil
 import signal
 import socket
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from itertools import chain, islice
@@ -33,6 +32,7 @@ from typing import Annotated, Any
 import typer
 
 from l2zoo import Predictor
+from l2zoo.invocation import run_script
 from l2zoo.runtime import uploads, web
 
 LOOPBACK = "127.0.0.1"
@@ -189,7 +189,4 @@ def bind_to_loopback() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        typer.run(main)
-    except (ValueError, TypeError, OSError, ImportError) as error:
-        sys.exit(f"serve: {error}")
+    run_script(main)

@@ -9,12 +9,12 @@ The artifact is verified first. A builder takes the weights of what is called `A
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from l2zoo.invocation import run_script
 from l2zoo.quiet import without_chatter
 
 
@@ -30,7 +30,4 @@ def main(
 
 
 if __name__ == "__main__":
-    try:
-        typer.run(main)
-    except (ValueError, TypeError, OSError) as error:
-        sys.exit(f"shelve: {error}")
+    run_script(main)

@@ -15,7 +15,6 @@ it does; compare `--model cnn`, which has.
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,6 +23,7 @@ import typer
 import l2zoo
 from l2zoo.artifact import Card
 from l2zoo.data import load
+from l2zoo.invocation import run_script
 from l2zoo.quiet import without_chatter
 
 
@@ -121,7 +121,4 @@ def main(
 
 
 if __name__ == "__main__":
-    try:
-        typer.run(main)
-    except (ValueError, TypeError, OSError) as error:
-        sys.exit(f"tune_l2: {error}")
+    run_script(main)

@@ -22,7 +22,6 @@ best mean accuracy was 0.001 above that of no L2, so whether it helps could not 
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -30,6 +29,7 @@ import typer
 
 import l2zoo
 from l2zoo.data import load
+from l2zoo.invocation import run_script
 from l2zoo.quiet import without_chatter
 
 
@@ -77,7 +77,4 @@ def main(
 
 
 if __name__ == "__main__":
-    try:
-        typer.run(main)
-    except (ValueError, TypeError, OSError, ImportError) as error:
-        sys.exit(f"tune_on_cluster: {error}")
+    run_script(main)

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from l2zoo.invocation import script_command
+from l2zoo.invocation import run_script, script_command
 
 
 @pytest.mark.parametrize(
@@ -22,3 +22,32 @@ def test_a_script_is_named_without_the_folders_of_this_machine(script, shown, tm
 def test_what_is_no_script_has_no_command(monkeypatch):
     monkeypatch.setattr(sys, "argv", ["/usr/bin/l2zoo", "list"])
     assert script_command() == ""
+
+
+def _needs(*, number: int = 1) -> None:
+    if number < 0:
+        raise ValueError(f"`number` must be at least 0, got number={number}.")
+    if number > 9:
+        raise ImportError('This needs ray: pip install "l2zoo[ray]".')
+    print("number", number)
+
+
+def test_a_script_takes_its_options_from_the_command_line(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["recipes/count.py", "--number", "3"])
+    with pytest.raises(SystemExit) as ended:
+        run_script(_needs)
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == "number 3\n"
+
+
+@pytest.mark.parametrize(("number", "said"), [(-1, "count: `number` must"), (10, "count: This needs ray")])
+def test_what_the_user_can_mend_is_one_line_and_no_traceback(number, said, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["recipes/count.py", "--number", str(number)])
+    with pytest.raises(SystemExit, match=said):
+        run_script(_needs)
+
+
+def test_a_defect_is_not_hidden(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["recipes/count.py"])
+    with pytest.raises(ZeroDivisionError):
+        run_script(lambda: print(1 // 0))
