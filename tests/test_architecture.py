@@ -26,6 +26,7 @@ FLOORS = (
     {"arguments"},
     {
         "conventions",
+        "counting",
         "data",
         "invocation",
         "models.blocks",

@@ -13,7 +13,7 @@ import keras
 from l2zoo.comparing.variants import Build, Variant
 from l2zoo.experiments import Task, Training
 from l2zoo.policy import L2Policy
-from l2zoo.tasks.augmentation import AUGMENTATIONS, augmentation
+from l2zoo.tasks.augmentation import AUGMENTATIONS, augmentation, names_of
 from l2zoo.tuning.live import numbers_of, structure_of
 from l2zoo.tuning.record import Value
 from l2zoo.weights import weights_of
@@ -58,7 +58,7 @@ def augmented(model: keras.Model, names: str, *, task: str) -> keras.Model:
     """
     image_shape = model.inputs[0].shape[1:]
     augmentation(names, task=task, image_shape=image_shape)  # its errors
-    chosen = [name.strip() for name in names.replace("+", ",").split(",")]
+    chosen = names_of(names)
     unfit = [name for name in chosen if name in MIXING]
     if unfit or task != "classification":
         raise ValueError(

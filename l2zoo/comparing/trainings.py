@@ -41,7 +41,7 @@ class Trainings:
         """
         units = {name: [self._unit(*one) for one in each] for name, each in wanted.items()}
         missing = [unit for each in units.values() for unit in each if self._ledger.get(unit) is None]
-        self._progress.expect(missing, of=sum(map(len, units.values())))
+        self._progress.begin(missing, of=sum(map(len, units.values())))
         for outcome in outcomes(self._engine, map(Work, missing)):
             self._ledger.append(outcome.record)
             self._progress.record(outcome.record)

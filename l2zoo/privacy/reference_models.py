@@ -97,24 +97,24 @@ def train(
     check_build(first, like)
     identity = "" if directory is None else _identity(recipe, first, x, y)
     numbers = numbers_of(first)
+    paths = [
+        None if directory is None else directory / f"reference_{number:03d}.npz" for number in range(count)
+    ]
+    kept = {number: phi for number, path in enumerate(paths) if (phi := _read(path, identity)) is not None}
     warm: WarmModel | None = None
-    found = []
-    with Following(count, kept=directory, visible=verbose) as following:
-        for number in range(count):
-            path = None if directory is None else directory / f"reference_{number:03d}.npz"
-            phi = None if path is None else _read(path, identity)
-            if phi is not None:
-                found.append(phi)
-                following.kept()
-                continue
+    with Following(count, directory=directory, visible=verbose) as following:
+        if kept:
+            following.kept(len(kept), count)
+        for number in sorted(set(range(count)) - set(kept)):
             started = time.perf_counter()
             warm = warm or _warm(recipe, numbers, x, y, first)
-            phi = _train_one(recipe, warm, numbers, number, x, y)
+            kept[number] = _train_one(recipe, warm, numbers, number, x, y)
+            path = paths[number]
             if path is not None:
                 with replacing(path) as temporary:
-                    np.savez(temporary, phi=phi, identity=identity)
-            found.append(phi)
+                    np.savez(temporary, phi=kept[number], identity=identity)
             following.finished(time.perf_counter() - started)
+    found = [kept[number] for number in range(count)]
     return np.stack(found), np.stack([recipe.half(number, len(x)) for number in range(count)])
 
 
@@ -167,9 +167,9 @@ def _identity(recipe: Recipe, model: keras.Model, x: np.ndarray, y: np.ndarray) 
     return fingerprint(np.frombuffer(json.dumps(settings, sort_keys=True, default=str).encode(), np.uint8))
 
 
-def _read(path: Path, identity: str) -> np.ndarray | None:
+def _read(path: Path | None, identity: str) -> np.ndarray | None:
     """What a finished reference model left; None if it is not there."""
-    if not path.exists():
+    if path is None or not path.exists():
         return None
     try:
         with np.load(path) as kept:

@@ -145,14 +145,24 @@ def augmentation(names: Sequence[str] | str, *, task: str, image_shape: Sequence
         >>> len(augmentation("flip+shift", task="classification", image_shape=(32, 32, 3)).layers)
         2
     """
-    names = names.replace("+", ",").split(",") if isinstance(names, str) else names
-    names = [one_of("names", name.strip(), tuple(AUGMENTATIONS)) for name in names]
-    if len(set(names)) < len(names) or ("none" in names and len(names) > 1):
-        raise ValueError(f"`names` must be different ones, or 'none' alone, got names={names}.")
+    names = names_of(names)
     kind = KIND_OF_TASK[one_of("task", task, tuple(KIND_OF_TASK))]
     channels = whole_numbers("image_shape", image_shape, at_least=1)[-1]
     chosen = [layer for name in names for layer in _layers(name, kind, channels)]
     return Augmentation(chosen) if chosen else None
+
+
+def names_of(names: Sequence[str] | str) -> list[str]:
+    """The names of augmentations, which may be one string with `+` or `,` between, in their order.
+
+    Raises:
+        ValueError: An unknown name, or a name twice.
+    """
+    names = names.replace("+", ",").split(",") if isinstance(names, str) else names
+    names = [one_of("names", name.strip(), tuple(AUGMENTATIONS)) for name in names]
+    if len(set(names)) < len(names) or ("none" in names and len(names) > 1):
+        raise ValueError(f"`names` must be different ones, or 'none' alone, got names={names}.")
+    return names
 
 
 def _layers(name: str, kind: str, channels: int) -> list[keras.layers.Layer]:

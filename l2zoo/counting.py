@@ -1,0 +1,76 @@
+"""What long work shows: a bar that counts trainings on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+class Count:
+    """Shows how many trainings are done and how long the rest takes; use it in a `with` statement.
+
+    Args:
+        words: What is counted.
+        visible: Whether to show anything.
+        console: Where to; stderr by default.
+    """
+
+    def __init__(self, words: str, *, visible: bool = True, console: Console | None = None):
+        from rich.console import Console
+        from rich.live import Live
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        self._console = console or Console(stderr=True, quiet=not visible, soft_wrap=True)
+        columns = [TextColumn(words), BarColumn(), MofNCompleteColumn(), TextColumn("trainings, left")]
+        self._bar = Progress(*columns, TimeRemainingColumn(), console=self._console)
+        self._task = self._bar.add_task("", total=0)
+        self._live = Live(console=self._console, get_renderable=self._picture, refresh_per_second=4)
+        self.lively = visible and self._console.is_terminal
+
+    def __enter__(self) -> Self:
+        if self.lively:
+            self._live.start()
+        return self
+
+    def __exit__(self, kind: type | None, *_: Any) -> None:
+        if self.lively:
+            self._live.stop()
+        if kind is KeyboardInterrupt:
+            self.say(f"Stopped. {self.stopped()}")
+
+    def stopped(self) -> str:
+        """What to tell somebody who stops the work: what is kept, and how it goes on."""
+        return ""
+
+    def expect(self, trainings: int) -> None:
+        """So many more trainings are known to come."""
+        self._bar.update(self._task, total=(self._bar.tasks[0].total or 0) + trainings)
+
+    def kept(self, count: int, of: int) -> None:
+        """So many of those that were expected are finished already; they say nothing of the speed."""
+        self.expect(-count)
+        self.say(f"{count} of {of} trainings are finished already and are not run again.")
+
+    def advance(self) -> None:
+        """One more training is finished."""
+        self._bar.advance(self._task)
+
+    def say(self, line: str) -> None:
+        """A line that stays, above the bar."""
+        self._console.print(line, markup=False, highlight=False)
+
+    @property
+    def done(self) -> int:
+        """How many trainings are finished, those of an earlier run apart."""
+        return round(self._bar.tasks[0].completed)
+
+    @property
+    def left(self) -> int:
+        """How many trainings are still to come."""
+        return round(self._bar.tasks[0].total or 0) - self.done
+
+    def _picture(self) -> Any:
+        """What a terminal shows."""
+        return self._bar
