@@ -1,8 +1,9 @@
-"""Files that are written whole or not at all."""
+"""Files that are written whole or not at all, and folders that nobody wants to keep."""
 
 from __future__ import annotations
 
 import contextlib
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,3 +31,13 @@ def replacing(path: str | Path) -> Iterator[Path]:
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def kept_or_temporary(directory: str | Path | None) -> Iterator[Path]:
+    """Gives the directory, absolute, or where there is none an empty one that is gone afterwards."""
+    if directory is not None:
+        yield Path(directory).absolute()
+        return
+    with tempfile.TemporaryDirectory(prefix="l2zoo-") as name:
+        yield Path(name)

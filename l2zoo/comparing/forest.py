@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from l2zoo.comparing import words
 from l2zoo.tuning import canvas
+from l2zoo.tuning.candidates import metric_in_words
 from l2zoo.tuning.marks import BLUE, DOTTED, GREY, INK, RED
 
 if TYPE_CHECKING:
@@ -100,4 +101,4 @@ def _rows(comparison: Comparison) -> list[Standing]:
 
 
 def _metric(comparison: Comparison) -> str:
-    return comparison.metric.removeprefix("val_").replace("_", " ").capitalize()
+    return metric_in_words(comparison.metric).capitalize()

@@ -10,7 +10,7 @@ from l2zoo.comparing import forest, words
 from l2zoo.invocation import script_command
 from l2zoo.reports.page import Page, Section, duration, versions
 from l2zoo.reports.tables import Row, Table, number, word
-from l2zoo.tuning.candidates import spelled
+from l2zoo.tuning.candidates import metric_in_words, spelled
 from l2zoo.tuning.page import picture
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ KINDS = {"baseline": "chosen", "not compared": "failed"}
 
 def write_page(comparison: Comparison, path: str | Path) -> Path:
     """Writes the report as one HTML file."""
-    metric = comparison.metric.removeprefix("val_").replace("_", " ")
+    metric = metric_in_words(comparison.metric)
     how = f"{comparison.folds} folds" if comparison.folds else "the test set"
     trainings = sum(len(each.scores) + each.failed for each in comparison.standings)
     failed = sum(each.failed for each in comparison.standings)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from l2zoo.comparing.variants import Build, Variant, check_variants
 from l2zoo.data import ImageData, load
 from l2zoo.data.checks import check_apart
 from l2zoo.experiments import Task, Training
+from l2zoo.replacing import kept_or_temporary
 from l2zoo.tasks import Classification
 from l2zoo.tuning import checks, strategies
 from l2zoo.tuning.engine import Engine
@@ -104,7 +104,7 @@ def compare(
     )  # fmt: skip
     started = time.perf_counter()
     with contextlib.ExitStack() as held:
-        folder = held.enter_context(_folder(directory))
+        folder = held.enter_context(kept_or_temporary(directory))
         made = checks.engine(engine, workers=workers, address=address)(job)
         running = held.enter_context(contextlib.closing(made))
         _check_losses(running.objective, variants)
@@ -182,12 +182,3 @@ def _check_losses(objective: str, variants: Sequence[Variant]) -> None:
             "`objective` must not be a loss where variants have different ones, whose numbers mean different "
             f"things, got objective={objective!r}. Take a metric, such as 'val_accuracy'."
         )
-
-
-@contextlib.contextmanager
-def _folder(directory: str | Path | None) -> Iterator[Path]:
-    if directory is None:
-        with tempfile.TemporaryDirectory(prefix="l2zoo-") as name:
-            yield Path(name)
-    else:
-        yield Path(directory)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from l2zoo.tuning.candidates import orientation, spelled
+from l2zoo.tuning.candidates import metric_in_words, orientation, spelled
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -20,7 +20,7 @@ def table(comparison: Comparison) -> Table:
 
     out = Table(box=None, pad_edge=False, header_style="bold")
     out.add_column("variant")
-    metric = comparison.metric.removeprefix("val_")
+    metric = metric_in_words(comparison.metric)
     chooses = any(each.strength is not None for each in comparison.standings)
     headings = [f"{metric} ± se", f"to {comparison.baseline}", "95 % interval", "p (Holm)"]
     for heading in headings + (["strength"] if chooses else []):
@@ -56,7 +56,7 @@ def verdict(comparison: Comparison, standing: Standing) -> str:
 def may_be_said(comparison: Comparison) -> str:
     """What the trainings show."""
     others = [each for each in comparison.standings if each.name != comparison.baseline]
-    metric = comparison.metric.removeprefix("val_").replace("_", " ")
+    metric = metric_in_words(comparison.metric)
     where = f"folds of {comparison.seeds} divisions of the data" if comparison.folds else "the test set"
     found = [
         f"In {metric}, on {where}, against {comparison.baseline} ({_score(comparison[comparison.baseline])})"

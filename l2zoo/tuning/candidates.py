@@ -166,6 +166,16 @@ def orientation(mode: str) -> int:
     return 1 if mode == "max" else -1
 
 
+def metric_in_words(metric: str) -> str:
+    """A metric as people read it.
+
+    Example:
+        >>> metric_in_words("val_mean_iou")
+        'mean iou'
+    """
+    return metric.removeprefix("val_").replace("_", " ")
+
+
 def spelled(strength: float) -> str:
     """A strength as people write it.
 

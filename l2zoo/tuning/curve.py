@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from l2zoo.tuning import asides, canvas, marks
-from l2zoo.tuning.candidates import Candidate, spelled
+from l2zoo.tuning.candidates import Candidate, metric_in_words, spelled
 from l2zoo.tuning.scale import score_limits, standard_error, step
 from l2zoo.tuning.select import Selection
 
@@ -106,7 +106,7 @@ def draw(
 
 def name(selection: Selection) -> str:
     """The metric as people write it, for titles and axes."""
-    return selection.metric.removeprefix("val_").replace("_", " ").capitalize()
+    return metric_in_words(selection.metric).capitalize()
 
 
 def log_strengths(axes: Axes, strengths: list[float]) -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +13,7 @@ import numpy as np
 from l2zoo.arguments import whole_number
 from l2zoo.data import ImageData
 from l2zoo.data.prepared import Prepared
+from l2zoo.replacing import kept_or_temporary
 from l2zoo.tuning import checks
 from l2zoo.tuning.engine import Engine
 from l2zoo.tuning.job import Job
@@ -112,7 +111,7 @@ def tune_l2(
     for argument, value, least in (("folds", folds, 2), ("epochs", epochs, 1), ("batch_size", batch_size, 1)):
         whole_number(argument, value, at_least=least)
     checks.divisible(checks.arrays("data", data)[1], folds)
-    with _folder(directory) as folder:
+    with kept_or_temporary(directory) as folder:
         tuner = L2Tuner(
             hypermodel,
             objective,
@@ -161,12 +160,3 @@ class StrengthModel(keras_tuner.HyperModel):
             return self._make(l2)
         self._space(hp)
         return self._make(l2, hp)
-
-
-@contextlib.contextmanager
-def _folder(directory: str | Path | None) -> Iterator[Path]:
-    if directory is None:
-        with tempfile.TemporaryDirectory(prefix="l2zoo-") as name:
-            yield Path(name) / "search"
-    else:
-        yield Path(directory).absolute()

@@ -14,7 +14,7 @@ import numpy as np
 
 from l2zoo.tuning import candidates as choice
 from l2zoo.tuning import evidence
-from l2zoo.tuning.candidates import Candidate, spelled
+from l2zoo.tuning.candidates import Candidate, metric_in_words, spelled
 from l2zoo.tuning.record import Record
 
 
@@ -124,7 +124,7 @@ def _obstacle(tried: Sequence[Candidate], zero: Candidate, *, comparable: int, m
         return (
             f"all {len(zero.failed)} trainings at strength 0 failed, the first because "
             f"{_reason(zero.failed[0])}; the best strength, {spelled(chosen.strength)}, reaches "
-            f"{_words(metric)} {chosen.mean:.3f}"
+            f"{metric_in_words(metric)} {chosen.mean:.3f}"
         )
     if comparable < 2:
         if zero.n == 1:
@@ -143,7 +143,7 @@ def _sentence(verdict: Verdict, *, metric: str, smallest: bool, lost: int) -> st
     honest = _signed(verdict.gain, digits)
     if honest != difference and not math.isclose(verdict.gain, verdict.difference, rel_tol=1e-9):
         interval = f"{honest} where the other folds choose the strength, {interval}"
-    strength, what = spelled(verdict.strength or 0.0), _words(metric)
+    strength, what = spelled(verdict.strength or 0.0), metric_in_words(metric)
     if verdict.outcome == "no difference":
         return (
             f"Whether L2 helps here cannot be told: the best strength above 0, {strength}, differs from none "
@@ -167,10 +167,6 @@ def _digits(width: float) -> int:
 
 def _signed(value: float, digits: int) -> str:
     return f"{round(value, digits) + 0.0:+.{digits}f}"  # never -0.000
-
-
-def _words(metric: str) -> str:
-    return metric.removeprefix("val_").replace("_", " ")
 
 
 def _reason(record: Record) -> str:
