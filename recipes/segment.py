@@ -1,7 +1,7 @@
 """Trains a U-Net to say for every pixel what it is, on digits that lie on photographs.
 
     python recipes/segment.py --out runs/segment
-    python recipes/segment.py --epochs 45 --seeds 3 --out runs/segment_long
+    python recipes/segment.py --epochs 50 --seeds 3 --out runs/segment_long
     python recipes/segment.py --data oxford_iiit_pet --image-size 128 --augment flip+zoom --out runs/pets
     python recipes/segment.py --data folder:PATH --tune-l2 --out runs/mine
 
@@ -45,9 +45,9 @@ def main(
     loss: Annotated[str, typer.Option(help="crossentropy, focal, dice or tversky.")] = "dice",
     augment: Annotated[str, typer.Option(help="As in flip+shift+zoom+color, or none.")] = "shift",
     optimizer: Annotated[str, typer.Option(help="sgd, adam, or adamw (L2 decoupled).")] = "adam",
-    learning_rate: Annotated[float, typer.Option(help="The highest.")] = 3e-3,
+    learning_rate: Annotated[float, typer.Option(help="The highest.")] = 2e-3,
     epochs: Annotated[int, typer.Option(help="Passes over the training images.")] = 20,
-    batch_size: Annotated[int, typer.Option(help="Images in a step.")] = 16,
+    batch_size: Annotated[int, typer.Option(help="Images in a step.")] = 8,
     mixed_precision: Annotated[bool, typer.Option(help="Compute in 16 bits where it is safe.")] = True,
     formats: Annotated[
         str, typer.Option(help="As in savedmodel,tflite,tflite_fp16,tflite_int8.")
