@@ -61,9 +61,8 @@ def main(
     unknown = sorted(set(only or ()) - set(RECIPES))
     if unknown:
         raise typer.BadParameter(f"{unknown[0]} is none of {', '.join(RECIPES)}.")
-    print(
-        f"{os.cpu_count()} cores\n\n| recipe | minutes | processor minutes | |\n|---|--:|--:|---|", flush=True
-    )
+    print(f"{os.cpu_count()} cores\n\n| recipe | minutes | processor minutes | |")
+    print("|---|--:|--:|---|", flush=True)
     for recipe in only or RECIPES:
         with tempfile.TemporaryDirectory() as folder:
             wall, work = minutes(recipe, (keep or Path(folder)) / recipe)
