@@ -13,7 +13,7 @@ from l2zoo.policy import L2Policy
 from l2zoo.shelf.weights import restored
 from l2zoo.strength import Strength
 
-FILTERS = (32, 64, 128)
+FILTERS = (16, 32, 64)
 GROUP = 8  # channels that are normalised together
 BELLS = 32  # features of a time
 
@@ -40,7 +40,8 @@ def build_diffusion(
         input_shape: `(H, W, C)`. `H` and `W` must be divisible by the coarsest stride,
             `2 ** (len(filters) - 1)`.
         num_classes: Number of classes `K`, at least 1; `None` for a model that knows no classes.
-        filters: Channels at stride 1, 2, 4, ..., multiples of 8.
+        filters: Channels at stride 1, 2, 4, ..., multiples of 8. The default is for digits and the like;
+            photographs deserve twice as many.
         attention: Heads of the self-attention at the coarsest stride, which must divide the last of
             `filters`; 0 for none.
         weights: Trained weights to begin with: the name of a saved model of this architecture, such as
