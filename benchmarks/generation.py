@@ -40,7 +40,7 @@ def images(rounds: int, folder: Path) -> None:
     task = Generation(data.class_names)
 
     def build(l2: float | None) -> Any:
-        return build_diffusion(data.image_shape, num_classes=10, filters=(16, 32, 64), l2=l2)
+        return build_diffusion(data.image_shape, num_classes=10, l2=l2)
 
     model = build(POLICY)
     export(task.deployed(model), folder, sample=task.examples(model, data, 64)[0], formats=["tflite"])
