@@ -35,6 +35,7 @@ def main(
     backbone: Annotated[
         str, typer.Option(help="An encoder of keras.applications, such as MobileNetV2; empty: its own.")
     ] = "",
+    filters: Annotated[str, typer.Option(help="Channels at stride 1, 2, 4, ...")] = "16,32,64,128",
     weights: Annotated[
         str | None, typer.Option(help="Of the encoder: imagenet (downloads them), or a file.")
     ] = None,
@@ -74,8 +75,12 @@ def main(
         epochs, batch_size, optimizer, learning_rate, augment=augment, mixed_precision=mixed_precision
     )
 
+    channels = tuple(int(number) for number in filters.split(","))
+
     def build(policy: l2zoo.L2Policy) -> Any:
-        options = {"backbone": application(backbone, shape, weights=weights)} if backbone else {}
+        options: dict[str, Any] = {"filters": channels}
+        if backbone:
+            options["backbone"] = application(backbone, shape, weights=weights)
         return l2zoo.build(model, shape, train.num_classes, l2=policy, options=options)
 
     quick = Training(tune_epochs, batch_size, optimizer, learning_rate)
