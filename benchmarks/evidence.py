@@ -38,7 +38,7 @@ class Case:
 
 CASES = {
     "digits": Case("ResNet-20, digits", "classify", "accuracy", 5e-5),
-    "segment": Case("U-Net, scenes, 15 epochs", "segment", "mean_iou", 1e-6, ("--epochs", "15")),
+    "segment": Case("U-Net, scenes, 15 epochs", "segment", "mean_iou", 1e-6),
     "detect": Case("detector, scenes", "detect", "map", 1e-5, ("--mixed-precision",)),
     "images": Case("diffusion, digits (a loss: less is better)", "generate_images", "denoising_loss", 1e-6),
     "video": Case("video, moving digits", "generate_video", "rollout_ssim", 1e-6),

@@ -47,7 +47,7 @@ def main(
     augment: Annotated[str, typer.Option(help="As in flip+shift+zoom+color, or none.")] = "shift",
     optimizer: Annotated[str, typer.Option(help="sgd, adam, or adamw (L2 decoupled).")] = "adam",
     learning_rate: Annotated[float, typer.Option(help="The highest.")] = 2e-3,
-    epochs: Annotated[int, typer.Option(help="Passes over the training images.")] = 20,
+    epochs: Annotated[int, typer.Option(help="Passes over the training images.")] = 15,
     batch_size: Annotated[int, typer.Option(help="Images in a step.")] = 8,
     mixed_precision: Annotated[bool, typer.Option(help="Compute in 16 bits where it is safe.")] = True,
     formats: Annotated[
