@@ -42,8 +42,8 @@ def main(
     optimizer: Annotated[str, typer.Option(help="sgd, adam, or adamw (L2 decoupled).")] = "adam",
     learning_rate: Annotated[float, typer.Option(help="The highest.")] = 2e-3,
     epochs: Annotated[int, typer.Option(help="Passes over the training clips.")] = 12,
-    batch_size: Annotated[int, typer.Option(help="Clips in a step.")] = 16,
-    mixed_precision: Annotated[bool, typer.Option(help="Compute in 16 bits where it is safe.")] = False,
+    batch_size: Annotated[int, typer.Option(help="Clips in a step.")] = 8,
+    mixed_precision: Annotated[bool, typer.Option(help="Compute in 16 bits where it is safe.")] = True,
     formats: Annotated[str, typer.Option(help="As in savedmodel,tflite,tflite_fp16.")] = "savedmodel,tflite",
     watch: Annotated[
         bool, typer.Option(help="Look at every kernel while training: monitor.csv, a heat map.")
