@@ -93,7 +93,7 @@ def main(
             Classification(train.class_names), train,
             training=Training(judge_epochs, augment="shift"), l2=5e-5, seed=0, run_dir=out / "judge",
         )  # fmt: skip
-    judge = Judge(train, classifier, n=samples, steps=steps, guidance=guidance)
+    judge = Judge(train, classifier, n=samples, steps=steps, guidance=guidance, progress=True)
     outcome = experiment(
         build, Generation(train.class_names, judge), train, test,
         training=training, l2=strength, seeds=seeds, formats=formats.split(","),

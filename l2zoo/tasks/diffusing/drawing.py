@@ -96,12 +96,14 @@ def _compiled(model: keras.Model) -> Callable[[dict[str, Any]], np.ndarray]:
 
 @contextlib.contextmanager
 def _bar(*, shown: bool) -> Iterator[Callable[[int, int], None] | None]:
-    """A progress bar, as something to tell how many steps of how many are done."""
+    """A progress bar on a terminal, as something to tell how many steps of how many are done."""
     if not shown:
         yield None
         return
+    from rich.console import Console
     from rich.progress import Progress
 
-    with Progress(transient=True) as progress:
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         bar = progress.add_task("drawing", total=None)
         yield lambda done, total: progress.update(bar, completed=done, total=total)

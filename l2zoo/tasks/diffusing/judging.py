@@ -27,6 +27,7 @@ class Judge:
         steps: As in `sample`.
         guidance: As in `sample`, for a denoiser that knows classes.
         seed: As in `sample`.
+        progress: As in `sample`: drawing takes minutes.
     """
 
     train: ImageData
@@ -35,6 +36,7 @@ class Judge:
     steps: int = 50
     guidance: float = 1.0
     seed: int = 0
+    progress: bool = False
 
     def __post_init__(self) -> None:
         whole_number("n", self.n, at_least=2)
@@ -60,8 +62,9 @@ class Judge:
             labels = np.arange(self.n) % (model.get_layer("label").input_dim - 1)
         guidance = 1.0 if labels is None else self.guidance
         images = sample(
-            model, self.n, steps=self.steps, labels=labels, guidance=guidance, seed=self.seed, progress=False
-        )
+            model, self.n, steps=self.steps, labels=labels, guidance=guidance, seed=self.seed,
+            progress=self.progress,
+        )  # fmt: skip
         train, unseen = self.train.arrays()[0], test.arrays()[0]
         noise = sampling.as_pixels(sampling.first_noise(self.seed, 0, self.n, images.shape[1:]))
         some = np.random.default_rng(self.seed).permutation(len(train))[: self.n]

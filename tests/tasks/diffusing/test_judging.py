@@ -91,3 +91,16 @@ def test_bad_arguments_are_refused() -> None:
         Judge(plain(4, seed=0), n=1)
     with pytest.raises(ValueError, match="must end in a Dense layer, got 'flat'"):
         features_of(keras.Sequential([keras.Input((2,)), layers.Flatten()], name="flat"))
+
+
+def test_drawing_shows_progress_where_that_is_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = []
+
+    def sample(model: keras.Model, n: int, *, progress: bool, **_: object) -> np.ndarray:
+        shown.append(progress)
+        return np.zeros((n, 8, 8, 1), "uint8")
+
+    monkeypatch.setattr(judging, "sample", sample)
+    for wanted in (True, False):
+        Judge(plain(4, seed=0), n=4, progress=wanted).measure(denoiser(None), plain(4, seed=1))
+    assert shown == [True, False]
