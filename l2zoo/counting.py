@@ -1,4 +1,4 @@
-"""What long work shows: a bar that counts trainings on a terminal, plain lines elsewhere."""
+"""What long work shows: a bar that counts what is trained on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -12,18 +12,27 @@ class Count:
     """Shows how many trainings are done and how long the rest takes; use it in a `with` statement.
 
     Args:
-        words: What is counted.
+        words: What the work is.
+        unit: What is counted.
         visible: Whether to show anything.
         console: Where to; stderr by default.
     """
 
-    def __init__(self, words: str, *, visible: bool = True, console: Console | None = None):
+    def __init__(
+        self,
+        words: str,
+        *,
+        unit: str = "trainings",
+        visible: bool = True,
+        console: Console | None = None,
+    ):
         from rich.console import Console
         from rich.live import Live
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+        self._unit = unit
         self._console = console or Console(stderr=True, quiet=not visible, soft_wrap=True)
-        columns = [TextColumn(words), BarColumn(), MofNCompleteColumn(), TextColumn("trainings, left")]
+        columns = [TextColumn(words), BarColumn(), MofNCompleteColumn(), TextColumn(f"{unit}, left")]
         self._bar = Progress(*columns, TimeRemainingColumn(), console=self._console)
         self._task = self._bar.add_task("", total=0)
         self._live = Live(console=self._console, get_renderable=self._picture, refresh_per_second=4)
@@ -51,7 +60,7 @@ class Count:
     def kept(self, count: int, of: int) -> None:
         """So many of those that were expected are finished already; they say nothing of the speed."""
         self.expect(-count)
-        self.say(f"{count} of {of} trainings are finished already and are not run again.")
+        self.say(f"{count} of {of} {self._unit} are finished already and are not run again.")
 
     def advance(self) -> None:
         """One more training is finished."""

@@ -17,7 +17,7 @@ class Following(Count):
     """
 
     def __init__(self, count: int, *, directory: Path | None, visible: bool):
-        super().__init__("reference models", visible=visible)
+        super().__init__("privacy audit", unit="reference models", visible=visible)
         self._count = count
         self._directory = directory
         self.expect(count)

@@ -121,7 +121,7 @@ def test_an_audit_goes_on_where_it_was_stopped(tmp_path: Path, monkeypatch: Any,
     assert len(list(tmp_path.iterdir())) == 2
     resumed = audit(model, epochs=2, directory=tmp_path, verbose=True)
     assert trained == [0, 1, 2, 2, 3]
-    assert "2 of 4 trainings are finished already" in capsys.readouterr().err
+    assert "2 of 4 reference models are finished already" in capsys.readouterr().err
     again, whole = audit(model, epochs=2, directory=tmp_path), audit(model, epochs=2)
     assert trained == [0, 1, 2, 2, 3, 0, 1, 2, 3]
     for report in (again, whole):
