@@ -60,11 +60,11 @@ def chosen(name: str) -> float | None:
 
 
 def searched(name: str) -> float:
-    """The strength that the recipe's search chooses; the run after it is that of its first seed."""
+    """The strength that the recipe's search chooses; the training after it is kept short."""
     if chosen(name) is None:
         case, out = CASES[name], FOLDER / name / "tuned"
         command = [sys.executable, str(ROOT / f"recipes/{case.recipe}.py"), *case.options, "--tune-l2"]
-        subprocess.run([*command, "--seeds", "1", "--out", str(out)], check=True)
+        subprocess.run([*command, "--epochs", "1", "--out", str(out)], check=True)
     found = chosen(name)
     assert found is not None
     return found

@@ -41,7 +41,7 @@ def main(
     loss: Annotated[str, typer.Option(help="crossentropy, absolute or squared.")] = "crossentropy",
     optimizer: Annotated[str, typer.Option(help="sgd, adam, or adamw (L2 decoupled).")] = "adam",
     learning_rate: Annotated[float, typer.Option(help="The highest.")] = 2e-3,
-    epochs: Annotated[int, typer.Option(help="Passes over the training clips.")] = 12,
+    epochs: Annotated[int, typer.Option(help="Passes over the training clips.")] = 10,
     batch_size: Annotated[int, typer.Option(help="Clips in a step.")] = 8,
     mixed_precision: Annotated[bool, typer.Option(help="Compute in 16 bits where it is safe.")] = True,
     formats: Annotated[str, typer.Option(help="As in savedmodel,tflite,tflite_fp16.")] = "savedmodel,tflite",
