@@ -32,6 +32,7 @@ POLICY = 1e-4
 def images(rounds: int, folder: Path) -> None:
     """Drawing digits."""
     from l2zoo import Predictor, build_diffusion, export
+    from l2zoo.artifact import Card
     from l2zoo.data import load
     from l2zoo.tasks import Generation, sample
     from l2zoo.tasks.diffusing.sampling import draw
@@ -43,7 +44,10 @@ def images(rounds: int, folder: Path) -> None:
         return build_diffusion(data.image_shape, num_classes=10, l2=l2)
 
     model = build(POLICY)
-    export(task.deployed(model), folder, sample=task.examples(model, data, 64)[0], formats=["tflite"])
+    card = Card(class_names=data.class_names)
+    export(
+        task.deployed(model), folder, sample=task.examples(model, data, 64)[0], formats=["tflite"], card=card
+    )
     predictor = Predictor(folder, threads=os.cpu_count())
     settings: dict[str, Any] = {"steps": STEPS, "labels": np.arange(DRAWN) % 10}
 

@@ -36,8 +36,10 @@ def main(
     filters: Annotated[str, typer.Option(help="Channels at stride 1, 2, 4, ...")] = "16,32,64",
     l2: Annotated[float, typer.Option(help="Strength of L2, in Keras's convention.")] = 1e-6,
     tune_l2: Annotated[bool, typer.Option(help="Choose the strength by cross-validation.")] = False,
-    tune_images: Annotated[int, typer.Option(help="Images for that.")] = 600,
-    tune_epochs: Annotated[int, typer.Option(help="Epochs of each training of that.")] = 20,
+    tune_images: Annotated[int, typer.Option(help="Images for that.")] = 1200,
+    tune_epochs: Annotated[
+        int, typer.Option(help="Epochs of each training of that: few favour strong L2.")
+    ] = 40,
     augment: Annotated[str, typer.Option(help="As in flip+shift, or none.")] = "none",
     optimizer: Annotated[str, typer.Option(help="sgd, adam, or adamw (L2 decoupled).")] = "adam",
     learning_rate: Annotated[float, typer.Option(help="The highest.")] = 2e-3,

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -61,13 +62,19 @@ def test_it_is_as_good_as_its_card_says(kind: str) -> None:
     assert accuracy == pytest.approx(metrics["mean"], abs=0.02)
 
 
+def built_for(content: dict[str, Any]) -> tuple[int, ...]:
+    """What its builder takes: the shape of an image, or of a clip, which may be of any length."""
+    shapes = {name: spec["shape"][1:] for name, spec in content["inputs"].items()}
+    return (4, *shapes["frame"]) if "frame" in shapes else tuple(shapes["images"])
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_its_weights_fit_the_builder_that_it_is_called_after(name: str) -> None:
     architecture, _, weights = name.partition("_")
     content = whole.checked(SHELF / name)
-    (shape,) = (spec["shape"][1:] for spec in content["inputs"].values())
-    model = build(architecture, shape, len(content["class_names"]), weights=weights)
-    random = build(architecture, shape, len(content["class_names"]))
+    shape, classes = built_for(content), len(content["class_names"] or ()) or None
+    model = build(architecture, shape, classes, weights=weights)
+    random = build(architecture, shape, classes)
     assert not np.array_equal(model.get_weights()[0], random.get_weights()[0])
 
 
