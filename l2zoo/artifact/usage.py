@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-_WHOLE = (
-    'With l2zoo, `l2zoo.Predictor(".")` takes files and images of any size and answers by class names, masks '
-    "or boxes; it runs the TFLite file, without TensorFlow and Keras. `l2zoo.load` gives the Keras model."
+_PREDICTS = (
+    '`l2zoo.Predictor(".")` takes files and images of any size and answers by class names, masks or boxes'
 )
+_GENERATES = {
+    "generation": '`l2zoo.Predictor(".").sample(16)` draws 16 images',
+    "video": '`l2zoo.Predictor(".").generate(clips, 10)` adds 10 frames to clips `(N, T, H, W, C)`',
+}
 _KEEP = (
     "Keras, to go on training or to look inside",
     'import keras\n\nmodel = keras.saving.load_model("{path}")\noutputs = model.predict({keras})',
@@ -79,12 +82,23 @@ def section(content: Mapping[str, Any]) -> str:
     parts = [
         "## Use\n\nFrom inside this folder. The inputs are real ones that the artifact carries with it:",
         f"```python\n{first}\n```",
-        _WHOLE if content["task"] and any(name.startswith("tflite") for name in content["formats"]) else "",
+        _with_l2zoo(content["task"]) if content["task"] and any(map(_is_tflite, content["formats"])) else "",
     ]
     for (title, code), paths in _grouped(content["formats"].items()).items():
         also = f"; likewise {', '.join(f'`{path}`' for path in paths[1:])}" if len(paths) > 1 else ""
         parts.append(f"{title}{also}:\n\n```python\n{code.format(path=paths[0], **words)}\n```")
     return "\n\n".join(part for part in parts if part)
+
+
+def _with_l2zoo(task: str) -> str:
+    return (
+        f"With l2zoo, {_GENERATES.get(task, _PREDICTS)}; it runs the TFLite file, without TensorFlow and "
+        "Keras. `l2zoo.load` gives the Keras model."
+    )
+
+
+def _is_tflite(name: str) -> bool:
+    return name.startswith("tflite")
 
 
 def _keras(inputs: Iterable[str], *, named: bool) -> str:
@@ -102,7 +116,7 @@ def _grouped(formats: Iterable[tuple[str, Any]]) -> dict[tuple[str, str], list[s
 
 
 def _snippet(name: str, row: Mapping[str, Any]) -> tuple[str, str]:
-    if not name.startswith("tflite"):
+    if not _is_tflite(name):
         return {"keras": _KEEP, "savedmodel": _SAVED, "onnx": _ONNX}[name]
     found = row["found"]
     scaled = any("scale" in spec for side in ("inputs", "outputs") for spec in found[side].values())

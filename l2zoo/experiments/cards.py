@@ -7,6 +7,8 @@ import keras
 from l2zoo.artifact import Card
 from l2zoo.experiments.settings import Data, Task, Training
 
+_WHAT = {"generation": "Generation of images", "video": "Prediction of the frames that follow"}
+
 
 def card(
     model: keras.Model,
@@ -31,7 +33,7 @@ def card(
     how += [f"the average of the weights (momentum {training.average:g})"] if training.average else []
     how += ["mixed precision"] if training.mixed_precision else []
     trained = f"Trained: {'; '.join(how)}. This is the model of seed 0, of {seeds}."
-    about = f"{task.name.capitalize()}{of}.\n\n{trained}"
+    about = f"{_WHAT.get(task.name, task.name.capitalize())}{of}.\n\n{trained}"
     data = f"Trained on {train.name} {train.split}, measured on {test.split}."
     data += f" License: {train.license or 'the data set states none'}."
     return Card(

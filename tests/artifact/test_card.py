@@ -2,7 +2,7 @@
 
 import pytest
 
-from l2zoo.artifact import Card
+from l2zoo.artifact import Card, usage
 
 
 def test_the_card_says_what_a_stranger_needs(written):
@@ -22,6 +22,18 @@ def test_the_card_says_what_a_stranger_needs(written):
         f"Written {written.manifest['created']} by l2zoo ",
     ):
         assert words in text
+
+
+@pytest.mark.parametrize(
+    ("task", "words"),
+    [
+        ("detection", '`l2zoo.Predictor(".")` takes files and images'),
+        ("generation", '`l2zoo.Predictor(".").sample(16)` draws 16 images; it runs the TFLite file'),
+        ("video", '`l2zoo.Predictor(".").generate(clips, 10)` adds 10 frames to clips'),
+    ],
+)
+def test_it_says_how_a_task_s_models_are_used(written, task, words):
+    assert words in usage.section({**written.manifest, "task": task})
 
 
 @pytest.mark.parametrize(
