@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 class Count:
-    """Shows how many trainings are done and how long the rest takes; use it in a `with` statement.
+    """Shows how many of what is counted are done and how long the rest takes; use it in a `with` statement.
 
     Args:
         words: What the work is.
@@ -63,7 +63,7 @@ class Count:
         self.say(f"{count} of {of} {self._unit} are finished already and are not run again.")
 
     def advance(self) -> None:
-        """One more training is finished."""
+        """One more is finished."""
         self._bar.advance(self._task)
 
     def say(self, line: str) -> None:
