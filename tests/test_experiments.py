@@ -108,11 +108,15 @@ def test_the_strength_for_a_segmenter_is_chosen_on_folds_of_images(tmp_path: Pat
         return l2zoo.build_unet((16, 16, 3), num_classes=2, filters=(4, 8), l2=policy)
 
     training = Training(epochs=2, batch_size=4, learning_rate=1e-2)
-    found = Search(squares(), training, strengths=(0.0, 1e-3)).run(build, task, directory=tmp_path)
+    search = Search(squares(), training, strengths=(0.0, 1e-3))
+    found = search.run(build, task, directory=tmp_path)
     assert {c.strength for c in found.candidates} == {0.0, 1e-3}
     assert all(len(c.scores) == 3 and 0 <= c.mean <= 1 for c in found.candidates)
     folds = [record.curves["val_mean_iou"][-1] for record in found.records if record.unit.strength == 0]
     assert found.candidates[0].mean == pytest.approx(np.mean(folds))
+    said = search.says(found, steps=3000)  # two epochs of 8 of the 12 images
+    assert "with trainings of 4 steps where this one has 3,000: " in said
+    assert said.endswith(str(found.verdict))
 
 
 @pytest.mark.slow

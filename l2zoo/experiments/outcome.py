@@ -34,6 +34,7 @@ class Outcome:
         picture: What the model says of some test images.
         artifact: The exported model.
         search: How the strength was chosen, if it was searched.
+        chosen: That in words.
         watched: The heat map of what L2 did to each kernel of the first model, if it was watched.
         privacy: What the first model gives away about its training images, if that was asked.
         report: All of this as one page.
@@ -48,6 +49,7 @@ class Outcome:
     picture: Path
     artifact: Artifact = dataclasses.field(repr=False)
     search: SearchResult | None = dataclasses.field(default=None, repr=False)
+    chosen: str = ""
     watched: Path | None = None
     privacy: PrivacyReport | None = dataclasses.field(default=None, repr=False)
     report: Path | None = None
@@ -59,7 +61,7 @@ class Outcome:
     def __rich__(self) -> Group:
         from rich.console import Group
 
-        searched = () if self.search is None else (self.search.table(), str(self.search.verdict))
+        searched = () if self.search is None else (self.search.table(), self.chosen)
         audited = () if self.privacy is None else (self.privacy.sentence,)
         where = f"Picture: {self.picture}\nReport: {self.report}\nArtifact: {self.artifact.folder}"
         return Group(*searched, audit(self.model).summary, self.table(), *audited, str(self.artifact), where)

@@ -64,8 +64,7 @@ def _answer(outcome: Outcome) -> str:
     """The metrics in a sentence, and what a search has said."""
     found = [f"{name.replace('_', ' ')} {_spread(values)}" for name, values in outcome.metrics.items()]
     seeds = f"mean ± standard error over {len(outcome.seeds)} seeds" if len(outcome.seeds) > 1 else "one seed"
-    said = f" {outcome.search.verdict}" if outcome.search else ""
-    return f"On the test set, {seeds}: {', '.join(found)}.{said}"
+    return f"On the test set, {seeds}: {', '.join(found)}. {outcome.chosen}".rstrip()
 
 
 def _spread(values: tuple[float, ...]) -> str:

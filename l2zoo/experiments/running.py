@@ -82,8 +82,8 @@ def experiment(
     if privacy:
         _check_attackable(task, train, test)
     directory = Path(directory)
-    found = l2.run(build, task, directory=directory / "search") if isinstance(l2, Search) else None
-    strength = check_number("l2", l2) if found is None else found.best
+    steps = training.steps(train.num_examples)
+    strength, found, chosen = _chosen(l2, build, task, directory / "search", steps)
     started = time.perf_counter()
     models = (
         trained(
@@ -97,7 +97,8 @@ def experiment(
     _write(directory / "metrics.json", strength, training, metrics)
     picture = task.picture(first, test, directory / "predictions.png")
     attacked = privacy_audit(first, train, test) if privacy else None
-    words = " ".join(filter(None, (_how(found), note)))
+    command = script_command()
+    words = " ".join(filter(None, (f"Made by `{command}`." if command else "", chosen, note)))
     card = cards.card(first, task, train, test, training=training, l2=strength, seeds=seeds, note=words)
     said = "" if attacked is None else attacked.sentence
     artifact = _exported(
@@ -107,7 +108,7 @@ def experiment(
     heatmap = directory / "seed0" / HEATMAP
     outcome = Outcome(
         strength, tuple(range(seeds)), metrics, first, first.count_params(), seconds, picture, artifact,
-        search=found, watched=heatmap if heatmap.is_file() else None, privacy=attacked,
+        search=found, chosen=chosen, watched=heatmap if heatmap.is_file() else None, privacy=attacked,
         report=directory / "report.html",
     )  # fmt: skip
     write_page(
@@ -182,12 +183,14 @@ def _monitor(task: Task, train: Data, batch_size: int, folder: Path) -> L2Monito
     return L2Monitor(images, targets, directory=folder)
 
 
-def _how(search: SearchResult | None) -> str:
-    """The command, and the answer of the search, in Markdown."""
-    command = script_command()
-    made = f"Made by `{command}`." if command else ""
-    chosen = f"The strength was chosen by cross-validation: {search.verdict}" if search else ""
-    return " ".join(filter(None, (made, chosen)))
+def _chosen(
+    l2: float | Search, build: Callable[[L2Policy], keras.Model], task: Task, directory: Path, steps: int
+) -> tuple[float, SearchResult | None, str]:
+    """The strength of a training of `steps`; if it was searched, what was found, and that in words."""
+    if not isinstance(l2, Search):
+        return check_number("l2", l2), None, ""
+    found = l2.run(build, task, directory=directory)
+    return found.best, found, l2.says(found, steps=steps)
 
 
 def _exported(

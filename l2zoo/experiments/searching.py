@@ -43,7 +43,7 @@ class Search:
             task: What it is for.
             directory: Where the search is kept.
         """
-        training, examples = self.training, self.data.num_examples * (self.folds - 1) // self.folds
+        training, examples = self.training, self._examples()
 
         def build_at(l2: float) -> keras.Model:
             policy = training.policy(l2)
@@ -59,3 +59,18 @@ class Search:
             objective=task.objective,
             directory=directory,
         )
+
+    def says(self, found: SearchResult, *, steps: int) -> str:
+        """How the strength of a training of `steps` was chosen, and what the search says of L2.
+
+        The steps of both are told, since what helps a short training may harm a long one.
+        """
+        own = self.training.steps(self._examples())
+        return (
+            "The strength was chosen by cross-validation, with trainings of "
+            f"{own:,} steps where this one has {steps:,}: {found.verdict}"
+        )
+
+    def _examples(self) -> int:
+        """What a training sees when one fold is held out."""
+        return self.data.num_examples * (self.folds - 1) // self.folds

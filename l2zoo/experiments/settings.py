@@ -62,14 +62,17 @@ class Training:
         """The policy for a strength."""
         return L2Policy(l2, decoupled=self.optimizer == "adamw")
 
+    def steps(self, num_examples: int) -> int:
+        """How many updates of the weights a training on so many images or clips has."""
+        return self.epochs * math.ceil(num_examples / self.batch_size)
+
     def compile(self, model: keras.Model, task: Task, policy: L2Policy, *, num_examples: int) -> keras.Model:
         """Compiles a model for as many steps as the training will have."""
-        steps = self.epochs * math.ceil(num_examples / self.batch_size)
         chosen: Any = optimizer(
             self.optimizer,
             learning_rate=self.learning_rate,
             schedule=self.schedule,
-            steps=steps,
+            steps=self.steps(num_examples),
             average=self.average,
         )
         if policy.decoupled:
