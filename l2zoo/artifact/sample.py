@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,17 +14,22 @@ from l2zoo.artifact.inputs import RESERVED, Inputs
 
 FILE = "sample.npz"
 _KEPT = 32
-_KEPT_BYTES = 4 * 2**20
+_KEPT_BYTES = 2 * 2**20  # of inputs and answers together: the masks of a segmenter are larger than its images
 _LARGEST = 256 * 2**20  # bytes a sample may unpack to: a small file can hold a very large one
 
 Outputs = dict[str, np.ndarray]
 
 
-def kept(inputs: Inputs) -> Inputs:
-    """The few examples, evenly spread, that go into the artifact. Floats that are whole bytes as uint8."""
-    size = sum(array[:1].nbytes for array in inputs.values())
-    few = feeding.spread(inputs, max(1, min(_KEPT, _KEPT_BYTES // size)))
-    return {name: _as_bytes(array) for name, array in few.items()}
+def kept(inputs: Inputs, answers: Callable[[Inputs], Outputs]) -> tuple[Inputs, Outputs]:
+    """The few examples, evenly spread, that go into the artifact, and the model's answers to them.
+
+    Floats that are whole bytes are kept as uint8.
+    """
+    given = {name: _as_bytes(array) for name, array in feeding.spread(inputs, _KEPT).items()}
+    one = feeding.fed(given, slice(1))
+    size = sum(array[:1].nbytes for array in (*given.values(), *answers(one).values()))
+    few = feeding.spread(given, max(1, _KEPT_BYTES // size))
+    return few, answers(feeding.fed(few, slice(None)))
 
 
 def _as_bytes(array: np.ndarray) -> np.ndarray:

@@ -90,8 +90,7 @@ def export(
     known = facts.known(model, card, metrics or {})
     with replacing.whole_folder(Path(folder), overwrite=overwrite, mark=manifest.FILE) as (fresh, scratch):
         answers = kerasfile.answers(model, inputs)
-        few = samples.kept(inputs)
-        expected = answers(feeding.fed(few, slice(None)))
+        few, expected = samples.kept(inputs, answers)
         samples.write(fresh / samples.FILE, few, expected)
         graph = scratch / "graph"
         savedmodel.trace(model, inputs, graph)

@@ -8,21 +8,36 @@ import pytest
 from l2zoo.artifact import sample
 
 
+def classified(inputs):
+    return {"classes": np.zeros((len(inputs["images"]), 10), np.float32)}
+
+
 def test_whole_numbers_are_kept_as_bytes_spread_over_the_sample():
     images = np.arange(100, dtype=np.float32).reshape(100, 1, 1, 1)
-    few = sample.kept({"images": images})["images"]
+    given, answers = sample.kept({"images": images}, lambda inputs: {"doubled": 2 * inputs["images"]})
+    few = given["images"]
     assert few.dtype == np.uint8
+    np.testing.assert_array_equal(answers["doubled"], 2.0 * few)
     assert few.shape == (32, 1, 1, 1)
     assert (few[0, 0, 0, 0], few[-1, 0, 0, 0]) == (0, 99)
 
 
 def test_fractions_are_kept_as_they_are():
     images = np.array([0.5, 200.25], np.float32).reshape(2, 1, 1, 1)
-    np.testing.assert_array_equal(sample.kept({"images": images})["images"], images)
+    np.testing.assert_array_equal(sample.kept({"images": images}, classified)[0]["images"], images)
 
 
 def test_large_images_are_few():
-    assert len(sample.kept({"images": np.zeros((40, 1024, 1024, 3), np.uint8)})["images"]) == 1
+    few, answers = sample.kept({"images": np.zeros((40, 1024, 1024, 3), np.uint8)}, classified)
+    assert len(few["images"]) == len(answers["classes"]) == 1
+
+
+def test_large_answers_are_few():
+    def masked(inputs):
+        return {"masks": np.zeros((len(inputs["images"]), 128, 128, 8), np.float32)}  # half a MiB each
+
+    few, answers = sample.kept({"images": np.zeros((40, 128, 128, 1), np.uint8)}, masked)
+    assert len(few["images"]) == len(answers["masks"]) == 3
 
 
 def test_stored_arrays_come_back(tmp_path):
