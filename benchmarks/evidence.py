@@ -1,6 +1,6 @@
 """What L2 does to each model: the test metric without it, at the recipe's strength, and at the chosen one.
 
-    python benchmarks/evidence.py                     all, about 12 hours on 2 cores, in pieces if you like
+    python benchmarks/evidence.py                     all, about 16 hours on 2 cores, in pieces if you like
     python benchmarks/evidence.py --case digits       one model
     python benchmarks/evidence.py --show              only the table of what is finished
 
@@ -36,10 +36,11 @@ class Case:
     options: tuple[str, ...] = ()
 
 
+WIDE = ("--filters", "24,48,96,192", "--epochs", "30")  # what the README's figure is of
 CASES = {
     "digits": Case("ResNet-20, digits", "classify", "accuracy", 5e-5),
-    "segment": Case("U-Net, scenes, 15 epochs", "segment", "mean_iou", 1e-6),
-    "detect": Case("detector, scenes", "detect", "map", 1e-5, ("--mixed-precision",)),
+    "segment": Case("U-Net, scenes", "segment", "mean_iou", 1e-6, WIDE),
+    "detect": Case("detector, scenes", "detect", "map", 1e-5),
     "images": Case("diffusion, digits (a loss: less is better)", "generate_images", "denoising_loss", 1e-6),
     "video": Case("video, moving digits", "generate_video", "rollout_ssim", 1e-6),
 }

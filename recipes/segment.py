@@ -1,7 +1,7 @@
 """Trains a U-Net to say for every pixel what it is, on digits that lie on photographs.
 
     python recipes/segment.py --out runs/segment
-    python recipes/segment.py --epochs 45 --seeds 3 --out runs/segment_long
+    python recipes/segment.py --filters 24,48,96,192 --epochs 30 --seeds 3 --out runs/segment_wide
     python recipes/segment.py --data oxford_iiit_pet --image-size 128 --augment flip+zoom --out runs/pets
     python recipes/segment.py --data folder:PATH --tune-l2 --out runs/mine
 
