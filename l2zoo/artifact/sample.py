@@ -14,7 +14,7 @@ from l2zoo.artifact.inputs import RESERVED, Inputs
 
 FILE = "sample.npz"
 _KEPT = 32
-_KEPT_BYTES = 2 * 2**20  # of inputs and answers together: the masks of a segmenter are larger than its images
+_KEPT_BYTES = 2**20  # of inputs and answers together: the masks of a segmenter are larger than its images
 _LARGEST = 256 * 2**20  # bytes a sample may unpack to: a small file can hold a very large one
 
 Outputs = dict[str, np.ndarray]

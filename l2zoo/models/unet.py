@@ -12,7 +12,7 @@ from l2zoo.policy import L2Policy
 from l2zoo.shelf.weights import restored
 from l2zoo.strength import Strength
 
-FILTERS = (16, 32, 64, 128)
+FILTERS = (24, 48, 96, 192)
 
 
 def build_unet(

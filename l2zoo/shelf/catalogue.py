@@ -16,6 +16,7 @@ HEADLINES = {
     "generation": ("test_denoising_loss", "denoising loss"),
     "video": ("test_rollout_ssim", "SSIM of 10 frames"),
 }
+_FLOAT = ("tflite", "tflite_fp16")  # both compute in floats; the latter stores its weights in half the bytes
 _HEADS = ("name", "task", "on the test set", "seeds", "parameters", "float", "int8", "files")
 
 
@@ -34,7 +35,7 @@ def table(folder: Path) -> str:
         name = path.parent.name
         cells = [
             f"[{name}]({name}/README.md)", str(content.get("task") or "-"), *_figure(content),
-            _parameters(content), *(_file(content, kind) for kind in ("tflite", "tflite_int8")),
+            _parameters(content), _file(content, *_FLOAT), _file(content, "tflite_int8"),
             ", ".join(content["formats"]),
         ]  # fmt: skip
         rows.append(f"| {' | '.join(cells)} |")
@@ -57,9 +58,9 @@ def _figure(content: Mapping[str, Any]) -> tuple[str, str]:
     return f"{words} {value['mean']:.4f} ± {value['se']:.4f}", str(value["seeds"])
 
 
-def _file(content: Mapping[str, Any], kind: str) -> str:
-    """Size of a file, and the first metric that it had on the images it was compared on."""
-    row = content["formats"].get(kind)
+def _file(content: Mapping[str, Any], *kinds: str) -> str:
+    """Size of the first of these files that there is, and its first metric on the images compared."""
+    row = next((content["formats"][kind] for kind in kinds if kind in content["formats"]), None)
     if row is None:
         return "-"
     metrics = row["parity"]["metrics"]
