@@ -48,7 +48,16 @@ def test_every_seed_is_trained_and_measured_and_the_first_exported(
     mean = np.mean(values)
     assert manifest["metrics"]["test_accuracy"]["mean"] == pytest.approx(mean)
     assert manifest["metrics"]["test_accuracy"]["se"] == pytest.approx(abs(values[0] - values[1]) / 2)
+    rounded = outcome.metrics["accuracy_fp16"]
+    assert len(rounded) == 2  # the model of every seed, also of those that are not kept
     small_file = manifest["formats"]["tflite_fp16"]
+    assert small_file["parity"]["images"] == 40
+    assert rounded[0] == small_file["parity"]["metrics"]["accuracy"]["file"]
+    assert manifest["metrics"]["test_accuracy_fp16"]["mean"] == pytest.approx(np.mean(rounded))
+    card = (outcome.artifact.folder / "README.md").read_text()
+    assert card.startswith("# cnn, l2zoo_digits\n")
+    for words in ("The strength was given, not searched.", "Limits: Any image gets one of the classes"):
+        assert words in card
     assert small_file["bytes"] < manifest["formats"]["tflite"]["bytes"]
     assert outcome.picture.stat().st_size > 1000
     report = (tmp_path / "report.html").read_text()
@@ -87,6 +96,28 @@ def test_an_attack_that_cannot_be_is_refused_before_anything_is_trained(
         experiment(small, Classification(["a", "b"]), *digits, **run)
     with pytest.raises(ValueError, match=r"`privacy` is for classification, .* got segmentation"):
         experiment(small, Segmentation(["a", "b"]), *digits, **run)
+    assert not (tmp_path / "run").exists()
+
+
+def test_what_would_fail_after_hours_is_refused_before_them(
+    digits: tuple[ImageData, ImageData], tmp_path: Path
+) -> None:
+    train, test = digits
+    run: Any = {"training": QUICK, "directory": tmp_path / "run"}
+    task = Classification(train.class_names)
+    with pytest.raises(ValueError, match=r"`formats` must be out of .*, got \['tflit'\]"):
+        experiment(small, task, train, test, formats=("tflit",), **run)
+    larger = load("l2zoo_digits", "test", limit=40, image_size=(16, 16))
+    with pytest.raises(ValueError, match=r"the images of `train`, \(8, 8, 1\), got \(16, 16, 1\)"):
+        experiment(small, task, train, larger, **run)
+    fewer = load("l2zoo_digits", "test", classes=("0", "1"))
+    with pytest.raises(ValueError, match=r"the classes of `train`, .* got \('0', '1'\)"):
+        experiment(small, task, train, fewer, **run)
+    clips = [load_video(np.zeros((2, 5, side, 16, 1), "uint8")) for side in (16, 18)]
+    with pytest.raises(ValueError, match=r"the frames of `train`, \(16, 16, 1\), got \(18, 16, 1\)"):
+        experiment(small, VideoPrediction(), *clips, **run)
+    with pytest.raises(TypeError, match="both be clips, got ImageData and VideoData"):
+        experiment(small, task, train, clips[0], **run)
     assert not (tmp_path / "run").exists()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,3 +48,23 @@ FORMATS: dict[str, Format] = {
     ),
 }
 ALWAYS = "keras"
+
+
+def chosen(formats: Sequence[str]) -> list[str]:
+    """Some formats in the order of the table, with the one that is always there.
+
+    Raises:
+        ValueError: There is no such format.
+        ImportError: A format needs an optional package.
+
+    Example:
+        >>> chosen(["tflite_int8", "tflite"])
+        ['keras', 'tflite', 'tflite_int8']
+    """
+    unknown = [formats] if isinstance(formats, str) else sorted(set(formats) - set(FORMATS))
+    if unknown:
+        raise ValueError(f"`formats` must be out of {list(FORMATS)}, got {unknown}.")
+    names = [name for name in FORMATS if name == ALWAYS or name in formats]
+    for name in names:
+        FORMATS[name].check_installed()
+    return names

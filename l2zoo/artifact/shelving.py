@@ -18,6 +18,9 @@ was compared with the Keras model before it got its name, and `l2zoo verify save
 Take one by name, `l2zoo.Predictor("NAME")` or `l2zoo.load("NAME")`, or its weights for a builder, by what
 follows the underscore: `build_cnn((8, 8, 1), num_classes=10, weights="digits")`.
 
+On the test set: mean ± standard error over the seeds, of Keras models. What stands beside a file is its own
+figure, that of the one model which is kept here, on as many images of the test set as it says.
+
 """
 
 

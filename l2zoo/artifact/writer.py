@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from l2zoo.artifact import card as cards
 from l2zoo.artifact import facts, feeding, kerasfile, replacing, savedmodel
+from l2zoo.artifact import formats as format_table
 from l2zoo.artifact import inputs as given
 from l2zoo.artifact import sample as samples
 from l2zoo.artifact.card import Card
 from l2zoo.artifact.comparison import Comparison
 from l2zoo.artifact.conversion import Conversion, Source
 from l2zoo.artifact.folder import Artifact
-from l2zoo.artifact.formats import ALWAYS, FORMATS
 from l2zoo.artifact.inputs import Given, Inputs
 from l2zoo.artifact.limits import Limits
 from l2zoo.artifact.parity import Measure, Parity
@@ -78,7 +78,7 @@ def export(
         Traceback (most recent call last):
         ValueError: `formats` must be out of ['keras', 'savedmodel', 'tflite', ...], got ['tflight'].
     """
-    names = _format_names(formats)
+    names = format_table.chosen(formats)
     limits, conversion, card = limits or Limits(), conversion or Conversion(), card or Card()
     _check_type("limits", limits, Limits)
     _check_type("conversion", conversion, Conversion)
@@ -98,7 +98,7 @@ def export(
             model, graph, scratch / "single", inputs, _in_order(expected), calibration, conversion
         )
         for name in names:
-            FORMATS[name].write(source, fresh / FORMATS[name].path)
+            format_table.FORMATS[name].write(source, fresh / format_table.FORMATS[name].path)
         described = facts.interface(model, inputs, expected)
         task = facts.task(card, described, expected)
         num_classes = _num_classes(card, task, described)
@@ -109,17 +109,6 @@ def export(
             content["int8"] = facts.int8(source)
         _finish(fresh, content, figures, card)
     return Artifact(Path(folder), manifest.read(Path(folder)), figures)
-
-
-def _format_names(formats: Sequence[str]) -> list[str]:
-    """The formats in the order of the table, with the one that is always there."""
-    unknown = [formats] if isinstance(formats, str) else sorted(set(formats) - set(FORMATS))
-    if unknown:
-        raise ValueError(f"`formats` must be out of {list(FORMATS)}, got {unknown}.")
-    names = [name for name in FORMATS if name == ALWAYS or name in formats]
-    for name in names:
-        FORMATS[name].check_installed()
-    return names
 
 
 def _check_type(name: str, value: Any, kind: type) -> None:

@@ -7,6 +7,15 @@ import keras
 from l2zoo.artifact import Card
 from l2zoo.experiments.settings import Data, Task, Training
 
+# What no figure of the test set shows.
+_LIMITS = {
+    "classification": "Any image gets one of the classes, also one that shows none of them, and nobody has "
+    "checked how far its probabilities can be believed.",
+    "segmentation": "Any pixel gets one of the classes, also where there is something else.",
+    "detection": "What is much smaller or larger than in the training images, or more crowded, it may miss.",
+    "generation": "It draws what its training images show, in their size, and at times nearly one of them.",
+    "video": "What it says of far frames is vague: it was trained on the next one alone.",
+}
 _WHAT = {"generation": "Generation of images", "video": "Prediction of the frames that follow"}
 
 
@@ -34,11 +43,15 @@ def card(
     how += ["mixed precision"] if training.mixed_precision else []
     trained = f"Trained: {'; '.join(how)}. This is the model of seed 0, of {seeds}."
     about = f"{_WHAT.get(task.name, task.name.capitalize())}{of}.\n\n{trained}"
+    limits = (
+        f"Limits: {_LIMITS[task.name]} It was measured on the test set of its own data alone: images from "
+        "elsewhere, by other cameras or other hands, are likely to cost more than the figures below show."
+    )
     data = f"Trained on {train.name} {train.split}, measured on {test.split}."
     data += f" License: {train.license or 'the data set states none'}."
     return Card(
-        name=model.name,
-        about=f"{about}\n\n{note}" if note else about,
+        name=f"{model.name}, {train.name}",
+        about="\n\n".join(part for part in (about, note, limits) if part),
         data=data,
         task=task.name,
         class_names=names or None,

@@ -11,9 +11,9 @@ from pathlib import Path
 import keras
 
 from l2zoo.arguments import check_number, whole_number
-from l2zoo.artifact import Artifact, Card, Conversion, Limits, export
-from l2zoo.experiments import cards
-from l2zoo.experiments.figures import mean_and_error
+from l2zoo.artifact import formats as format_table
+from l2zoo.data import ImageData, VideoData
+from l2zoo.experiments import cards, files
 from l2zoo.experiments.outcome import Outcome
 from l2zoo.experiments.page import write_page
 from l2zoo.experiments.searching import Search
@@ -29,8 +29,7 @@ from l2zoo.tuning.result import SearchResult
 
 HEATMAP = "monitor.png"
 FORMATS = ("savedmodel", "tflite")
-CALIBRATION_IMAGES = 200  # of the training set, on which int8 learns its ranges
-PARITY_IMAGES = 256  # of the test set, on which exported files are compared with the model
+GIVEN = "The strength was given, not searched."
 
 
 def experiment(
@@ -65,7 +64,8 @@ def experiment(
         l2: The strength of L2, in Keras's convention, or how it is searched.
         seeds: How many trainings; each seed has its own initial weights, batches and augmentation.
         formats: What `export` takes. Quantised files are calibrated on training images, and shipped if
-            they lose at most 0.01 of the task's metrics on test images.
+            they lose at most 0.01 of the task's metrics on test images. With several seeds, the model of
+            each is rounded likewise and its metrics told, as `accuracy_int8`.
         note: For the artifact's card, in Markdown, such as limits. The command of a recipe and how a strength
             was searched are in it anyway.
         watch: Whether an `L2Monitor` looks at every kernel of the first training, and warns of trouble.
@@ -76,9 +76,13 @@ def experiment(
         The metrics of every seed, and the model of the first.
 
     Raises:
-        ValueError: Numbers out of range; a directory of another experiment.
+        TypeError: `train` is images and `test` clips, or the other way round.
+        ValueError: Numbers out of range; an unknown format; test images of another shape or with other
+            classes than the training images; a directory of another experiment.
     """
     whole_number("seeds", seeds, at_least=1)
+    format_table.chosen(formats)
+    _check_alike(train, test)
     if privacy:
         _check_attackable(task, train, test)
     directory = Path(directory)
@@ -92,17 +96,18 @@ def experiment(
         )
         for seed in range(seeds)
     )  # fmt: skip
-    first, metrics = _measured(models, task, test)
+    rounded = files.rounded(formats) if seeds > 1 else []  # of a single model, the artifact itself tells
+    first, metrics = _measured(models, task, train, test, rounded)
     seconds = time.perf_counter() - started
     _write(directory / "metrics.json", strength, training, metrics)
     picture = task.picture(first, test, directory / "predictions.png")
     attacked = privacy_audit(first, train, test) if privacy else None
     command = script_command()
-    words = " ".join(filter(None, (f"Made by `{command}`." if command else "", chosen, note)))
+    words = " ".join(filter(None, (f"Made by `{command}`." if command else "", chosen or GIVEN, note)))
     card = cards.card(first, task, train, test, training=training, l2=strength, seeds=seeds, note=words)
     said = "" if attacked is None else attacked.sentence
-    artifact = _exported(
-        first, task, train, test, metrics, formats, directory / "artifact",
+    artifact = files.exported(
+        first, task, train, test, directory / "artifact", formats=formats, metrics=metrics,
         card=dataclasses.replace(card, picture=picture, privacy=said),
     )  # fmt: skip
     heatmap = directory / "seed0" / HEATMAP
@@ -119,17 +124,36 @@ def experiment(
 
 
 def _measured(
-    models: Iterable[keras.Model], task: Task, test: Data
+    models: Iterable[keras.Model], task: Task, train: Data, test: Data, rounded: Sequence[str]
 ) -> tuple[keras.Model, dict[str, tuple[float, ...]]]:
-    """The first of some models, and the metrics of all; no more than two are in memory."""
+    """The first of some models, and the metrics of all, also in these formats; two at most are in memory."""
     first: keras.Model | None = None
     values: dict[str, list[float]] = {}
     for model in models:
         first = first or model
-        for name, value in task.measure(model, test).items():
+        found = task.measure(model, test)
+        if rounded:
+            found |= files.scores_of_rounded(model, task, train, test, rounded)
+        for name, value in found.items():
             values.setdefault(name, []).append(value)
     assert first is not None
     return first, {name: tuple(each) for name, each in values.items()}
+
+
+def _check_alike(train: Data, test: Data) -> None:
+    """Raises before hours of training where the test set is not what the model will take."""
+    facts: dict[str, tuple]
+    if isinstance(train, ImageData) and isinstance(test, ImageData):
+        facts = {"images": (train.image_shape, test.image_shape)}
+        facts["classes"] = (train.class_names, test.class_names)
+    elif isinstance(train, VideoData) and isinstance(test, VideoData):
+        facts = {"frames": (train.clip_shape[1:], test.clip_shape[1:])}
+    else:
+        kinds = " and ".join(type(one).__name__ for one in (train, test))
+        raise TypeError(f"`train` and `test` must both be images or both be clips, got {kinds}.")
+    for what, (wanted, got) in facts.items():
+        if wanted != got:
+            raise ValueError(f"`test` must have the {what} of `train`, {wanted}, got {got}.")
 
 
 def _check_attackable(task: Task, train: Data, test: Data) -> None:
@@ -191,40 +215,6 @@ def _chosen(
         return check_number("l2", l2), None, ""
     found = l2.run(build, task, directory=directory)
     return found.best, found, l2.says(found, steps=steps)
-
-
-def _exported(
-    model: keras.Model,
-    task: Task,
-    train: Data,
-    test: Data,
-    metrics: Mapping[str, Sequence[float]],
-    formats: Sequence[str],
-    folder: Path,
-    *,
-    card: Card,
-) -> Artifact:
-    sample, targets = task.examples(model, test, PARITY_IMAGES)
-    calibration, _ = task.examples(model, train, CALIBRATION_IMAGES)
-    summary = {}
-    for name, values in metrics.items():
-        mean, error = mean_and_error(values)
-        summary[f"test_{name}"] = mean if error is None else {"mean": mean, "se": error, "seeds": len(values)}
-    return export(
-        task.deployed(model),
-        folder,
-        sample=sample,
-        formats=formats,
-        limits=Limits(
-            max_abs_diff=task.scale * Limits.max_abs_diff,
-            max_abs_diff_float16=task.scale * Limits.max_abs_diff_float16,
-        ),
-        measure=lambda outputs: task.scores(outputs, targets),
-        conversion=Conversion(calibration=calibration),
-        metrics=summary,
-        card=card,
-        overwrite=True,
-    )
 
 
 def _write(path: Path, l2: float, training: Training, metrics: Mapping[str, Sequence[float]]) -> None:

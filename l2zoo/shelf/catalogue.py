@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ HEADLINES = {
     "video": ("test_rollout_ssim", "SSIM of 10 frames"),
 }
 _FLOAT = ("tflite", "tflite_fp16")  # both compute in floats; the latter stores its weights in half the bytes
-_HEADS = ("name", "task", "on the test set", "seeds", "parameters", "float", "int8", "files")
+_HEADS = ("name", "task", "on the test set", "seeds", "parameters", "float file", "int8 file", "files")
 
 
 def table(folder: Path) -> str:
@@ -55,14 +56,26 @@ def _figure(content: Mapping[str, Any]) -> tuple[str, str]:
         return "-", "-"
     if not isinstance(value, Mapping):
         return f"{words} {value:.4f}", "1"
-    return f"{words} {value['mean']:.4f} ± {value['se']:.4f}", str(value["seeds"])
+    return f"{words} {spread(value['mean'], value['se'])}", str(value["seeds"])
+
+
+def spread(mean: float, error: float) -> str:
+    """A mean and its standard error, with the digits of the latter's first, and at least four.
+
+    Example:
+        >>> spread(0.98765, 0.0123), spread(0.995033, 0.0000333)
+        ('0.9877 ± 0.0123', '0.99503 ± 0.00003')
+    """
+    digits = 4 if error <= 0 else max(4, -math.floor(math.log10(error)))
+    return f"{mean:.{digits}f} ± {error:.{digits}f}"
 
 
 def _file(content: Mapping[str, Any], *kinds: str) -> str:
-    """Size of the first of these files that there is, and its first metric on the images compared."""
+    """Size of the first of these files that there is, and its first metric, on how many images."""
     row = next((content["formats"][kind] for kind in kinds if kind in content["formats"]), None)
     if row is None:
         return "-"
     metrics = row["parity"]["metrics"]
-    words = "".join(f", {name} {pair['file']:.4f}" for name, pair in list(metrics.items())[:1])
+    images = row["parity"]["images"]
+    words = "".join(f", {name} {pair['file']:.4f} of {images:,}" for name, pair in list(metrics.items())[:1])
     return f"{row['bytes'] / 1000:,.0f} kB{words}"
