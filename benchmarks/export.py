@@ -5,8 +5,8 @@
 
 `int8`: int8 against float32 on one thread, of a ResNet-20 for digits and of a U-Net on MobileNetV2 for
 scenes, both trained here for a few epochs: times, sizes, and the metric on the test split. `resnet50`: our
-exported ResNet-50 against that of `keras.applications`, exported by `model.export(format="litert")` as it
-comes; and in int8. `start`: from the start of a process to its first answer, by `l2zoo.Predictor`, by
+exported ResNet-50 against that of `keras.applications`, exported by `model.export(format="litert")`, each as
+it comes and in int8. `start`: from the start of a process to its first answer, by `l2zoo.Predictor`, by
 TensorFlow with the SavedModel, and by Keras with the `.keras` file.
 
 Sides take turns, so that a busy machine slows them alike; a ratio is the median of the rounds' ratios.
@@ -110,24 +110,37 @@ def resnet50(rounds: int, folder: Path) -> None:
         ours, folder, sample=images, formats=["tflite", "tflite_int8"],
         limits=Limits(argmax_agreement=0.0, relative_diff=10.0),  # random weights, nothing to agree on
     ).manifest["formats"]  # fmt: skip
-    peer = keras.applications.ResNet50(weights=None)
-    theirs = folder.parent / "keras.tflite"
-    peer.export(str(theirs), format="litert", verbose=False)
+    theirs = exported_by_keras(keras.applications.ResNet50(weights=None), images, folder.parent)
     files = {
-        "Keras's ResNet50, float": theirs,
+        **{f"Keras's ResNet50, {kind}": path for kind, path in theirs.items()},
         "our ResNet-50, float": folder / rows["tflite"]["path"],
         "our ResNet-50, int8": folder / rows["tflite_int8"]["path"],
     }
     times = in_turns({name: runner(path, images[:1]) for name, path in files.items()}, rounds, many=3)
     print(f"\nResNet-50, one image of 224x224x3, one thread, {rounds} rounds")
-    first = "Keras's ResNet50, float"
     for name, path in files.items():
-        ratio = median_ratio(times[name], times[first])
+        kind = name.rpartition(" ")[2]
+        ratio = median_ratio(times[name], times[f"Keras's ResNet50, {kind}"])
         size = path.stat().st_size
         print(
             f"  {name:24} {np.median(times[name]) * 1e3:7.1f} ms, {ratio:.2f} of Keras's; "
-            f"{size:,} bytes, {size / theirs.stat().st_size:.2f} of Keras's"
+            f"{size:,} bytes, {size / theirs[kind].stat().st_size:.2f} of Keras's"
         )
+
+
+def exported_by_keras(peer: Any, images: np.ndarray, folder: Path) -> dict[str, Path]:
+    """The files that Keras's own export makes of a model, as it comes and with int8 asked for."""
+    import tensorflow as tf
+
+    paths = {kind: folder / f"keras_{kind}.tflite" for kind in ("float", "int8")}
+    peer.export(str(paths["float"]), format="litert", verbose=False)
+    peer.export(
+        str(paths["int8"]), format="litert", verbose=False,
+        optimizations=[tf.lite.Optimize.DEFAULT],
+        representative_dataset=lambda: ([image[None].astype("float32")] for image in images),
+        target_spec={"supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]},
+    )  # fmt: skip
+    return paths
 
 
 def runner(path: Path, image: np.ndarray) -> Callable[[], Any]:
