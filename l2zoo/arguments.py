@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 import operator
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -67,8 +68,22 @@ def whole_numbers(name: str, values: Any, *, at_least: int) -> tuple[int, ...]:
 def one_of(name: str, value: Any, allowed: Sequence[str]) -> str:
     """Gives `value` if it is one of the allowed words, else raises a `ValueError` that lists them."""
     if value not in allowed:
-        raise ValueError(f"`{name}` must be one of {list(allowed)}, got {name}={value!r}.")
+        hint = did_you_mean(value, allowed)
+        raise ValueError(f"`{name}` must be one of {list(allowed)}, got {name}={value!r}.{hint}")
     return str(value)
+
+
+def did_you_mean(given: Any, known: Iterable[str]) -> str:
+    """The sentence that suggests the word meant, with a space before it; empty where none is close.
+
+    Example:
+        >>> did_you_mean("clasification", ["classification", "segmentation"])
+        " Did you mean 'classification'?"
+    """
+    close = difflib.get_close_matches(
+        str(given).lower(), list(known), n=1, cutoff=0.5
+    )  # ridge: sklearn_ridge
+    return f" Did you mean {close[0]!r}?" if close else ""
 
 
 def picture_path(path: str | Path) -> Path:

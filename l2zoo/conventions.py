@@ -7,12 +7,13 @@ the data loss is averaged. Everything here goes through Keras's own form, `lambd
 
 from __future__ import annotations
 
-import difflib
 import itertools
 import math
 import numbers
 from dataclasses import dataclass
 from typing import Any
+
+from l2zoo.arguments import did_you_mean
 
 #: The conventions in which a policy's strength can be given.
 CONVENTIONS = ("keras", "pytorch", "mean")
@@ -293,6 +294,7 @@ def _check_count(count: Any, *, name: str) -> None:
 def _check_name(given: Any, *, name: str, known: tuple[str, ...]) -> None:
     if given in known:
         return
-    close = difflib.get_close_matches(str(given).lower(), known, n=2, cutoff=0.4)
-    hint = f" Did you mean {' or '.join(map(repr, close))}?" if close else ""
-    raise ValueError(f"`{name}` must be one of {', '.join(map(repr, known))}, got {name}={given!r}.{hint}")
+    raise ValueError(
+        f"`{name}` must be one of {', '.join(map(repr, known))}, got {name}={given!r}."
+        f"{did_you_mean(given, known)}"
+    )

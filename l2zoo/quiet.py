@@ -13,9 +13,10 @@ from collections.abc import Iterator
 def without_chatter() -> Iterator[None]:
     """Holds back what is written to descriptor 2 in a `with` block; it is shown if the block fails.
 
-    For imports: TensorFlow's C++ writes about the machine's processor and absent GPUs as it loads,
-    whatever its log level is. Nor does TensorFlow warn from then on of functions that are traced again, as
-    those of each new model, and of the last batch of a data set, rightly are.
+    TensorFlow's C++ writes about the machine's processor and absent GPUs as it loads, whatever its log level
+    is, and LiteRT about its delegates as it runs. A ValueError says its reason itself: nothing is shown then.
+    Nor does TensorFlow warn from then on of functions that are traced again, as those of each new model, and
+    of the last batch of a data set, rightly are.
 
     Example:
         >>> with without_chatter():
@@ -31,9 +32,10 @@ def without_chatter() -> Iterator[None]:
         os.dup2(held.fileno(), 2)
         try:
             yield
-        except BaseException:
-            held.seek(0)
-            os.write(shown, held.read())
+        except BaseException as error:
+            if not isinstance(error, ValueError):
+                held.seek(0)
+                os.write(shown, held.read())
             raise
         finally:
             os.dup2(shown, 2)

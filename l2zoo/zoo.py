@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from l2zoo.arguments import one_of
+
 if TYPE_CHECKING:
     import keras
 
@@ -109,14 +111,18 @@ def list_models(pattern: str | None = None, *, task: str | None = None) -> list[
         >>> list_models("c*", task="classification")
         ['cnn', 'cnn_plain']
     """
-    tasks = sorted({entry.task for entry in MODELS.values()})
-    if task is not None and task not in tasks:
-        raise ValueError(f"`task` must be one of {tasks}, got task={task!r}.")
+    if task is not None:
+        one_of("task", task, tasks())
     return sorted(
         name
         for name, entry in MODELS.items()
         if (pattern is None or fnmatch.fnmatchcase(name, pattern)) and task in (None, entry.task)
     )
+
+
+def tasks() -> list[str]:
+    """What the models of the zoo are for, sorted."""
+    return sorted({entry.task for entry in MODELS.values()})
 
 
 def find(name: str) -> Entry:

@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -138,10 +139,18 @@ def test_version_is_the_package_s(l2zoo) -> None:
         (("convert", "1", "--form", "keras", "--to", "keras"), "No such option: --form"),
         (("convert", "1", "--from", "keras"), "Missing option '--to'"),
         (("convert", "one", "--from", "keras", "--to", "mean"), "Invalid value for 'VALUE'"),
-        (("audit", "nowhere.keras"), "'nowhere.keras' does not exist"),
-        (("verify", "nowhere"), "'nowhere' does not exist"),
-        (("predict", "nowhere"), "Missing argument 'IMAGE...'"),
-        (("sign", "nowhere"), "'nowhere' does not exist"),
+        (("audit", "nowhere.keras"), "'nowhere.keras' is no file, no artifact's folder and no saved model."),
+        (("audit", "cnn_digit"), "Did you mean 'cnn_digits'?"),
+        (
+            ("verify", "nowhere"),
+            "'nowhere' is no artifact's folder and no saved model. The saved models: cnn_",
+        ),
+        (("verify", "cnn_digit"), "Did you mean 'cnn_digits'?"),
+        (("verify", __file__), "is no artifact's folder and no saved model"),
+        (("predict", "cnn_digits"), "Missing argument 'IMAGE...'"),
+        (("predict", "cnn_digit", "one.png"), "Did you mean 'cnn_digits'?"),
+        (("bench", "cnn_digit"), "Did you mean 'cnn_digits'?"),
+        (("sign", "cnn_digit", "--key", __file__), "Did you mean 'cnn_digits'?"),
     ],
 )
 def test_wrong_usage_ends_with_two_and_one_hint(l2zoo, arguments: tuple[str, ...], text: str) -> None:
@@ -149,6 +158,39 @@ def test_wrong_usage_ends_with_two_and_one_hint(l2zoo, arguments: tuple[str, ...
     assert answer.status == 2
     assert text in answer.err
     assert answer.out == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words", "meant"),
+    [
+        (("list", "--task", "clasification"), "generation, segmentation, video", "classification"),
+        (("convert", "1", "--to", "keras", "--from", "torch"), "glmnet, keras_weight_decay", "pytorch"),
+        (("convert", "1", "--from", "keras", "--to", "ridge"), "keras, pytorch, mean", "sklearn_ridge"),
+        (
+            ("convert", "1", "--from", "glmnet", "--to", "keras", "--data-loss", "entropy"),
+            "mse, crossentropy", "crossentropy",
+        ),
+        (
+            ("apply", "cnn_digits", "--l2", "1", "-o", "x.keras", "--convention", "PyTorch"),
+            "keras, pytorch, mean", "pytorch",
+        ),
+        (
+            ("export", "cnn_digits", "-o", "x", "--task", "segmentaton"),
+            "classification, segmentation, detection", "segmentation",
+        ),
+        (("export", "cnn_digits", "-o", "x", "-f", "onxx"), "keras, savedmodel, tflite", "onnx"),
+        (("export", "cnn_digits", "-o", "x", "--int8-io", "int16"), "float32, uint8, int8", "int8"),
+        (("predict", "cnn_digits", "x.png", "--format", "tflight"), "auto, tflite, tflite_fp16", "tflite"),
+        (("bench", "cnn_digits", "-f", "tflite_int4"), "tflite_dynamic, tflite_int8", "tflite_int8"),
+    ],
+)  # fmt: skip
+def test_a_word_that_is_not_in_its_list_is_wrong_usage(
+    l2zoo, arguments: tuple[str, ...], words: str, meant: str
+) -> None:
+    answer = l2zoo(*arguments)
+    assert (answer.status, answer.out) == (2, "")
+    assert words in answer.err
+    assert answer.err.endswith(f"got {arguments[-1]!r}. Did you mean {meant!r}?\n")
 
 
 # ---- Convert, list -----------------------------------------------------------------------------------------
@@ -173,7 +215,6 @@ def test_convert_prints_the_number_alone(l2zoo, arguments: tuple[str, ...], prin
     ("arguments", "text"),
     [
         (("1", "--from", "sklearn_ridge", "--to", "keras"), "`num_samples` is needed"),
-        (("1", "--from", "torch", "--to", "keras"), "Did you mean 'pytorch'?"),
         (("nan", "--from", "pytorch", "--to", "keras"), "`value` must be a finite number >= 0"),
         (("1", "--from", "keras_weight_decay", "--to", "keras", "--momentum", "0.9"), "got momentum=0.9"),
     ],
@@ -198,7 +239,25 @@ def test_list_has_a_line_for_every_model_of_the_zoo(l2zoo) -> None:
 def test_list_filters_by_pattern_and_task(l2zoo) -> None:
     assert l2zoo("list", "cn*").out.startswith("cnn ")
     assert l2zoo("list", "nothing-like-this").out == ""
-    assert "`task` must be one of" in l2zoo("list", "--task", "poetry").err
+    assert {row["task"] for row in json.loads(l2zoo("list", "--task", "video", "--json").out)} == {"video"}
+
+
+def test_json_of_list_and_convert_says_the_same(l2zoo) -> None:
+    rows = json.loads(l2zoo("list", "cnn*", "--json").out)
+    assert [(row["name"], row["task"]) for row in rows] == [
+        ("cnn", "classification"), ("cnn_plain", "classification"),
+    ]  # fmt: skip
+    assert all(row["source"] for row in rows)
+    found = json.loads(l2zoo("convert", "1e-4", "--from", "pytorch", "--to", "keras", "--json").out)
+    assert found == {"value": 1e-4, "from": "pytorch", "to": "keras", "converted": 5e-5}
+
+
+def test_a_terminal_is_shown_a_table(l2zoo, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    lines = l2zoo("list", "unet").out.splitlines()
+    assert [word in lines[1] for word in ("name", "task", "source")] == [True] * 3
+    assert "unet" in lines[3]
+    assert "Ronneberger" in lines[3]
 
 
 # ---- Audit, apply ------------------------------------------------------------------------------------------
@@ -312,6 +371,21 @@ def test_a_layer_of_one_s_own_is_found_when_its_module_is_named(
     assert "own/kernel" in l2zoo("audit", "own.keras", "--import", "own_layers").out
 
 
+def test_a_saved_model_is_audited_by_its_name_after_its_checksums(l2zoo, tmp_path: Path) -> None:
+    from l2zoo.shelf import places
+
+    folder = tmp_path / "copy"
+    shutil.copytree(places.find("cnn_digits"), folder)
+    found = [l2zoo("audit", one, "--json").out for one in ("cnn_digits", folder, folder / "model.keras")]
+    assert found[0] == found[1] == found[2]
+    assert len(json.loads(found[0])["rows"]) > 10
+    with open(folder / "model_int8.tflite", "r+b") as file:
+        file.write(b"x")
+    refused = l2zoo("audit", folder)
+    assert refused.status == 1
+    assert "model_int8.tflite was changed" in refused.err
+
+
 # ---- Verify ------------------------------------------------------------------------------------------------
 
 
@@ -324,6 +398,13 @@ def test_verify_says_whether_an_artifact_holds(l2zoo, model_file: Path, tmp_path
     answer = l2zoo("verify", folder)
     assert answer.status == 0
     assert answer.out.endswith("verified\n")
+    found = json.loads(l2zoo("verify", folder, "--json").out)
+    assert (found["folder"], found["name"], found["signed"]) == (str(folder), "small", None)
+    assert set(found["formats"]) == {"keras", "tflite"}
+    for name, path in (("keras", "model.keras"), ("tflite", "model.tflite")):
+        row = found["formats"][name]
+        assert (row["path"], row["bytes"]) == (path, (folder / path).stat().st_size)
+        assert (row["images"], row["max_abs_diff"] <= row["limits"]["max_abs_diff"]) == (8, True)
     with open(folder / "model.tflite", "r+b") as file:
         file.seek(100)
         file.write(b"damage")
@@ -351,7 +432,22 @@ def artifact(tmp_path_factory: pytest.TempPathFactory) -> Path:
     model.save(folder / "digits.keras")
     command = ["export", folder / "digits.keras", "-o", folder / "artifact", "--calibrate", "l2zoo_digits"]
     with pytest.raises(SystemExit) as ended:
-        cli.main([str(part) for part in [*command, "-f", "tflite", "-f", "tflite_int8", "--name", "Digits"]])
+        cli.main(
+            [
+                str(part)
+                for part in [
+                    *command,
+                    "-f",
+                    "tflite",
+                    "-f",
+                    "tflite_int8",
+                    "--int8-io",
+                    "uint8",
+                    "--name",
+                    "Digits",
+                ]
+            ]
+        )
     assert not ended.value.code
     return folder / "artifact"
 
@@ -373,9 +469,100 @@ def test_export_compares_on_real_images_by_their_labels(artifact: Path) -> None:
     assert manifest["class_names"] == [str(i) for i in range(10)]
     assert manifest["data"] == "Compared on l2zoo_digits test."
     assert set(manifest["formats"]) == {"keras", "tflite", "tflite_int8"}
+    assert (manifest["int8"]["io"], manifest["int8"]["allow_float"]) == ("uint8", False)
     found = manifest["formats"]["tflite_int8"]["parity"]
     assert found["images"] == 256
     assert "accuracy" in found["metrics"]
+
+
+def test_export_hands_its_options_on(
+    l2zoo, model_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from l2zoo import artifact
+
+    taken: list[dict[str, object]] = []
+
+    def conversion(*, calibration: np.ndarray, **others: object) -> None:
+        taken.append({"images": len(calibration), **others})
+        raise ValueError("enough")
+
+    monkeypatch.setattr(artifact, "Conversion", conversion)
+    command = ("export", model_file, "-o", tmp_path / "out", "--data", "l2zoo_digits")
+    assert l2zoo(*command).err == "l2zoo: enough\n"
+    assert l2zoo(*command, "--int8-io", "int8", "--allow-float", "--allow-flex").status == 1
+    assert taken == [
+        {"images": 200, "int8_io": "float32", "allow_float": False},
+        {"images": 200, "int8_io": "int8", "allow_float": True, "allow_flex": True},
+    ]
+
+
+def saved(model: keras.Model, folder: Path) -> Path:
+    model.save(folder / f"{model.name}.keras")
+    return folder / f"{model.name}.keras"
+
+
+@keras.saving.register_keras_serializable("test_cli")
+class Subclassed(keras.Model):
+    """Tells nothing of its inputs."""
+
+    def __init__(self, **options: object) -> None:
+        super().__init__(**options)
+        self.dense = keras.layers.Dense(10, activation="softmax")
+
+    def call(self, images: object) -> object:
+        return self.dense(keras.layers.Flatten()(images))
+
+
+def detector_of_digits() -> keras.Model:
+    from l2zoo import build_detector
+
+    return build_detector((32, 32, 3), num_classes=10, strides=(8,), channels=8, depth=1)
+
+
+def of_two_inputs() -> keras.Model:
+    inputs = {name: keras.Input((8, 8, 1), name=name) for name in ("left", "right")}
+    both = keras.layers.Flatten()(keras.layers.Add()(list(inputs.values())))
+    return keras.Model(inputs, keras.layers.Dense(10)(both), name="two")
+
+
+def subclassed() -> keras.Model:
+    model = Subclassed()
+    model(np.zeros((1, 8, 8, 1), "float32"))
+    return model
+
+
+@pytest.mark.parametrize(
+    ("build", "task", "said", "hint"),
+    [
+        (
+            subclassed,
+            "classification",
+            ", a Subclassed: it does not tell",
+            "l2zoo.export(model, folder, sample=images).",
+        ),
+        (of_two_inputs, "classification", "must be for classification, got 'two'", "with `l2zoo.export`."),
+        (detector_of_digits, "classification", "must be for classification", "Try --task detection."),
+        (detector_of_digits, "segmentation", "must be for segmentation", "Try --task detection."),
+        (
+            None,
+            "detection",
+            ": [None, 8, 8, 1]} to {'output_0': [None, 3]}.",
+            "Try --task classification.",
+        ),
+        (None, "segmentation", "must be for segmentation, got 'small'", "Try --task classification."),
+    ],
+)
+def test_export_of_a_model_that_is_not_for_the_task_is_one_line(
+    l2zoo, model_file: Path, tmp_path: Path, build, task: str, said: str, hint: str
+) -> None:
+    path = model_file if build is None else saved(build(), tmp_path)
+    answer = l2zoo("export", path, "-o", tmp_path / "out", "--data", "l2zoo_scenes", "--task", task)
+    assert answer.status == 1
+    assert answer.err.startswith("l2zoo: MODEL must be ")
+    assert answer.err.count("\n") == 1
+    assert said in answer.err
+    assert answer.err.endswith(f"{hint}\n")
+    assert not (tmp_path / "out").exists()
 
 
 def test_export_needs_images_and_a_known_task(l2zoo, model_file: Path, tmp_path: Path) -> None:
@@ -383,8 +570,8 @@ def test_export_needs_images_and_a_known_task(l2zoo, model_file: Path, tmp_path:
     assert answer.status == 2
     assert "real images are needed" in answer.err
     answer = l2zoo("export", model_file, "-o", tmp_path / "out", "--data", "l2zoo_digits", "--task", "art")
-    assert answer.status == 1
-    assert "`task` must be one of" in answer.err
+    assert answer.status == 2
+    assert "must be one of classification, segmentation, detection, got 'art'.\n" in answer.err
     assert not (tmp_path / "out").exists()
 
 
@@ -420,7 +607,8 @@ def test_predict_says_what_is_wrong_with_an_image(l2zoo, artifact: Path, tmp_pat
     assert answer.status == 1
     assert "cannot be read as an image" in answer.err
     assert answer.err.count("\n") == 1
-    answer = l2zoo("predict", artifact, tmp_path / "text.png", "--format", "tflight")
+    answer = l2zoo("predict", artifact, tmp_path / "text.png", "--format", "tflite_fp16")
+    assert answer.status == 1
     assert "`format` must be" in answer.err
 
 
@@ -459,21 +647,22 @@ def test_a_signature_is_made_and_checked(l2zoo, artifact: Path, tmp_path: Path) 
     assert "another key signed it" in refused.err
 
 
-# ---- As a process ------------------------------------------------------------------------------------------
+# ---- What is held back -------------------------------------------------------------------------------------
 
 
-def test_a_fresh_process_prints_no_chatter(model_file: Path) -> None:
-    code = "from l2zoo.cli import main; main()"
-    environment = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
-    done = subprocess.run(
-        [sys.executable, "-c", code, "audit", str(model_file)],
-        capture_output=True,
-        text=True,
-        env=environment,
-        check=True,
-    )
-    assert done.stderr == ""
-    assert "conv/kernel" in done.stdout
+@pytest.mark.filterwarnings("default")
+def test_warnings_for_users_are_heard_though_notes_are_held_back(
+    l2zoo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def latencies(*_: object, **__: object) -> list:
+        os.write(2, b"chatter\n")
+        warnings.warn("for users", UserWarning, stacklevel=1)
+        warnings.warn("for programmers", DeprecationWarning, stacklevel=1)
+        raise ValueError("the reason")
+
+    monkeypatch.setattr("l2zoo.runtime.latency.latencies", latencies)
+    answer = l2zoo("bench", "cnn_digits")
+    assert (answer.status, answer.err) == (1, "l2zoo: warning: for users\nl2zoo: the reason\n")
 
 
 def test_what_is_held_back_while_loading_is_shown_if_it_fails(capfd: pytest.CaptureFixture[str]) -> None:
@@ -481,14 +670,17 @@ def test_what_is_held_back_while_loading_is_shown_if_it_fails(capfd: pytest.Capt
         os.write(2, b"chatter\n")
     assert capfd.readouterr().err == ""
 
-    def fail() -> None:
+    def fail(error: type[Exception]) -> None:
         with without_chatter():
             os.write(2, b"the reason\n")
-            raise ImportError("no")
+            raise error("no")
 
     with pytest.raises(ImportError, match="no"):
-        fail()
+        fail(ImportError)
     assert capfd.readouterr().err == "the reason\n"
+    with pytest.raises(ValueError, match="no"):  # which says its reason itself
+        fail(ValueError)
+    assert capfd.readouterr().err == ""
 
 
 def test_tensorflow_does_not_warn_of_models_that_are_traced(caplog: pytest.LogCaptureFixture) -> None:

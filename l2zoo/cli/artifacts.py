@@ -7,21 +7,16 @@ from typing import Annotated, Any
 
 import typer
 
-from l2zoo.cli.models import Imports, Model, load
+from l2zoo.cli import values, words
+from l2zoo.cli.models import Imports, dumped, load
 from l2zoo.quiet import without_chatter
 
 EXAMPLES = 256  # of the test split, on which files are compared with the model
 CALIBRATION = 200  # images from which int8 learns its ranges
 
-_Artifact = Annotated[
-    Path, typer.Argument(metavar="DIR", help="An exported artifact, or the name of a saved model.")
-]
-_Format = Annotated[str, typer.Option("--format", "-f", help="tflite, tflite_fp16, tflite_int8, ...")]
-_Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
-
 
 def export(
-    model: Model,
+    model: values.Model,
     *,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the artifact.")],
     data: Annotated[
@@ -34,17 +29,34 @@ def export(
     ] = None,
     formats: Annotated[
         list[str] | None,
-        typer.Option("--format", "-f", help="savedmodel, tflite, tflite_int8, ... Repeatable."),
+        values.one_of(
+            words.formats, "--format", "-f", help="savedmodel, tflite, tflite_int8, ... Repeatable."
+        ),
     ] = None,
-    task: Annotated[str, typer.Option(help="classification, segmentation or detection.")] = "classification",
+    task: Annotated[
+        str, values.one_of(words.tasks_of_images, help="classification, segmentation or detection.")
+    ] = "classification",
     data_dir: Annotated[Path | None, typer.Option(help="Where TFDS keeps prepared data.")] = None,
     split: Annotated[str, typer.Option(help="Of --data.")] = "test",
     calibrate_split: Annotated[str, typer.Option(help="Of --calibrate.")] = "train",
+    int8_io: Annotated[
+        str,
+        values.one_of(
+            words.numbers, "--int8-io", help="What tflite_int8 takes and gives: float32, uint8 or int8."
+        ),
+    ] = "float32",
+    allow_float: Annotated[
+        bool, typer.Option("--allow-float", help="Ship quantised files of which a part stayed float.")
+    ] = False,
+    allow_flex: Annotated[
+        bool, typer.Option("--allow-flex", help="Ship TFLite files with operators of TensorFlow.")
+    ] = False,
     name: Annotated[str | None, typer.Option(help="Title of the artifact. That of the model.")] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace an artifact that is there.")
     ] = False,
     modules: Imports = None,
+    json: values.Json = False,
 ) -> None:
     """Write MODEL as files to deploy, each compared with it.
 
@@ -54,29 +66,39 @@ def export(
     if source is None:
         raise typer.BadParameter("real images are needed to compare on.", param_hint="--data")
     loaded = load(model, modules)
-    from l2zoo.artifact import Card, Conversion
-    from l2zoo.artifact import export as export_model
+    choices: dict[str, Any] = {"int8_io": int8_io, "allow_float": allow_float}
+    if allow_flex:
+        choices["allow_flex"] = True
+    with without_chatter():
+        from l2zoo.artifact import Card, Conversion
+        from l2zoo.artifact import export as export_model
+        from l2zoo.cli import examples
 
-    taken, chosen, card = _examples(loaded, task, source, split, data_dir, EXAMPLES)
-    calibration = _examples(loaded, task, calibrate or source, calibrate_split, data_dir, CALIBRATION)[0][0]
-    artifact = export_model(
-        chosen.deployed(loaded),
-        output,
-        sample=taken[0],
-        formats=formats or ("savedmodel", "tflite"),
-        measure=None if card is None else lambda outputs: chosen.scores(outputs, taken[1]),
-        conversion=Conversion(calibration=calibration),
-        card=Card(name=name, **(card or {})),
-        overwrite=overwrite,
-    )
-    _print(str(artifact))
+        found = examples.taken(loaded, task, examples.Source(source, split, data_dir), EXAMPLES)
+        others = examples.Source(calibrate or source, calibrate_split, data_dir)
+        calibration = examples.taken(loaded, task, others, CALIBRATION).inputs
+        artifact = export_model(
+            found.task.deployed(loaded),
+            output,
+            sample=found.inputs,
+            formats=formats or ("savedmodel", "tflite"),
+            measure=None if found.card is None else lambda said: found.task.scores(said, found.targets),
+            conversion=Conversion(calibration=calibration, **choices),
+            card=Card(name=name, **(found.card or {})),
+            overwrite=overwrite,
+        )
+    if json:
+        typer.echo(dumped(_held(artifact)))
+    else:
+        _print(str(artifact))
 
 
 def verify(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="An exported artifact.", exists=True)],
+    folder: values.Artifact,
     public_key: Annotated[
         Path | None, typer.Option(help="Also check the signature, by this key.", exists=True, dir_okay=False)
     ] = None,
+    json: values.Json = False,
 ) -> None:
     """Check that an artifact is whole and answers like its model.
 
@@ -89,12 +111,16 @@ def verify(
     with without_chatter():
         from l2zoo.artifact import verify as verify_artifact
 
-    typer.echo(str(verify_artifact(folder)))
+        artifact = verify_artifact(folder)
+    if json:
+        typer.echo(dumped({**_held(artifact), "signed": None if public_key is None else str(public_key)}))
+        return
+    typer.echo(str(artifact))
     typer.echo("verified" if public_key is None else "verified, and signed by this key")
 
 
 def sign(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="An exported artifact.", exists=True)],
+    folder: values.Artifact,
     key: Annotated[Path, typer.Option(help="Your private key, PEM.", exists=True, dir_okay=False)],
 ) -> None:
     """Sign an artifact, so that others can tell that it is yours.
@@ -107,13 +133,16 @@ def sign(
 
 
 def predict(
-    artifact: _Artifact,
+    artifact: values.Artifact,
     images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Image files.")],
-    format: _Format = "auto",  # noqa: A002
+    format: Annotated[  # noqa: A002
+        str,
+        values.one_of(words.runnable_or_auto, "--format", "-f", help="tflite, tflite_fp16, tflite_int8, ..."),
+    ] = "auto",
     threads: Annotated[int, typer.Option(help="On which it computes.")] = 1,
     top: Annotated[int, typer.Option(help="How many classes are shown.", min=1)] = 3,
     save: Annotated[Path | None, typer.Option(help="Draw the answers, .png, .svg or .pdf.")] = None,
-    json: _Json = False,
+    json: values.Json = False,
 ) -> None:
     """Say what is in images, by an artifact's file, without TensorFlow.
 
@@ -122,13 +151,10 @@ def predict(
     from l2zoo.runtime import Predictor
 
     with without_chatter():
-        predictor = Predictor(artifact, format=format, threads=threads)
-    found = predictor.predict(images)
+        found = Predictor(artifact, format=format, threads=threads).predict(images)
     if json:
-        from json import dumps
-
         rows = [{"image": str(path), **one.to_dict()} for path, one in zip(images, found, strict=True)]
-        typer.echo(dumps(rows, indent=2))
+        typer.echo(dumped(rows))
     else:
         _print(_answers(images, found, top))
     if save is not None:
@@ -138,18 +164,21 @@ def predict(
 
 
 def bench(
-    artifact: _Artifact,
+    artifact: values.Artifact,
     formats: Annotated[
-        list[str] | None, typer.Option("--format", "-f", help="Only these formats. Repeatable.")
+        list[str] | None,
+        values.one_of(words.runnable, "--format", "-f", help="Only these formats. Repeatable."),
     ] = None,
     threads: Annotated[
         list[int] | None, typer.Option(help="How many threads; one if not said. Repeatable.", min=1)
     ] = None,
     seconds: Annotated[float, typer.Option(help="How long each is timed.")] = 1.0,
     save: Annotated[Path | None, typer.Option(help="Draw it, .png, .svg or .pdf.")] = None,
-    json: _Json = False,
+    json: values.Json = False,
 ) -> None:
-    """Time an artifact's files: latency, size and metrics side by side.
+    """Time an artifact's TFLite files: latency, size, metrics.
+
+    It times what LiteRT runs, on the real inputs that the artifact keeps; not SavedModel, ONNX or .keras.
 
     Example: l2zoo bench runs/demo/artifact --threads 1 --threads 2 --save bench.png
     """
@@ -158,39 +187,26 @@ def bench(
     with without_chatter():
         found = latency.latencies(artifact, formats=formats, threads=threads or (1,), seconds=seconds)
     if json:
-        from json import dumps
-
-        typer.echo(dumps([one.to_dict() for one in found], indent=2))
+        typer.echo(dumped([one.to_dict() for one in found]))
     else:
         _print(latency.table(found))
     if save is not None:
         typer.echo(f"wrote {latency.picture(found, save)}", err=json)
 
 
-def _examples(
-    model: Any, task: str, source: str, split: str, data_dir: Path | None, most: int
-) -> tuple[tuple[Any, Any], Any, dict[str, Any] | None]:
-    """Inputs with targets, the task, and what a card says of it if the classes of data and model agree."""
-    from l2zoo import tasks
-    from l2zoo.arguments import one_of
-    from l2zoo.data import load as load_data
+def _held(artifact: Any) -> dict[str, Any]:
+    """An artifact that holds, for JSON: its formats with the figures of this check."""
+    from dataclasses import asdict
 
-    kinds = {
-        "classification": tasks.Classification,
-        "segmentation": tasks.Segmentation,
-        "detection": tasks.Detection,
+    rows = artifact.manifest["formats"]
+    return {
+        "folder": str(artifact.folder),
+        "name": artifact.manifest["name"],
+        "formats": {
+            name: {"path": rows[name]["path"], "bytes": rows[name]["bytes"], **asdict(parity)}
+            for name, parity in artifact.parity.items()
+        },
     }
-    one_of("task", task, tuple(kinds))
-    size = tuple(model.inputs[0].shape[1:3])
-    data = load_data(source, split, task=task, data_dir=data_dir, image_size=None if None in size else size)
-    chosen = kinds[task](data.class_names)
-    if task != "detection":
-        same = model.outputs[0].shape[-1] == data.num_classes
-    else:  # final boxes do not tell how many classes there are
-        logits = model.output.get("class_logits")
-        same = logits is None or logits.shape[-1] == data.num_classes
-    card = {"task": task, "class_names": data.class_names, "data": f"Compared on {data.name} {data.split}."}
-    return chosen.examples(model, data, most), chosen, card if same else None
 
 
 def _answers(images: list[Path], found: list[Any], top: int) -> Any:

@@ -11,11 +11,9 @@ from typing import Annotated, Any
 
 import typer
 
+from l2zoo.cli import values, words
 from l2zoo.quiet import without_chatter
 
-Model = Annotated[
-    Path, typer.Argument(metavar="MODEL", help="A saved Keras model, .keras.", exists=True, dir_okay=False)
-]
 Imports = Annotated[
     list[str] | None,
     typer.Option("--import", metavar="MODULE", help="Import it first: it registers MODEL's own classes."),
@@ -23,9 +21,9 @@ Imports = Annotated[
 
 
 def audit(
-    model: Model,
+    model: values.Model,
     modules: Imports = None,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
+    json: values.Json = False,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 if there are problems.")] = False,
 ) -> None:
     """Show what MODEL penalises: every weight, its lambda, its share.
@@ -37,9 +35,7 @@ def audit(
 
     found = audit_model(loaded)
     if json:
-        from json import dumps
-
-        typer.echo(dumps(found.to_dict(), indent=2))
+        typer.echo(dumped(found.to_dict()))
     elif sys.stdout.isatty():
         from rich.console import Console
 
@@ -51,12 +47,14 @@ def audit(
 
 
 def apply(
-    model: Model,
+    model: values.Model,
     *,
     modules: Imports = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="Where to write, .keras.", dir_okay=False)],
     l2: Annotated[float, typer.Option("--l2", help="The strength, in the words of --convention.")],
-    convention: Annotated[str, typer.Option(help="What the number means: keras, pytorch or mean.")] = "keras",
+    convention: Annotated[
+        str, values.one_of(words.conventions, help="What the number means: keras, pytorch or mean.")
+    ] = "keras",
     multiplier: Annotated[
         list[str] | None,
         typer.Option(metavar="ROLE=FACTOR", help="Factor for a role, such as depthwise=0. Repeatable."),
@@ -89,15 +87,18 @@ def apply(
 
 def convert(
     value: Annotated[float, typer.Argument(metavar="VALUE", help="In the source's words, such as 1e-4.")],
-    source: Annotated[str, typer.Option("--from", metavar="SYSTEM", help="Whose number it is.")],
-    target: Annotated[str, typer.Option("--to", metavar="SYSTEM", help="Who shall get it.")],
-    data_loss: Annotated[str | None, typer.Option(help="mse or crossentropy; for glmnet.")] = None,
+    source: Annotated[str, values.one_of(words.systems, "--from", help="Whose number it is.")],
+    target: Annotated[str, values.one_of(words.systems, "--to", help="Who shall get it.")],
+    data_loss: Annotated[
+        str | None, values.one_of(words.data_losses, help="mse or crossentropy; for glmnet.")
+    ] = None,
     num_samples: Annotated[int | None, typer.Option(help="Training examples; for scikit-learn.")] = None,
     num_outputs: Annotated[int, typer.Option(help="Outputs that the Keras loss is a mean of.")] = 1,
     num_parameters: Annotated[int | None, typer.Option(help="The model's parameters; for mean.")] = None,
     target_std: Annotated[float | None, typer.Option(help="Deviation of y; for glmnet with mse.")] = None,
     optimizer: Annotated[str, typer.Option(help="Who trains; for weight decay.")] = "sgd",
     momentum: Annotated[float, typer.Option(help="SGD's momentum; for keras_weight_decay.")] = 0.0,
+    json: values.Json = False,
 ) -> None:
     """Say an L2 strength in the words of another system.
 
@@ -122,12 +123,14 @@ def convert(
         optimizer=optimizer,
         momentum=momentum,
     )
-    typer.echo(repr(converted))
+    given = {"value": value, "from": source, "to": target, "converted": converted}
+    typer.echo(dumped(given) if json else repr(converted))
 
 
 def list_zoo(
     pattern: Annotated[str | None, typer.Argument(help="Only names like this, such as 'resnet*'.")] = None,
-    task: Annotated[str | None, typer.Option(help="Only models for this task.")] = None,
+    task: Annotated[str | None, values.one_of(words.tasks, help="Only models for this task.")] = None,
+    json: values.Json = False,
 ) -> None:
     """List the models of the zoo.
 
@@ -135,27 +138,52 @@ def list_zoo(
     """
     from l2zoo import zoo
 
-    names = zoo.list_models(pattern, task=task)
-    width = max(map(len, names), default=0)
-    for name in names:
-        entry = zoo.find(name)
-        typer.echo(f"{name:<{width}}  {entry.task}  {entry.source}")
+    entries = {name: zoo.find(name) for name in zoo.list_models(pattern, task=task)}
+    rows = [(name, entry.task, entry.source) for name, entry in entries.items()]
+    if json:
+        typer.echo(dumped([dict(zip(("name", "task", "source"), row, strict=True)) for row in rows]))
+    elif sys.stdout.isatty():
+        _print_table(rows)
+    else:  # a line each, for other programs
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        for name, kind, source in rows:
+            typer.echo(f"{name:<{widths[0]}}  {kind:<{widths[1]}}  {source}")
+
+
+def dumped(value: Any) -> str:
+    """JSON that a person can read too."""
+    from json import dumps
+
+    return dumps(value, indent=2)
 
 
 def load(path: Path, modules: list[str] | None) -> Any:
-    """Loads a saved model, once the modules that register its classes are imported."""
+    """Loads a saved model or that of an artifact, once modules that register its classes are imported."""
     with without_chatter():
         import keras  # noqa: F401
 
     import l2zoo.decoupled  # noqa: F401  registers the classes a saved optimizer may need
-    from l2zoo.shelf import stored
 
     sys.path.insert(0, os.getcwd())
     for module in modules or []:
         importlib.import_module(module)
     # A model that was compiled and never trained has no state of its optimizer to load; nothing is lost.
     warnings.filterwarnings("ignore", message=".*whereas the saved optimizer has 2 variables")
-    return stored.loaded(path, compiled=True)
+    with without_chatter():
+        from l2zoo.artifact import load as load_artifact
+        from l2zoo.shelf import stored
+
+        return load_artifact(path) if path.is_dir() else stored.loaded(path, compiled=True)
+
+
+def _print_table(rows: list[tuple[str, str, str]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("name", "task", "source")
+    for row in rows:
+        table.add_row(*row)
+    Console().print(table, markup=False, highlight=False)
 
 
 def _check_output(path: Path, *, force: bool) -> None:

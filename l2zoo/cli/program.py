@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 import warnings
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, TextIO
 
 import typer
 
@@ -44,9 +45,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         arguments: What follows `l2zoo`; `None` for the process's own.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # its C++ errors come back as Python errors too
-    try:
-        with warnings.catch_warnings():
-            warnings.showwarning = _print_warning
+    try:  # warnings are heard where TensorFlow's notes on descriptor 2 are held back
+        with os.fdopen(os.dup(2), "w") as terminal, warnings.catch_warnings():
+            warnings.showwarning = functools.partial(_print_warning, terminal)
             app(arguments, prog_name="l2zoo")
     except (ValueError, TypeError, ImportError, OSError) as error:
         typer.echo(f"l2zoo: {_in_one_line(error)}", err=True)
@@ -62,9 +63,9 @@ def _options(version: Annotated[bool, typer.Option("--version", help="Print the 
         raise typer.Exit
 
 
-def _print_warning(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
+def _print_warning(file: TextIO, message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
     if issubclass(category, UserWarning):  # what is meant for users; deprecations are for programmers
-        typer.echo(f"l2zoo: warning: {_in_one_line(message)}", err=True)
+        print(f"l2zoo: warning: {_in_one_line(message)}", file=file, flush=True)
 
 
 def _in_one_line(message: object) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -91,6 +92,16 @@ def latencies(
     return found
 
 
+def three_digits(number: float) -> str:
+    """A number > 0 with three digits that tell something, or all of its whole ones.
+
+    Example:
+        >>> three_digits(0.012345), three_digits(12.345), three_digits(12345)
+        ('0.0123', '12.3', '12345')
+    """
+    return f"{number:.{max(0, 2 - math.floor(math.log10(number)))}f}"
+
+
 def table(found: Sequence[Latency]) -> Table:
     """A row for each file and number of threads."""
     from rich.table import Table
@@ -101,9 +112,8 @@ def table(found: Sequence[Latency]) -> Table:
         shown.add_column(heading, justify="left" if heading == "format" else "right")
     for one in found:
         metrics = [f"{one.metrics[name]:.4f}" if name in one.metrics else "" for name in names]
-        shown.add_row(
-            one.format, str(one.threads), f"{one.p50_ms:.2f}", f"{one.p90_ms:.2f}", f"{one.bytes:,}", *metrics
-        )
+        times = three_digits(one.p50_ms), three_digits(one.p90_ms)
+        shown.add_row(one.format, str(one.threads), *times, f"{one.bytes:,}", *metrics)
     return shown
 
 
@@ -131,7 +141,7 @@ def picture(found: Sequence[Latency], path: str | Path) -> Path:
     axes.errorbar(middles, rows, xerr=[np.zeros(len(found)), whiskers], fmt="none", ecolor="black", capsize=4)
     for row, one in zip(rows, found, strict=True):
         metrics = "".join(f", {name} {value:.4f}" for name, value in one.metrics.items())
-        words = f"{one.p50_ms:.2f} ms, {one.bytes / 1000:,.0f} kB{metrics}"
+        words = f"{three_digits(one.p50_ms)} ms, {one.bytes / 1000:,.0f} kB{metrics}"
         axes.annotate(
             words, (one.p90_ms, row), xytext=(6, 0), textcoords="offset points", va="center", size=8
         )

@@ -27,11 +27,12 @@ def test_every_file_is_timed_with_every_number_of_threads(classifier) -> None:
 def test_table_and_picture_show_every_file(tmp_path) -> None:
     found = [
         Latency("tflite", 1, 1.25, 2.5, 100, 1_234_567, {"accuracy": 0.97}),
-        Latency("tflite_int8", 2, 0.5, 0.75, 200, 300_000, {}),
+        Latency("tflite_int8", 2, 0.00512, 0.0749, 200, 300_000, {}),
     ]
     table = latency.table(found)
     assert [column.header for column in table.columns][-1] == "accuracy"
-    assert list(table.columns[2].cells) == ["1.25", "0.50"]
+    assert list(table.columns[2].cells) == ["1.25", "0.00512"]
+    assert list(table.columns[3].cells) == ["2.50", "0.0749"]
     text = latency.picture(found, tmp_path / "bench.svg").read_text()
     assert "1.25 ms, 1,235 kB, accuracy 0.9700" in text
     assert "tflite_int8, 2 threads" in text

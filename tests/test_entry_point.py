@@ -1,0 +1,156 @@
+"""The installed command `l2zoo`, started as a person starts it: what it prints, and nothing on stderr."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from l2zoo import Predictor, zoo
+from l2zoo.shelf import places
+
+L2ZOO = Path(sys.executable).with_name("l2zoo")
+NAME = "cnn_digits"
+COMMANDS = ["list", "audit", "apply", "convert", "export", "verify", "sign", "predict", "bench"]
+
+
+def started(*arguments: object, folder: Path, **settings: str) -> subprocess.CompletedProcess:
+    """A run in a folder where nothing of ours lies, without what a shell of ours may have set."""
+    environment = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
+    return subprocess.run(
+        [str(L2ZOO), *map(str, arguments)],
+        cwd=folder, env=environment | settings, capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+
+
+def said(*arguments: object, folder: Path) -> str:
+    """What a run prints that went well."""
+    done = started(*arguments, folder=folder)
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
+
+
+@pytest.fixture
+def digit(tmp_path: Path) -> Path:
+    from l2zoo.data import load
+
+    path = tmp_path / "digit.png"
+    Image.fromarray(load("l2zoo_digits", "test").arrays()[0][0, ..., 0]).save(path)
+    return path
+
+
+def test_list(tmp_path: Path) -> None:
+    assert [line.split()[0] for line in said("list", folder=tmp_path).splitlines()] == zoo.list_models()
+
+
+def test_list_in_a_terminal_is_a_table(tmp_path: Path) -> None:
+    terminal, ours = pty.openpty()
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "80"}
+    with os.fdopen(terminal, "rb", buffering=0) as shown:
+        done = subprocess.run([str(L2ZOO), "list", "unet"], stdout=ours, cwd=tmp_path, env=environment)
+        os.close(ours)
+        text = shown.read(10_000).decode()
+    assert done.returncode == 0
+    assert all(heading in text.splitlines()[1] for heading in ("name", "task", "source"))
+    assert "segmentation" in text
+
+
+def test_convert(tmp_path: Path) -> None:
+    assert said("convert", "1e-4", "--from", "pytorch", "--to", "keras", folder=tmp_path) == "5e-05\n"
+
+
+def test_audit(tmp_path: Path) -> None:
+    rows = json.loads(said("audit", NAME, "--json", folder=tmp_path))["rows"]
+    assert sum(row["strength"] is not None and row["strength"] > 0 for row in rows) == 6
+
+
+def test_apply(tmp_path: Path) -> None:
+    options = ("--l2", "1e-3", "--convention", "pytorch", "--replace", "-o", "out.keras")
+    printed = said("apply", NAME, *options, folder=tmp_path)
+    assert printed.startswith("l2: 6 kernels at 0.0005")
+    assert (tmp_path / "out.keras").is_file()
+
+
+def test_export(tmp_path: Path) -> None:
+    options = ("--data", "l2zoo_digits", "-f", "tflite", "--json")
+    found = json.loads(said("export", NAME, "-o", "out", *options, folder=tmp_path))
+    assert set(found["formats"]) == {"keras", "tflite"}
+    assert found["formats"]["tflite"]["images"] == 256
+    size = (tmp_path / "out/model.tflite").stat().st_size
+    assert found["formats"]["tflite"]["bytes"] == size == (places.find(NAME) / "model.tflite").stat().st_size
+
+
+def test_verify(tmp_path: Path) -> None:
+    printed = said("verify", NAME, folder=tmp_path)
+    assert printed.endswith("\nverified\n")
+    assert all(f"| {name} |" in printed for name in ("keras", "savedmodel", "tflite", "tflite_int8"))
+
+
+def test_verify_of_what_was_changed_is_one_line(tmp_path: Path) -> None:
+    shutil.copytree(places.find(NAME), tmp_path / "copy")
+    with open(tmp_path / "copy/model.tflite", "r+b") as file:
+        file.seek(1000)
+        byte = file.read(1)
+        file.seek(1000)
+        file.write(bytes([byte[0] ^ 1]))
+    done = started("verify", "copy", folder=tmp_path)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    assert "model.tflite was changed" in done.stderr
+
+
+def test_sign(tmp_path: Path) -> None:
+    pytest.importorskip("model_signing", reason='needs pip install "l2zoo[signing]"')
+    from cryptography.hazmat.primitives import serialization as pem
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    written = key.private_bytes(pem.Encoding.PEM, pem.PrivateFormat.PKCS8, pem.NoEncryption())
+    (tmp_path / "private.pem").write_bytes(written)
+    shutil.copytree(places.find(NAME), tmp_path / "copy")
+    assert said("sign", "copy", "--key", "private.pem", folder=tmp_path) == "wrote copy/model.sig\n"
+    assert (tmp_path / "copy/model.sig").is_file()
+
+
+def test_predict(tmp_path: Path, digit: Path) -> None:
+    (row,) = json.loads(said("predict", NAME, digit, "--json", folder=tmp_path))
+    assert row == {"image": str(digit), **Predictor(NAME).predict(digit)[0].to_dict()}
+
+
+def test_bench(tmp_path: Path) -> None:
+    rows = json.loads(said("bench", NAME, "--seconds", "0.01", "--json", folder=tmp_path))
+    assert [(row["format"], row["threads"]) for row in rows] == [("tflite", 1), ("tflite_int8", 1)]
+    assert all(np.isfinite(row["p50_ms"]) and row["p50_ms"] > 0 for row in rows)
+
+
+def test_a_typo_is_wrong_usage_with_a_suggestion(tmp_path: Path) -> None:
+    done = started("convret", "1", folder=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "Did you mean 'convert'?" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("line", "completed"),
+    [
+        ("l2zoo ", COMMANDS),
+        ("l2zoo ver", ["verify"]),
+        ("l2zoo verify cnn_", ["cnn_digits", "cnn_mnist"]),
+        ("l2zoo convert 1 --from sk", ["sklearn_ridge", "sklearn_logistic"]),
+        ("l2zoo export x --format tflite_", ["tflite_fp16", "tflite_dynamic", "tflite_int8"]),
+    ],
+)
+def test_the_shell_completes(tmp_path: Path, line: str, completed: list[str]) -> None:
+    cursor = str(len(line.split(" ")) - 1)
+    asked = {"_L2ZOO_COMPLETE": "complete_bash", "COMP_WORDS": line, "COMP_CWORD": cursor}
+    assert started(folder=tmp_path, **asked).stdout.split() == completed
+
+
+def test_the_shell_is_told_how_to_complete(tmp_path: Path) -> None:
+    assert "_L2ZOO_COMPLETE=complete_bash" in said("--show-completion", "bash", folder=tmp_path)
