@@ -61,6 +61,7 @@ def main(
     max_images: Annotated[int, typer.Option(help="In a request.", min=1)] = 16,
 ) -> None:
     """Serves an artifact for classification, segmentation or detection until Ctrl-C."""
+    uploads.check_max_pixels(max_pixels)
     predictor = Predictor(artifact, format=format)
     about = web.description(predictor)
     predicting = functools.partial(Predictor, predictor.folder, format=predictor.format)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import io
 import json
@@ -11,6 +12,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -25,6 +27,7 @@ from l2zoo import Predictor
 
 RECIPE = Path(__file__).parents[1] / "recipes/serve.py"
 MAX_BYTES, MAX_PIXELS, MAX_IMAGES = 100_000, 10_000, 5
+REPLICAS = 2
 BOUNDARY = "abc"
 FORM = f"multipart/form-data; boundary={BOUNDARY}"
 
@@ -53,6 +56,17 @@ class Server(NamedTuple):
     def everyone(self) -> list[psutil.Process]:
         process = psutil.Process(self.process.pid)
         return [process, *process.children(recursive=True)]
+
+    def replicas(self) -> list[psutil.Process]:
+        """The processes that predict, once all of them are there."""
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            with contextlib.suppress(psutil.NoSuchProcess):  # it ended while it was looked at
+                found = [one for one in self.everyone() if "default:Model" in " ".join(one.cmdline())]
+                if len(found) == REPLICAS:
+                    return found
+            time.sleep(0.2)
+        raise TimeoutError(f"There are not {REPLICAS} replicas.")
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +97,7 @@ def artifact(tmp_path_factory) -> Path:
 def server(artifact) -> Iterator[Server]:
     pytest.importorskip("ray.serve", reason='needs pip install "l2zoo[serve]"')
     limits = ["--max-bytes", MAX_BYTES, "--max-pixels", MAX_PIXELS, "--max-images", MAX_IMAGES]
-    options = ["--port", 0, "--max-batch", 4, *limits]
+    options = ["--port", 0, "--max-batch", 4, "--replicas", REPLICAS, *limits]
     process = subprocess.Popen(
         [sys.executable, str(RECIPE), str(artifact), *map(str, options)],
         stdout=subprocess.PIPE,
@@ -240,14 +254,16 @@ def test_no_other_machine_can_reach_any_part_of_it(server):
     assert {ip.removeprefix("::ffff:") for _, ip in listening} <= {"127.0.0.1", "::1"}, listening
 
 
-def test_what_a_replica_was_asked_when_it_died_another_answers(server, artifact):
+@pytest.mark.parametrize("die", range(1, REPLICAS + 1))  # of all, none is left to take over at once
+def test_what_a_replica_was_asked_when_it_died_another_answers(server, artifact, die):
     given = images(40, 8, 8, 3, seed=3)
-    (replica,) = [one for one in server.everyone() if "default:Model" in " ".join(one.cmdline())]
+    doomed = server.replicas()[:die]
     files = [file_of(image) for image in given]
 
     def told(number: int) -> tuple[int, object]:
         if number == 20:
-            replica.kill()
+            for replica in doomed:
+                replica.kill()
         return server.told("POST", "/", files[number], "image/png")
 
     with ThreadPoolExecutor(8) as pool:
@@ -280,6 +296,7 @@ def said(*options: object) -> str:
 def test_what_cannot_be_served_is_said_at_the_start(artifact):
     assert "`name_or_folder` must be an artifact's folder" in said("no/such/artifact")
     assert "`format` must be" in said(artifact, "--format", "onnx")
+    assert "`max_pixels` must be at most 89478485" in said(artifact, "--max-pixels", 10**9)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         assert f"127.0.0.1:{port} cannot be had" in said(artifact, "--port", port)

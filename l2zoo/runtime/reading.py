@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP")  # Pillow would start other programs for some of the rest
+CHANNELS = (1, 3)  # of what Pillow reads, gray or coloured
 _GRAY_16 = ("I;16", "I;16L", "I;16B", "I;16N")
 
 
@@ -95,7 +96,7 @@ def _of_file(path: Path, channels: int) -> np.ndarray:
 
 
 def _of_pillow(image: Image.Image, channels: int, where: str) -> np.ndarray:
-    if channels not in (1, 3):
+    if channels not in CHANNELS:
         raise TypeError(f"{where} must be an array, as the model takes {channels} channels.")
     if Image.MAX_IMAGE_PIXELS is not None and image.width * image.height > Image.MAX_IMAGE_PIXELS:
         raise ValueError(_bomb(where))  # Pillow itself raises at twice as many

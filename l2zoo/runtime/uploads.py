@@ -30,7 +30,11 @@ def answers(predictor: Predictor, files: Sequence[bytes], *, max_pixels: int) ->
     Returns:
         For each file a status and JSON: 200 and `to_dict()` of the result, or 400 (no image, or a damaged
         one) or 413 (too large) and `{"error": ...}`.
+
+    Raises:
+        ValueError: `max_pixels` is more than Pillow allows.
     """
+    check_max_pixels(max_pixels)
     found: dict[int, Answer] = {}
     batch: dict[int, Image.Image] = {}
 
@@ -50,6 +54,20 @@ def answers(predictor: Predictor, files: Sequence[bytes], *, max_pixels: int) ->
         batch[number] = image
     flush()
     return [found[number] for number in range(len(files))]
+
+
+def check_max_pixels(max_pixels: int) -> None:
+    """Raises a `ValueError` if larger images would be let in than are predicted afterwards.
+
+    Example:
+        >>> check_max_pixels(16_000_000)
+    """
+    most = Image.MAX_IMAGE_PIXELS
+    if most is not None and max_pixels > most:
+        raise ValueError(
+            f"`max_pixels` must be at most {most}, got max_pixels={max_pixels}: Pillow takes larger images "
+            "for decompression bombs. Have smaller ones sent."
+        )
 
 
 def refused(status: int, reason: str) -> Answer:

@@ -10,7 +10,7 @@ import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from l2zoo.runtime import uploads
+from l2zoo.runtime import reading, uploads
 from l2zoo.runtime.predictor import Predictor
 
 TYPES = tuple(f"image/{name.lower()}" for name in uploads.FORMATS)
@@ -24,17 +24,24 @@ def description(predictor: Predictor) -> dict[str, Any]:
     """What is served: task, class names, the size that images are brought to, and the format that runs.
 
     Raises:
-        ValueError: The predictor's task is none of images that are given.
+        ValueError: The predictor's task is none of images that are given, or no image file has as many
+            channels as it takes.
     """
     if predictor.task not in ("classification", "segmentation", "detection"):
         raise ValueError(
             f"The artifact must say what is in images that it is given, it is for {predictor.task}."
         )
     (spec,) = json.loads((predictor.folder / "manifest.json").read_text())["inputs"].values()
+    size = dict(zip(("height", "width", "channels"), spec["shape"][1:], strict=True))
+    if size["channels"] not in reading.CHANNELS:
+        raise ValueError(
+            f"The artifact must take grey or coloured images, as files are, it takes {size['channels']} "
+            "channels. Give it arrays, in Python: l2zoo.Predictor(...).predict(images)."
+        )
     return {
         "task": predictor.task,
         "class_names": list(predictor.class_names),
-        "input_size": dict(zip(("height", "width", "channels"), spec["shape"][1:], strict=True)),
+        "input_size": size,
         "format": predictor.format,
     }
 

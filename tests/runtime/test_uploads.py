@@ -54,6 +54,17 @@ def test_nothing_is_predicted_where_nothing_can_be_decoded(classifier):
     assert not hasattr(predictor, "given")
 
 
+def test_no_more_pixels_are_let_in_than_pillow_allows(classifier, monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 900)
+    predictor = Predictor(classifier.folder)
+    with pytest.raises(ValueError, match="`max_pixels` must be at most 900, got max_pixels=901: Pillow"):
+        uploads.answers(predictor, [], max_pixels=901)
+    largest = [file_of(image) for image in tiny.random_images(1, 30, 30, 3)]
+    assert [status for status, _ in uploads.answers(predictor, largest, max_pixels=900)] == [200]
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)
+    assert uploads.answers(predictor, [], max_pixels=10**12) == []
+
+
 @pytest.mark.parametrize(
     ("file", "status", "reason"),
     [
