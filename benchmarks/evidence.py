@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
+import cases
 import numpy as np
 import typer
 
@@ -111,7 +112,7 @@ def main(
     show: Annotated[bool, typer.Option("--show", help="Only show what is finished.")] = False,
 ) -> None:
     """Trains every model at three strengths and prints what that does to it."""
-    names = list(CASES) if case == "all" else [case]
+    names = cases.chosen(case, CASES)
     for name in [] if show else names:
         for l2 in (0.0, CASES[name].default, searched(name)):
             trained(name, l2, seeds)

@@ -25,6 +25,7 @@ from typing import Annotated, Any
 
 import numpy as np
 import typer
+from cases import chosen
 from turns import in_turns, median_ratio
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -197,7 +198,7 @@ def main(
 ) -> None:
     """Times exported files against their peers."""
     with tempfile.TemporaryDirectory() as folder:
-        for name in CASES if case == "all" else [case]:
+        for name in chosen(case, CASES):
             measure, usual = CASES[name]
             started = time.perf_counter()
             measure(rounds or usual, Path(folder) / name)

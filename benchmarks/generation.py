@@ -20,6 +20,7 @@ from typing import Annotated, Any
 
 import numpy as np
 import typer
+from cases import chosen
 from turns import in_turns, median_ratio
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -134,7 +135,7 @@ def main(
 ) -> None:
     """Times drawing and going on with clips."""
     with tempfile.TemporaryDirectory() as folder:
-        for name in CASES if case == "all" else [case]:
+        for name in chosen(case, CASES):
             CASES[name](rounds, Path(folder) / name)
 
 

@@ -20,6 +20,7 @@ from typing import Annotated, Any
 
 import numpy as np
 import typer
+from cases import chosen
 from turns import in_turns, median_ratio
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -224,7 +225,7 @@ def main(
     rounds: Annotated[int, typer.Option(help="How often the sides take turns; 0: as many as is good.")] = 0,
 ) -> None:
     """Times models, training and pipeline against their peers."""
-    for name in CASES if case == "all" else [case]:
+    for name in chosen(case, CASES):
         measure, usual = CASES[name]
         measure(rounds or usual)
 

@@ -26,6 +26,7 @@ from typing import Annotated, Any
 
 import numpy as np
 import typer
+from cases import chosen
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -295,7 +296,7 @@ def main(
     if side:
         print(json.dumps(SIDES[side](case)))
         return
-    for name in ("digits", "resnet") if case == "all" else (case,):
+    for name in chosen(case, CASES, usual=("digits", "resnet")):
         report(name)
 
 

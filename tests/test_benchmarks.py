@@ -1,0 +1,36 @@
+"""The benchmarks, as far as they can be wrongly asked for; what they measure, they measure by hand."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+
+
+CASES = [
+    ("evidence", "digit", "digits, segment, detect, images, video, all", "digits"),
+    ("export", "strat", "int8, resnet50, start, all", "start"),
+    ("generation", "vidoe", "images, video, all", "video"),
+    ("models", "step", "steps, fit, pipeline, monitor, all", "steps"),
+    ("search", "memroy", "digits, resnet, memory, question, all", "memory"),
+]
+
+
+def test_every_benchmark_of_several_cases_is_tested_here() -> None:
+    scripts = {path.stem for path in BENCHMARKS.glob("*.py") if " case: Annotated" in path.read_text()}
+    assert scripts == {name for name, *_ in CASES}
+
+
+@pytest.mark.parametrize(("script", "case", "known", "meant"), CASES)
+def test_a_case_that_there_is_not_is_wrong_usage(script: str, case: str, known: str, meant: str) -> None:
+    command = [sys.executable, str(BENCHMARKS / f"{script}.py"), "--case", case]
+    wide = {**os.environ, "COLUMNS": "200", "TERM": "dumb"}  # so that no line is broken
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=wide)
+    assert (done.returncode, done.stdout) == (2, "")
+    for words in ("Invalid value for '--case'", f"must be one of {known}, got {case!r}", f"mean {meant!r}?"):
+        assert words in done.stderr
