@@ -167,6 +167,16 @@ def test_what_is_missing_is_said_at_the_start(tmp_path):
     assert f"LiteRT.js is not installed. Run: npm install --prefix {tmp_path}" in message
 
 
+def test_a_saved_model_is_served_by_its_name(litert_js):
+    from l2zoo.shelf import places
+
+    with served(Path("cnn_digits")) as url:
+        for file in ("manifest.json", "model.tflite"):
+            status, _, body = asked(url, f"/artifact/{file}")
+            assert (status, body) == (200, (places.find("cnn_digits") / file).read_bytes())
+    assert "Saved models like it: ['cnn_digits'" in said("--artifact", "cnn_digit")
+
+
 def test_a_port_that_is_taken_is_named(address, artifact):
     port = urlsplit(address).port
     assert f"Port {port} cannot be had" in said("--artifact", artifact, "--port", port)

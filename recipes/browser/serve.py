@@ -1,7 +1,7 @@
 """Serves a page on which a classifier answers in the browser, by LiteRT.js: draw, or choose a picture.
 
     npm install --prefix recipes/browser     # once: LiteRT.js, 38 MB; the page itself downloads nothing
-    python recipes/browser/serve.py --artifact runs/demo/artifact
+    python recipes/browser/serve.py --artifact runs/demo/artifact     # or a saved model's name, cnn_digits
 
 The page reads `manifest.json` and `model.tflite` of an artifact that `l2zoo.export` wrote for classification;
 pictures stay in the browser. Only this machine can reach it. For a CNN of 70,746 parameters on 8x8 digits, in
@@ -19,6 +19,8 @@ from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 import typer
+
+from l2zoo.shelf import places
 
 HERE = Path(__file__).parent
 LITERT = HERE / "node_modules/@litertjs"
@@ -86,13 +88,13 @@ class Handler(SimpleHTTPRequestHandler):
 
 
 def main(
-    artifact: Annotated[Path, typer.Option(help="Folder of an exported classifier.")] = Path(
-        "runs/demo/artifact"
-    ),
+    artifact: Annotated[
+        Path, typer.Option(help="Folder of an exported classifier, or the name of a saved model.")
+    ] = Path("runs/demo/artifact"),
     port: Annotated[int, typer.Option(help="Of this machine; 0 takes a free one.", min=0, max=65535)] = 8000,
 ) -> None:
     """Serves the page until Ctrl-C."""
-    handler = functools.partial(Handler, files=served(artifact))
+    handler = functools.partial(Handler, files=served(places.find(artifact)))
     try:
         server = ThreadingHTTPServer((LOOPBACK, port), handler)
     except OSError as error:
