@@ -2,7 +2,7 @@
 # pyproject.toml or constraints.txt change.
 
 PYTHON ?= python3
-EXTRAS ?= dev,jax,ray,serve,signing,torch
+EXTRAS ?= dev,jax,onnx,ray,serve,signing,torch
 ARGS ?=
 WORKERS ?= 2
 BENCH ?= startup search strategies
@@ -30,7 +30,7 @@ help:
 	@echo "make bench   the measured claims; one of them: make bench BENCH=search"
 	@echo "make clean   remove .venv and caches; runs/ stays"
 	@echo ""
-	@echo "Another interpreter: make demo PYTHON=python3.12.  Without PyTorch: make test EXTRAS=dev,jax,ray,serve,signing."
+	@echo "Another interpreter: make demo PYTHON=python3.12.  Without PyTorch: make test EXTRAS=dev,jax,onnx,ray,serve,signing."
 	@echo "Options of a goal:   make demo ARGS='--label-noise 0.2'.  make test ARGS='-k policy'."
 
 demo: $(BASE)
