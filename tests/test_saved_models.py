@@ -6,6 +6,9 @@ import json
 import os
 import subprocess
 import sys
+import sysconfig
+import time
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +23,7 @@ from l2zoo.shelf import manifest, places, whole
 ROOT = Path(__file__).parents[1]
 SHELF = ROOT / places.SHELF
 NAMES = sorted(path.parent.name for path in SHELF.glob(f"*/{manifest.FILE}"))
+PIP = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
 LARGEST = 25 * 2**20  # bytes of all together
 
 
@@ -87,26 +91,85 @@ def test_a_builder_s_answers_are_those_of_the_saved_model() -> None:
     np.testing.assert_allclose(model.predict(images, verbose=0), expected, atol=1e-6)
 
 
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The package as it is given to others."""
+    folder = tmp_path_factory.mktemp("wheel")
+    subprocess.run([*PIP, "wheel", "--no-deps", "--wheel-dir", str(folder), str(ROOT)], check=True)
+    (found,) = folder.glob("*.whl")
+    return found
+
+
 @pytest.mark.slow
-def test_the_wheel_holds_them(tmp_path: Path) -> None:
-    pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
-    wheels, site = tmp_path / "wheels", tmp_path / "site"
-    subprocess.run(
-        [*pip, "wheel", "--no-deps", "--wheel-dir", str(wheels), str(ROOT)], check=True, capture_output=True
-    )
-    (wheel,) = wheels.glob("*.whl")
-    subprocess.run([*pip, "install", "--no-deps", "--target", str(site), str(wheel)], check=True)
-    code = (
-        "import json, l2zoo, numpy as np\n"
-        "found = l2zoo.Predictor('cnn_digits').predict(np.zeros((1, 8, 8, 1), 'uint8'))\n"
-        "weights = l2zoo.build('cnn', (8, 8, 1), 10, weights='digits').count_params()\n"
-        "print(json.dumps([l2zoo.__file__, found[0].to_dict()['class_name'], weights]))"
-    )
+def test_the_wheel_holds_every_file_of_them(wheel: Path) -> None:
+    inside = f"l2zoo/{places.SHELF}/"
+    with zipfile.ZipFile(wheel) as archive:
+        packed = [name for name in archive.namelist() if name.startswith(inside)]
+        found = {name.removeprefix(inside): archive.read(name) for name in packed}
+    files = [path for path in SHELF.rglob("*") if path.is_file()]
+    assert found == {path.relative_to(SHELF).as_posix(): path.read_bytes() for path in files}
+
+
+def environment_with(wheel: Path, folder: Path) -> Path:
+    """The Python of a fresh environment in which the wheel is installed, beside what it depends on.
+
+    The packages of the environment that runs the tests are there as a folder of modules only: what is said in
+    its `.pth` files, such as where the repository lies, is not read.
+    """
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
+    python = folder / "bin/python"
+    (site,) = folder.glob("lib/python*/site-packages")
+    there = sorted({sysconfig.get_path(kind) for kind in ("purelib", "platlib")})
+    (site / "dependencies.pth").write_text("\n".join(there) + "\n")
+    install = [*PIP, "--python", str(python), "install", "--no-deps", "--ignore-installed", str(wheel)]
+    subprocess.run(install, check=True)
+    return python
+
+
+CLEAN = """
+import json, sys
+import numpy as np
+import l2zoo
+
+images = np.load("images.npy")
+print(json.dumps({
+    "path": sys.path,
+    "file": l2zoo.__file__,
+    "predicted": [one.class_name for one in l2zoo.Predictor("cnn_digits").predict(images)],
+    "loaded": l2zoo.load("cnn_digits").predict(images, verbose=0).argmax(axis=1).tolist(),
+    "parameters": l2zoo.build("cnn", (8, 8, 1), 10, weights="digits").count_params(),
+}))
+"""
+
+
+@pytest.mark.slow
+def test_who_installs_the_wheel_has_them_without_the_repository(wheel: Path, tmp_path: Path) -> None:
+    python = environment_with(wheel, tmp_path / "venv")
+    images, labels = (part[:64] for part in load_data("l2zoo_digits", "test").arrays())
+    np.save(tmp_path / "images.npy", images)
+    own = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True,
-        env={**os.environ, "PYTHONPATH": str(site)},
-    )  # fmt: skip
-    file, name, weights = json.loads(done.stdout.splitlines()[-1])
-    assert Path(file).is_relative_to(site)
-    assert name in "0123456789"
-    assert weights == 70_746
+        [str(python), "-c", CLEAN], cwd=tmp_path, env=own, capture_output=True, text=True, check=True
+    )
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert Path(found["file"]).is_relative_to(tmp_path / "venv")
+    others = [path for path in found["path"] if path]  # beside "", the folder that the process runs in
+    assert not [path for path in others if (Path(path) / "pyproject.toml").exists()]  # of no repository
+    assert found["predicted"] == [str(number) for number in found["loaded"]]
+    assert np.mean(np.array(found["loaded"]) == labels) >= 0.95
+    assert found["parameters"] == 70_746
+
+
+def test_a_fresh_process_answers_soon_and_without_a_framework(tmp_path: Path) -> None:
+    code = (
+        "import sys, numpy as np, l2zoo\n"
+        "l2zoo.Predictor('cnn_digits').predict(np.zeros((1, 8, 8, 1), 'uint8'))\n"
+        "print(sorted({'keras', 'tensorflow', 'sklearn', 'matplotlib'} & set(sys.modules)))"
+    )
+    seconds = []
+    for _ in range(3):
+        started = time.perf_counter()
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        seconds.append(time.perf_counter() - started)
+        assert done.stdout == "[]\n"
+    assert min(seconds) < 3  # a second, where nothing else runs: benchmarks/export.py --case start
