@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import shutil
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from PIL import Image
 from l2zoo import Predictor, zoo
 from l2zoo.shelf import places
 
+README = Path(__file__).parents[1] / "README.md"
 L2ZOO = Path(sys.executable).with_name("l2zoo")
 NAME = "cnn_digits"
 COMMANDS = ["list", "audit", "apply", "convert", "export", "verify", "sign", "predict", "bench"]
@@ -106,17 +108,25 @@ def test_verify_of_what_was_changed_is_one_line(tmp_path: Path) -> None:
     assert "model.tflite was changed" in done.stderr
 
 
-def test_sign(tmp_path: Path) -> None:
+def test_sign_and_verify_as_the_readme_says(tmp_path: Path) -> None:
     pytest.importorskip("model_signing", reason='needs pip install "l2zoo[signing]"')
-    from cryptography.hazmat.primitives import serialization as pem
-    from cryptography.hazmat.primitives.asymmetric import ec
-
-    key = ec.generate_private_key(ec.SECP256R1())
-    written = key.private_bytes(pem.Encoding.PEM, pem.PrivateFormat.PKCS8, pem.NoEncryption())
-    (tmp_path / "private.pem").write_bytes(written)
-    shutil.copytree(places.find(NAME), tmp_path / "copy")
-    assert said("sign", "copy", "--key", "private.pem", folder=tmp_path) == "wrote copy/model.sig\n"
-    assert (tmp_path / "copy/model.sig").is_file()
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed, which makes the keys.")
+    blocks = re.findall(
+        r"^```shell\n(.*?)^```$", README.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+    )
+    (lines,) = [block.splitlines() for block in blocks if "openssl" in block]
+    assert len(lines) == 5
+    assert lines[0].startswith("pip install")  # which was done
+    shutil.copytree(places.find(NAME), tmp_path / "artifact")
+    environment = {**os.environ, "PATH": f"{L2ZOO.parent}{os.pathsep}{os.environ['PATH']}"}
+    done = subprocess.run(
+        ["sh", "-ec", "\n".join(lines[1:])],
+        cwd=tmp_path, env=environment, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout.startswith("wrote artifact/model.sig\n")
+    assert done.stdout.endswith("\nverified, and signed by this key\n")
+    assert (tmp_path / "private.pem").stat().st_mode & 0o077 == 0  # for nobody else to read
 
 
 def test_predict(tmp_path: Path, digit: Path) -> None:
