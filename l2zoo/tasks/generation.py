@@ -14,7 +14,7 @@ import numpy as np
 from l2zoo.data import ImageData
 from l2zoo.data.prepared import Prepared
 from l2zoo.tasks.augmentation import augmentation
-from l2zoo.tasks.diffusing.drawing import sample
+from l2zoo.tasks.diffusing.drawing import interface
 from l2zoo.tasks.diffusing.judging import Judge
 from l2zoo.tasks.diffusing.noising import DRAWS, Noise, Noised, numbered
 from l2zoo.tasks.picturing.drawn_images import COLUMNS, picture_of_samples
@@ -32,8 +32,8 @@ class Generation:
 
     Attributes:
         class_names: K names; none for a model without classes.
-        judge: Looks at drawn images too when a model is measured. It is for judging alone: a search or a
-            training does not ask it.
+        judge: Looks at drawn images too when a model is measured, and decides the steps and the guidance of
+            those in the picture. It is for judging alone: a search or a training does not ask it.
     """
 
     class_names: Sequence[str] = ()
@@ -42,6 +42,11 @@ class Generation:
     score: ClassVar[str] = "denoising_loss"
     objective: ClassVar[str] = "val_data_loss"
     scale: ClassVar[float] = 1.0
+
+    @property
+    def says(self) -> str:
+        """For a card: how the images were drawn that the figures are of; empty where none were."""
+        return "" if self.judge is None else self.judge.says
 
     def compiling(self) -> dict[str, Any]:
         """Loss and metrics, for Keras's `compile` and for `fit`."""
@@ -65,8 +70,44 @@ class Generation:
                 augmentation has made.
 
         Raises:
+            TypeError: `data` is no `ImageData`.
             ValueError: The classes of `data` are others; an augmentation that mixes images.
         """
+        self._check_classes(data)
+        mixing = [kind for kind in MIXING if kind in augment]
+        if mixing:
+            raise ValueError(f"`augment` must not mix images, which would be drawn mixed, got {augment!r}.")
+        change = augmentation(augment, task="classification", image_shape=data.image_shape)
+        words = {"task": self.name, "classes": len(self.class_names), "augment": augment}
+        return Noised(data, Noise(len(self.class_names), change), words)
+
+    def check(self, model: keras.Model, data: ImageData) -> None:
+        """Raises if a model cannot be measured on images: best before it is trained.
+
+        Args:
+            model: A denoiser, trained or not.
+            data: Images.
+
+        Raises:
+            TypeError: The model is no denoiser, `data` is no `ImageData`.
+            ValueError: The images are of another shape than the model's, or of other classes.
+        """
+        self._check_classes(data)
+        image_shape, num_classes = interface(model)
+        if (num_classes or 0) != len(self.class_names):
+            raise ValueError(
+                f"`model` must know the {len(self.class_names)} classes of `class_names`, got one of "
+                f"num_classes={num_classes}."
+            )
+        if data.image_shape != image_shape:
+            raise ValueError(
+                f"`data` must hold images of shape (H, W, C)={image_shape}, those of the model, got "
+                f"{data.image_shape}. Load them with image_size={image_shape[:2]}."
+            )
+
+    def _check_classes(self, data: ImageData) -> None:
+        if not isinstance(data, ImageData):
+            raise TypeError(f"`data` must be an ImageData from l2zoo.data.load, got {type(data).__name__}.")
         if self.class_names and data.task != "classification":
             raise ValueError(f"`data` must have labels for {len(self.class_names)} classes, got {data!r}.")
         if self.class_names and data.num_classes != len(self.class_names):
@@ -74,12 +115,6 @@ class Generation:
                 f"`data` must have the {len(self.class_names)} classes of `class_names`, got "
                 f"{data.num_classes}."
             )
-        mixing = [kind for kind in MIXING if kind in augment]
-        if mixing:
-            raise ValueError(f"`augment` must not mix images, which would be drawn mixed, got {augment!r}.")
-        change = augmentation(augment, task="classification", image_shape=data.image_shape)
-        words = {"task": self.name, "classes": len(self.class_names), "augment": augment}
-        return Noised(data, Noise(len(self.class_names), change), words)
 
     def measure(self, model: keras.Model, data: ImageData) -> dict[str, float]:
         """How good a model is at taking noise out of images it has not seen.
@@ -88,7 +123,12 @@ class Generation:
             `denoising_loss`, the mean squared error of the velocity over four fixed noises and times an
             image, and the same for little, middle and much noise: times below 1/3, to 2/3, and above; and
             what the judge finds, if there is one.
+
+        Raises:
+            TypeError: As `check`.
+            ValueError: As `check`.
         """
+        self.check(model, data)
         prepare = Noise(len(self.class_names))
         times, errors = [], []
         for draw in range(DRAWS):
@@ -123,6 +163,8 @@ class Generation:
     def picture(self, model: keras.Model, data: ImageData, path: str | Path) -> Path:
         """Draws new images, those of a class below each other if the model knows classes.
 
+        They are drawn as the judge draws, or, without one, as `sample` does of itself.
+
         Args:
             model: A denoiser.
             data: Not looked at; there for the likeness to other tasks.
@@ -130,5 +172,6 @@ class Generation:
         """
         names = list(self.class_names)[:COLUMNS]
         labels = np.arange(ROWS * COLUMNS) % COLUMNS % len(names) if names else None
-        images = sample(model, ROWS * COLUMNS, labels=labels, progress=False)
+        judge = self.judge or Judge(data)
+        images = judge.draw(model, ROWS * COLUMNS, labels, progress=False)
         return picture_of_samples(images, path, labels=labels, class_names=self.class_names)

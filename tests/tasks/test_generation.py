@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
 import pytest
+from PIL import Image
 from sklearn.datasets import load_digits
 
-from l2zoo.data import ImageData, load
+from l2zoo.data import ImageData, load, load_video
 from l2zoo.models.diffusion import build_diffusion
 from l2zoo.tasks.diffusing import noise
+from l2zoo.tasks.diffusing.drawing import sample
+from l2zoo.tasks.diffusing.judging import Judge
 from l2zoo.tasks.generation import Generation
+from l2zoo.tasks.picturing.drawn_images import picture_of_samples
 from l2zoo.training import fit
 
 NAMES = [str(i) for i in range(10)]
@@ -30,7 +34,17 @@ def tiny(seed: int = 0) -> keras.Model:
     return build_diffusion((8, 8, 1), num_classes=10, filters=(8,), attention=0, l2=1e-6)
 
 
-class Knowing:
+class Stand:
+    """Stands for a model of 10 classes: what it takes."""
+
+    name = "stand"
+    input: ClassVar = {
+        "images": keras.Input((8, 8, 1)), "times": keras.Input(()), "labels": keras.Input((), dtype="int32")
+    }  # fmt: skip
+    layers: ClassVar = [keras.layers.Embedding(11, 2, name="label")]
+
+
+class Knowing(Stand):
     """Stands for a model that knows that all images are black."""
 
     def predict_on_batch(self, inputs: dict[str, np.ndarray]) -> np.ndarray:
@@ -39,7 +53,7 @@ class Knowing:
         return noise.velocity(-1.0, noise.rest_of(z, -1.0, alpha, sigma), alpha, sigma)
 
 
-class Silent:
+class Silent(Stand):
     """Stands for a model that always says 0."""
 
     def predict_on_batch(self, inputs: dict[str, np.ndarray]) -> np.ndarray:
@@ -59,6 +73,56 @@ def test_measures_of_models_whose_loss_is_known() -> None:
     }  # fmt: skip
     # v = alpha * noise + sigma, whose square is 1 on average
     assert measured["denoising_loss"] == pytest.approx(1, abs=0.1)
+
+
+def test_what_a_model_cannot_be_measured_on_is_refused_before_it_is_asked(data: ImageData) -> None:
+    def images(classes: int, *shape: int) -> ImageData:
+        return load((np.zeros((24, *shape), "uint8"), np.arange(24) % classes))
+
+    task, model = Generation(NAMES), tiny()
+    task.check(model, data)
+    with pytest.raises(
+        ValueError, match=r"images of shape \(H, W, C\)=\(8, 8, 1\).* got \(16, 8, 1\)\. Load"
+    ):
+        task.measure(model, images(10, 16, 8, 1))
+    with pytest.raises(ValueError, match=r"\(8, 8, 1\), those of the model, got \(8, 8, 3\)"):
+        task.measure(model, images(10, 8, 8, 3))
+    with pytest.raises(ValueError, match="`data` must have the 10 classes of `class_names`, got 12"):
+        task.measure(model, images(12, 8, 8, 1))
+    with pytest.raises(
+        ValueError, match=r"`model` must know the 12 classes of `class_names`, got .*num_classes=10"
+    ):
+        Generation([*NAMES, "10", "11"]).measure(model, images(12, 8, 8, 1))
+    with pytest.raises(ValueError, match="`model` must know the 0 classes"):
+        Generation().measure(model, data)
+    clips: Any = load_video(np.zeros((2, 4, 8, 8, 1), "uint8"))
+    with pytest.raises(TypeError, match=r"`data` must be an ImageData from l2zoo.data.load, got VideoData"):
+        task.measure(model, clips)
+    classifier = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten()])
+    with pytest.raises(TypeError, match="`model` must be a denoiser"):
+        task.measure(classifier, data)
+
+
+def test_the_picture_is_drawn_as_the_judge_draws(data: ImageData, tmp_path: Path) -> None:
+    model, labels = tiny(), np.arange(40) % 10
+    rng = np.random.default_rng(0)
+    for weight in model.trainable_weights:
+        weight.assign(rng.normal(0, 0.3, weight.shape).astype("float32"))
+    task = Generation(NAMES, Judge(data, steps=3, guidance=2.0, seed=5))
+    assert task.says == "Judged with 3 steps of DDIM and a guidance of 2."
+    expected = sample(model, 40, steps=3, labels=labels, guidance=2.0, seed=5, progress=False)
+    plain = sample(model, 40, steps=3, labels=labels, seed=5, progress=False)
+    assert (expected != plain).any()
+    drawn, by_hand = tmp_path / "drawn.png", tmp_path / "by_hand.png"
+    task.picture(model, data, drawn)
+    picture_of_samples(expected, by_hand, labels=labels, class_names=NAMES)
+    assert pixels(drawn).tobytes() == pixels(by_hand).tobytes()
+    assert Generation(NAMES).says == ""
+
+
+def pixels(path: Path) -> np.ndarray:
+    with Image.open(path) as picture:
+        return np.asarray(picture)
 
 
 def test_examples_for_export_are_those_of_validation_and_scored_by_what_they_explain(data: ImageData) -> None:

@@ -66,6 +66,22 @@ def denoiser(model: keras.Model) -> tuple[sampling.Denoise, tuple[int, ...], int
     Raises:
         TypeError: The model has other inputs.
     """
+    image_shape, num_classes = interface(model)
+    call = _compiled(model)
+
+    def denoise(images: np.ndarray, times: np.ndarray, labels: np.ndarray | None) -> np.ndarray:
+        batch = {"images": images, "times": times}
+        return call(batch if num_classes is None else {**batch, "labels": labels})
+
+    return denoise, image_shape, num_classes
+
+
+def interface(model: keras.Model) -> tuple[tuple[int, ...], int | None]:
+    """The shape of a denoiser's images, `(H, W, C)`, and K, the number of its classes; None without classes.
+
+    Raises:
+        TypeError: The model has other inputs, or no layer `label` that embeds the classes.
+    """
     inputs = getattr(model, "input", None)
     if not isinstance(inputs, dict) or set(inputs) - {"labels"} != {"images", "times"}:
         found = sorted(inputs) if isinstance(inputs, dict) else type(model).__name__
@@ -73,14 +89,16 @@ def denoiser(model: keras.Model) -> tuple[sampling.Denoise, tuple[int, ...], int
             "`model` must be a denoiser with the inputs images, times and perhaps labels, as build_diffusion "
             f"makes one, got {found}."
         )
-    num_classes = model.get_layer("label").input_dim - 1 if "labels" in inputs else None
-    call = _compiled(model)
-
-    def denoise(images: np.ndarray, times: np.ndarray, labels: np.ndarray | None) -> np.ndarray:
-        batch = {"images": images, "times": times}
-        return call(batch if num_classes is None else {**batch, "labels": labels})
-
-    return denoise, tuple(inputs["images"].shape[1:]), num_classes
+    image_shape = tuple(inputs["images"].shape[1:])
+    if "labels" not in inputs:
+        return image_shape, None
+    labels = [layer for layer in model.layers if layer.name == "label"]
+    if not labels or not isinstance(labels[0], keras.layers.Embedding):
+        raise TypeError(
+            "`model` must embed its classes in a layer called 'label', as build_diffusion makes it, got "
+            f"{model.name!r} without one."
+        )
+    return image_shape, labels[0].input_dim - 1  # the last row is "any class"
 
 
 def _compiled(model: keras.Model) -> Callable[[dict[str, Any]], np.ndarray]:
