@@ -86,6 +86,28 @@ def did_you_mean(given: Any, known: Iterable[str]) -> str:
     return f" Did you mean {close[0]!r}?" if close else ""
 
 
+def check_pixels(images: Any, *, where: str) -> None:
+    """Looks at the values of an array of images or clips.
+
+    Raises:
+        TypeError: They are no numbers.
+        ValueError: They are not finite, or not in [0, 255], or seem to be scaled to [0, 1].
+    """
+    import numpy as np  # here: most of what imports this file is to start without it
+
+    if images.dtype.kind not in "uif":
+        raise TypeError(f"{where} must hold numbers, got dtype={images.dtype}.")
+    floats = images.dtype.kind == "f"
+    if floats and not np.isfinite(images).all():
+        raise ValueError(f"{where} must hold finite numbers, got NaN or infinity.")
+    low, high = float(images.min()), float(images.max())
+    if low < 0 or high > 255 or (floats and 0 < high <= 1):
+        raise ValueError(
+            f"{where} must hold raw pixels in [0, 255], got values in [{low:g}, {high:g}]. Pass them before "
+            "any scaling; the scaling is inside the model."
+        )
+
+
 def picture_path(path: str | Path) -> Path:
     """Where a picture goes, if its ending is one that we draw.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
@@ -16,6 +18,7 @@ class Count:
         unit: What is counted.
         visible: Whether to show anything.
         console: Where to; stderr by default.
+        transient: Whether the bar is gone when the work is done.
     """
 
     def __init__(
@@ -25,6 +28,7 @@ class Count:
         unit: str = "trainings",
         visible: bool = True,
         console: Console | None = None,
+        transient: bool = False,
     ):
         from rich.console import Console
         from rich.live import Live
@@ -35,7 +39,9 @@ class Count:
         columns = [TextColumn(words), BarColumn(), MofNCompleteColumn(), TextColumn(f"{unit}, left")]
         self._bar = Progress(*columns, TimeRemainingColumn(), console=self._console)
         self._task = self._bar.add_task("", total=0)
-        self._live = Live(console=self._console, get_renderable=self._picture, refresh_per_second=4)
+        self._live = Live(
+            console=self._console, get_renderable=self._picture, refresh_per_second=4, transient=transient
+        )
         self.lively = visible and self._console.is_terminal
 
     def __enter__(self) -> Self:
@@ -66,6 +72,10 @@ class Count:
         """One more is finished."""
         self._bar.advance(self._task)
 
+    def told(self, done: int, total: int) -> None:
+        """So many are done, of so many."""
+        self._bar.update(self._task, completed=done, total=total)
+
     def say(self, line: str) -> None:
         """A line that stays, above the bar."""
         self._console.print(line, markup=False, highlight=False)
@@ -83,3 +93,21 @@ class Count:
     def _picture(self) -> Any:
         """What a terminal shows."""
         return self._bar
+
+
+@contextlib.contextmanager
+def bar(words: str, *, unit: str, shown: bool) -> Iterator[Callable[[int, int], None] | None]:
+    """A bar that is gone when the work is done, as something to tell how many of how many are done.
+
+    Where it is not to be shown there is nothing to tell, and Rich is not imported.
+
+    Args:
+        words: What the work is.
+        unit: What is counted.
+        shown: Whether there is a bar, on a terminal.
+    """
+    if not shown:
+        yield None
+        return
+    with Count(words, unit=unit, transient=True) as count:
+        yield count.told

@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from l2zoo.arguments import whole_number
+from l2zoo.arguments import check_pixels, whole_number
 from l2zoo.artifact import litert, stock
 from l2zoo.artifact.failures import as_value_errors
 from l2zoo.artifact.formats import FORMATS
 from l2zoo.artifact.inputs import Inputs
 from l2zoo.artifact.sample import Outputs
+from l2zoo.counting import bar
 from l2zoo.runtime import answering, interface, reading
 from l2zoo.shelf import places, whole
 from l2zoo.tasks.diffusing import sampling
@@ -117,8 +118,11 @@ class Predictor:
         guidance: float = 1.0,
         seed: int = 0,
         batch_size: int = 64,
+        progress: bool = False,
     ) -> np.ndarray:
         """Draws new images, by `l2zoo.tasks.diffusing.sampling.draw`, which explains the arguments.
+
+        With `progress` a bar is shown, on a terminal.
 
         Returns:
             Images `(n, H, W, C)`, uint8 in [0, 255]; the same seed draws what the Keras model draws.
@@ -138,19 +142,23 @@ class Predictor:
             (velocity,) = self._run(feed).values()  # type: ignore[arg-type]
             return velocity
 
-        return sampling.draw(
-            denoise, self._inputs["images"]["shape"][1:], n, steps=steps, labels=labels,
-            num_classes=len(self.class_names) if labelled else None,
-            guidance=guidance, seed=seed, batch_size=batch_size,
-        )  # fmt: skip
+        with bar("drawing", unit="steps", shown=progress) as watch:
+            return sampling.draw(
+                denoise, self._inputs["images"]["shape"][1:], n, steps=steps, labels=labels,
+                num_classes=len(self.class_names) if labelled else None,
+                guidance=guidance, seed=seed, batch_size=batch_size, watch=watch,
+            )  # fmt: skip
 
-    def generate(self, frames: Any, length: int, *, batch_size: int = 64) -> np.ndarray:
+    def generate(
+        self, frames: Any, length: int, *, batch_size: int = 64, progress: bool = False
+    ) -> np.ndarray:
         """Continues clips: each frame that the model predicts is the next that it sees.
 
         Args:
             frames: `(N, T, H, W, C)`, the clips so far, pixels in [0, 255], at least 2 frames.
             length: How many frames follow, at least 1.
             batch_size: Clips that are continued together.
+            progress: Whether a bar is shown, on a terminal.
 
         Returns:
             `(N, length, H, W, C)`, float32 in [0, 255].
@@ -163,10 +171,11 @@ class Predictor:
         self._check_task("generate")
         shapes = {name: spec["shape"][1:] for name, spec in self._inputs.items()}
         clips = rollout.checked(frames, frame_shape=shapes.pop("frame"))
-        reading.check_pixels(clips, where="`frames`")
-        whole_number("batch_size", batch_size, at_least=1)
-        parts = (clips[start : start + batch_size] for start in range(0, len(clips), batch_size))
-        return np.concatenate([rollout.rollout(self._run, part, length, states=shapes) for part in parts])
+        check_pixels(clips, where="`frames`")
+        with bar("continuing", unit="frames", shown=progress) as watch:
+            return rollout.rollout(
+                self._run, clips, length, states=shapes, batch_size=batch_size, watch=watch
+            )
 
     def _check_task(self, method: str) -> None:
         if _METHODS[self.task] != method:

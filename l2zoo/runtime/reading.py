@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from l2zoo.arguments import check_pixels
+
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP")  # Pillow would start other programs for some of the rest
 CHANNELS = (1, 3)  # of what Pillow reads, gray or coloured
 _GRAY_16 = ("I;16", "I;16L", "I;16B", "I;16N")
@@ -129,23 +131,3 @@ def _of_array(image: np.ndarray, channels: int, where: str) -> np.ndarray:
         )
     check_pixels(image, where=where)
     return image.astype(np.float32 if image.dtype.kind == "f" else np.uint8, copy=False)
-
-
-def check_pixels(images: np.ndarray, *, where: str) -> None:
-    """Looks at the values of an array of images.
-
-    Raises:
-        TypeError: They are no numbers.
-        ValueError: They are not finite, or not in [0, 255], or seem to be scaled to [0, 1].
-    """
-    if images.dtype.kind not in "uif":
-        raise TypeError(f"{where} must hold numbers, got dtype={images.dtype}.")
-    floats = images.dtype.kind == "f"
-    if floats and not np.isfinite(images).all():
-        raise ValueError(f"{where} must hold finite numbers, got NaN or infinity.")
-    low, high = float(images.min()), float(images.max())
-    if low < 0 or high > 255 or (floats and 0 < high <= 1):
-        raise ValueError(
-            f"{where} must hold raw pixels in [0, 255], got values in [{low:g}, {high:g}]. Pass them before "
-            "any scaling; the scaling is inside the model."
-        )

@@ -10,14 +10,16 @@ from typing import Any, ClassVar
 import keras
 import numpy as np
 
-from l2zoo.arguments import one_of
+from l2zoo.arguments import check_pixels, one_of
+from l2zoo.counting import bar
 from l2zoo.data.prepared import Prepared
 from l2zoo.data.videos import VideoData
 from l2zoo.tasks.answers import plain
 from l2zoo.tasks.forecasting import motion
 from l2zoo.tasks.forecasting.continuing import Stepper
 from l2zoo.tasks.forecasting.likeness import psnr, ssim
-from l2zoo.tasks.forecasting.stepping import step_model
+from l2zoo.tasks.forecasting.rollout import checked
+from l2zoo.tasks.forecasting.stepping import is_step, step_model
 from l2zoo.tasks.picturing.clip_pictures import picture_of_clips
 from l2zoo.tasks.pixel_losses import pixel_loss
 
@@ -49,16 +51,41 @@ class VideoPrediction:
         """Clips without their last frame, and the same without their first, for `fit`.
 
         Args:
-            data: Clips of `T` frames; the model gets `T - 1`.
+            data: Clips of `T` frames, at least 4, of which two can be given and two asked for; the model gets
+                `T - 1`.
             augment: `"none"`; there is nothing else yet.
+
+        Raises:
+            TypeError: `data` is no `VideoData`.
+            ValueError: Clips that are too short; an augmentation.
         """
         one_of("augment", augment, ("none",))
+        _check_clips(data)
 
         def prepare(clips: Any, seed: Any) -> tuple[Any, Any]:
             del seed
             return clips[:, :-1], clips[:, 1:]
 
         return Prepared(data, prepare, {"task": self.name, "augment": augment})
+
+    def check(self, model: keras.Model, data: VideoData) -> None:
+        """Raises if a model cannot be measured on clips: best before it is trained.
+
+        Args:
+            model: What `build_video` makes, trained or not, or its `step_model`.
+            data: Clips.
+
+        Raises:
+            TypeError: The model is another, `data` is no `VideoData`.
+            ValueError: Clips that are too short, or of another size than the model's.
+        """
+        _check_clips(data)
+        frame_shape = tuple(self.deployed(model).input["frame"].shape[1:])
+        if data.clip_shape[1:] != frame_shape:
+            raise ValueError(
+                f"`data` must hold clips of frames (H, W, C)={frame_shape}, those of the model, got "
+                f"{data.clip_shape[1:]}. Load them with image_size={frame_shape[:2]}."
+            )
 
     def measure(self, model: keras.Model, data: VideoData) -> dict[str, float]:
         """How good a model is, and how good rules are that learn nothing.
@@ -74,9 +101,10 @@ class VideoPrediction:
             of `l2zoo.tasks.forecasting.motion`.
 
         Raises:
-            TypeError: The model is another.
-            ValueError: Clips that are too short, or of another size than the model's.
+            TypeError: As `check`.
+            ValueError: As `check`.
         """
+        self.check(model, data)
         step = Stepper(self.deployed(model))
         clips = data.arrays()
         given, length = _divided(clips.shape[1])
@@ -104,34 +132,48 @@ class VideoPrediction:
 
     def deployed(self, model: keras.Model) -> keras.Model:
         """One time step of the model, as it is exported: see `step_model`, which it passes if it is one."""
-        return model if isinstance(model.input, dict) else step_model(model)
+        return model if is_step(model) else step_model(model)
 
     def picture(self, model: keras.Model, data: VideoData, path: str | Path) -> Path:
         """Draws clips, and below each how the model continues its first half."""
         clips = data.arrays()
         given, length = _divided(clips.shape[1])
         shown = clips[np.linspace(0, len(clips) - 1, min(SHOWN, len(clips))).round().astype(int)]
-        found = generate(model, shown[:, :given], length)
+        found = generate(model, shown[:, :given], length, progress=False)
         return picture_of_clips(shown[:, : given + length], found, path)
 
 
-def generate(model: keras.Model, frames: np.ndarray, length: int, *, batch_size: int = 64) -> np.ndarray:
+def generate(
+    model: keras.Model, frames: np.ndarray, length: int, *, batch_size: int = 64, progress: bool = True
+) -> np.ndarray:
     """Continues clips: each frame that the model predicts is the next that it sees.
 
     Args:
         model: What `build_video` makes, or its `step_model`.
         frames: `(N, T, H, W, C)`, the clips so far, pixels in [0, 255], at least 2 frames.
         length: How many frames follow, at least 1.
-        batch_size: Clips that are continued together.
+        batch_size: Clips that are continued together, at least 1.
+        progress: Whether a bar is shown, on a terminal.
 
     Returns:
         `(N, length, H, W, C)`, float32 in [0, 255].
 
     Raises:
-        TypeError: The model is another, or `length` is not a whole number.
-        ValueError: Too few frames, frames of another size than the model's, or a length below 1.
+        TypeError: The model is another, a number is not a whole one, or `frames` are none.
+        ValueError: Too few frames, frames of another size than the model's, or with values that are not
+            pixels; a number below 1.
     """
-    return Stepper(VideoPrediction().deployed(model), batch_size=batch_size).rollout(frames, length)
+    stepper = Stepper(VideoPrediction().deployed(model), batch_size=batch_size)
+    clips = checked(frames, frame_shape=stepper.frame_shape)
+    check_pixels(clips, where="`frames`")
+    with bar("continuing", unit="frames", shown=progress) as watch:
+        return stepper.rollout(clips, length, watch=watch)
+
+
+def _check_clips(data: Any) -> None:
+    if not isinstance(data, VideoData):
+        raise TypeError(f"`data` must be a VideoData from l2zoo.data.load_video, got {type(data).__name__}.")
+    _divided(data.clip_shape[0])
 
 
 def _divided(frames: int) -> tuple[int, int]:

@@ -118,6 +118,18 @@ def test_the_file_continues_clips_as_the_model_does(stepper):
     assert np.abs(found - expected).mean() <= 1  # of 255
 
 
+def test_progress_is_shown_where_it_is_wanted(denoiser, stepper, monkeypatch, capsys):
+    monkeypatch.setenv("FORCE_COLOR", "1")  # Rich takes any stream for a terminal then
+    drawing, going_on = l2zoo.Predictor(denoiser.folder), l2zoo.Predictor(stepper.folder)
+    frames = random_images(3, 4, 16, 16, 1)
+    drawing.sample(3, steps=2), going_on.generate(frames, 2)
+    assert capsys.readouterr().err == ""
+    drawing.sample(3, steps=2, batch_size=2, progress=True)
+    assert "4/4" in capsys.readouterr().err
+    going_on.generate(frames, 2, batch_size=2, progress=True)
+    assert "10/10" in capsys.readouterr().err  # two batches, each of 3 frames looked at and 2 added
+
+
 def test_results_are_frozen_and_go_through_json(classifier, segmenter, detector):
     (one,) = l2zoo.Predictor(classifier.folder).predict(random_images(8, 8, 3))
     said = json.loads(json.dumps(one.to_dict()))

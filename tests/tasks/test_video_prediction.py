@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from l2zoo import fit, tune_l2
-from l2zoo.data import VideoData, load_video
+from l2zoo.data import VideoData, load, load_video
+from l2zoo.models.diffusion import build_diffusion
 from l2zoo.models.video import build_video
 from l2zoo.tasks.forecasting import motion, rollout
 from l2zoo.tasks.forecasting.continuing import Stepper
@@ -137,20 +138,50 @@ def test_all_next_frames_are_those_of_the_whole_model(model: keras.Model) -> Non
             r"must be of shape \(H, W, C\)=\(16, 16, 1\), those of the model, got \(8",
         ),
         (clips(2, 3), 0, "`length` must be a whole number >= 1"),
+        (clips(2, 3).repeat(3, axis=-1), 1, "as many channels as those of the model, 1, got 3. Make them"),
+        (
+            [clips(1, 3)[0], clips(1, 4)[0]],
+            1,
+            r"shape \(N, T, H, W, C\), got clips that differ .* one length",
+        ),
+        (np.full((1, 2, *FRAME), np.nan), 1, "`frames` must hold finite numbers, got NaN or infinity"),
+        (clips(2, 3) / 255, 1, r"`frames` must hold raw pixels in \[0, 255\], got values in \[0, 1\]"),
+        (clips(2, 3) - 1000.0, 1, r"`frames` must hold raw pixels in \[0, 255\]"),
     ],
 )
 def test_clips_that_cannot_be_continued_are_refused(
-    model: keras.Model, given: np.ndarray, length: int, message: str
+    model: keras.Model, given: Any, length: int, message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):
         generate(model, given, length)
 
 
+def test_a_batch_size_that_is_none_is_refused(model: keras.Model) -> None:
+    with pytest.raises(ValueError, match="`batch_size` must be a whole number >= 1, got batch_size=0"):
+        generate(model, clips(2, 3), 1, batch_size=0)
+    with pytest.raises(TypeError, match=r"`batch_size` must be a whole number >= 1, got batch_size=2.5"):
+        generate(model, clips(2, 3), 1, batch_size=2.5)
+
+
+def test_a_terminal_shows_how_many_frames_are_done(
+    model: keras.Model, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")  # Rich takes any stream for a terminal then
+    generate(model, clips(3, 3), 4, batch_size=2)
+    shown = capsys.readouterr().err
+    assert "continuing" in shown
+    assert "12/12" in shown  # two batches, each of 2 frames that are looked at and 4 that are added
+    generate(model, clips(3, 3), 4, progress=False)
+    assert capsys.readouterr().err == ""
+
+
 def test_another_model_cannot_go_on() -> None:
     inputs = keras.Input(FRAME)
     other = keras.Model(inputs, keras.layers.Rescaling(1.0)(inputs))
-    with pytest.raises(TypeError, match="`model` must be one that build_video makes"):
-        generate(other, clips(), 2)
+    denoiser = build_diffusion(FRAME, filters=(8,), attention=0)
+    for model in (other, denoiser, keras.Sequential(), None):
+        with pytest.raises(TypeError, match="`model` must be one that build_video makes"):
+            generate(model, clips(), 2)
     with pytest.raises(TypeError, match="`step` must be a model of one time step"):
         Stepper(other)
 
@@ -189,6 +220,26 @@ def test_ten_frames_are_given_and_ten_asked_for_where_there_are_as_many(model: k
 def test_clips_too_short_to_judge_are_refused(model: keras.Model) -> None:
     with pytest.raises(ValueError, match="`data` must have clips of at least 4 frames, got 3"):
         TASK.measure(model, load_video(clips(2, 3)))
+    with pytest.raises(ValueError, match="`data` must have clips of at least 4 frames, got 2"):
+        TASK.prepared(load_video(clips(2, 2)))  # before the training, not after it
+
+
+def test_clips_of_another_kind_than_the_model_s_are_refused_before_it_is_asked(model: keras.Model) -> None:
+    TASK.check(model, load_video(clips(2, 4)))
+    TASK.check(step_model(model), load_video(clips(2, 4)))
+    wide = (
+        r"clips of frames \(H, W, C\)=\(16, 16, 1\), those of the model, got \(16, 32, 1\)\. Load them with"
+    )
+    with pytest.raises(ValueError, match=wide):
+        TASK.measure(model, load_video(clips(2, 4).repeat(2, axis=3)))
+    with pytest.raises(ValueError, match=r"those of the model, got \(16, 16, 3\)"):
+        TASK.measure(model, load_video(clips(2, 4).repeat(3, axis=4)))
+    images: Any = load((np.zeros((2, *FRAME)), [0, 1]))
+    for ask in (TASK.prepared, lambda data: TASK.measure(model, data)):
+        with pytest.raises(
+            TypeError, match=r"`data` must be a VideoData from l2zoo.data.load_video, got Image"
+        ):
+            ask(images)
 
 
 def test_it_is_drawn(model: keras.Model, data: VideoData, tmp_path: Path) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 
+from l2zoo.counting import bar
 from l2zoo.tasks.diffusing import sampling
 
 
@@ -33,9 +33,9 @@ def sample(
         labels: The class of all, or of each `(n,)`; None for any.
         guidance: 1 is as the model has learnt it; 2 or 3 makes images more like their class and like each
             other.
-        seed: Decides the images. Image `i` does not depend on `n` or `batch_size`.
+        seed: Decides the images. Image `i` does not depend on `n` or `batch_size`, but for rounding.
         batch_size: Images that are drawn together.
-        progress: Whether a bar is shown.
+        progress: Whether a bar is shown, on a terminal.
 
     Returns:
         Images `(n, H, W, C)`, uint8 in [0, 255].
@@ -50,7 +50,7 @@ def sample(
         Diffusion Guidance.
     """
     denoise, image_shape, num_classes = denoiser(model)
-    with _bar(shown=progress) as watch:
+    with bar("drawing", unit="steps", shown=progress) as watch:
         return sampling.draw(
             denoise, image_shape, n, steps=steps, labels=labels, num_classes=num_classes,
             guidance=guidance, seed=seed, batch_size=batch_size, watch=watch,
@@ -110,18 +110,3 @@ def _compiled(model: keras.Model) -> Callable[[dict[str, Any]], np.ndarray]:
     specs = {name: tf.TensorSpec(x.shape, x.dtype) for name, x in model.input.items()}
     graph = tf.function(lambda batch: model(batch, training=False), input_signature=[specs], autograph=False)
     return lambda batch: graph({name: tf.constant(part) for name, part in batch.items()}).numpy()
-
-
-@contextlib.contextmanager
-def _bar(*, shown: bool) -> Iterator[Callable[[int, int], None] | None]:
-    """A progress bar on a terminal, as something to tell how many steps of how many are done."""
-    if not shown:
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        bar = progress.add_task("drawing", total=None)
-        yield lambda done, total: progress.update(bar, completed=done, total=total)

@@ -1,7 +1,8 @@
 """New images out of noise, with any denoiser: a Keras model, an exported file, a formula.
 
 Only NumPy is needed here, and all randomness is NumPy's: a seed gives the same noise everywhere, and image
-`i` of a seed does not depend on how many are asked for, or in which batches.
+`i` of a seed does not depend on how many are asked for, or in which batches, but for the rounding of a
+denoiser that computes batches of other sizes in another order.
 """
 
 from __future__ import annotations
@@ -150,7 +151,10 @@ def checked_labels(
         return None
     if labels is None:
         return np.full(n, num_classes, np.int32)
-    given = np.asarray(labels)
+    try:
+        given = np.asarray(labels)
+    except ValueError as error:  # NumPy's word for lists of different lengths
+        raise ValueError(f"`labels` must be one number, or n={n} of them, got labels={labels!r}.") from error
     if given.dtype.kind not in "iu":
         raise TypeError(f"`labels` must be whole numbers, got labels of type {given.dtype}.")
     if given.shape not in ((), (n,)):

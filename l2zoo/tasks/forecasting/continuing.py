@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import keras
 import numpy as np
 
+from l2zoo.arguments import whole_number
 from l2zoo.tasks.forecasting import rollout
+from l2zoo.tasks.forecasting.stepping import is_step
 
 
 class Stepper:
@@ -13,29 +17,32 @@ class Stepper:
 
     Args:
         step: What `step_model` makes.
-        batch_size: Clips that are continued together.
+        batch_size: Clips that are continued together, at least 1.
 
     Raises:
-        TypeError: The model has other inputs.
+        TypeError: The model has other inputs, or `batch_size` is not a whole number.
+        ValueError: `batch_size` is below 1.
     """
 
     def __init__(self, step: keras.Model, *, batch_size: int = 64):
         inputs = step.input if isinstance(step, keras.Model) else None
-        if not isinstance(inputs, dict) or not {"frame", "state0"} <= set(inputs):
+        if not isinstance(inputs, dict) or not is_step(step):
             raise TypeError(
                 "`step` must be a model of one time step, as step_model makes one of what build_video makes, "
                 f"got {type(step).__name__} with inputs {inputs!r}."
             )
         self._step = _compiled(step)
-        self._batch_size = batch_size
-        self._frame_shape = tuple(inputs["frame"].shape[1:])
+        self._batch_size = whole_number("batch_size", batch_size, at_least=1)
+        self.frame_shape = tuple(inputs["frame"].shape[1:])
         self._states = {name: tuple(x.shape[1:]) for name, x in inputs.items() if name != "frame"}
 
-    def rollout(self, frames: np.ndarray, length: int) -> np.ndarray:
+    def rollout(
+        self, frames: np.ndarray, length: int, *, watch: Callable[[int, int], None] | None = None
+    ) -> np.ndarray:
         """Continues clips by `l2zoo.tasks.forecasting.rollout.rollout`."""
-        parts = self._parts(frames)
-        return np.concatenate(
-            [rollout.rollout(self._step, part, length, states=self._states) for part in parts]
+        frames = rollout.checked(frames, frame_shape=self.frame_shape)
+        return rollout.rollout(
+            self._step, frames, length, states=self._states, batch_size=self._batch_size, watch=watch
         )
 
     def next_frames(self, frames: np.ndarray) -> np.ndarray:
@@ -49,7 +56,7 @@ class Stepper:
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
     def _parts(self, frames: np.ndarray) -> list[np.ndarray]:
-        frames = rollout.checked(frames, frame_shape=self._frame_shape)
+        frames = rollout.checked(frames, frame_shape=self.frame_shape)
         return [frames[i : i + self._batch_size] for i in range(0, len(frames), self._batch_size)]
 
 

@@ -6,6 +6,7 @@ of the `"next"` frame and of the states for the next step. At the start, states 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -22,7 +23,15 @@ Shapes = Mapping[str, Sequence[int]]
 FEWEST = 2  # frames: one shows no motion
 
 
-def rollout(step: Step, frames: np.ndarray, length: int, *, states: Shapes) -> np.ndarray:
+def rollout(
+    step: Step,
+    frames: np.ndarray,
+    length: int,
+    *,
+    states: Shapes,
+    batch_size: int | None = None,
+    watch: Callable[[int, int], None] | None = None,
+) -> np.ndarray:
     """Continues clips: each frame that the step gives is the next that it sees.
 
     Args:
@@ -30,13 +39,15 @@ def rollout(step: Step, frames: np.ndarray, length: int, *, states: Shapes) -> n
         frames: `(N, T, H, W, C)`, the clips so far, pixels in [0, 255], at least 2 frames.
         length: How many frames follow, at least 1.
         states: The shape of each state, without the batch.
+        batch_size: Clips that are continued together, at least 1; all if None.
+        watch: Is told after every step how many were done, over all batches, and how many there are.
 
     Returns:
         The frames that follow, `(N, length, H, W, C)`, float32.
 
     Raises:
-        TypeError: `length` is not a whole number.
-        ValueError: Too few frames, frames of a wrong rank, or a length below 1.
+        TypeError: `length` or `batch_size` is not a whole number.
+        ValueError: Too few frames, frames of a wrong rank, or a number below 1.
 
     Example:
         >>> def brighter(inputs):
@@ -46,6 +57,22 @@ def rollout(step: Step, frames: np.ndarray, length: int, *, states: Shapes) -> n
     """
     frames = checked(frames)
     length = whole_number("length", length, at_least=1)
+    size = len(frames) if batch_size is None else whole_number("batch_size", batch_size, at_least=1)
+    parts = [frames[start : start + size] for start in range(0, len(frames), size)]
+    steps = itertools.count(1)
+    total = len(parts) * (frames.shape[1] + length - 1)
+
+    def watched(inputs: dict[str, np.ndarray]) -> Mapping[str, np.ndarray]:
+        after = step(inputs)
+        if watch is not None:
+            watch(next(steps), total)
+        return after
+
+    return np.concatenate([_continued(watched, part, length, states) for part in parts])
+
+
+def _continued(step: Step, frames: np.ndarray, length: int, states: Shapes) -> np.ndarray:
+    """What follows clips that go through the step together."""
     count, given = frames.shape[:2]
     found = np.empty((count, length, *frames.shape[2:]), np.float32)
 
@@ -108,9 +135,20 @@ def checked(frames: Any, *, frame_shape: Sequence[int] | None = None) -> np.ndar
     Raises:
         ValueError: They are of a wrong rank, too few, or of another shape than `frame_shape`.
     """
-    frames = np.asarray(frames)
+    try:
+        frames = np.asarray(frames)
+    except ValueError as error:  # NumPy's word for clips, or frames, of different shapes
+        raise ValueError(
+            f"`frames` must have shape (N, T, H, W, C), got clips that differ ({error}). Cut them to one "
+            "length, and bring their frames to one size."
+        ) from error
     if frames.ndim != 5 or not frames.size:
         raise ValueError(f"`frames` must have shape (N, T, H, W, C), got shape={frames.shape}.")
+    if frame_shape is not None and frames.shape[4] != frame_shape[2]:
+        raise ValueError(
+            f"`frames` must have as many channels as those of the model, {frame_shape[2]}, got "
+            f"{frames.shape[4]}. Make them grey or coloured, as the model takes them."
+        )
     if frame_shape is not None and frames.shape[2:] != tuple(frame_shape):
         raise ValueError(
             f"`frames` must be of shape (H, W, C)={tuple(frame_shape)}, those of the model, got "

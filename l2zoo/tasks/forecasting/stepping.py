@@ -47,6 +47,12 @@ def step_model(model: keras.Model) -> keras.Model:
     return keras.Model(inputs, {"next": known[model.output_names[0]], **after}, name=f"{model.name}_step")
 
 
+def is_step(model: Any) -> bool:
+    """Whether a model is one time step, as `step_model` makes it."""
+    inputs = getattr(model, "input", None)
+    return isinstance(inputs, dict) and {"frame", "state0"} <= set(inputs)
+
+
 @keras.saving.register_keras_serializable("l2zoo")
 class OneFrame(keras.layers.Wrapper):
     """One time step of a ConvLSTM: from features `(B, h, w, C)` and two states to features and two states."""

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from l2zoo.arguments import whole_number
+from l2zoo.counting import bar
 from l2zoo.replacing import replacing
 from l2zoo.tasks.diffusing import noise, sampling
 from l2zoo.tasks.diffusing.drawing import denoiser
@@ -59,6 +60,7 @@ def denoising_gif(
     labels: int | Sequence[int] | np.ndarray | None = None,
     guidance: float = 1.0,
     seed: int = 0,
+    progress: bool = True,
 ) -> Path:
     """Shows how images come out of the noise: those that `sample` draws with the same arguments.
 
@@ -70,6 +72,7 @@ def denoising_gif(
         labels: As in `sample`.
         guidance: As in `sample`.
         seed: As in `sample`.
+        progress: As in `sample`.
 
     Returns:
         The path.
@@ -89,7 +92,12 @@ def denoising_gif(
     asked = sampling.checked_labels(labels, whole_number("n", n, at_least=1), num_classes)
     denoise = sampling.guided(denoise, guidance, num_classes=num_classes, labelled=labels is not None)
     images = sampling.first_noise(seed, 0, n, image_shape)
-    seen = [images, *(z for z, _ in sampling.denoised(denoise, images, steps=steps, labels=asked))]
+    seen = [images]
+    with bar("drawing", unit="steps", shown=progress) as watch:
+        for z, _ in sampling.denoised(denoise, images, steps=steps, labels=asked):
+            seen.append(z)
+            if watch is not None:
+                watch(len(seen) - 1, steps)
     shown = np.linspace(0, steps, min(FRAMES, steps + 1)).round().astype(int)
     frames = [Image.fromarray(tiled(sampling.as_pixels(seen[i])).squeeze()) for i in shown]
     with replacing(path) as temporary:

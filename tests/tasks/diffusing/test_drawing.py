@@ -48,6 +48,18 @@ def test_the_same_seed_draws_the_same(model: keras.Model, capsys: pytest.Capture
     assert (drawn != sample(model, 3, steps=2, labels=0, seed=1, progress=False)).any()
 
 
+def test_a_terminal_shows_how_many_steps_are_done(
+    model: keras.Model, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")  # Rich takes any stream for a terminal then
+    sample(model, 3, steps=4, batch_size=2)
+    shown = capsys.readouterr().err
+    assert "drawing" in shown
+    assert "8/8" in shown  # two batches of 4 steps
+    sample(model, 3, steps=4, progress=False)
+    assert capsys.readouterr().err == ""
+
+
 def test_the_model_is_traced_once() -> None:
     traced = []
 
@@ -79,6 +91,14 @@ def test_bad_arguments_are_refused(model: keras.Model) -> None:
         sample(model, 1, labels=3)
     with pytest.raises(ValueError, match="`n` must be"):
         sample(model, 0)
+    with pytest.raises(
+        ValueError, match=r"`labels` must be one number, or n=2 of them, got labels=\[\[0\], "
+    ):
+        sample(model, 2, labels=[[0], [1, 2]])
+    unlike = {name: keras.Input(x.shape[1:], name=name) for name, x in model.input.items()}
+    named = keras.Model(unlike, keras.layers.Rescaling(1.0)(unlike["images"]), name="unlike")
+    with pytest.raises(TypeError, match=r"must embed its classes in a layer called 'label'.* got 'unlike'"):
+        sample(named, 1)
     classifier = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
     with pytest.raises(TypeError, match="`model` must be a denoiser with the inputs images, times"):
         sample(classifier, 1)

@@ -31,6 +31,17 @@ def test_a_rollout_is_fed_what_it_answered() -> None:
     assert found.dtype == np.float32
 
 
+def test_batches_are_continued_one_after_another_and_told_of() -> None:
+    told: list[tuple[int, int]] = []
+    given = np.concatenate([frames(1, 2), frames(0, 1), frames(3, 3)])
+    found = rollout.rollout(
+        summing, given, 2, states=SHAPES, batch_size=2, watch=lambda *counts: told.append(counts)
+    )
+    np.testing.assert_array_equal(found, rollout.rollout(summing, given, 2, states=SHAPES))
+    assert found[:, :, 0, 0, 0].tolist() == [[3, 6], [1, 2], [6, 12]]
+    assert told == [(i, 6) for i in range(1, 7)]  # two batches, each of two frames seen and one more
+
+
 def test_next_frames_are_fed_the_truth() -> None:
     assert rollout.next_frames(summing, frames(1, 2, 5), states=SHAPES).ravel().tolist() == [1, 3, 8]
 

@@ -35,6 +35,17 @@ def test_an_animation_ends_with_the_samples(
     assert np.abs(last.astype(int) - expected).max() <= (0 if channels == 1 else 40)  # 256 colours a frame
 
 
+def test_a_terminal_shows_how_many_steps_of_an_animation_are_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    model = build_diffusion((8, 8, 1), filters=(8,), attention=0)
+    monkeypatch.setenv("FORCE_COLOR", "1")  # Rich takes any stream for a terminal then
+    denoising_gif(model, tmp_path / "x.gif", n=2, steps=3)
+    assert "3/3" in capsys.readouterr().err
+    denoising_gif(model, tmp_path / "x.gif", n=2, steps=3, progress=False)
+    assert capsys.readouterr().err == ""
+
+
 def test_other_endings_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"`path` must end in .gif, got"):
         denoising_gif(build_diffusion((8, 8, 1), filters=(8,)), tmp_path / "x.png")
