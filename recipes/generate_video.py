@@ -1,7 +1,7 @@
 """Trains a recurrent CNN to say how a clip goes on: digits that move and bounce, or clips of your own.
 
     python recipes/generate_video.py --seeds 3 --out runs/video
-    python recipes/generate_video.py --data folder:PATH --frames 12 --tune-l2 --out runs/mine
+    python recipes/generate_video.py --data folder:PATH --image-size 64 --filters 16,32,64 --tune-l2
 
 Ends with how like the truth the next frame and the next ten are (PSNR, SSIM), beside three rules that learn
 nothing (copy the last frame, go on linearly, shift it as the one before was shifted), a picture and an
@@ -18,7 +18,7 @@ from typing import Annotated, Any
 import typer
 
 import l2zoo
-from l2zoo.data import load_video
+from l2zoo.data import check_splits, load_video
 from l2zoo.invocation import run_script
 from l2zoo.quiet import without_chatter
 
@@ -27,13 +27,16 @@ SHOWN = 3  # clips in the animation
 
 def main(
     data: Annotated[
-        str, typer.Option(help="A TFDS name, or folder:PATH with a folder of frames a clip.")
+        str, typer.Option(help="A TFDS name, or folder:PATH with frames, or a folder of them a clip.")
     ] = "l2zoo_moving_digits",
     data_dir: Annotated[Path | None, typer.Option(help="Where TFDS keeps prepared data.")] = None,
+    train_split: Annotated[str, typer.Option(help="What it is trained on, as in train[:80%].")] = "train",
     test_split: Annotated[str, typer.Option(help="What the model is measured on.")] = "test",
+    image_size: Annotated[int | None, typer.Option(help="Side to resize frames to.")] = None,
     frames: Annotated[int | None, typer.Option(help="Cut clips into pieces of so many frames.")] = None,
     limit: Annotated[int | None, typer.Option(help="Train on so many clips only.")] = None,
     model: Annotated[str, typer.Option(help="A name from the zoo: see l2zoo list.")] = "video",
+    filters: Annotated[str, typer.Option(help="Channels at stride 2, 4, ...")] = "16,32",
     l2: Annotated[float, typer.Option(help="Strength of L2, in Keras's convention.")] = 1e-6,
     tune_l2: Annotated[bool, typer.Option(help="Choose the strength by cross-validation.")] = False,
     tune_clips: Annotated[int, typer.Option(help="Clips for that.")] = 300,
@@ -57,24 +60,28 @@ def main(
         from l2zoo.tasks import VideoPrediction, generate, rollout_gif
     from rich import print as show
 
-    opened = functools.partial(load_video, data, data_dir=data_dir, frames=frames)
-    train, test = opened("train", limit=limit), opened(test_split)
+    size = None if image_size is None else (image_size, image_size)
+    opened = functools.partial(load_video, data, data_dir=data_dir, image_size=size, frames=frames)
+    train, test = opened(train_split, limit=limit), opened(test_split)
+    check_splits(train, test)
     task = VideoPrediction(loss)
     training = Training(epochs, batch_size, optimizer, learning_rate, mixed_precision=mixed_precision)
     length, *frame_shape = train.clip_shape
+    channels = tuple(int(number) for number in filters.split(","))
 
     def build(policy: l2zoo.L2Policy) -> Any:
-        return l2zoo.build(model, (length - 1, *frame_shape), l2=policy)
+        return l2zoo.build(model, (length - 1, *frame_shape), l2=policy, options={"filters": channels})
 
     quick = Training(tune_epochs, batch_size, optimizer, learning_rate)
-    strength = Search(opened("train", limit=tune_clips), quick) if tune_l2 else l2
+    strength = Search(opened(train_split, limit=tune_clips), quick) if tune_l2 else l2
+    task.check(build(training.policy(0.0)), test)  # before anything trains
     outcome = experiment(
         build, task, train, test,
         training=training, l2=strength, seeds=seeds, formats=formats.split(","),
         watch=watch, directory=out,
     )  # fmt: skip
     clips = test.arrays()[:SHOWN]
-    half = length // 2
+    length, half = clips.shape[1], clips.shape[1] // 2
     found = generate(outcome.model, clips[:, :half], length - half)
     movie = rollout_gif(clips, found, out / "rollout.gif")
     show(outcome)

@@ -11,7 +11,9 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 ROOT = Path(__file__).parents[1]
 SMALL = ["--limit", "60", "--strengths", "1e-3,1e-2", "--folds", "3", "--epochs", "2"]
@@ -122,10 +124,43 @@ def test_tune_on_cluster_runs_on_two_workers_of_this_machine(tmp_path):
         ("detect", "map50", ["--optimizer", "adamw"]),
         (
             "generate_images",
-            "class_accuracy",
-            ["--image-size", "8", "--filters", "8", "--judge-epochs", "1", "--samples", "20", "--steps", "3"],
+            "class_accuracy_unguided",
+            [
+                "--image-size",
+                "8",
+                "--filters",
+                "8",
+                "--judge-epochs",
+                "1",
+                "--samples",
+                "20",
+                "--steps",
+                "3",
+                "--tune-l2",
+                "--tune-images",
+                "40",
+                "--tune-epochs",
+                "1",
+            ],
         ),
-        ("generate_video", "rollout_ssim", ["--frames", "6", "--mixed-precision"]),
+        (
+            "generate_video",
+            "rollout_ssim",
+            [
+                "--frames",
+                "6",
+                "--image-size",
+                "16",
+                "--filters",
+                "4",
+                "--mixed-precision",
+                "--tune-l2",
+                "--tune-clips",
+                "9",
+                "--tune-epochs",
+                "1",
+            ],
+        ),
     ],
 )
 def test_a_task_is_trained_measured_drawn_and_exported(recipe, metric, options, tmp_path):
@@ -155,6 +190,51 @@ def test_a_task_is_trained_measured_drawn_and_exported(recipe, metric, options, 
     assert moving == {"generate_images": {"denoising.gif"}, "generate_video": {"rollout.gif"}}.get(
         recipe, set()
     )
+
+
+@pytest.mark.slow
+def test_bare_pictures_are_learnt_without_classes(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (24, 8, 8, 3), dtype=np.uint8)
+    (tmp_path / "pictures").mkdir()
+    for number, image in enumerate(pixels):
+        Image.fromarray(image).save(tmp_path / "pictures" / f"{number}.png")
+    options = ["--data", "folder:pictures", "--train-split", "train[:75%]", "--test-split", "train[75%:]"]
+    options += ["--limit", "10", "--filters", "8", "--samples", "6", "--steps", "2", "--epochs", "1"]
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "recipes/generate_images.py"), *options, "--formats", "tflite"],
+        cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    manifest = json.loads((tmp_path / "runs/images/artifact/manifest.json").read_text())
+    assert manifest["class_names"] is None
+    assert set(manifest["inputs"]) == {"images", "times"}
+    found = set(manifest["metrics"])
+    assert {"test_copying", "test_copying_fresh", "test_nearest_train", "test_nearest_test"} <= found
+    assert not any(name.startswith("test_class") for name in found)
+    assert not (tmp_path / "runs/images/judge").exists()
+
+
+@pytest.mark.parametrize(
+    ("recipe", "options", "message"),
+    [
+        ("generate_images", ["--steps", "0"], "`steps` must be a whole number >= 1, got steps=0"),
+        ("generate_images", ["--image-size", "30"], "must have sides that 4 divides"),
+        (
+            "generate_images",
+            ["--test-split", "train[80%:]"],
+            "`train` and `test` must have nothing in common",
+        ),
+        ("generate_video", ["--frames", "2"], "must have clips of at least 4 frames, got 2"),
+    ],
+)
+def test_generators_refuse_what_cannot_end_well_before_anything_trains(recipe, options, message, tmp_path):
+    done = subprocess.run(
+        [sys.executable, str(ROOT / f"recipes/{recipe}.py"), *options, "--out", "out"],
+        cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert message in " ".join(done.stderr.split())
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.slow

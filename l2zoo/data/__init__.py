@@ -1,4 +1,4 @@
-"""Images with classes, masks or boxes, and videos: from TensorFlow Datasets, folders or arrays, checked.
+"""Images with classes, masks, boxes or nothing, and videos: from TFDS, folders or arrays, checked.
 
 `load` gives an `ImageData` and `load_video` a `VideoData`, which hand out whole arrays or batches in a
 reproducible order. Importing this package is light: TensorFlow and TensorFlow Datasets load when data is
@@ -11,10 +11,21 @@ from typing import Any
 
 from l2zoo.data.checks import check_folds, check_images
 from l2zoo.data.images import ImageData
-from l2zoo.data.sources import load
+from l2zoo.data.slices import check_splits
+from l2zoo.data.sources import divided, load
 from l2zoo.data.videos import VideoData, load_video
 
-__all__ = ["ImageData", "L2zooDigits", "VideoData", "check_folds", "check_images", "load", "load_video"]
+__all__ = [
+    "ImageData",
+    "L2zooDigits",
+    "VideoData",
+    "check_folds",
+    "check_images",
+    "check_splits",
+    "divided",
+    "load",
+    "load_video",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -23,7 +23,8 @@ def from_arrays(
         x: Pixels in [0, 255]; integers become uint8, floats float32. Not copied where nothing changes.
         y: Labels `(N,)` or `(N, 1)`; masks `(N, H, W)` or `(N, H, W, 1)`; or a dict of `boxes_xyxy` and
             `labels`, arrays `(N, M, 4)` and `(N, M)` or lists of an array `(n, 4)` and `(n,)` an image. K is
-            the largest class plus one, and M what there is or, of lists, the largest n.
+            the largest class plus one, and M what there is or, of lists, the largest n. For generation, None
+            where there are no labels.
         split: What to call them.
         task: What the targets are for.
         image_size: `(H, W)` to resize to, or `None`.
@@ -34,10 +35,14 @@ def from_arrays(
     images = np.asarray(x)
     if images.ndim == 3:
         images = images[..., np.newaxis]
+    if task == "generation" and y is None:
+        y = np.zeros(len(images), np.int64)
+    elif task == "generation":
+        task = "classification"
     targets = _arranged(y, task)
     check_images(images, targets, task=task)
     images = images.astype(np.uint8 if np.issubdtype(images.dtype, np.integer) else np.float32, copy=False)
-    class_names = _class_names(targets)
+    class_names = () if task == "generation" else _class_names(targets)
     targets = _typed(targets, task, images.shape[1:3])
     if image_size is not None and image_size != images.shape[1:3]:
         targets = _resized_targets(targets, task, images.shape[1:3], image_size)
@@ -62,7 +67,7 @@ def _arranged(y: Any, task: str) -> Targets:
     if isinstance(y, dict):
         raise ValueError(f"`y` must be an array for task={task!r}, got a dict: boxes need task='detection'.")
     targets = np.asarray(y)
-    rank = 1 if task == "classification" else 3
+    rank = 3 if task == "segmentation" else 1
     if targets.ndim == rank + 1 and targets.shape[rank] == 1:  # as `keras.datasets.cifar10` has them
         targets = targets[..., 0]
     return targets
@@ -84,7 +89,7 @@ def _typed(targets: Targets, task: str, size: tuple[int, int]) -> Targets:
             "boxes_xyxy": box_checks.clipped(targets["boxes_xyxy"], size),
             "labels": targets["labels"].astype(np.int64, copy=False),
         }
-    return targets.astype(np.int64 if task == "classification" else np.uint8, copy=False)
+    return targets.astype(np.uint8 if task == "segmentation" else np.int64, copy=False)
 
 
 def _resized_targets(targets: Targets, task: str, before: tuple[int, int], after: tuple[int, int]) -> Targets:

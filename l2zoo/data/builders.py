@@ -7,7 +7,7 @@ import functools
 from pathlib import Path
 from typing import Any
 
-from l2zoo.data import boxes, catalog, image_files, labels, masks, reading, slices
+from l2zoo.data import boxes, catalog, image_files, labels, masks, reading, slices, unlabelled
 from l2zoo.data.collecting import Reader
 from l2zoo.data.images import ImageData
 from l2zoo.data.targets import FeatureKind
@@ -21,6 +21,7 @@ _WORDS = {
     "classification": "one 8-bit image and one class label an example",
     "segmentation": "one 8-bit image and one mask of known classes an example",
     "detection": "one 8-bit image and one sequence of boxes with classes an example",
+    "generation": "one 8-bit image an example",
 }
 # Of data sets whose builder names none.
 _LICENSES = {"mnist": "CC BY-SA 3.0, as the documentation of keras.datasets.mnist says"}
@@ -41,7 +42,8 @@ def from_builder(
         builder: A prepared `tfds.core.DatasetBuilder`.
         name: What to call the data.
         split: A split or slice of it.
-        task: What the targets are for.
+        task: What the targets are for. For generation they are classes, as in classification, if there are
+            such.
         image_size: `(H, W)` to resize to, or `None`.
         sizes: `(H, W)` of each image file, where there are files.
 
@@ -66,7 +68,7 @@ def from_builder(
     return ImageData(
         name=name,
         split=split,
-        task=task,
+        task=kind.task,
         num_examples=num_examples,
         num_classes=len(kind.class_names),
         class_names=kind.class_names,
@@ -74,6 +76,7 @@ def from_builder(
         dtype=source.dtype,
         source=dataclasses.replace(source, image_shape=shape, resize=shape[:2] != (height, width)),
         license=license_of(builder),
+        parts=tuple(slices.pieces(split, builder.info.splits)),
     )
 
 
@@ -107,9 +110,13 @@ def count(builder: Any, split: str, *, words: str = "images") -> int:
 
 def _found(builder: Any, split: str, task: str) -> tuple[str, FeatureKind]:
     """The name of the image and the targets of a task among the features of a builder."""
-    found = _FINDERS[task](builder)
+    if task == "generation":
+        found = labels.find(builder) or unlabelled.find(builder)
+    else:
+        found = _FINDERS[task](builder)
     if found is None:
         others = [other for other, find in _FINDERS.items() if find(builder)]
+        others = others or ["generation"] * (unlabelled.find(builder) is not None)
         step = (
             f"Pass task={' or '.join(map(repr, others))}"
             if others

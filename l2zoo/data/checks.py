@@ -28,7 +28,8 @@ def check_images(
             - "segmentation": masks `(N, H, W)`, the same, or 255 for a pixel that is not labelled;
             - "detection": a dict of `boxes_xyxy` `(N, M, 4)` in pixels (left, top, right, bottom; the last
               two exclusive) and `labels` `(N, M)`. Images with fewer than M objects end in rows of zeros
-              with the label -1. A box may overshoot its image by a pixel.
+              with the label -1. A box may overshoot its image by a pixel;
+            - "generation": one number an image, which says nothing.
         task: See `y`.
         num_classes: K, at least 1; `None` leaves the upper end open.
 
@@ -54,6 +55,8 @@ def check_images(
         masks.check_rank(y)
         _check_length(x, len(y), "masks")
         masks.check_values(y, x.shape[1:3], num_classes)
+    elif task == "generation":
+        _check_length(x, len(y), "labels")
     else:
         y = np.asarray(y)
         labels.check_rank(y)

@@ -9,20 +9,22 @@ from pathlib import Path
 import numpy as np
 
 from l2zoo.data import slices
-from l2zoo.data.clips import Shape
+from l2zoo.data.clips import Parts, Shape
 from l2zoo.data.collecting import Reader
 from l2zoo.data.epochs import WORKERS
 from l2zoo.data.image_files import (
     GRAY_MODES,
     SUFFIXES,
+    bare_splits,
     header,
     images_in,
     shared_size,
     split_folders,
     subfolders,
 )
+from l2zoo.data.resizing import resized
 
-_LAYOUTS = "PATH/train/CLIP/0001.png (and PATH/test/CLIP/...), or PATH/CLIP/0001.png"
+_LAYOUTS = "PATH/train/CLIP/0001.png (and PATH/test/CLIP/...), or PATH/CLIP/0001.png, or PATH/0001.png"
 _NUMBER = re.compile(r"(\d+)\D*$")
 
 
@@ -34,11 +36,15 @@ class FolderClips:
         words: What to call them when one cannot be read.
         files: The T frames of each of N clips.
         frame_shape: `(H, W, C)`.
+        resize: Whether frames are resized to it; otherwise they must have it.
+        parts: Of the split.
     """
 
     words: str
     files: list[list[Path]] = dataclasses.field(repr=False)
     frame_shape: tuple[int, int, int]
+    resize: bool
+    parts: Parts
 
     @property
     def shape(self) -> Shape:
@@ -50,6 +56,8 @@ class FolderClips:
         def decoded(name: tf.Tensor) -> tf.Tensor:
             encoded = tf.io.read_file(name)
             frame = tf.io.decode_image(encoded, channels=self.frame_shape[2], expand_animations=False)
+            if self.resize:
+                frame = resized(frame, self.frame_shape[:2])
             return tf.ensure_shape(frame, self.frame_shape)
 
         files = [file for position in kept for file in self.files[position]]
@@ -61,45 +69,55 @@ class FolderClips:
         return found
 
 
-def open_folder(path: str, name: str, split: str, *, frames: int | None) -> FolderClips:
+def open_folder(
+    path: str, name: str, split: str, *, image_size: tuple[int, int] | None, frames: int | None
+) -> FolderClips:
     """The clips of a folder, with one channel where the frames of all splits are gray, else three.
 
     Args:
         path: The folder; `~` is the home folder. `path/SPLIT/CLIP/0001.png` has the splits its folders name;
-            `path/CLIP/0001.png` has the one split "train".
+            `path/CLIP/0001.png` has the one split "train". Without folders of clips, each split, or `path`
+            itself, is one clip.
         name: What to call the data.
         split: A split or slice of it, counted in folders.
+        image_size: `(H, W)` to resize frames to, or `None`.
         frames: Cut clips into pieces of so many frames; `None` wants clips of one length.
 
     Raises:
         FileNotFoundError: There is no such folder.
-        ValueError: No clips; a clip that is too short, or a frame of another size or without a number; a
-            split that is not there; a file that is not an image.
+        ValueError: No clips; a clip that is too short; a frame without a number, or, without `image_size`, of
+            another size; a split that is not there; a file that is not an image.
     """
     root = Path(path).expanduser()
     if not root.is_dir():
         raise FileNotFoundError(f"There is no folder {root}: `source` 'folder:PATH' needs {_LAYOUTS}.")
-    splits = split_folders(root)
+    bare = bare_splits(root, slices.names(split))
+    splits = bare or split_folders(root)
     if not splits:
         raise ValueError(
             f"There are no frames ({', '.join(SUFFIXES)}) in folders of {root}: expected {_LAYOUTS}."
         )
     slices.check_names(split, splits, where=root)
-    clips = {each: [_numbered(clip) for clip in subfolders(folder)] for each, folder in splits.items()}
+    clips = {
+        each: [_numbered(clip) for clip in ([folder] if bare else subfolders(folder))]
+        for each, folder in splits.items()
+    }
+    counts = {each: len(some) for each, some in clips.items()}
     headers = {file: header(file) for some in clips.values() for clip in some for file in clip}
     chosen = [
-        clips[each][position]
-        for each, positions in slices.shuffled(split, {each: len(some) for each, some in clips.items()})
-        for position in positions
+        clips[each][position] for each, positions in slices.shuffled(split, counts) for position in positions
     ]
     if not chosen:
         raise ValueError(f"There are no clips in split={split!r} of {root}.")
-    height, width = shared_size(
-        {file: headers[file][1] for clip in chosen for file in clip},
-        step="Bring all frames to one size first.",
-    )
+    height, width = image_size or shared_size({file: headers[file][1] for clip in chosen for file in clip})
     channels = 1 if {mode for mode, _ in headers.values()} <= GRAY_MODES else 3
-    return FolderClips(f"{name} {split}", _pieces(chosen, frames), (height, width, channels))
+    return FolderClips(
+        f"{name} {split}",
+        _pieces(chosen, frames),
+        (height, width, channels),
+        resize=image_size is not None,
+        parts=tuple(slices.pieces(split, slices.split_dict(counts))),
+    )
 
 
 def _numbered(folder: Path) -> list[Path]:

@@ -7,11 +7,13 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from l2zoo.data import builders, reading
+from l2zoo.data import builders, reading, slices
 from l2zoo.data.checks import check_pixels
 from l2zoo.data.collecting import Reader
+from l2zoo.data.resizing import resized
 
 Shape = tuple[int, int, int, int, int]
+Parts = tuple[tuple[str, int, int], ...]
 
 
 class Clips(Protocol):
@@ -20,6 +22,10 @@ class Clips(Protocol):
     @property
     def shape(self) -> Shape:
         """`(N, T, H, W, C)`."""
+
+    @property
+    def parts(self) -> Parts:
+        """The split, as an `ImageData` says it, counted in clips as they are stored."""
 
     def read(self, kept: np.ndarray) -> np.ndarray:
         """The clips at the positions `kept` (ascending), uint8 or float32."""
@@ -30,6 +36,7 @@ class ArrayClips:
     """Clips that are an array already, `(N, T, H, W, C)`."""
 
     x: np.ndarray = dataclasses.field(repr=False)
+    parts: Parts = ()
 
     @property
     def shape(self) -> Shape:
@@ -48,17 +55,24 @@ class BuilderClips:
         split: A split or slice that the builder knows.
         key: The name of the video among its features.
         frames: T of the pieces.
+        image_size: `(H, W)` to resize to, or `None`.
     """
 
     builder: Any
     split: str
     key: str
     frames: int
+    image_size: tuple[int, int] | None
 
     @property
     def shape(self) -> Shape:
-        _, *rest = self._feature.shape
-        return self._stored * self._pieces, self.frames, *rest
+        _, *sides, channels = self._feature.shape
+        height, width = self.image_size or sides
+        return self._stored * self._pieces, self.frames, height, width, channels
+
+    @property
+    def parts(self) -> Parts:
+        return tuple(slices.pieces(self.split, self.builder.info.splits))
 
     def read(self, kept: np.ndarray) -> np.ndarray:
         found = np.empty((len(kept), *self.shape[1:]), np.uint8)
@@ -68,7 +82,9 @@ class BuilderClips:
         for clip in Reader(words).arrays_of(stored):
             first = read * pieces
             here = slice(*np.searchsorted(kept, [first, first + pieces]))
-            found[here] = cut(clip[np.newaxis], self.frames)[kept[here] - first]
+            found[here] = frames_resized(
+                cut(clip[np.newaxis], self.frames)[kept[here] - first], self.image_size
+            )
             read += 1
         if read != self._stored:
             raise ValueError(
@@ -90,7 +106,7 @@ class BuilderClips:
         return self._feature.shape[0] // self.frames
 
 
-def from_array(x: np.ndarray, *, frames: int | None) -> ArrayClips:
+def from_array(x: np.ndarray, *, image_size: tuple[int, int] | None, frames: int | None) -> ArrayClips:
     """Clips `(N, T, H, W, C)`, checked and cut; integers become uint8, floats float32.
 
     Raises:
@@ -105,17 +121,31 @@ def from_array(x: np.ndarray, *, frames: int | None) -> ArrayClips:
     frames = _piece(frames, x.shape[1])
     check_pixels(x)
     x = x.astype(np.uint8 if np.issubdtype(x.dtype, np.integer) else np.float32, copy=False)
-    return ArrayClips(cut(x, frames))
+    return ArrayClips(frames_resized(cut(x, frames), image_size))
 
 
-def from_builder(builder: Any, split: str, *, frames: int | None) -> BuilderClips:
+def from_builder(
+    builder: Any, split: str, *, image_size: tuple[int, int] | None, frames: int | None
+) -> BuilderClips:
     """The clips of a split of a prepared builder.
 
     Raises:
         ValueError: The split is not there or empty, or there is not one 8-bit video of fixed size an example.
     """
     key = _video_key(builder)
-    return BuilderClips(builder, split, key, _piece(frames, builder.info.features[key].shape[0]))
+    frames = _piece(frames, builder.info.features[key].shape[0])
+    return BuilderClips(builder, split, key, frames, image_size)
+
+
+def frames_resized(clips: np.ndarray, size: tuple[int, int] | None) -> np.ndarray:
+    """Clips `(N, T, h, w, C)` with frames of another size `(H, W)`; None keeps it."""
+    if size is None or size == clips.shape[2:4]:
+        return clips
+    import tensorflow as tf
+
+    with tf.device("CPU"):
+        found = [resized(tf.convert_to_tensor(clip), size).numpy() for clip in clips]
+    return np.array(found, clips.dtype).reshape(-1, clips.shape[1], *size, clips.shape[4])
 
 
 def cut(clips: np.ndarray, frames: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Image files with masks or boxes beside them, read as they are needed."""
+"""Image files with masks, boxes or nothing beside them, read as they are needed."""
 
 from __future__ import annotations
 
@@ -112,7 +112,9 @@ def from_files(
     Raises:
         ValueError: The split is not there or empty, or the sizes differ and no `image_size` is given.
     """
-    files, stored = _chosen(splits, split, root)
+    slices.check_names(split, splits, where=root)
+    counts = {each: len(some.headers) for each, some in splits.items()}
+    files, stored = _chosen(splits, counts, split, root)
     modes = {mode for some in splits.values() for mode, _ in some.headers.values()}
     sizes = {file: size for some in splits.values() for file, (_, size) in some.headers.items()}
     height, width = image_size or shared_size({file: sizes[file] for file in files})
@@ -129,14 +131,16 @@ def from_files(
         source=FileSource(
             f"{name} {split}", tuple(files), stored, kind, shape, resize=image_size is not None
         ),
+        parts=tuple(slices.pieces(split, slices.split_dict(counts))),
     )
 
 
-def _chosen(splits: dict[str, SplitFiles], split: str, root: Path) -> tuple[list[Path], Targets]:
+def _chosen(
+    splits: dict[str, SplitFiles], counts: dict[str, int], split: str, root: Path
+) -> tuple[list[Path], Targets]:
     """The files and targets of a split in their order."""
-    slices.check_names(split, splits, where=root)
     files, stored = [], []
-    for name, kept in slices.shuffled(split, {name: len(some.headers) for name, some in splits.items()}):
+    for name, kept in slices.shuffled(split, counts):
         names = list(splits[name].headers)
         files += [names[position] for position in kept]
         stored.append(rows(splits[name].stored, kept))

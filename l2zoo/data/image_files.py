@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,20 @@ def split_folders(root: Path) -> dict[str, Path]:
     if any(images_in(inner) for folder in folders for inner in subfolders(folder)):
         return {folder.name: folder for folder in folders}
     return {"train": root} if any(images_in(folder) for folder in folders) else {}
+
+
+def bare_splits(root: Path, asked: Iterable[str]) -> dict[str, Path]:
+    """Name and folder of each split whose images are in no folder of their own; empty for other layouts.
+
+    `root/SPLIT/image.png`, if all that are asked for are such splits; or `root/image.png`, which is "train".
+    """
+    folders = subfolders(root)
+    if any(images_in(inner) for folder in folders for inner in subfolders(folder)):
+        return {}
+    named = {folder.name: folder for folder in folders if images_in(folder)}
+    if named:
+        return named if set(asked) <= set(named) else {}
+    return {"train": root} if images_in(root) else {}
 
 
 def header(file: Path) -> tuple[str, tuple[int, int]]:
@@ -65,14 +80,11 @@ def pixels(file: Path) -> np.ndarray:
             raise ValueError(f"{file} cannot be decoded ({error}): repair or remove it.") from error
 
 
-def shared_size(
-    sizes: dict[Path, tuple[int, int]], *, step: str = "Pass image_size=(H, W) to resize them."
-) -> tuple[int, int]:
+def shared_size(sizes: dict[Path, tuple[int, int]]) -> tuple[int, int]:
     """`(H, W)` that all image files have.
 
     Args:
         sizes: Of each.
-        step: What to do where they differ.
 
     Raises:
         ValueError: Two files differ; the message names them.
@@ -82,6 +94,6 @@ def shared_size(
         if size != (height, width):
             raise ValueError(
                 f"Images differ in size: {first} is {height}x{width}, {file} is {size[0]}x{size[1]} "
-                f"(height x width). {step}"
+                "(height x width). Pass image_size=(H, W) to resize them."
             )
     return height, width

@@ -75,12 +75,13 @@ class ImageData:
     - "detection": a dict of `boxes_xyxy` `(N, M, 4)`, float32 in pixels of the images as they are given out
       (left, top, right, bottom; the last two exclusive), and `labels` `(N, M)`, int64 in `[0, K)`. M is
       what the image with the most objects needs, at least 1; an image with fewer ends in rows of zeros
-      with the label -1, and may have none.
+      with the label -1, and may have none;
+    - "generation": zeros `(N,)`, int64, as there are no classes: `num_classes` is 0.
 
     Attributes:
         name: Name of the data set, such as "mnist".
         split: The split it was asked for, such as "train[:80%]".
-        task: "classification", "segmentation" or "detection".
+        task: "classification", "segmentation", "detection" or "generation".
         num_examples: N.
         num_classes: K.
         class_names: K names.
@@ -88,6 +89,8 @@ class ImageData:
         dtype: Of the pixels, "uint8" or "float32"; they are in [0, 255].
         source: Where the examples come from.
         license: Of the data, in the words of its TFDS builder; empty where nobody says.
+        parts: The split, in the data set's own terms: for each summand its name, the position of the first
+            example and of the one after the last. Empty for arrays.
     """
 
     name: str
@@ -100,6 +103,7 @@ class ImageData:
     dtype: str
     source: Source = dataclasses.field(repr=False)
     license: str = dataclasses.field(default="", repr=False)
+    parts: tuple[tuple[str, int, int], ...] = dataclasses.field(default=(), repr=False)
 
     @property
     def in_memory(self) -> bool:

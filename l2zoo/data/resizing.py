@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
+
+import numpy as np
 
 
 def resized(images: Any, size: tuple[int, int], *, nearest: bool = False) -> Any:
@@ -21,3 +24,22 @@ def resized(images: Any, size: tuple[int, int], *, nearest: bool = False) -> Any
     if images.dtype == tf.uint8:
         return tf.cast(tf.clip_by_value(tf.round(result), 0, 255), tf.uint8)
     return result
+
+
+def checked_size(image_size: Any) -> tuple[int, int] | None:
+    """An `image_size` that somebody gave, as two ints or None.
+
+    Raises:
+        ValueError: It is something else.
+    """
+    if image_size is None:
+        return None
+    if not (
+        isinstance(image_size, Sequence)
+        and len(image_size) == 2
+        and all(isinstance(side, int | np.integer) and side >= 1 for side in image_size)
+    ):
+        raise ValueError(
+            f"`image_size` must be (H, W), two integers of at least 1, got image_size={image_size!r}."
+        )
+    return int(image_size[0]), int(image_size[1])

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from l2zoo.data import catalog, class_folders, coco_folders, mask_folders, subsets
+from l2zoo.data import catalog, class_folders, coco_folders, mask_folders, picture_folders, subsets
 from l2zoo.data.arrays import from_arrays
 from l2zoo.data.builders import from_builder
 from l2zoo.data.checks import check_task
 from l2zoo.data.images import ImageData
+from l2zoo.data.resizing import checked_size
 
 _KINDS = "a TFDS name such as 'mnist', 'folder:PATH' or arrays (x, y)"
 
@@ -47,14 +48,16 @@ def load(
               with `PATH/train/masks/NAME.png`, or the same without `train/`. Detection:
               `PATH/train/annotations.json` in COCO's format with the images beside it or in
               `PATH/train/images`, or the same without `train/`; or, as COCO itself is laid out,
-              `PATH/annotations/instances_train.json` with the images in `PATH/train`. PNG and JPEG;
+              `PATH/annotations/instances_train.json` with the images in `PATH/train`. Generation: as in
+              classification, or, without classes, `PATH/train/image.png`, or `PATH/image.png`. PNG and JPEG;
             - arrays `(x, y)`: images `(N, H, W, C)` or `(N, H, W)` with pixels in [0, 255], of which
               integers become uint8 and floats float32; and labels `(N,)` or `(N, 1)`, masks `(N, H, W)` or
               `(N, H, W, 1)`, or a dict of `boxes_xyxy` and `labels`: arrays `(N, M, 4)` and `(N, M)`, or
-              lists of an array `(n, 4)` and `(n,)` an image.
+              lists of an array `(n, 4)` and `(n,)` an image. For generation `y` may be None.
         split: A split or slice in the words of TFDS: "test", "train[:80%]", "train[1000:]". Arrays
             have none: it only names what they are.
-        task: "classification", "segmentation" or "detection"; `ImageData` says what the targets are.
+        task: "classification", "segmentation", "detection" or "generation"; `ImageData` says what the targets
+            are. For generation they are those of classification where there are classes.
         data_dir: Folder of TFDS data sets; `None` is TFDS's own default (TFDS_DATA_DIR, else
             ~/tensorflow_datasets). Only for names.
         image_size: `(H, W)` to resize to, bilinearly, without cropping; masks by the nearest pixel, and
@@ -80,7 +83,7 @@ def load(
         (4, 2, (8, 8, 1), 'float32')
     """
     check_task(task)
-    _check_arguments(image_size, limit, label_noise, seed)
+    _check_arguments(limit, label_noise, seed)
     if label_noise and task != "classification":
         raise ValueError(
             f"`label_noise` must be 0 for task={task!r}, got label_noise={label_noise}: only the labels of "
@@ -88,7 +91,7 @@ def load(
         )
     if classes is not None and (task != "classification" or isinstance(classes, str)):
         raise ValueError(f"`classes` must be names, and only for classification, got classes={classes!r}.")
-    size = None if image_size is None else (int(image_size[0]), int(image_size[1]))
+    size = checked_size(image_size)
     if isinstance(source, str) and source.startswith("folder:"):
         data = _from_folder(source, split, task, size)
     elif isinstance(source, str):
@@ -108,22 +111,46 @@ def load(
 
 def _from_folder(source: str, split: str, task: str, image_size: tuple[int, int] | None) -> ImageData:
     path = source.removeprefix("folder:")
-    if task == "classification":
+    bare = (
+        picture_folders.open_folder(path, source, split, image_size=image_size)
+        if task == "generation"
+        else None
+    )
+    if bare is not None:
+        return bare
+    if task in ("classification", "generation"):
         builder, sizes = class_folders.open_folder(path, split)
         return from_builder(builder, source, split, image_size=image_size, sizes=sizes)
     opened = mask_folders if task == "segmentation" else coco_folders
     return opened.open_folder(path, source, split, image_size=image_size)
 
 
-def _check_arguments(image_size: Any, limit: Any, label_noise: Any, seed: Any) -> None:
-    if image_size is not None and not (
-        isinstance(image_size, Sequence)
-        and len(image_size) == 2
-        and all(isinstance(side, int | np.integer) and side >= 1 for side in image_size)
-    ):
-        raise ValueError(
-            f"`image_size` must be (H, W), two integers of at least 1, got image_size={image_size!r}."
-        )
+def divided(data: ImageData, size: int, *, seed: int = 0) -> tuple[ImageData, ImageData | None]:
+    """Some examples, those that `load(..., limit=size, seed=seed)` keeps, and the others.
+
+    Args:
+        data: What `load` gives.
+        size: How many to keep, at least 1.
+        seed: Decides which.
+
+    Returns:
+        Both parts, in the order of `data`; None for the others if there are none.
+
+    Raises:
+        ValueError: `size` is larger than the data, or smaller than the number of classes.
+
+    Example:
+        >>> some, others = divided(load((np.zeros((10, 8, 8)), np.arange(10) % 2)), 4)
+        >>> some.num_examples, others.num_examples
+        (4, 6)
+    """
+    subsets.check_choice(size, seed)
+    kept = _kept(data, size, seed)
+    others = np.setdiff1d(np.arange(data.num_examples), kept)
+    return _of_positions(data, kept), _of_positions(data, others) if len(others) else None
+
+
+def _check_arguments(limit: Any, label_noise: Any, seed: Any) -> None:
     subsets.check_choice(limit, seed)
     if not 0 <= label_noise < 1:
         raise ValueError(f"`label_noise` must be in [0, 1), got label_noise={label_noise}.")
@@ -150,14 +177,22 @@ def _of_classes(data: ImageData, names: list[str]) -> ImageData:
 
 
 def _chosen(data: ImageData, limit: int | None, label_noise: float, seed: int) -> ImageData:
+    data = _of_positions(data, _kept(data, limit or data.num_examples, seed))
+    if not label_noise:
+        return data
+    labels = subsets.flip_labels(data.source.labels(), label_noise, num_classes=data.num_classes, seed=seed)
+    return dataclasses.replace(data, source=data.source.select(np.arange(len(labels)), labels))
+
+
+def _kept(data: ImageData, size: int, seed: int) -> np.ndarray:
+    """The positions of so many examples; the classes keep their shares."""
     if data.task != "classification":
-        kept = subsets.random_subset(data.num_examples, limit or data.num_examples, seed=seed)
-        return dataclasses.replace(data, num_examples=len(kept), source=data.source.select(kept))
+        return subsets.random_subset(data.num_examples, size, seed=seed)
     labels = data.source.labels()
     if labels.min() < 0:
         raise ValueError(f"{data.name} {data.split} has examples without a label (-1): choose another split.")
-    kept = np.arange(len(labels)) if limit is None else subsets.stratified_subset(labels, limit, seed=seed)
-    labels = labels[kept]
-    if label_noise:
-        labels = subsets.flip_labels(labels, label_noise, num_classes=data.num_classes, seed=seed)
-    return dataclasses.replace(data, num_examples=len(kept), source=data.source.select(kept, labels))
+    return subsets.stratified_subset(labels, size, seed=seed)
+
+
+def _of_positions(data: ImageData, kept: np.ndarray) -> ImageData:
+    return dataclasses.replace(data, num_examples=len(kept), source=data.source.select(kept))

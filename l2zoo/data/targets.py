@@ -1,4 +1,4 @@
-"""What accompanies every image: a class, a mask or boxes, each a kind of targets with a file of its own."""
+"""What accompanies every image: a class, a mask, boxes or nothing, each a kind with a file of its own."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import numpy as np
 Targets = np.ndarray | dict[str, np.ndarray]
 """Labels `(N,)`, masks `(N, H, W)`, or a dict of `boxes_xyxy` `(N, M, 4)` and `labels` `(N, M)`."""
 
-TASKS = ("classification", "segmentation", "detection")
+TASKS = ("classification", "segmentation", "detection", "generation")
 
 
 class Kind(Protocol):
-    """One kind of targets as one kind of source keeps it: `labels`, `masks` and `boxes` have them."""
+    """One kind of targets as one kind of source keeps it: `labels`, `masks`, `boxes`, `unlabelled`."""
 
     @property
     def task(self) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from l2zoo.data import builders, catalog, clip_folders, clips, epochs, images, subsets
+from l2zoo.data.resizing import checked_size
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -27,12 +28,14 @@ class VideoData:
         split: The split it was asked for, such as "train[:80%]".
         clips: `(N, T, H, W, C)`, uint8 or float32 in [0, 255].
         license: Of the data, in the words of its TFDS builder; empty where nobody says.
+        parts: As those of an `ImageData`, counted in clips as they are stored.
     """
 
     name: str
     split: str
     clips: np.ndarray = dataclasses.field(repr=False)
     license: str = dataclasses.field(default="", repr=False)
+    parts: tuple[tuple[str, int, int], ...] = dataclasses.field(default=(), repr=False)
 
     @property
     def num_examples(self) -> int:
@@ -110,6 +113,7 @@ class VideoData:
             self.split,
             self.clips,
             self.license,
+            self.parts,
         )  # without the tensor, which is a copy
 
 
@@ -118,6 +122,7 @@ def load_video(
     split: str = "train",
     *,
     data_dir: str | os.PathLike[str] | None = None,
+    image_size: tuple[int, int] | None = None,
     frames: int | None = None,
     limit: int | None = None,
     seed: int = 0,
@@ -132,12 +137,15 @@ def load_video(
               scikit-learn ships what it is made of: "l2zoo_moving_digits" (32 pixels) or
               "l2zoo_moving_digits/64", 2,400 clips of two digits that move;
             - "folder:PATH", with a folder of numbered frames a clip: `PATH/train/CLIP/0001.png` (and other
-              splits), or `PATH/CLIP/0001.png`, which is the split "train". PNG and JPEG, all of one size;
+              splits), or `PATH/CLIP/0001.png`, which is the split "train". Where there are no folders below,
+              a split, or `PATH` itself, is one clip: `PATH/train/0001.png` or `PATH/0001.png`. PNG and JPEG;
             - an array `(N, T, H, W, C)` with pixels in [0, 255]; integers become uint8, floats float32.
         split: A split or slice in the words of TFDS: "test", "train[:80%]", counted in clips as they are
             stored. An array has none: it only names what it is.
         data_dir: Folder of TFDS data sets; `None` is TFDS's own default (TFDS_DATA_DIR, else
             ~/tensorflow_datasets). Only for names.
+        image_size: `(H, W)` to resize frames to, bilinearly, without cropping. `None` keeps the size, which
+            must be the same for all frames.
         frames: Cut clips into pieces of so many frames, at least 2, one after another; what is left at the
             end is dropped. `None` keeps the length, which must be the same for all clips.
         limit: Keep so many clips, or pieces, chosen by the seed.
@@ -155,16 +163,19 @@ def load_video(
         (6, (8, 16, 16, 1), 'uint8')
     """
     _check_frames(frames)
+    size = checked_size(image_size)
     subsets.check_choice(limit, seed)
     found: clips.Clips
     license = ""  # noqa: A001 - what it is called in the data too
     if isinstance(source, str) and source.startswith("folder:"):
-        found = clip_folders.open_folder(source.removeprefix("folder:"), source, split, frames=frames)
+        path = source.removeprefix("folder:")
+        found = clip_folders.open_folder(path, source, split, image_size=size, frames=frames)
     elif isinstance(source, str):
         builder = catalog.open_builder(source, data_dir=data_dir, download=download)
-        found, license = clips.from_builder(builder, split, frames=frames), builders.license_of(builder)  # noqa: A001
+        found = clips.from_builder(builder, split, image_size=size, frames=frames)
+        license = builders.license_of(builder)  # noqa: A001
     elif hasattr(source, "__array__"):
-        found = clips.from_array(source, frames=frames)
+        found = clips.from_array(source, image_size=size, frames=frames)
     else:
         hint = f"; for a folder, write 'folder:{source}'" if isinstance(source, os.PathLike) else ""
         raise TypeError(f"`source` must be {_KINDS}, got {type(source).__name__}{hint}.")
@@ -173,7 +184,7 @@ def load_video(
     name = source if isinstance(source, str) else "arrays"
     if isinstance(source, str):
         _check_memory(f"{name} {split}", len(kept) * math.prod(clip_shape))
-    return VideoData(name, split, found.read(kept), license)
+    return VideoData(name, split, found.read(kept), license, found.parts)
 
 
 def _check_frames(frames: Any) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from l2zoo.data import images, load_video
+from l2zoo.data import images, load, load_video
 
 N = 11
 
@@ -226,7 +226,7 @@ def spoil(folder, how):
 @pytest.mark.parametrize(
     ("how", "text"),
     [
-        ("size", r"differ in size: .* is 4x5, .* \(height x width\). Bring all frames to one size first\.$"),
+        ("size", r"differ in size: .* is 4x5, .* \(height x width\). Pass image_size=\(H, W\) to resize"),
         ("empty", r"no frames \(.jpg, .jpeg, .png\) in the clip .*clip2: fill or remove it"),
         ("short", r"Clips must have at least 2 frames, but these have fewer: .*clip2 \(1\)\.$"),
         ("name", r"frame .*last.png has no number in its name .*: rename it"),
@@ -244,12 +244,41 @@ def test_a_fault_in_a_folder_is_named(folder, how, text):
 def test_a_folder_that_has_no_clips_is_named(tmp_path, folder):
     with pytest.raises(FileNotFoundError, match=r"no folder .*nowhere: .* needs PATH/train/CLIP/0001.png"):
         load_video(f"folder:{tmp_path / 'nowhere'}")
-    with pytest.raises(ValueError, match=r"no frames .* in folders of .*clip0: expected PATH/train/CLIP"):
-        load_video(f"folder:{folder / 'test' / 'clip0'}")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ValueError, match=r"no frames .* in folders of .*empty: expected PATH/train/CLIP"):
+        load_video(f"folder:{tmp_path / 'empty'}")
     with pytest.raises(ValueError, match=r"`split` must name one of test, train in .*, got 'valid'"):
         load_video(f"folder:{folder}", "valid")
     with pytest.raises(ValueError, match=r"no clips in split='train\[:0%\]' of"):
         load_video(f"folder:{folder}", "train[:0%]")
+
+
+def test_a_folder_of_bare_frames_is_one_clip(folder):
+    data = load_video(f"folder:{folder / 'test' / 'clip1'}", frames=5)
+    assert data.arrays()[..., 0, 0, 0].tolist() == [list(range(20, 25)), list(range(25, 30))]
+    for split, values in {"train": range(8), "test": range(50, 54)}.items():
+        write_clip(folder / "films" / split, values)
+    for split, values in {"train": range(8), "test": range(50, 54)}.items():
+        clips = load_video(f"folder:{folder / 'films'}", split).arrays()
+        assert clips[..., 0, 0, 0].tolist() == [list(values)]
+
+
+def test_frames_are_resized_as_images_are(folder, video, tfds_videos):
+    write_clip(folder / "train" / "clip2", [99], size=(40, 50))  # a frame of another size
+    assert load_video(f"folder:{folder}", image_size=(6, 3)).clip_shape == (12, 6, 3, 1)
+    wide = np.random.default_rng(0).integers(0, 256, (3, 4, 20, 10, 3)).astype(np.uint8)
+    found = load_video(wide, image_size=(6, 4))
+    images, _ = load((wide.reshape(12, 20, 10, 3), np.arange(12)), image_size=(6, 4)).arrays()
+    np.testing.assert_array_equal(found.arrays(), images.reshape(3, 4, 6, 4, 3))
+    floats = load_video(wide.astype("float32"), image_size=(6, 4)).arrays()
+    assert floats.dtype == np.float32
+    assert np.abs(floats - found.arrays()).max() <= 0.5 + 1e-3
+    data = load_video("fixed_film", data_dir=tfds_videos, image_size=(8, 2), frames=3, limit=5)
+    assert data.clip_shape == (3, 8, 2, 1)
+    whole = load_video("fixed_film", data_dir=tfds_videos, frames=3, limit=5)
+    np.testing.assert_array_equal(data.arrays()[:, :, 0, 0, 0], whole.arrays()[:, :, 0, 0, 0])
+    with pytest.raises(ValueError, match=r"`image_size` must be \(H, W\), two integers .* image_size=32"):
+        load_video(video, image_size=32)
 
 
 @pytest.fixture(scope="module")
