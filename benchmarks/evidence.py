@@ -5,8 +5,9 @@
     python benchmarks/evidence.py --show              only the table of what is finished
 
 For each model a recipe is run three times over 3 seeds: with `--l2 0`, with its default, and with the
-strength that its own `--tune-l2` chooses by cross-validation on the training images. Everything is kept in
-`runs/evidence`, and what is finished is not done again: stop it whenever you like. Ends with the table.
+strength that its own `--tune-l2` chooses by cross-validation on the training images; generators with a strong
+one besides. Everything is kept in `runs/evidence`, and what is finished is not done again: stop it whenever
+you like. Ends with the table, in which less is better of a loss and of a distance (`frechet`).
 """
 
 from __future__ import annotations
@@ -28,28 +29,70 @@ FOLDER = Path("runs/evidence")
 
 @dataclass(frozen=True)
 class Case:
-    """A recipe, its metric, its own strength, and options that it needs."""
+    """A recipe, its metric, its own strength, and options that it needs.
+
+    Attributes:
+        words: What is trained, on what.
+        recipe: The file in `recipes/`.
+        metric: What the table shows.
+        default: The strength that is the recipe's own.
+        options: For every run of the recipe.
+        strong: A strength that is tried besides, far above those that help.
+        more: Further metrics, each in a line of its own.
+        searching: Options of the search alone.
+    """
 
     words: str
     recipe: str
     metric: str
     default: float
     options: tuple[str, ...] = ()
+    strong: float | None = None
+    more: tuple[str, ...] = ()
+    searching: tuple[str, ...] = ()
+
+    @property
+    def strengths(self) -> list[float]:
+        """Those that are not searched."""
+        return [0.0, self.default, *([] if self.strong is None else [self.strong])]
 
 
 WIDE = ("--filters", "24,48,96,192", "--epochs", "30")  # what the README's figure is of
-MNIST = (  # prepared where TFDS_DATA_DIR says
-    *("--data", "mnist", "--epochs", "8", "--batch-size", "128"),
-    *("--tune-images", "6000", "--tune-epochs", "6"),
-)
+MNIST = ("--data", "mnist", "--epochs", "8", "--batch-size", "128")  # prepared where TFDS_DATA_DIR says
+STRONG = 0.01
+FEW = "--data l2zoo_photos --limit 256 --epochs 250 --judge-epochs 0 --samples 300 --steps 25"
 CASES = {
     "cnn": Case("CNN, digits", "classify", "accuracy", 5e-5, ("--model", "cnn")),
     "digits": Case("ResNet-20, digits", "classify", "accuracy", 5e-5),
-    "mnist": Case("ResNet-20, MNIST", "classify", "accuracy", 5e-5, MNIST),
+    "mnist": Case(
+        "ResNet-20, MNIST",
+        "classify",
+        "accuracy",
+        5e-5,
+        MNIST,
+        searching=("--tune-images", "6000", "--tune-epochs", "6"),
+    ),
     "segment": Case("U-Net, scenes", "segment", "mean_iou", 1e-6, WIDE),
     "detect": Case("detector, scenes", "detect", "map", 1e-5),
-    "images": Case("diffusion, digits (a loss: less is better)", "generate_images", "denoising_loss", 1e-6),
-    "video": Case("video, moving digits", "generate_video", "rollout_ssim", 1e-6),
+    "images": Case(
+        "diffusion, digits",
+        "generate_images",
+        "denoising_loss",
+        1e-6,
+        strong=STRONG,
+        more=("class_accuracy", "frechet", "copying"),
+    ),
+    "photos": Case(
+        "diffusion, 256 crops of photographs",
+        "generate_images",
+        "denoising_loss",
+        1e-5,
+        tuple(FEW.split()),
+        strong=STRONG,
+        more=("copying", "copying_fresh", "nearest_train", "nearest_test"),
+        searching=("--tune-images", "256", "--tune-epochs", "200"),
+    ),
+    "video": Case("video, moving digits", "generate_video", "rollout_ssim", 1e-6, strong=STRONG),
 }
 
 
@@ -71,8 +114,8 @@ def searched(name: str) -> float:
     """The strength that the recipe's search chooses; the training after it is kept short."""
     if chosen(name) is None:
         case, out = CASES[name], FOLDER / name / "tuned"
-        command = [sys.executable, str(ROOT / f"recipes/{case.recipe}.py"), *case.options, "--tune-l2"]
-        subprocess.run([*command, "--epochs", "1", "--out", str(out)], check=True)
+        command = [sys.executable, str(ROOT / f"recipes/{case.recipe}.py"), *case.options, *case.searching]
+        subprocess.run([*command, "--tune-l2", "--epochs", "1", "--out", str(out)], check=True)
     found = chosen(name)
     assert found is not None
     return found
@@ -83,23 +126,28 @@ def folder(name: str, l2: float) -> Path:
     return FOLDER / name / f"{l2:g}"
 
 
-def values(name: str, l2: float) -> list[float] | None:
-    """The metric of each seed, if the run is finished."""
+def values(name: str, l2: float, metric: str = "") -> list[float] | None:
+    """A metric of each seed, by default that of the case, if the run is finished and has it."""
     path = folder(name, l2) / "metrics.json"
-    return json.loads(path.read_text())["metrics"][CASES[name].metric] if path.is_file() else None
+    metric = metric or CASES[name].metric
+    return json.loads(path.read_text())["metrics"].get(metric) if path.is_file() else None
 
 
-def row(name: str) -> str:
-    """The line of a case in the table."""
+def rows(name: str) -> list[str]:
+    """The lines of a case in the table, one a metric."""
     case, best = CASES[name], chosen(name)
-    cells = [cell(name, l2) for l2 in (0.0, case.default)]
-    cells += ["-" if best is None else f"{cell(name, best)} at {best:g}"]
-    return f"| {case.words} | {case.metric} | {' | '.join(cells)} |"
+    lines = []
+    for metric in (case.metric, *case.more):
+        cells = [cell(name, 0.0, metric), f"{cell(name, case.default, metric)} at {case.default:g}"]
+        cells += ["-" if best is None else f"{cell(name, best, metric)} at {best:g}"]
+        cells += ["" if case.strong is None else f"{cell(name, case.strong, metric)} at {case.strong:g}"]
+        lines.append(f"| {case.words} | {metric} | {' | '.join(cells)} |")
+    return lines
 
 
-def cell(name: str, l2: float) -> str:
+def cell(name: str, l2: float, metric: str) -> str:
     """Mean and standard error over the seeds."""
-    found = values(name, l2)
+    found = values(name, l2, metric)
     if found is None:
         return "-"
     error = f" ± {np.std(found, ddof=1) / len(found) ** 0.5:.4f}" if len(found) > 1 else ""
@@ -111,14 +159,15 @@ def main(
     seeds: Annotated[int, typer.Option(help="Trainings from other initial weights.")] = 3,
     show: Annotated[bool, typer.Option("--show", help="Only show what is finished.")] = False,
 ) -> None:
-    """Trains every model at three strengths and prints what that does to it."""
+    """Trains every model at its strengths and prints what they do to it."""
     names = cases.chosen(case, CASES)
     for name in [] if show else names:
-        for l2 in (0.0, CASES[name].default, searched(name)):
+        for l2 in (*CASES[name].strengths, searched(name)):
             trained(name, l2, seeds)
-    print("| model | metric on the test split | no L2 | the recipe's | chosen |\n|---|---|--:|--:|--:|")
+    print("| model | metric on the test split | no L2 | the recipe's | chosen | strong |")
+    print("|---|---|--:|--:|--:|--:|")
     for name in names:
-        print(row(name))
+        print("\n".join(rows(name)))
 
 
 if __name__ == "__main__":

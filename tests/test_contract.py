@@ -121,6 +121,27 @@ def pixels(n: int = 8) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (n, 32, 32, 3)).astype("uint8")
 
 
+def inputs(name: str, n: int = 4) -> Any:
+    """What a model of `of_the_zoo` takes."""
+    task = zoo.find(name).task
+    if task == "generation":
+        rng = np.random.default_rng(0)
+        times, labels = rng.random(n, "float32"), rng.integers(0, 5, n).astype("int32")
+        return {"images": pixels(n).astype("float32"), "times": times, "labels": labels}
+    return np.stack([pixels(n)] * 3, axis=1) if task == "video" else pixels(n)
+
+
+def by_output(name: str, value: Any) -> Any:
+    """The same for each output, as `compile` takes it."""
+    outputs = SHAPES[zoo.find(name).task]
+    return dict.fromkeys(outputs, value) if isinstance(outputs, dict) else value
+
+
+def nothing(y: Any, outputs: Any) -> Any:
+    """A loss of 0, of whose gradients, which are zeros, no backend complains."""
+    return keras.ops.mean(keras.ops.cast(outputs, "float32"), axis=tuple(range(1, len(outputs.shape)))) * 0.0
+
+
 @pytest.mark.usefixtures("free_memory")
 @pytest.mark.parametrize(
     "name",
@@ -174,6 +195,56 @@ def test_a_step_of_training_adds_the_penalty_to_the_data_loss_and_a_file_keeps_b
     again = by_hand.reloaded(model, tmp_path)
     assert by_hand.added_loss(again) == pytest.approx(by_hand.added_loss(model), rel=1e-6)
     np.testing.assert_allclose(again.predict(x, verbose=0), model.predict(x, verbose=0), atol=1e-6)
+
+
+@pytest.mark.backends
+@pytest.mark.usefixtures("free_memory")
+@pytest.mark.parametrize("name", OTHERS)
+def test_the_same_of_models_of_several_inputs_or_outputs(name: str, tmp_path: Path) -> None:
+    keras.utils.set_random_seed(0)
+    model, x = of_the_zoo(name), inputs(name)
+    model.compile(keras.optimizers.SGD(0.0), by_output(name, "mse"))
+    found = model.predict(x, verbose=0)
+    rng = np.random.default_rng(1)
+    y = keras.tree.map_structure(lambda part: part + rng.normal(size=part.shape).astype("float32"), found)
+    errors = keras.tree.map_structure(lambda one, other: np.square(one - other).mean(), y, found)
+    data_loss = sum(keras.tree.flatten(errors))
+    expected = data_loss + by_hand.added_loss(model)
+    assert by_hand.added_loss(model) > 0.01 * expected  # so that it would be missed
+    total = model.evaluate(x, y, verbose=0, return_dict=True)["loss"]
+    assert total == pytest.approx(expected, rel=1e-4)
+    model.compile(keras.optimizers.SGD(1e-6), by_output(name, "mse"))
+    assert np.isfinite(model.train_on_batch(x, y)).all()
+    again = by_hand.reloaded(model, tmp_path)
+    assert by_hand.added_loss(again) == pytest.approx(by_hand.added_loss(model), rel=1e-6)
+    for one, other in zip(
+        keras.tree.flatten(again.predict(x, verbose=0)),
+        keras.tree.flatten(model.predict(x, verbose=0)),
+        strict=True,
+    ):
+        np.testing.assert_allclose(one, other, atol=1e-6 * np.abs(other).max())
+
+
+@pytest.mark.backends
+@pytest.mark.usefixtures("free_memory")
+@pytest.mark.parametrize("name", [*WHOLE, *OTHERS])
+def test_a_step_without_data_loss_shrinks_every_kernel_by_the_penalty_alone(name: str) -> None:
+    rate, lam = 0.5, 0.1  # shrinks by a tenth
+    keras.utils.set_random_seed(0)
+    model = by_hand.randomise(of_the_zoo(name, l2=lam))
+    x = inputs(name, 2)
+    before = [keras.ops.convert_to_numpy(weight.value).copy() for weight in model.trainable_weights]
+    model.compile(
+        keras.optimizers.SGD(rate), by_output(name, nothing), jit_compile=keras.backend.backend() == "jax"
+    )
+    y = keras.tree.map_structure(lambda part: np.zeros((2, *part.shape[1:]), "float32"), model.output)
+    model.train_on_batch(x, y)
+    shrunk = {id(kernel) for kernel in kernels(model)}
+    assert shrunk
+    for weight, was in zip(model.trainable_weights, before, strict=True):
+        factor = 1 - 2 * rate * lam if id(weight) in shrunk else 1.0
+        found = keras.ops.convert_to_numpy(weight.value)
+        np.testing.assert_allclose(found, factor * was, rtol=1e-5, atol=1e-6, err_msg=weight.path)
 
 
 @pytest.mark.slow

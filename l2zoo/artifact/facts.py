@@ -29,6 +29,7 @@ def known(model: keras.Model, card: Card, metrics: Mapping[str, Any]) -> dict[st
     """What is known before anything is written."""
     from l2zoo.auditing import audit
 
+    _check_drawn_classes(model, card)
     found = audit(model)
     now = datetime.datetime.now(datetime.UTC)
     return {
@@ -47,6 +48,24 @@ def known(model: keras.Model, card: Card, metrics: Mapping[str, Any]) -> dict[st
             "problems": [str(one) for one in found.problems],
         },
     }
+
+
+def _check_drawn_classes(model: keras.Model, card: Card) -> None:
+    """Raises if a denoiser is given other than one name for each of its classes.
+
+    Whoever draws with the files knows the number of classes by the names alone, and "any" comes behind them.
+    """
+    import keras
+
+    inputs = getattr(model, "input", None)
+    if card.class_names is None or not isinstance(inputs, dict) or "labels" not in inputs:
+        return
+    label = next((layer for layer in model.layers if layer.name == "label"), None)
+    if isinstance(label, keras.layers.Embedding) and len(card.class_names) != label.input_dim - 1:
+        raise ValueError(
+            f"`class_names` must name the {label.input_dim - 1} classes that the model draws, got "
+            f"{len(card.class_names)} names."
+        )
 
 
 def _versions() -> dict[str, str]:

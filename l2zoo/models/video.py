@@ -38,7 +38,7 @@ def build_video(
             `H` and `W` must be divisible by the coarsest stride, `2 ** len(filters)`.
         filters: Channels at stride 2, 4, 8, ...
         weights: Trained weights to begin with: the name of a saved model of this architecture, such as
-            `"digits"`, or an artifact's folder. `None` for random ones.
+            `"moving_digits"`, or an artifact's folder. `None` for random ones.
         l2: The penalty: a lambda, a `Strength`, an `L2Policy` or none.
         name: Of the model.
 

@@ -18,7 +18,7 @@ from l2zoo.runtime import Classified, Detected, Segmented
 from l2zoo.shelf import manifest
 from l2zoo.tasks.diffusing.drawing import sample
 from l2zoo.tasks.forecasting.continuing import Stepper
-from tests.runtime.tiny import NAMES, random_images
+from tests.runtime.tiny import NAMES, exported, random_images
 
 
 def seen(image, size):
@@ -243,6 +243,16 @@ def test_bad_clips_and_labels_are_clear_errors(denoiser, stepper):
         l2zoo.Predictor(denoiser.folder).sample(1, labels=3)
     with pytest.raises(ValueError, match="`n` must be a whole number >= 1"):
         l2zoo.Predictor(denoiser.folder).sample(0)
+
+
+@pytest.mark.parametrize("names", [NAMES[:2], (*NAMES, "fox")])
+def test_a_denoiser_is_not_exported_with_more_or_fewer_names_than_classes(denoiser, names, tmp_path):
+    sample = {"images": random_images(2, 8, 8, 1), "times": np.ones(2), "labels": np.array([0, 3])}
+    with pytest.raises(
+        ValueError, match=rf"must name the 3 classes that the model draws, got {len(names)} n"
+    ):
+        exported(denoiser.model, tmp_path / "named", sample, names=names, task="generation")
+    assert not (tmp_path / "named").exists()
 
 
 def test_an_artifact_that_does_not_name_the_classes_of_its_labels_does_not_draw(denoiser, tmp_path):
