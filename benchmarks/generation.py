@@ -89,7 +89,7 @@ def video(rounds: int, folder: Path) -> None:
         "predict at every step": lambda: rollout(
             lambda batch: step.predict(batch, verbose=0), frames, LENGTH, states=states
         ),
-        "generate": lambda: generate(model, frames, LENGTH),
+        "generate": lambda: generate(model, frames, LENGTH, progress=False),
         "the TFLite file": lambda: predictor.generate(frames, LENGTH),
     }
     print(f"\nvideo: {CLIPS} clips, {LENGTH} frames after {GIVEN}, {rounds} rounds")

@@ -18,7 +18,9 @@ import pytest
 from l2zoo import Predictor, build, load, verify
 from l2zoo.artifact.shelving import TABLE, table
 from l2zoo.data import load as load_data
+from l2zoo.data import load_video
 from l2zoo.shelf import manifest, places, whole
+from l2zoo.tasks import generate, sample
 
 ROOT = Path(__file__).parents[1]
 SHELF = ROOT / places.SHELF
@@ -89,6 +91,27 @@ def test_a_builder_s_answers_are_those_of_the_saved_model() -> None:
     images = load_data("l2zoo_digits", "test").arrays()[0][:16].astype("float32")
     expected = load("cnn_digits").predict(images, verbose=0)
     np.testing.assert_allclose(model.predict(images, verbose=0), expected, atol=1e-6)
+
+
+def test_the_file_of_the_denoiser_draws_what_the_keras_model_draws() -> None:
+    settings: dict[str, Any] = {"steps": 10, "labels": np.arange(10), "guidance": 2.0, "seed": 3}
+    found = Predictor("diffusion_digits").sample(10, **settings).astype(float)
+    expected = sample(load("diffusion_digits"), 10, progress=False, **settings).astype(float)
+    assert found.std() > 50  # ink on paper
+    assert np.abs(found - expected).mean() <= 1  # of 255
+
+
+def test_the_file_of_the_video_model_goes_on_as_the_keras_model_does() -> None:
+    clips = load_video("l2zoo_moving_digits", "test", limit=4).arrays()
+    found = Predictor("video_moving_digits").generate(clips[:, :10], 10)
+    expected = generate(load("video_moving_digits"), clips[:, :10], 10, progress=False)
+    assert found.std() > 30
+    assert np.abs(found - expected).mean() <= 1  # of 255
+    # It is a forecast: nearer to the truth than the last frame is.
+    assert (
+        np.square(found - clips[:, 10:]).mean()
+        < np.square(clips[:, 9:10] - clips[:, 10:].astype(float)).mean()
+    )
 
 
 @pytest.fixture(scope="module")

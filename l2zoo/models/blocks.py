@@ -48,6 +48,15 @@ def pixels(input_shape: Sequence[int], *, smallest: int) -> tuple[keras.KerasTen
     return inputs, keras.layers.Rescaling(1.0 / MAX_PIXEL, name="rescale")(inputs)
 
 
+def check_sides(input_shape: Sequence[int], stride: int) -> None:
+    """Raises a `ValueError` unless the coarsest stride of a U-Net divides the sides of images `(H, W, C)`."""
+    if any(side % stride for side in input_shape[:2]):
+        raise ValueError(
+            f"`input_shape` must have sides that {stride} divides, 2 for each entry of `filters` but the "
+            f"first, got input_shape={tuple(input_shape)}. Pad or resize the images, or use fewer `filters`."
+        )
+
+
 def conv(
     x: keras.KerasTensor,
     filters: int,

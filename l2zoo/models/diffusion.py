@@ -121,11 +121,7 @@ def _images(input_shape: Sequence[int], widths: Sequence[int]) -> keras.KerasTen
     """The input for images, if the levels fit into them."""
     deepest = 2 ** (len(widths) - 1)
     shape = blocks.pixels(input_shape, smallest=deepest)[0].shape[1:]  # its checks; not its range of [0, 255]
-    if any(side % deepest for side in shape[:2]):
-        raise ValueError(
-            f"`input_shape` must have sides that {deepest} divides, 2 for each entry of `filters` but the "
-            f"first, got input_shape={shape}. Pad or resize the images, or use fewer `filters`."
-        )
+    blocks.check_sides(shape, deepest)
     return keras.Input(shape, name="images")
 
 
@@ -150,6 +146,10 @@ def _known(inputs: dict[str, Any], num_classes: int | None, width: int) -> keras
         label = keras.layers.Embedding(classes + 1, width, name="label")(inputs["labels"])
         x = keras.layers.Add(name="known")([x, label])
     return keras.layers.Activation("silu", name="known_silu")(x)
+
+
+# Blocks of its own, unlike the U-Net's, which are those of `blocks`: those normalise over the batch, here of
+# images at different times, and behind the convolution; and nothing tells them the time.
 
 
 def _residual(

@@ -64,11 +64,7 @@ def build_unet(
     classes = whole_number("num_classes", num_classes, at_least=2)
     deepest = 2 ** (len(widths) - 1)
     inputs, x = blocks.pixels(input_shape, smallest=deepest)
-    if any(side % deepest for side in inputs.shape[1:3]):
-        raise ValueError(
-            f"`input_shape` must have sides that {deepest} divides, 2 for each entry of `filters` but the "
-            f"first, got input_shape={tuple(input_shape)}. Pad or resize the images, or use fewer `filters`."
-        )
+    blocks.check_sides(input_shape, deepest)
     levels = _encode(x, widths) if backbone is None else _borrow(backbone, inputs, x, widths)
     x = levels.pop()
     for number in range(len(levels), 0, -1):
