@@ -103,7 +103,8 @@ def experiment(
     picture = task.picture(first, test, directory / "predictions.png")
     attacked = privacy_audit(first, train, test) if privacy else None
     command = script_command()
-    words = " ".join(filter(None, (f"Made by `{command}`." if command else "", chosen or GIVEN, note)))
+    made, judged = f"Made by `{command}`." if command else "", getattr(task, "says", "")
+    words = " ".join(filter(None, (made, chosen or GIVEN, judged, note)))
     card = cards.card(first, task, train, test, training=training, l2=strength, seeds=seeds, note=words)
     said = "" if attacked is None else attacked.sentence
     artifact = files.exported(
