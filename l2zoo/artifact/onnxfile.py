@@ -6,16 +6,19 @@ import re
 import warnings
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from l2zoo.artifact import failures, savedmodel
+from l2zoo.artifact import failures, feeding
 from l2zoo.artifact.conversion import Source
 from l2zoo.artifact.inputs import Inputs
 from l2zoo.artifact.parity import Predict
 from l2zoo.artifact.sample import Outputs
 from l2zoo.quiet import without_chatter
+
+if TYPE_CHECKING:
+    import keras
 
 _NEEDED = ("onnx", "onnxruntime", "tf2onnx")
 
@@ -33,7 +36,7 @@ def write(source: Source, path: Path) -> None:
     """
     import onnx
 
-    signature = savedmodel.specs(source.model, source.inputs)
+    signature = _signature(source.model, source.inputs)
     try:
         with warnings.catch_warnings(), without_chatter():
             warnings.simplefilter("ignore")  # tf2onnx uses names that NumPy 2 warns of
@@ -47,6 +50,17 @@ def write(source: Source, path: Path) -> None:
     for one in (*model.graph.input, *model.graph.output):
         one.type.tensor_type.shape.dim[0].dim_param = "batch"
     onnx.save(model, path)
+
+
+def _signature(model: keras.Model, inputs: Inputs) -> list[Any]:
+    """Shapes, types and names of what the model is called with, in Keras's words."""
+    import keras
+
+    named = {
+        name: keras.InputSpec(shape=shape, dtype=dtype, name=name)
+        for name, (shape, dtype) in feeding.signature(inputs).items()
+    }
+    return [feeding.in_form_of(model, named)]
 
 
 def _rename(graph: Any, names: dict[str, str]) -> None:

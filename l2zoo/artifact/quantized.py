@@ -10,11 +10,12 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from l2zoo.artifact import feeding
+from l2zoo.artifact import feeding, graphdef
 from l2zoo.artifact.contents import contents, float_parts
 from l2zoo.artifact.conversion import Source
 from l2zoo.artifact.inputs import Inputs
 from l2zoo.artifact.litert import converted
+from l2zoo.artifact.savedmodel import SIGNATURE
 
 CALIBRATION = 200  # examples at most, from which the ranges of activations are read
 _STEP = 8  # of them at once
@@ -109,11 +110,7 @@ def in_words(stayed: Sequence[tuple[str, str]]) -> str:
 
 
 def _has_loops(graph: Path) -> bool:
-    from tensorflow.core.protobuf import saved_model_pb2
-
-    found = saved_model_pb2.SavedModel.FromString((graph / "saved_model.pb").read_bytes())
-    library = found.meta_graphs[0].graph_def.library.function
-    return any(node.op in ("While", "StatelessWhile") for one in library for node in one.node_def)
+    return not {"While", "StatelessWhile"}.isdisjoint(graphdef.operators(graph, SIGNATURE))
 
 
 def _steps(calibration: Inputs) -> Iterator[Inputs]:

@@ -6,10 +6,11 @@ The signature `serving_default` takes the inputs by name, any number of examples
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from l2zoo.artifact import feeding
+from l2zoo.artifact import feeding, graphdef
 from l2zoo.artifact.inputs import Inputs
 from l2zoo.artifact.parity import Predict
 from l2zoo.artifact.sample import Outputs
@@ -22,30 +23,64 @@ if TYPE_CHECKING:
 SIGNATURE = "serving_default"
 
 
-def specs(model: keras.Model, inputs: Inputs, *, batch: int | None = None) -> list[Any]:
-    """The exported signature in Keras's words: shapes, types and names of what the model is called with."""
-    import keras
-
-    named = {
-        name: keras.InputSpec(shape=(batch, *shape[1:]), dtype=dtype, name=name)
-        for name, (shape, dtype) in feeding.signature(inputs).items()
-    }
-    return [feeding.in_form_of(model, named)]
-
-
 def trace(model: keras.Model, inputs: Inputs, graph: Path, *, batch: int | None = None) -> None:
     """Writes the model's inference graph, from which the formats of TensorFlow are made.
 
-    Tracing is the expensive part (11 of 22 s for MobileNetV2), so it is done once for all of them.
+    Tracing is the expensive part (11 of 22 s for MobileNetV2), so it is done once for all of them. What goes
+    along is what the graph reads, once: Keras's own exporter stores every weight twice, and the state of
+    random generators, which only training asks for.
 
     Args:
         model: A built model.
         inputs: Real inputs, for their names, shapes and types.
         graph: Folder to write.
         batch: How many examples it takes at once; any number if None.
+
+    Raises:
+        ValueError: The graph reads something that belongs to no layer of the model.
     """
-    signature = specs(model, inputs, batch=batch)
-    model.export(graph, format="tf_saved_model", verbose=False, input_signature=signature)
+    import tensorflow as tf
+
+    def serve(**feed: Any) -> Any:
+        return model(feeding.in_form_of(model, feed), training=False)
+
+    signature = {
+        name: tf.TensorSpec((batch, *shape[1:]), dtype, name=name)
+        for name, (shape, dtype) in feeding.signature(inputs).items()
+    }
+    traced = tf.function(serve, autograph=False).get_concrete_function(**signature)
+    module = tf.Module()
+    module.resources = _resources(model, traced)
+    tf.saved_model.save(module, str(graph), signatures={SIGNATURE: traced})
+
+
+def _resources(model: keras.Model, traced: Any) -> list[Any]:
+    """What a traced graph reads beside its inputs: variables, and what else has a handle, such as tables."""
+    import tensorflow as tf
+
+    wanted = {id(tensor) for tensor in traced.captured_inputs if tensor.dtype == tf.resource}
+    found: dict[int, Any] = {}
+    for one in _owned(model, traced):
+        if wanted == found.keys():
+            break
+        handle = getattr(one, "handle" if isinstance(one, tf.Variable) else "resource_handle", None)
+        if id(handle) in wanted:
+            found.setdefault(id(handle), one)
+    if wanted != found.keys():
+        raise ValueError(
+            f"The model reads {len(wanted) - len(found)} of TensorFlow's resources, such as tables, that belong "
+            "to none of its layers. Keep each as an attribute of the layer that uses it, so that it is saved."
+        )
+    return list(found.values())
+
+
+def _owned(model: keras.Model, traced: Any) -> Iterator[Any]:
+    """What the graph may read: variables first, in the order in which it reads them."""
+    import tensorflow as tf
+
+    yield from traced.variables
+    yield from (variable.value for variable in model.variables)
+    yield from tf.train.TrackableView(model).descendants()
 
 
 def write(source: Source, path: Path) -> None:
@@ -54,7 +89,7 @@ def write(source: Source, path: Path) -> None:
 
 
 def open_folder(path: Path) -> tuple[Predict, dict[str, Any]]:
-    """Loads the SavedModel with TensorFlow alone and reads its signature."""
+    """Loads the SavedModel with TensorFlow alone and reads what is inside."""
     import tensorflow as tf
 
     loaded = tf.saved_model.load(str(path))
@@ -66,8 +101,12 @@ def open_folder(path: Path) -> tuple[Predict, dict[str, Any]]:
         answers = loaded.signatures[SIGNATURE](**feed)
         return {name: value.numpy() for name, value in answers.items()}
 
+    operators = graphdef.operators(path, SIGNATURE)
     found = {
         "signature": SIGNATURE,
+        "operators": dict(sorted(operators.items())),
+        "custom_operators": graphdef.custom(operators),
+        "weights": graphdef.weights(path),
         "inputs": _specs(signature.structured_input_signature[1]),
         "outputs": _specs(signature.structured_outputs),
     }
