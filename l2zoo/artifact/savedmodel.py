@@ -68,8 +68,8 @@ def _resources(model: keras.Model, traced: Any) -> list[Any]:
             found.setdefault(id(handle), one)
     if wanted != found.keys():
         raise ValueError(
-            f"The model reads {len(wanted) - len(found)} of TensorFlow's resources, such as tables, that belong "
-            "to none of its layers. Keep each as an attribute of the layer that uses it, so that it is saved."
+            f"The model reads {len(wanted) - len(found)} of TensorFlow's resources, such as tables, that "
+            "belong to none of its layers. Keep each as an attribute of the layer that uses it."
         )
     return list(found.values())
 
