@@ -128,11 +128,12 @@ def _parity(content: Mapping[str, Any], parity: Mapping[str, Parity]) -> str:
         "## Checked against the Keras model",
         "Every file was run on real images and its outputs compared with the model's, number by number:",
         figures.table(parity, sizes(content["formats"])),
+        figures.decided(parity, sizes(content["formats"])),
         *_inside(content["formats"]),
         *_latency(content["formats"]),
         '`l2zoo.verify(".")` repeats this on the images kept here, and the checksums of all files.',
     ]
-    return "\n\n".join(parts)
+    return "\n\n".join(part for part in parts if part)
 
 
 def _inside(formats: Mapping[str, Any]) -> list[str]:
@@ -147,6 +148,10 @@ def _inside(formats: Mapping[str, Any]) -> list[str]:
         if found.get("float"):
             line += "; computed in floats: " + ", ".join(
                 f"{many} {name}" for name, many in found["float"].items()
+            )
+        if found.get("float_weights"):
+            line += "; left in float32 though large: " + ", ".join(
+                f"`{name}` ({numbers:,} numbers)" for name, numbers in found["float_weights"].items()
             )
         lines.append(line)
     return ["\n".join(lines)] if lines else []

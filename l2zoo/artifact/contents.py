@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,15 +11,17 @@ from typing import Any
 # They carry numbers over the border between floats and whole or quantised numbers, and compute nothing.
 BORDERS = frozenset({"QUANTIZE", "DEQUANTIZE", "CAST"})
 _FLOATS = frozenset({"float16", "float32", "float64"})
+SMALL = 1024  # numbers below which TensorFlow's converter leaves a weight as it is, where only weights shrink
 
 
 @dataclass(frozen=True)
 class Tensor:
-    """A tensor of the file: its name, the type of its numbers, and whether they stand in the file."""
+    """A tensor of the file: its name, type, whether its numbers stand in the file, and how many they are."""
 
     name: str
     dtype: str
     constant: bool
+    numbers: int
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,8 @@ def contents(content: bytes) -> dict[str, Any]:
 
     Returns:
         `operators` and `custom_operators` by name, and `weights` (constants) and `activations` by dtype. For
-        a file with quantised activations also `float`, what stayed float all the same.
+        a file with quantised activations also `float`, what stayed float all the same; for one with quantised
+        weights alone `float_weights`, the large ones that stayed float32, by name with how many numbers.
     """
     tensors, operators = _read(content)
     found = {
@@ -50,6 +54,8 @@ def contents(content: bytes) -> dict[str, Any]:
     }
     if "int8" in found["activations"]:
         found["float"] = _tally(name for name, _ in _float_parts(tensors, operators))
+    elif "int8" in found["weights"]:
+        found["float_weights"] = {one.name: one.numbers for one in tensors if _is_large_float(one)}
     return found
 
 
@@ -69,6 +75,10 @@ def _float_parts(tensors: list[Tensor], operators: list[Operator]) -> list[tuple
         if one.name not in BORDERS and any(part.dtype in _FLOATS for part in one.reads + one.writes)
     ]
     return found + [("weights", one.name) for one in tensors if one.constant and one.dtype in _FLOATS]
+
+
+def _is_large_float(tensor: Tensor) -> bool:
+    return tensor.constant and tensor.dtype == "float32" and tensor.numbers >= SMALL
 
 
 def _read(content: bytes) -> tuple[list[Tensor], list[Operator]]:
@@ -98,7 +108,8 @@ def _tensor(model: Any, tensor: Any, dtypes: dict[int, str]) -> Tensor:
     buffer = model.Buffers(tensor.Buffer())
     # Data of files beyond 2 GB lie behind the tables, at an offset.
     constant = buffer.DataLength() > 0 or buffer.Size() > 1
-    return Tensor((tensor.Name() or b"").decode(), dtypes[tensor.Type()].lower(), constant)
+    numbers = math.prod(tensor.Shape(axis) for axis in range(tensor.ShapeLength()))
+    return Tensor((tensor.Name() or b"").decode(), dtypes[tensor.Type()].lower(), constant, numbers)
 
 
 def _names(enumeration: type) -> dict[int, str]:

@@ -24,9 +24,10 @@ class Conversion:
         int8_io: What goes in and out of `"tflite_int8"`. With `"float32"` the file converts by itself; with
             `"uint8"` or `"int8"` the caller does, by the scale and zero point that stand in the file and in
             the manifest. Inputs and outputs that are whole numbers stay int32.
-        allow_float: Ships `"tflite_int8"` and `"tflite_dynamic"` though operators or weights that were to be
-            quantised stayed float; the manifest and the card say which. A microcontroller or an accelerator
-            for integers cannot run such a file; a phone can.
+        allow_float: Ships `"tflite_int8"` though operators or weights stayed float, and `"tflite_dynamic"`
+            though every weight did; the manifest and the card say which. A microcontroller or an accelerator
+            for integers cannot run such a file; a phone can. (A `"tflite_dynamic"` file with some weights in
+            int8 is shipped anyway, and those of 1,024 numbers or more that stayed float32 are named.)
     """
 
     calibration: Given | None = None

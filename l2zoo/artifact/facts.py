@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import importlib.metadata
 import math
@@ -24,6 +25,8 @@ from l2zoo.shelf import manifest, purpose
 if TYPE_CHECKING:
     import keras
 
+_PACKAGES = {"keras": "keras", "tensorflow": "tensorflow", "numpy": "numpy", "litert": "ai-edge-litert"}
+
 
 def known(model: keras.Model, card: Card, metrics: Mapping[str, Any]) -> dict[str, Any]:
     """What is known before anything is written."""
@@ -36,7 +39,7 @@ def known(model: keras.Model, card: Card, metrics: Mapping[str, Any]) -> dict[st
         "format_version": manifest.VERSION,
         "name": card.name or model.name,
         "created": now.isoformat(timespec="seconds"),
-        "versions": _versions(),
+        "versions": versions(),
         "about": card.about,
         "data": card.data,
         "privacy": card.privacy,
@@ -68,10 +71,16 @@ def _check_drawn_classes(model: keras.Model, card: Card) -> None:
         )
 
 
-def _versions() -> dict[str, str]:
-    found = {name: importlib.metadata.version(name) for name in ("keras", "tensorflow", "numpy")}
-    litert = importlib.metadata.version("ai-edge-litert")
-    return {"l2zoo": l2zoo.__version__, "python": platform.python_version(), **found, "litert": litert}
+def versions() -> dict[str, str]:
+    """Of Python, of l2zoo, and of the packages on which an artifact's answers depend, as installed here.
+
+    One that is installed under another name, such as a TensorFlow for the CPU alone, is left out.
+    """
+    installed = {"l2zoo": l2zoo.__version__, "python": platform.python_version()}
+    for name, package in _PACKAGES.items():
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            installed[name] = importlib.metadata.version(package)
+    return installed
 
 
 def _numbers(name: str, value: Any) -> Any:

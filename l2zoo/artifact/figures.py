@@ -26,7 +26,7 @@ def _broken(found: Parity) -> list[str]:
 
 def _sentence(found: Parity, name: str, limit: float) -> str:
     if name == "metric_drop":
-        key, pair = max(found.metrics.items(), key=lambda one: one[1]["model"] - one[1]["file"])
+        key, pair = _fallen(found)
         return f"{key} falls from {pair['model']:.4g} to {pair['file']:.4g}, at most {limit:.3g} is allowed"
     if name == "argmax_agreement":
         share = _percent(found.argmax_agreement)
@@ -67,6 +67,36 @@ def table(parity: Mapping[str, Parity], sizes: Mapping[str, tuple[str, int]]) ->
         ]  # fmt: skip
         rows.append(f"| {name} | `{path}` | {' | '.join(cells)} |")
     return "\n".join(rows)
+
+
+def decided(parity: Mapping[str, Parity], sizes: Mapping[str, tuple[str, int]]) -> str:
+    """Which figures decided where the largest difference did not, in a sentence; nothing if it always did."""
+    reasons = [
+        f"`{sizes[name][0]}` ({', '.join(_reason(found, figure) for figure in found.limits)})"
+        for name, found in parity.items()
+        if found.limits and "max_abs_diff" not in found.limits
+    ]
+    if not reasons:
+        return ""
+    return (
+        "Rounding moves single numbers, the largest difference therefore did not decide about "
+        f"{'; '.join(reasons)}."
+    )
+
+
+def _reason(found: Parity, name: str) -> str:
+    limit = found.limits[name]
+    if name == "metric_drop":
+        key, pair = _fallen(found)
+        return f"{key} {pair['file']:.4g} beside the model's {pair['model']:.4g}, it may lose {limit:.2g}"
+    if name == "argmax_agreement":
+        return f"argmax agrees on {_percent(found.argmax_agreement)}, {_percent(limit)} is asked"
+    return f"{_SENTENCES[name]} {getattr(found, name):.2g}, at most {limit:.2g} is allowed"
+
+
+def _fallen(found: Parity) -> tuple[str, Mapping[str, float]]:
+    """The metric that falls most."""
+    return max(found.metrics.items(), key=lambda one: one[1]["model"] - one[1]["file"])
 
 
 def _limit(name: str, limit: float) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from l2zoo.artifact import feeding
+from l2zoo.artifact import feeding, kerascontents
 from l2zoo.artifact.conversion import Source
 from l2zoo.artifact.inputs import Inputs
 from l2zoo.artifact.parity import Predict
@@ -28,7 +28,7 @@ def write(source: Source, path: Path) -> None:
 
 
 def open_file(path: Path) -> tuple[Predict, dict[str, Any]]:
-    """Loads the model, without compiling it, to be run.
+    """Loads the model, without compiling it, to be run, and reads what is inside.
 
     Raises:
         ValueError: The model cannot be loaded.
@@ -38,7 +38,7 @@ def open_file(path: Path) -> tuple[Predict, dict[str, Any]]:
     def predict(inputs: Inputs) -> Outputs:
         return named(model.predict_on_batch(feeding.in_form_of(model, inputs)))
 
-    return predict, {"parameters": model.count_params()}
+    return predict, {"parameters": model.count_params(), **kerascontents.contents(path)}
 
 
 def answers(model: keras.Model, inputs: Inputs) -> Predict:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import warnings
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     import keras
 
 _NEEDED = ("onnx", "onnxruntime", "tf2onnx")
+_STANDARD = ("", "ai.onnx", "ai.onnx.ml")  # domains of operators that every runtime knows
 
 
 def check_installed() -> None:
@@ -93,15 +95,29 @@ def open_file(path: Path) -> tuple[Predict, dict[str, Any]]:
         return {name: np.asarray(answer) for name, answer in zip(gives, answers, strict=True)}
 
     model = onnx.load(path)
-    weights = Counter(_dtype(onnx, one.data_type) for one in model.graph.initializer)
+    nodes = list(_nodes(model.graph))
     found = {
-        "operators": dict(sorted(Counter(node.op_type for node in model.graph.node).items())),
+        "operators": _tally(node.op_type for node in nodes),
+        "custom_operators": _tally(f"{n.domain}:{n.op_type}" for n in nodes if n.domain not in _STANDARD),
         "operator_sets": {one.domain or "ai.onnx": one.version for one in model.opset_import},
-        "weights": dict(sorted(weights.items())),
+        "weights": _tally(_dtype(onnx, one.data_type) for one in model.graph.initializer),
         "inputs": _specs(onnx, session.get_inputs()),
         "outputs": _specs(onnx, session.get_outputs()),
     }
     return predict, found
+
+
+def _nodes(graph: Any) -> Iterator[Any]:
+    """The operators of a graph, with those in the bodies of loops and the branches of conditions."""
+    for node in graph.node:
+        yield node
+        for attribute in node.attribute:
+            for body in (attribute.g, *attribute.graphs):
+                yield from _nodes(body)
+
+
+def _tally(names: Iterable[str]) -> dict[str, int]:
+    return dict(sorted(Counter(names).items()))
 
 
 def _dtype(onnx: Any, number: int) -> str:

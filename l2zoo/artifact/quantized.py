@@ -1,7 +1,8 @@
 """Smaller TFLite files: weights in float16, weights in int8, and everything in int8.
 
 TensorFlow's converter leaves in float what it cannot or will not quantise, and does not say so. Here the file
-is read, and refused with the names of what stayed float unless that is allowed.
+is read. A full int8 file is refused, with the names of what stayed float, unless that is allowed. A file with
+weights in int8 is refused if none is; else the manifest and the card name the large ones that stayed float.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from l2zoo.artifact import feeding, graphdef
-from l2zoo.artifact.contents import contents, float_parts
+from l2zoo.artifact.contents import SMALL, contents, float_parts
 from l2zoo.artifact.conversion import Source
 from l2zoo.artifact.inputs import Inputs
 from l2zoo.artifact.litert import converted
@@ -44,8 +45,10 @@ def write_fp16(source: Source, path: Path) -> None:
 def write_dynamic(source: Source, path: Path) -> None:
     """Large weights in int8, a quarter of the size; activations stay float32 but for the operator itself.
 
+    Weights of fewer than 1,024 numbers stay float32, and so do those of operators that take no int8.
+
     Raises:
-        ValueError: The model cannot be converted, or no weight is large enough to be quantised.
+        ValueError: The model cannot be converted, or no weight was quantised.
     """
     import tensorflow as tf
 
@@ -54,7 +57,7 @@ def write_dynamic(source: Source, path: Path) -> None:
     if "int8" not in weights and not source.conversion.allow_float:
         raise ValueError(
             f"tflite_dynamic must hold int8 weights, got {weights}: TensorFlow's converter quantises nothing "
-            'with fewer than 1,024 numbers, and every weight here is smaller. Export "tflite_fp16" or '
+            f'with fewer than {SMALL:,} numbers, nor for some operators. Export "tflite_fp16" or '
             '"tflite_int8" in its place, or allow this file with Conversion(allow_float=True).'
         )
     path.write_bytes(content)

@@ -55,27 +55,27 @@ def trace(model: keras.Model, inputs: Inputs, graph: Path, *, batch: int | None 
 
 
 def _resources(model: keras.Model, traced: Any) -> list[Any]:
-    """What a traced graph reads beside its inputs: variables, and what else has a handle, such as tables."""
+    """What a traced graph reads beside its inputs, in that order: variables, and tables and the like."""
     import tensorflow as tf
 
-    wanted = {id(tensor) for tensor in traced.captured_inputs if tensor.dtype == tf.resource}
+    wanted = dict.fromkeys(id(tensor) for tensor in traced.captured_inputs if tensor.dtype == tf.resource)
     found: dict[int, Any] = {}
     for one in _owned(model, traced):
-        if wanted == found.keys():
+        if wanted.keys() == found.keys():
             break
         handle = getattr(one, "handle" if isinstance(one, tf.Variable) else "resource_handle", None)
         if id(handle) in wanted:
             found.setdefault(id(handle), one)
-    if wanted != found.keys():
+    if wanted.keys() != found.keys():
         raise ValueError(
             f"The model reads {len(wanted) - len(found)} of TensorFlow's resources, such as tables, that "
             "belong to none of its layers. Keep each as an attribute of the layer that uses it."
         )
-    return list(found.values())
+    return [found[handle] for handle in wanted]
 
 
 def _owned(model: keras.Model, traced: Any) -> Iterator[Any]:
-    """What the graph may read: variables first, in the order in which it reads them."""
+    """What the graph may read. Most models have nothing but variables, and the last need not be walked."""
     import tensorflow as tf
 
     yield from traced.variables

@@ -12,36 +12,34 @@ _GENERATES = {
     "generation": '`l2zoo.Predictor(".").sample(16)` draws 16 images',
     "video": '`l2zoo.Predictor(".").generate(clips, 10)` adds 10 frames to clips `(N, T, H, W, C)`',
 }
+_OURS = "l2zoo>"  # begins the names under which our classes are registered
 _KEEP = (
     "Keras, to go on training or to look inside",
-    'import keras\n\nmodel = keras.saving.load_model("{path}")\noutputs = model.predict({keras})',
+    'import keras\n{imports}\nmodel = keras.saving.load_model("{path}")\noutputs = model.predict({keras})',
 )
 _SAVED = (
-    "TensorFlow, without Keras (and TensorFlow Serving: the folder `saved_model` is its model)",
+    "TensorFlow, without Keras (and TensorFlow Serving: the folder `saved_model` is its model; "
+    "`saved_model_cli show --dir saved_model/1 --tag_set serve --signature_def serving_default` tells more)",
     'import tensorflow as tf\n\nloaded = tf.saved_model.load("{path}")\n'
-    'outputs = loaded.signatures["serving_default"]({tensors})["{output}"]',
+    'outputs = loaded.signatures["serving_default"]({tensors}){pick}',
 )
-_LITERT = (
-    "LiteRT, without TensorFlow (`pip install ai-edge-litert`)",
+_LITERT = "LiteRT, without TensorFlow (`pip install ai-edge-litert`)"
+_OPEN = (
     "from ai_edge_litert.interpreter import Interpreter\n\n"
     'run = Interpreter(model_path="{path}").get_signature_runner("serving_default")\n'
-    'outputs = run({arrays})["{output}"]',
 )
-_LITERT_SINGLE = (
-    "LiteRT, without TensorFlow (`pip install ai-edge-litert`), one example at a time",
-    "from ai_edge_litert.interpreter import Interpreter\n\n"
-    'run = Interpreter(model_path="{path}").get_signature_runner("serving_default")\n'
-    "inputs = dict({arrays})\n"
+_ANY = (_LITERT, _OPEN + "outputs = run({arrays}){pick}")
+_SINGLE = (
+    _LITERT + ", one example at a time",
+    _OPEN + "inputs = dict({arrays})\n"
     "each = [\n    run(**{{name: array[i : i + 1] for name, array in inputs.items()}})\n"
     "    for i in range({count})\n]\n"
-    'outputs = np.concatenate([one["{output}"] for one in each])',
+    "outputs = {joined}",
 )
-_LITERT_WHOLE = (
+_WHOLE = (
     "LiteRT, with whole numbers in and out; the scales stand in the file",
-    """from ai_edge_litert.interpreter import Interpreter
-
-run = Interpreter(model_path="{path}").get_signature_runner("serving_default")
-
+    _OPEN
+    + """
 
 def quantized(values, detail):
     scale, zero_point = detail["quantization"]
@@ -51,15 +49,20 @@ def quantized(values, detail):
     return np.clip(np.round(values / scale) + zero_point, limits.min, limits.max).astype(detail["dtype"])
 
 
+def dequantized(values, detail):
+    scale, zero_point = detail["quantization"]
+    return (values.astype("float32") - zero_point) * scale if scale else values
+
+
 inputs = dict({arrays})
 answers = run(**{{name: quantized(inputs[name], detail) for name, detail in run.get_input_details().items()}})
-scale, zero_point = run.get_output_details()["{output}"]["quantization"]
-outputs = (answers["{output}"].astype("float32") - zero_point) * scale if scale else answers["{output}"]""",
+details = run.get_output_details()
+outputs = {restored}""",
 )
 _ONNX = (
     "ONNX Runtime (`pip install onnxruntime`)",
     'import onnxruntime\n\nsession = onnxruntime.InferenceSession("{path}")\n'
-    'outputs = session.run(["{output}"], dict({arrays}))[0]',
+    "names = {names}\noutputs = dict(zip(names, session.run(names, dict({arrays})))){pick}",
 )
 
 
@@ -71,7 +74,8 @@ def section(content: Mapping[str, Any]) -> str:
     """
     inputs = content["inputs"]
     words = {
-        "output": next(iter(content["outputs"])),
+        **_of_outputs(list(content["outputs"])),
+        "imports": _imports(content["formats"]),
         "count": f"len({next(iter(inputs))})",
         "arrays": ", ".join(f"{name}={name}" for name in inputs),
         "tensors": ", ".join(f"{name}=tf.constant({name})" for name in inputs),
@@ -88,6 +92,32 @@ def section(content: Mapping[str, Any]) -> str:
         also = f"; likewise {', '.join(f'`{path}`' for path in paths[1:])}" if len(paths) > 1 else ""
         parts.append(f"{title}{also}:\n\n```python\n{code.format(path=paths[0], **words)}\n```")
     return "\n\n".join(part for part in parts if part)
+
+
+def _of_outputs(names: list[str]) -> dict[str, str]:
+    """What is done with the answers: a lone one is taken out, several stay together by name."""
+    code = {"names": "[" + ", ".join(f'"{name}"' for name in names) + "]"}
+    if len(names) > 1:
+        return code | {
+            "pick": "  # by name: " + ", ".join(names),
+            "joined": "{name: np.concatenate([one[name] for one in each]) for name in each[0]}",
+            "restored": "{name: dequantized(answers[name], details[name]) for name in answers}",
+        }
+    (name,) = (f'"{name}"' for name in names)
+    return code | {
+        "pick": f"[{name}]",
+        "joined": f"np.concatenate([one[{name}] for one in each])",
+        "restored": f"dequantized(answers[{name}], details[{name}])",
+    }
+
+
+def _imports(formats: Mapping[str, Any]) -> str:
+    """What must be imported, so that Keras knows the classes of the model that are not its own."""
+    classes = formats.get("keras", {}).get("found", {}).get("classes", [])
+    others = [name for name in classes if not name.startswith(_OURS)]
+    lines = ["import l2zoo  # registers its layers"] if len(others) < len(classes) else []
+    lines += [f"# And import here what registers {', '.join(others)}."] if others else []
+    return "".join(line + "\n" for line in lines)
 
 
 def _with_l2zoo(task: str) -> str:
@@ -121,5 +151,5 @@ def _snippet(name: str, row: Mapping[str, Any]) -> tuple[str, str]:
     found = row["found"]
     scaled = any("scale" in spec for side in ("inputs", "outputs") for spec in found[side].values())
     if any(spec["shape"][0] == 1 for spec in found["inputs"].values()):
-        return _LITERT_SINGLE
-    return _LITERT_WHOLE if scaled else _LITERT
+        return _SINGLE
+    return _WHOLE if scaled else _ANY

@@ -7,10 +7,10 @@ import math
 from pathlib import Path
 from typing import Any
 
+from l2zoo.artifact import facts, parity, sample, stock
 from l2zoo.artifact import figures as words
-from l2zoo.artifact import parity, sample, stock
 from l2zoo.artifact.failures import as_value_errors
-from l2zoo.artifact.folder import Artifact
+from l2zoo.artifact.folder import Artifact, differing
 from l2zoo.artifact.formats import FORMATS
 from l2zoo.artifact.inputs import Inputs
 from l2zoo.artifact.sample import Outputs
@@ -33,11 +33,12 @@ def verify(folder: str | Path) -> Artifact:
         folder: An artifact's folder, as `export` wrote it.
 
     Returns:
-        The artifact with the parity figures found now, on the stored inputs. Prints as a table.
+        The artifact with the parity figures found now, on the stored inputs, and the versions that are
+        others here than where it was written. Prints as a table.
 
     Raises:
         FileNotFoundError: There is no artifact in `folder`.
-        ValueError: Something differs; the message says what.
+        ValueError: Something differs; the message says what, and which versions are others here.
         ImportError: A format needs an optional package.
 
     Example:
@@ -56,12 +57,27 @@ def verify(folder: str | Path) -> Artifact:
     found = parity.compare(parity.batches(inputs, expected), runs)
     figures = {name: dataclasses.replace(one, limits=limits[name]) for name, one in found.items()}
     problems = words.problems(figures)
+    elsewhere = _elsewhere(content)
     if problems:
         raise ValueError(
-            " ".join(problems) + " The files are those that were written: compare the versions in "
-            f"{manifest.FILE} with the ones installed here."
+            " ".join(problems) + f" The files are those that were written; {_compared(content, elsewhere)}."
         )
-    return Artifact(folder, content, figures)
+    return Artifact(folder, content, figures, elsewhere)
+
+
+def _elsewhere(content: dict[str, Any]) -> dict[str, tuple[str, str]]:
+    """Packages of which another version wrote the artifact than is installed here: both."""
+    here = facts.versions()
+    then = content.get("versions") or {}
+    return {name: (then[name], here[name]) for name in here if then.get(name, here[name]) != here[name]}
+
+
+def _compared(content: dict[str, Any], elsewhere: dict[str, tuple[str, str]]) -> str:
+    if elsewhere:
+        return f"{differing(elsewhere)}. Install those, or export the model again here"
+    if not content.get("versions"):
+        return "its manifest does not say by which versions"
+    return "by the versions that are here, on a machine that may compute otherwise"
 
 
 def _limits(content: dict[str, Any]) -> dict[str, dict[str, float]]:

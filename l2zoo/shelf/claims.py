@@ -24,6 +24,9 @@ def check(content: Mapping[str, Any]) -> None:
     task = content.get("task")
     known = task is None or (isinstance(task, str) and task in purpose.TASKS)
     _want(known, "task", f"null or one of {list(purpose.TASKS)}", task)
+    versions = content.get("versions")
+    fine = versions is None or (isinstance(versions, dict) and _texts(list(versions.values())))
+    _want(fine, "versions", "texts by name", versions)
     for side, dtypes in _DTYPES.items():
         if side in content:
             specs = content[side]

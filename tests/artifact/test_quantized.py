@@ -115,11 +115,55 @@ class Sine(layers.Layer):
 def test_a_dynamic_file_in_which_nothing_was_quantised_is_refused_unless_allowed(tmp_path):
     arguments = {"sample": IMAGES, "formats": ["tflite_dynamic"]}
     with pytest.raises(
-        ValueError, match=r"must hold int8 weights, got \{'float32': .*fewer than 1,024 numbers"
+        ValueError, match=r"must hold int8 weights, got \{'float32': .*fewer than 1,024 numbers, nor"
     ):
         export(small(), tmp_path / "tiny", **arguments)
     assert list(tmp_path.iterdir()) == []
     export(small(), tmp_path / "tiny", conversion=Conversion(allow_float=True), **arguments)
+
+
+@keras.saving.register_keras_serializable(package="l2zoo_tests")
+class Places(layers.Layer):
+    """Adds a number of its own to each of its inputs, as embeddings of positions do."""
+
+    def build(self, shape):
+        self.offsets = self.add_weight(shape=shape[1:], initializer="random_normal", name="offsets")
+
+    def call(self, x):
+        return x + self.offsets
+
+
+def test_large_weights_that_stayed_float32_in_a_dynamic_file_are_named(tmp_path):
+    keras.utils.set_random_seed(5)
+    inputs = keras.Input((8, 8, 1))
+    x = layers.Flatten()(layers.Rescaling(1 / 255)(inputs))
+    x = layers.Dense(1500, activation="relu", bias_initializer="ones")(x)
+    model = keras.Model(inputs, layers.Dense(2)(Places()(x)))
+    artifact = export(model, tmp_path / "places", sample=IMAGES, formats=["tflite", "tflite_dynamic"])
+    found = found_in(artifact, "tflite_dynamic")
+    assert found["weights"]["int8"] == 2  # the kernels, of 64 x 1500 and 1500 x 2
+    assert list(found["float_weights"].values()) == [1500, 1500]  # the first bias, and what is added
+    assert "float_weights" not in found_in(artifact, "tflite")
+    card = (artifact.folder / "README.md").read_text(encoding="utf-8")
+    for name in found["float_weights"]:
+        assert f"`{name}` (1,500 numbers)" in card.split("; left in float32 though large: ")[1]
+
+
+def test_small_weights_that_stayed_float32_are_no_matter(small_files):
+    found = found_in(small_files, "tflite_dynamic")
+    assert found["weights"]["float32"] > 0
+    assert found["float_weights"] == {}
+
+
+def test_the_card_says_which_figure_decided_where_the_largest_difference_did_not(small_files, written):
+    card = (small_files.folder / "README.md").read_text(encoding="utf-8")
+    (sentence,) = [line for line in card.splitlines() if line.startswith("Rounding moves single numbers")]
+    for name, path in (("tflite_dynamic", "model_dynamic.tflite"), ("tflite_int8", "model_int8.tflite")):
+        pair = small_files.parity[name].metrics["accuracy"]
+        words = f"accuracy {pair['file']:.4g} beside the model's {pair['model']:.4g}, it may lose 0.01"
+        assert f"`{path}` ({words})" in sentence
+    assert "model_fp16" not in sentence  # which is held to its largest difference
+    assert "Rounding moves" not in (written.folder / "README.md").read_text(encoding="utf-8")
 
 
 def test_weights_that_stay_float32_are_no_float16_file(tmp_path, monkeypatch):
@@ -172,8 +216,17 @@ def test_recurrent_loops_take_one_example_at_a_time_and_no_int8(tmp_path):
         export(model, tmp_path / "int8", sample=clips, formats=["tflite_int8"])
 
 
-def test_the_penalty_leaves_no_trace_in_what_is_deployed(small_files, trained, tmp_path):
-    """The network of `small_files` with its penalty taken off."""
+def variables_of(folder):
+    """The bytes of every variable of a SavedModel; what else is stored is which object each belongs to."""
+    import tensorflow as tf
+
+    stored = tf.train.load_checkpoint(str(folder / "variables" / "variables"))
+    names = set(stored.get_variable_to_shape_map()) - {"_CHECKPOINTABLE_OBJECT_GRAPH"}
+    return {name: stored.get_tensor(name).tobytes() for name in names}
+
+
+def test_the_penalty_leaves_no_trace_in_what_is_deployed(small_files, written, trained, tmp_path):
+    """The network of `small_files` and `written` with its penalty taken off."""
     from l2zoo import L2Policy
 
     model = keras.models.clone_model(trained.model)
@@ -184,12 +237,17 @@ def test_the_penalty_leaves_no_trace_in_what_is_deployed(small_files, trained, t
     formats = ["tflite", "tflite_fp16", "tflite_dynamic", "tflite_int8"]
     conversion = Conversion(calibration=trained.images[300:], int8_io="uint8")
     without = export(
-        model, tmp_path / "without", sample=trained.images[:50], formats=formats, conversion=conversion
-    )
+        model, tmp_path / "without", sample=trained.images[:50], formats=[*formats, "savedmodel"],
+        conversion=conversion,
+    )  # fmt: skip
     assert without.manifest["l2"]["penalty"] == 0 < small_files.manifest["l2"]["penalty"]
     for name in formats:
         for fact in ("found", "bytes"):
             assert without.manifest["formats"][name][fact] == small_files.manifest["formats"][name][fact]
+    assert found_in(without, "savedmodel") == found_in(written, "savedmodel")
+    ours, theirs = (variables_of(one.folder / "saved_model" / "1") for one in (without, written))
+    assert len(ours) == 9
+    assert ours == theirs
 
 
 @pytest.mark.parametrize(

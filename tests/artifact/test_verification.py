@@ -1,10 +1,13 @@
 """`verify`: damage is found before a file is opened, and a file that answers otherwise after that."""
 
 import dataclasses
+import importlib.metadata
 import io
+import re
 import shutil
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 
@@ -94,6 +97,8 @@ def test_two_files_swapped_are_found(folder):
     ("changes", "words"),
     [
         ({"files": {"../model.keras": {"bytes": 1, "sha256": ""}}}, "names paths outside its folder"),
+        ({"versions": ["keras"]}, r"`versions` in the manifest must be texts by name, got \['keras'\]"),
+        ({"versions": {"keras": 3}}, "`versions` in the manifest must be texts by name"),
         ({"formats": None}, "`formats` in manifest.json must name the formats"),
         ({"formats": {}}, "`formats` in manifest.json must name the formats"),
         ({"formats": {"coreml": {}}}, r"knows the formats .*, the artifact has \['coreml'\]"),
@@ -134,8 +139,38 @@ def test_a_file_that_answers_otherwise_is_found_though_all_digests_fit(folder):
     np.savez(folder / "sample.npz", **arrays)
     rewrite(folder)
     with pytest.raises(
-        ValueError, match=r"tflite does not answer like .*worst at image 7\..*compare the versions"
+        ValueError,
+        match=r"tflite does not answer like .*worst at image 7\..*by the versions that are installed",
     ):
+        verify(folder)
+
+
+@pytest.fixture
+def of_another_time(folder):
+    """The artifact as if another Keras and another NumPy had written it; says which are installed here."""
+    versions = manifest.read(folder)["versions"]
+    assert versions["keras"] == importlib.metadata.version("keras")
+    rewrite(folder, versions=versions | {"keras": "3.0.1", "numpy": "2.0.0"})
+    return folder, f"written with keras 3.0.1 and numpy 2.0.0, here {keras.__version__} and {np.__version__}"
+
+
+def test_versions_that_differ_are_said_when_everything_holds(of_another_time, written):
+    folder, words = of_another_time
+    found = verify(folder)
+    assert found.versions == {"keras": ("3.0.1", keras.__version__), "numpy": ("2.0.0", np.__version__)}
+    assert str(found).splitlines()[-1] == f"W{words[1:]}."
+    assert verify(written.folder).versions == {}
+    assert "ritten with" not in str(verify(written.folder))
+
+
+def test_versions_that_differ_are_named_when_a_file_answers_otherwise(of_another_time):
+    folder, words = of_another_time
+    with np.load(folder / "sample.npz") as stored:
+        arrays = dict(stored)
+    arrays["expected_output_0"][7, 3] += 0.125
+    np.savez(folder / "sample.npz", **arrays)
+    rewrite(folder)
+    with pytest.raises(ValueError, match=rf"worst at image 7\. .*; {re.escape(words)}\. Install those"):
         verify(folder)
 
 
