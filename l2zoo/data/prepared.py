@@ -35,11 +35,13 @@ class Prepared(Generic[Data]):
             batch alone, so that a run that is resumed sees what an uninterrupted one would have seen. For
             validation it gets None, and does not augment.
         words: What `prepare` depends on, in plain values, by which a run knows its data again.
+        num_classes: How many classes the model must know, where the shapes of the targets do not say it.
     """
 
     data: Data
     prepare: Prepare
     words: dict[str, Any]
+    num_classes: int | None = None
 
     def training(self, batch_size: int, *, seed: int, start_epoch: int) -> tf.data.Dataset:
         """Shuffled and augmented batches from an epoch on, without end."""

@@ -9,10 +9,16 @@ import keras
 import numpy as np
 
 from l2zoo.data import ImageData
+from l2zoo.tasks.checks import check_images
 
 
 def answers(model: keras.Model, data: ImageData, *, batch_size: int = 64) -> Iterator[tuple[Any, Any, Any]]:
-    """Images, targets and the model's outputs of one batch after another, as NumPy arrays, in order."""
+    """Images, targets and the model's outputs of one batch after another, as NumPy arrays, in order.
+
+    Raises:
+        ValueError: The model is for images of another shape.
+    """
+    check_images(model, data.image_shape)
     for images, targets in data.batches(batch_size).as_numpy_iterator():
         outputs = model.predict_on_batch(images)
         yield images, targets, keras.tree.map_structure(np.asarray, outputs)

@@ -1,10 +1,21 @@
-"""Whether data is what a task is for."""
+"""Whether data and models are what a task is for."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
 
 from l2zoo.data import ImageData
+
+# What the model of a task answers.
+FORMS = {
+    "classification": "probabilities (B, K)",
+    "segmentation": "probabilities (B, H, W, K)",
+    "detection": "'class_logits' (B, N, K), 'sides' and 'centerness_logits'",
+}
 
 
 def check_data(task: str, class_names: Sequence[str], data: ImageData) -> None:
@@ -26,3 +37,98 @@ def check_data(task: str, class_names: Sequence[str], data: ImageData) -> None:
             f"`data` has {data.num_classes} classes, the task {len(class_names)} `class_names`: "
             "give the task those of its data, class_names=data.class_names."
         )
+
+
+def check_images(model: keras.Model, found: tuple[int, ...]) -> None:
+    """Raises if a model is for images of another shape than `found`, `(H, W, C)`."""
+    wanted = getattr(model, "input_shape", None)
+    # Of another rank, Keras adds or takes off a last axis of 1.
+    if not isinstance(wanted, tuple) or len(found) != len(wanted) - 1:
+        return
+    if all(w in (None, f) for w, f in zip(wanted[1:], found, strict=True)):
+        return
+    grey = len(found) == 3 and found[-1] == 1 and wanted[-1] == 3
+    step = "Repeat their channel, numpy.repeat(x, 3, axis=-1), or build" if grey else "Resize them, or build"
+    raise ValueError(
+        f"`data` must have inputs of the model's shape {wanted[1:]}, got {found}"
+        f"{', grey images for a colour model' if grey else ''}. {step} the model with input_shape={found}."
+    )
+
+
+def check_form(task: str, model: keras.Model) -> None:
+    """Raises if a model answers in the form of another task; one that does not tell its outputs passes."""
+    shapes = output_shapes(model)
+    if shapes is None or _answers(shapes) == task:
+        return
+    got = dict(shapes) if isinstance(shapes, Mapping) else shapes
+    raise ValueError(
+        f"`model` must be for {task}, with outputs {FORMS[task]}, got {model.name!r} with {got}. "
+        f"l2zoo.list_models(task={task!r}) names those that are."
+    )
+
+
+def check_classes(model: keras.Model, num_classes: int, *, who: str) -> None:
+    """Raises if a model knows another number of classes; one that does not tell them passes.
+
+    Args:
+        model: Of the right form.
+        num_classes: How many it must know.
+        who: Has them, for the message.
+    """
+    shapes = output_shapes(model)
+    shape = shapes.get("class_logits") if isinstance(shapes, Mapping) else shapes
+    if shape is not None and shape[-1] not in (None, num_classes):
+        raise ValueError(
+            f"{who} has {num_classes} classes, but the model has {shape[-1]}. "
+            f"Build it with num_classes={num_classes}."
+        )
+
+
+def check_places(model: keras.Model, count: int) -> None:
+    """Raises if a detector with raw outputs has not `count` places."""
+    shapes = output_shapes(model)
+    found = shapes["sides"][1] if isinstance(shapes, Mapping) and "sides" in shapes else None
+    if found not in (None, count):
+        raise ValueError(
+            f"`strides` of the task stand for {count} places, but the detector has {found}. "
+            "Give Detection(strides=...) those of build_detector."
+        )
+
+
+def check_place_labels(model: keras.Model, targets: Any, *, name: str = "data") -> None:
+    """Raises if places should see a class that a detector has no output for, which it would take for nothing.
+
+    Args:
+        model: Any; those that are no detectors pass.
+        targets: Arrays as a detector's losses take them; anything else passes.
+        name: What the targets belong to.
+    """
+    shapes = output_shapes(model)
+    if not (isinstance(shapes, Mapping) and isinstance(targets, Mapping) and "class_logits" in targets):
+        return
+    highest = int(np.max(targets["class_logits"]))
+    classes = shapes.get("class_logits", (None,))[-1]
+    if classes is not None and highest >= classes:
+        raise ValueError(
+            f"`{name}` has the class {highest}, but the model knows {classes}, from 0 on. "
+            f"Build it with num_classes={highest + 1} or more."
+        )
+
+
+def output_shapes(model: keras.Model) -> Any:
+    """The shape of a model's output with the batch, or a dict of them by name; `None` if it does not tell."""
+    shape = getattr(model, "output_shape", None)
+    if isinstance(shape, tuple):
+        return shape
+    outputs = getattr(model, "output", None)
+    if isinstance(outputs, Mapping):
+        return {name: tuple(output.shape) for name, output in outputs.items()}
+    return None
+
+
+def _answers(shapes: Any) -> str | None:
+    """The task whose form shapes have."""
+    if isinstance(shapes, Mapping):
+        raw = {"class_logits", "sides", "centerness_logits"} <= set(shapes)
+        return "detection" if raw or "boxes_xyxy" in shapes else None
+    return {2: "classification", 4: "segmentation"}.get(len(shapes))

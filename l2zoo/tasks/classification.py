@@ -15,7 +15,7 @@ from l2zoo.data.prepared import Prepared
 from l2zoo.tasks import losses
 from l2zoo.tasks.answers import answers, first, plain
 from l2zoo.tasks.augmentation import augmentation
-from l2zoo.tasks.checks import check_data
+from l2zoo.tasks.checks import check_classes, check_data, check_form
 from l2zoo.tasks.picturing import pictures
 
 TOP = 5
@@ -72,7 +72,7 @@ class Classification:
         Returns:
             `accuracy`, `top5` if there are more than five classes, and `log_loss`, the mean cross-entropy.
         """
-        check_data(self.name, self.class_names, data)
+        self._check(model, data)
         from sklearn.metrics import log_loss
 
         parts = [(labels, outputs) for _, labels, outputs in answers(model, data)]
@@ -102,8 +102,14 @@ class Classification:
 
     def picture(self, model: keras.Model, data: ImageData, path: str | Path) -> Path:
         """Draws images with what they are and what the model takes them for."""
+        self._check(model, data)
         images, labels, found = next(answers(model, data, batch_size=pictures.MOST))
         return pictures.picture_of_labels(images, labels, found, self.class_names, path)
+
+    def _check(self, model: keras.Model, data: ImageData) -> None:
+        check_data(self.name, self.class_names, data)
+        check_form(self.name, model)
+        check_classes(model, self._num_classes, who="The task")
 
     @property
     def _num_classes(self) -> int:

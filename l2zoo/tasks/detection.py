@@ -14,7 +14,7 @@ from l2zoo.data import ImageData
 from l2zoo.data.prepared import Prepared
 from l2zoo.tasks.answers import answers, first, plain
 from l2zoo.tasks.augmentation import augmentation
-from l2zoo.tasks.checks import check_data
+from l2zoo.tasks.checks import check_classes, check_data, check_form, check_places
 from l2zoo.tasks.detecting import boxes, final_boxes
 from l2zoo.tasks.detecting.average_precision import average_precision
 from l2zoo.tasks.detecting.detection_losses import CenternessLoss, ClassLoss, SidesLoss
@@ -78,7 +78,7 @@ class Detection:
             }
 
         words = {"task": self.name, "augment": augment, "strides": list(self.strides)}
-        return Prepared(data, prepare, words)
+        return Prepared(data, prepare, words, num_classes=len(self.class_names))
 
     def measure(self, model: keras.Model, data: ImageData) -> dict[str, float]:
         """How good a model is.
@@ -113,10 +113,15 @@ class Detection:
         """The model as it is exported: from pixels to final boxes. One that gives them is passed."""
         if isinstance(model.output, dict) and "boxes_xyxy" in model.output:
             return model
+        check_form(self.name, model)
+        check_classes(model, len(self.class_names), who="The task")
+        height, width, _ = model.input_shape[1:]
+        check_places(model, len(boxes.places(height, width, strides=self.strides)))
         return final_boxes.deployed(model, strides=self.strides, max_boxes=self.max_boxes)
 
     def picture(self, model: keras.Model, data: ImageData, path: str | Path) -> Path:
         """Draws images with the boxes of their objects and those that the model finds."""
+        check_data(self.name, self.class_names, data)
         images, objects, found = next(answers(self.deployed(model), data, batch_size=pictures.MOST))
         return pictures.picture_of_boxes(images, objects, found, self.class_names, path)
 

@@ -15,7 +15,7 @@ from l2zoo.data.prepared import Prepared
 from l2zoo.tasks import losses, overlap
 from l2zoo.tasks.answers import answers, first, plain
 from l2zoo.tasks.augmentation import augmentation
-from l2zoo.tasks.checks import check_data
+from l2zoo.tasks.checks import check_classes, check_data, check_form
 from l2zoo.tasks.picturing import pictures
 
 
@@ -67,7 +67,7 @@ class Segmentation:
         Returns:
             `mean_iou` and `dice`, means over the classes, and `pixel_accuracy`.
         """
-        check_data(self.name, self.class_names, data)
+        self._check(model, data)
         table = np.zeros((self._num_classes, self._num_classes), np.int64)
         for _, masks, outputs in answers(model, data):
             table += self._table(outputs, masks)
@@ -91,8 +91,14 @@ class Segmentation:
 
     def picture(self, model: keras.Model, data: ImageData, path: str | Path) -> Path:
         """Draws images beside their masks and those that the model finds."""
+        self._check(model, data)
         images, masks, outputs = next(answers(model, data, batch_size=pictures.MOST))
         return pictures.picture_of_masks(images, masks, outputs.argmax(axis=-1), self.class_names, path)
+
+    def _check(self, model: keras.Model, data: ImageData) -> None:
+        check_data(self.name, self.class_names, data)
+        check_form(self.name, model)
+        check_classes(model, self._num_classes, who="The task")
 
     @property
     def _num_classes(self) -> int:

@@ -10,25 +10,24 @@ import numpy as np
 
 from l2zoo.policy import L2Policy
 from l2zoo.strength import Strength
+from l2zoo.tasks.checks import (
+    FORMS,
+    check_classes,
+    check_form,
+    check_images,
+    check_place_labels,
+    check_places,
+    output_shapes,
+)
 from l2zoo.training.feed import ArrayFeed, Feed, ImageFeed, PreparedFeed
 from l2zoo.weights import after_reload, coefficients, weights_of
 
 
 def check_inputs(model: keras.Model, data: Feed) -> None:
     """Raises if the model is for images of another shape."""
-    blank, wanted = data.blank(), getattr(model, "input_shape", None)
-    if blank is None or not isinstance(wanted, tuple) or isinstance(blank[0], (dict, tuple)):
-        return
-    found = blank[0].shape[1:]
-    # Of another rank, Keras adds or takes off a last axis of 1.
-    if len(found) != len(wanted) - 1 or all(w in (None, f) for w, f in zip(wanted[1:], found, strict=True)):
-        return
-    grey = len(found) == 3 and found[-1] == 1 and wanted[-1] == 3
-    step = "Repeat their channel, numpy.repeat(x, 3, axis=-1), or build" if grey else "Resize them, or build"
-    raise ValueError(
-        f"`data` must have inputs of the model's shape {wanted[1:]}, got {found}"
-        f"{', grey images for a colour model' if grey else ''}. {step} the model with input_shape={found}."
-    )
+    blank = data.blank()
+    if blank is not None and not isinstance(blank[0], (dict, tuple)):
+        check_images(model, blank[0].shape[1:])
 
 
 def check_validation(data: Feed, validation: Feed) -> None:
@@ -47,38 +46,39 @@ def check_validation(data: Feed, validation: Feed) -> None:
 
 
 def check_labels(model: keras.Model, loss: Any, data: Feed, *, name: str = "data") -> None:
-    """Raises if there are labels for which the model has no output, where the loss takes class numbers."""
+    """Raises if a model answers another task than the data asks, or there are labels it has no output for."""
+    if isinstance(data, PreparedFeed):
+        _check_prepared(model, data, name)
+    if isinstance(data, ArrayFeed):
+        check_place_labels(model, data.parts[1], name=name)
     kind = loss if isinstance(loss, str) else getattr(loss, "__name__", type(loss).__name__)
     sparse = kind.replace("_", "").lower() == "sparsecategoricalcrossentropy"
-    shape = getattr(model, "output_shape", None)
-    if not isinstance(shape, tuple):
-        return
-    classes = shape[-1]
-    if not isinstance(classes, int):
-        return
-    if isinstance(data, PreparedFeed):
-        _check_one_hot(data, shape, name)
     if not sparse or getattr(loss, "ignore_class", None) is not None:
         return
-    if isinstance(data, ImageFeed) and data.data.num_classes > classes:
+    images = data.data if isinstance(data, ImageFeed) and not isinstance(data, PreparedFeed) else None
+    if images is not None and images.task in FORMS:
+        check_form(images.task, model)
+    shape = output_shapes(model)
+    if not isinstance(shape, tuple) or not isinstance(classes := shape[-1], int):
+        return
+    if images is not None and images.num_classes > classes:
         raise ValueError(
-            f"`{name}` has {data.data.num_classes} classes, but the model has {classes} outputs. "
-            f"Build it with num_classes={data.data.num_classes}."
+            f"`{name}` has {images.num_classes} classes, but the model has {classes} outputs. "
+            f"Build it with num_classes={images.num_classes}."
         )
     if isinstance(data, ArrayFeed):
         _check_range(np.asarray(data.parts[1]), classes, name)
 
 
-def _check_one_hot(data: PreparedFeed, shape: tuple[int | None, ...], name: str) -> None:
-    blank = data.blank()
-    if blank is None or isinstance(blank[1], (dict, tuple)):
+def _check_prepared(model: keras.Model, data: PreparedFeed, name: str) -> None:
+    """Raises if the model is not one for the task that has prepared the data."""
+    blank, task = data.blank(), data.task
+    if task not in FORMS or blank is None:
         return
-    wanted: tuple[int, ...] = blank[1].shape
-    if len(wanted) == len(shape) and wanted[-1] != shape[-1]:
-        raise ValueError(
-            f"`{name}` has {wanted[-1]} classes, but the model has {shape[-1]} outputs. "
-            f"Build it with num_classes={wanted[-1]}."
-        )
+    check_form(task, model)
+    if isinstance(blank[1], dict):
+        check_places(model, blank[1]["sides"].shape[1])
+    check_classes(model, data.num_classes or blank[1].shape[-1], who=f"`{name}`")
 
 
 def _check_range(labels: np.ndarray, classes: int, name: str) -> None:

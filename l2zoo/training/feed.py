@@ -96,6 +96,7 @@ class PreparedFeed(ImageFeed):
     def __init__(self, prepared: Prepared, batch_size: int, seed: int):
         super().__init__(prepared.data, batch_size, seed)
         self._prepared = prepared
+        self.task, self.num_classes = prepared.words.get("task"), prepared.num_classes
 
     def epochs_from(self, epoch: int) -> tf.data.Dataset:
         return self._prepared.training(self.batch_size, seed=self.seed, start_epoch=epoch)

@@ -16,6 +16,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from l2zoo.tasks.checks import check_place_labels
 from l2zoo.training.memory import recall
 from l2zoo.tuning.collapse import Collapse
 from l2zoo.tuning.job import Job, built, parts
@@ -52,8 +53,8 @@ class Trainer:
 
     Raises:
         TypeError: `job.build` returns something else than a model.
-        ValueError: The model ignores the strength it is given; the objective is not there or contains the
-            penalty; a callback wants to be called at every batch.
+        ValueError: The model ignores the strength it is given, or is a detector of too few classes; the
+            objective is not there or contains the penalty; a callback wants to be called at every batch.
     """
 
     def __init__(self, job: Job):
@@ -64,6 +65,7 @@ class Trainer:
         _check_callbacks(job)
         self._check_strength_reaches()
         warm, _ = self._ready(job.reference, seed=0)
+        check_place_labels(warm.model, job.y)
         self.objective = _choose_objective(warm, job.objective)
         self._identity = _identity(job, warm, self.objective)
 

@@ -10,10 +10,14 @@ import numpy as np
 import pytest
 
 from l2zoo.data import load, scenes
+from l2zoo.models.cnn import build_cnn
+from l2zoo.models.detector import build_detector
+from l2zoo.models.unet import build_unet
 from l2zoo.tasks import Classification, Detection, Segmentation
 from l2zoo.tasks.detecting import boxes
 from l2zoo.tasks.detection import STRIDES, batch_targets
 from l2zoo.training import fit
+from l2zoo.tuning.search import tune_l2
 
 DIGITS = [str(digit) for digit in range(10)]
 SIDE, COUNT = 64, 8
@@ -170,5 +174,138 @@ def test_data_of_another_task_or_of_more_classes_is_refused(images: np.ndarray) 
 def test_a_model_of_other_classes_is_refused_before_training(images: np.ndarray) -> None:
     task = Classification(DIGITS)
     model = by_heart(np.full((COUNT, 4), 0.25))
-    with pytest.raises(ValueError, match=r"has 10 classes, but the model has 4 outputs\. Build it with"):
+    with pytest.raises(ValueError, match=r"has 10 classes, but the model has 4\. Build it with"):
         fit(model, task.prepared(load((images, np.arange(COUNT)))), epochs=1, **task.compiling())
+
+
+@pytest.fixture(scope="module")
+def tasks(images: np.ndarray, some: list[scenes.Scene]) -> dict[str, tuple[Any, Any]]:
+    """A task and its data, each with ten classes (and the background)."""
+    masks = np.stack([scene.semantic for scene in some])
+    return {
+        "classification": (Classification(DIGITS), load((images, np.arange(COUNT)))),
+        "segmentation": (
+            Segmentation(["background", *DIGITS]),
+            load((images, masks), task="segmentation"),
+        ),
+        "detection": (Detection(DIGITS), load((images, objects_of(some)), task="detection")),
+    }
+
+
+@pytest.fixture(scope="module")
+def models() -> dict[str, keras.Model]:
+    shape = (SIDE, SIDE, 3)
+    return {
+        "classification": build_cnn(shape, num_classes=10),
+        "segmentation": build_unet(shape, num_classes=11, filters=(4, 4)),
+        "detection": build_detector(shape, num_classes=10, channels=8, depth=1),
+    }
+
+
+PAIRS = [
+    (task, model)
+    for task in ("classification", "segmentation", "detection")
+    for model in ("classification", "segmentation", "detection")
+    if task != model
+]
+
+
+@pytest.mark.parametrize(("task", "model"), PAIRS)
+def test_a_model_of_another_task_is_told_so_before_it_trains_or_answers(
+    task: str, model: str, tasks: dict[str, Any], models: dict[str, keras.Model], tmp_path: Path
+) -> None:
+    mine, data = tasks[task]
+    message = rf"`model` must be for {task}, with outputs .*, got .*list_models\(task='{task}'\)"
+    with pytest.raises(ValueError, match=message):
+        fit(models[model], mine.prepared(data), epochs=1, **mine.compiling())
+    with pytest.raises(ValueError, match=message):
+        mine.measure(models[model], data)
+    with pytest.raises(ValueError, match=message):
+        mine.picture(models[model], data, tmp_path / "p.png")
+
+
+@pytest.mark.parametrize("task", ["classification", "segmentation"])
+def test_bare_images_for_a_model_of_another_task_are_refused(
+    task: str, tasks: dict[str, Any], models: dict[str, keras.Model]
+) -> None:
+    other = {"classification": "segmentation", "segmentation": "classification"}[task]
+    with pytest.raises(ValueError, match=f"`model` must be for {task}, with outputs"):
+        fit(models[other], tasks[task][1], epochs=1, loss="sparse_categorical_crossentropy")
+
+
+@pytest.mark.parametrize("task", ["classification", "segmentation", "detection"])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda x: x[..., :1], r"model's shape \(64, 64, 3\), got \(64, 64, 1\), grey images for a colour"),
+        (lambda x: x[:, :48, :48], r"model's shape \(64, 64, 3\), got \(48, 48, 3\)\. Resize them, or build"),
+    ],
+)
+def test_images_that_the_model_is_not_for_are_refused_when_it_is_measured_or_drawn(
+    task: str,
+    change: Any,
+    message: str,
+    tasks: dict[str, Any],
+    models: dict[str, keras.Model],
+    images: np.ndarray,
+    tmp_path: Path,
+) -> None:
+    mine, data = tasks[task]
+    x, targets = change(images), data.arrays()[1]
+    if task == "segmentation":
+        targets = targets[:, : x.shape[1], : x.shape[2]]
+    if task == "detection":
+        first = np.array([[4.0, 4.0, 20.0, 20.0]], "float32")
+        targets = {"boxes_xyxy": [first] * COUNT, "labels": [np.array([3])] * COUNT}
+    wrong = load((x, targets), task=task)
+    with pytest.raises(ValueError, match=message):
+        mine.measure(models[task], wrong)
+    with pytest.raises(ValueError, match=message):
+        mine.picture(models[task], wrong, tmp_path / "p.png")
+    with pytest.raises(ValueError, match=message):
+        fit(models[task], mine.prepared(wrong), epochs=1, **mine.compiling())
+
+
+@pytest.mark.parametrize("task", ["classification", "segmentation", "detection"])
+def test_a_model_of_other_classes_than_the_task_is_not_measured(
+    task: str, tasks: dict[str, Any], models: dict[str, keras.Model]
+) -> None:
+    mine = type(tasks[task][0])([f"class {number}" for number in range(12)])
+    known = 11 if task == "segmentation" else 10
+    message = rf"The task has 12 classes, but the model has {known}\. Build it with num_classes=12"
+    with pytest.raises(ValueError, match=message):
+        mine.measure(models[task], tasks[task][1])
+
+
+def test_a_detector_of_too_few_classes_does_not_train_the_others_as_background(
+    images: np.ndarray, tasks: dict[str, Any]
+) -> None:
+    mine, data = tasks["detection"]
+    blind = build_detector((SIDE, SIDE, 3), num_classes=1, channels=8, depth=1)
+    with pytest.raises(ValueError, match=r"`data` has 10 classes, but the model has 1\. Build it with"):
+        fit(blind, mine.prepared(data), epochs=1, **mine.compiling())
+    x, y = mine.prepared(data).arrays()
+    highest = int(y["class_logits"].max())
+    message = rf"`data` has the class {highest}, but the model knows 1, .* num_classes={highest + 1} or more"
+    with pytest.raises(ValueError, match=message):
+        fit(blind, (x, y), epochs=1, **mine.compiling())
+
+    def build(l2: float) -> keras.Model:
+        model = build_detector((SIDE, SIDE, 3), num_classes=1, channels=8, depth=1, l2=l2)
+        model.compile("adam", **mine.compiling())
+        return model
+
+    with pytest.raises(ValueError, match=message):
+        tune_l2(build, mine.prepared(data), strengths=[1e-4], folds=2, epochs=1, objective="val_data_loss")
+
+
+def test_strides_that_are_not_those_of_the_detector_are_named(
+    tasks: dict[str, Any], models: dict[str, keras.Model]
+) -> None:
+    mine, data = Detection(DIGITS, strides=(8, 16)), tasks["detection"][1]
+    places, others = 8**2 + 4**2, 16**2 + 8**2 + 4**2
+    message = rf"stand for {places} places, but the detector has {others}\. Give Detection\(strides=\.\.\.\)"
+    with pytest.raises(ValueError, match=message):
+        mine.measure(models["detection"], data)
+    with pytest.raises(ValueError, match=message):
+        fit(models["detection"], mine.prepared(data), epochs=1, **mine.compiling())
