@@ -6,8 +6,10 @@ that no list of layer names goes out of date.
 
 from __future__ import annotations
 
+import collections
 import inspect
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,23 +18,32 @@ import keras
 from l2zoo.arguments import one_of, whole_number
 from l2zoo.models import blocks
 
-# What must be done to pixels in [0, 1] before the weights of a family of keras.applications make sense.
-_STANDARDIZE = {"mean": (0.485, 0.456, 0.406), "variance": (0.229**2, 0.224**2, 0.225**2)}
-_PREPARE: dict[str, Callable[[], keras.layers.Layer]] = {
-    "DenseNet": lambda: keras.layers.Normalization(**_STANDARDIZE, name="prepare"),
-    "EfficientNet": lambda: keras.layers.Rescaling(blocks.MAX_PIXEL, name="prepare"),  # has its own inside
-    "ConvNeXt": lambda: keras.layers.Rescaling(blocks.MAX_PIXEL, name="prepare"),
-    "MobileNetV3": lambda: keras.layers.Rescaling(blocks.MAX_PIXEL, name="prepare"),
-    "MobileNet": lambda: keras.layers.Rescaling(2.0, offset=-1.0, name="prepare"),
-    "ResNet50V2": lambda: keras.layers.Rescaling(2.0, offset=-1.0, name="prepare"),
-    "ResNet101V2": lambda: keras.layers.Rescaling(2.0, offset=-1.0, name="prepare"),
-    "ResNet152V2": lambda: keras.layers.Rescaling(2.0, offset=-1.0, name="prepare"),
+# On what the weights of keras.applications were trained, by how the names begin; the first that fits counts.
+_PIXELS = {
+    "DenseNet": "standardized",
+    "EfficientNet": "raw",  # these have their own scaling inside
+    "ConvNeXt": "raw",
+    "MobileNetV3": "raw",
+    "MobileNet": "symmetric",
+    "ResNet50V2": "symmetric",
+    "ResNet101V2": "symmetric",
+    "ResNet152V2": "symmetric",
+    "Inception": "symmetric",
+    "NASNet": "symmetric",
+    "Xception": "symmetric",
+    "ResNet": "caffe",
+    "VGG": "caffe",
 }
+_MEAN, _DEVIATION = (
+    (0.485, 0.456, 0.406),
+    (0.229, 0.224, 0.225),
+)  # of ImageNet's red, green and blue in [0, 1]
+_CAFFE_MEAN = (103.939, 116.779, 123.68)  # of ImageNet's blue, green and red in [0, 255]
 NAMES = tuple(
     sorted(
         name
         for name, value in vars(keras.applications).items()
-        if inspect.isfunction(value) and name.startswith(tuple(_PREPARE))
+        if inspect.isfunction(value) and name.startswith(tuple(_PIXELS))
     )
 )
 
@@ -51,9 +62,9 @@ def application(
     that was trained for a few hundred steps still predicts with the statistics of its random weights.
 
     Args:
-        name: As there, e.g. `"MobileNetV2"`; one of `NAMES`. Left out are those that want colours turned
-            round (VGG, ResNet version 1), or whose features do not halve from stride to stride (Inception,
-            NASNet, Xception: their convolutions have no padding).
+        name: As there, e.g. `"MobileNetV2"`; one of `NAMES`. All are classifiers' bodies. As the encoder of a
+            U-Net or a detector, Inception and NASNet have too few features whose sides divide those of the
+            image: many of their convolutions have no padding.
         input_shape: `(H, W, 3)`, or `(H, W, 1)`: grey images are shown in all three channels.
         alpha: Of the MobileNets: how wide they are. ImageNet's weights exist for some widths only.
         weights: `None`, a file of weights, or `"imagenet"`, which Keras downloads when it has them not.
@@ -64,19 +75,23 @@ def application(
 
     Raises:
         ValueError: There is no such model, or it cannot take such images.
+        FileNotFoundError: There is no such file of weights.
         OSError: The weights cannot be downloaded; the message says from where they can be got.
     """
     one_of("name", name, NAMES)
     inputs, x = blocks.pixels(input_shape, smallest=32)
     if x.shape[-1] == 1:
         x = keras.layers.Concatenate(name="grey")([x] * 3)
-    prepare = next(prepare for family, prepare in _PREPARE.items() if name.startswith(family))
-    x = prepare()(x)
+    x = _prepared(x, next(kind for family, kind in _PIXELS.items() if name.startswith(family)))
     builder = getattr(keras.applications, name)
     if alpha != 1 and "alpha" not in inspect.signature(builder).parameters:
         raise ValueError(f"`alpha` must be 1 for {name}, which has one width, got alpha={alpha}.")
     width = {} if alpha == 1 else {"alpha": alpha}
     source = None if weights is None else str(weights)
+    if source not in (None, "imagenet") and not Path(source).is_file():
+        raise FileNotFoundError(
+            f"`weights` must be None, 'imagenet' or a file, got weights={source!r}, which is not there."
+        )
     try:
         model = builder(include_top=False, input_tensor=x, weights=source, **width)
     except (ValueError, TypeError):
@@ -90,9 +105,81 @@ def application(
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = blocks.BN_MOMENTUM  # theirs is up to 0.999, for millions of images
     # Keras has the input of these models in a list, and warns of whoever calls them without.
-    model = keras.Model(inputs, model.output, name=model.name)
+    model = _with_stable_names(keras.Model(inputs, model.output, name=model.name))
     model.trainable = trainable
     return model
+
+
+def _prepared(x: keras.KerasTensor, kind: str) -> keras.KerasTensor:
+    """Pixels in [0, 1] as weights want them, by layers of Keras's own: a file with them loads anywhere."""
+    if kind == "raw":
+        return keras.layers.Rescaling(blocks.MAX_PIXEL, name="prepare")(x)
+    if kind == "symmetric":  # in [-1, 1]
+        return keras.layers.Rescaling(2.0, offset=-1.0, name="prepare")(x)
+    if kind == "standardized":
+        variance = [deviation**2 for deviation in _DEVIATION]
+        return keras.layers.Normalization(mean=_MEAN, variance=variance, name="prepare")(x)
+    mean = [value / blocks.MAX_PIXEL for value in _CAFFE_MEAN]
+    variance = [1 / blocks.MAX_PIXEL**2] * 3
+    return keras.layers.Normalization(mean=mean, variance=variance, name="prepare")(_turned_round(x))
+
+
+def _turned_round(x: keras.KerasTensor) -> keras.KerasTensor:
+    """Blue, green and red out of red, green and blue."""
+    _, height, width, _ = x.shape
+    # Keras crops rows and columns alone: so channels become columns for a moment.
+    x = keras.layers.Reshape((height * width, 3, 1), name="prepare_flat")(x)
+    channels = [
+        keras.layers.Cropping2D(((0, 0), (number, 2 - number)), name=f"prepare_{colour}")(x)
+        for number, colour in ((2, "blue"), (1, "green"), (0, "red"))
+    ]
+    x = keras.layers.Concatenate(axis=2, name="prepare_bgr")(channels)
+    return keras.layers.Reshape((height, width, 3), name="prepare_image")(x)
+
+
+def _with_stable_names(model: keras.Model) -> keras.Model:
+    """The model with names that do not depend on what was built before it, where weights have such names.
+
+    Keras counts the layers that keras.applications has not named, across all models of a process. Those of
+    ConvNeXt, EfficientNet, Inception and Xception hold weights, which are known by the names of their layers.
+    In the others no layer with weights is among them, and they stay as they are.
+    """
+    counted = [layer for layer in model.layers if _is_counted(layer)]
+    if not any(layer.weights for layer in counted):
+        return model
+    numbers: collections.Counter[str] = collections.Counter()
+    names = {}
+    for layer in counted:
+        kind = _kind(layer)
+        numbers[kind] += 1
+        names[layer.name] = f"{kind}_{numbers[kind]}"
+
+    def renamed(layer: keras.layers.Layer) -> keras.layers.Layer:
+        config = layer.get_config()
+        return layer.__class__.from_config({**config, "name": names.get(layer.name, layer.name)})
+
+    twin = keras.models.clone_model(model, clone_function=renamed)
+    for mine, theirs in zip(twin.layers, model.layers, strict=True):
+        mine.set_weights(theirs.get_weights())
+        if isinstance(mine, keras.layers.Normalization):
+            mine.finalize_state()  # or it would go on with the mean and variance it was built with
+    return twin
+
+
+def _is_counted(layer: keras.layers.Layer) -> bool:
+    """Whether Keras has named a layer: by its class and a number."""
+    return re.fullmatch(rf"{_kind(layer)}(_\d+)?", layer.name) is not None
+
+
+def _kind(layer: keras.layers.Layer) -> str:
+    """The class of a layer as Keras writes it in names.
+
+    Example:
+        >>> _kind(keras.layers.Conv2D(1, 1)), _kind(keras.layers.BatchNormalization())
+        ('conv2d', 'batch_normalization')
+    """
+    words = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", type(layer).__name__)
+    return re.sub(r"([a-z])([A-Z])", r"\1_\2", words).lower()
 
 
 def unfreeze(model: keras.Model, levels: int | None, *, batch_norm: bool = False) -> keras.Model:
@@ -193,12 +280,26 @@ def features(backbone: keras.Model, strides: Sequence[int]) -> list[keras.KerasT
     found = _levels(backbone)
     missing = [stride for stride in strides if stride not in found]
     if missing:
+        divides = not any(side % max(strides) for side in (height, width))
+        hint = (
+            "Use fewer `filters` or other `strides`, or a deeper backbone."
+            if divides
+            else f"Images whose sides {max(strides)} divides help."
+        )
         raise ValueError(
             f"`backbone` {backbone.name!r} has no features at stride {missing} for images "
-            f"{height}x{width}; it has some at {sorted(found)}. Images whose sides "
-            f"{max(strides)} divides help."
+            f"{height}x{width}; it has some at {sorted(found)}. {hint}"
         )
     return [found[stride][1] for stride in strides]
+
+
+def strides_of(backbone: keras.Model) -> list[int]:
+    """The strides at which a model has features, the smallest first.
+
+    Raises:
+        TypeError: `backbone` is not a functional Keras model.
+    """
+    return sorted(_levels(backbone))
 
 
 def _levels(backbone: keras.Model) -> dict[int, tuple[int, keras.KerasTensor]]:

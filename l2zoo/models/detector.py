@@ -39,7 +39,8 @@ def build_detector(
     Args:
         input_shape: `(H, W, C)`; pixels in [0, 255] go in. The largest stride must divide `H` and `W`.
         num_classes: Number of classes `K` of objects, without background, at least 1.
-        backbone: A model from the same images that has features at `strides`.
+        backbone: A model from the same images that has features at `strides`. It gets raw pixels in [0, 255]:
+            what its weights want else must be inside, as `backbones.application` has it.
         strides: Those of the levels, each twice the one before it, the first at least 2.
         channels: Of the pyramid and the heads, a multiple of 8.
         depth: Convolutions of each head.

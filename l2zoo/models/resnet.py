@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import keras
 
+from l2zoo import arguments
 from l2zoo.models import blocks
 from l2zoo.policy import L2Policy
 from l2zoo.shelf.weights import restored
@@ -82,6 +83,7 @@ def build_resnet(
         stage are the outputs of the layers `stage1`, `stage2`, ...
 
     Raises:
+        TypeError: A count that is not a whole number.
         FileNotFoundError: There are no such `weights`.
         ValueError: A depth or version that does not exist, an image that is too small, bad counts.
 
@@ -95,7 +97,7 @@ def build_resnet(
         >>> build_resnet((32, 32, 3), num_classes=10, depth=20, l2=5e-5).name
         'resnet20'
     """
-    if depth not in DEPTHS:
+    if arguments.whole_number("depth", depth, at_least=1) not in DEPTHS:
         raise ValueError(f"`depth` must be one of {sorted(DEPTHS)}, got depth={depth!r}.")
     if version not in (1, 2):
         raise ValueError(f"`version` must be 1 or 2, got version={version!r}.")

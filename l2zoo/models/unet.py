@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 
@@ -35,7 +36,10 @@ def build_unet(
         filters: Channels of the decoder at stride 1, 2, 4, ...; of the encoder as well, if there is no
             backbone.
         backbone: A model from the same images whose features take the encoder's place, from stride 2 on:
-            one of this zoo, of `backbones.application(...)`, or of one's own.
+            one of this zoo, of `backbones.application(...)`, or of one's own. It gets raw pixels in [0, 255]:
+            what its weights want else must be inside, as `backbones.application` has it. It must have
+            features at the deepest stride; where it has none at another, as ConvNeXt at 2, the decoder goes
+            on without. Two `filters` at least.
         upsampling: `"resize"`, a 1x1 convolution and nearest neighbours, which the convolutions behind them
             smooth, or `"transpose"`, a transposed 2x2 convolution as in the paper.
         weights: Trained weights to begin with: the name of a saved model of this architecture, such as
@@ -60,17 +64,23 @@ def build_unet(
         (None, 32, 32, 11)
     """
     widths = whole_numbers("filters", filters, at_least=1)
+    if backbone is not None and len(widths) < 2:
+        raise ValueError(
+            f"`filters` must be two at least with a `backbone`, whose features begin at stride 2, got "
+            f"filters={widths}."
+        )
     one_of("upsampling", upsampling, ("resize", "transpose"))
     classes = whole_number("num_classes", num_classes, at_least=2)
     deepest = 2 ** (len(widths) - 1)
     inputs, x = blocks.pixels(input_shape, smallest=deepest)
     blocks.check_sides(input_shape, deepest)
-    levels = _encode(x, widths) if backbone is None else _borrow(backbone, inputs, x, widths)
+    levels: list[Any] = _encode(x, widths) if backbone is None else _borrow(backbone, inputs, x, widths)
     x = levels.pop()
     for number in range(len(levels), 0, -1):
         skip, width, layer = levels[number - 1], widths[number - 1], f"decoder{number}"
         x = _upsample(x, width, how=upsampling, name=f"{layer}_up")
-        x = keras.layers.Concatenate(name=f"{layer}_skip")([skip, x])
+        if skip is not None:
+            x = keras.layers.Concatenate(name=f"{layer}_skip")([skip, x])
         x = _double_conv(x, width, name=layer)
     x = keras.layers.Conv2D(classes, 1, name="logits")(x)
     outputs = keras.layers.Softmax(dtype="float32", name="probabilities")(x)
@@ -91,11 +101,16 @@ def _encode(x: keras.KerasTensor, widths: Sequence[int]) -> list[keras.KerasTens
 
 def _borrow(
     backbone: keras.Model, inputs: keras.KerasTensor, x: keras.KerasTensor, widths: Sequence[int]
-) -> list[keras.KerasTensor]:
-    """Features of a backbone, and at stride 1, where it has none, of two convolutions of our own."""
+) -> list[keras.KerasTensor | None]:
+    """Features of a backbone, `None` for strides where it has none.
+
+    Those at stride 1 are of two convolutions of our own, whatever the backbone has: most have none there.
+    """
     strides = [2**number for number in range(1, len(widths))]
-    levels = backbones.borrowed(backbone, inputs, strides)
-    return [_double_conv(x, widths[0], name="encoder1"), *levels]
+    there = backbones.strides_of(backbone)
+    wanted = [stride for stride in strides if stride in there or stride == strides[-1]]
+    levels = dict(zip(wanted, backbones.borrowed(backbone, inputs, wanted), strict=True))
+    return [_double_conv(x, widths[0], name="encoder1"), *(levels.get(stride) for stride in strides)]
 
 
 def _double_conv(x: keras.KerasTensor, filters: int, *, name: str) -> keras.KerasTensor:

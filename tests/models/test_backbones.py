@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import sys
+
 import keras
 import numpy as np
 import pytest
@@ -8,22 +10,87 @@ from l2zoo.models import backbones
 from l2zoo.models.resnet import build_resnet
 from l2zoo.policy import L2Policy
 
-PREPROCESSING = {
-    "MobileNetV2": keras.applications.mobilenet_v2,
-    "ResNet50V2": keras.applications.resnet_v2,
-    "DenseNet121": keras.applications.densenet,
-    "EfficientNetB0": keras.applications.efficientnet,
-    "MobileNetV3Small": keras.applications.mobilenet_v3,
-}
+
+@pytest.mark.parametrize("name", backbones.NAMES)
+def test_pixels_reach_the_weights_as_their_own_preprocessing_gives_them(name, monkeypatch):
+    published = sys.modules[getattr(keras.applications, name).__module__]
+
+    def only_the_way_in(include_top, input_tensor, weights):
+        inputs = keras.utils.get_source_inputs(input_tensor)
+        return keras.Model(inputs, keras.layers.Identity()(input_tensor))
+
+    monkeypatch.setattr(keras.applications, name, only_the_way_in)
+    model = backbones.application(name, (32, 48, 3))
+    images = np.random.default_rng(0).integers(0, 256, (2, 32, 48, 3)).astype("float32")
+    expected = published.preprocess_input(images.copy())
+    np.testing.assert_allclose(model.predict(images, verbose=0), expected, atol=1e-4)
 
 
-@pytest.mark.parametrize("name", PREPROCESSING)
-def test_pixels_reach_the_weights_as_their_own_preprocessing_gives_them(name):
-    model = backbones.application(name, (64, 64, 3))
-    images = np.random.default_rng(0).integers(0, 256, (1, 64, 64, 3)).astype("float32")
-    prepared = keras.Model(model.inputs, model.get_layer("prepare").output)
-    expected = PREPROCESSING[name].preprocess_input(images.copy())
-    np.testing.assert_allclose(prepared.predict(images, verbose=0), expected, atol=1e-4)
+def test_every_model_of_keras_applications_is_a_backbone():
+    assert set(backbones.NAMES) == {
+        name for name, value in vars(keras.applications).items() if name[0].isupper() and callable(value)
+    }
+
+
+@pytest.mark.parametrize(("name", "side"), [("ResNet50", 32), ("VGG16", 32), ("Xception", 71)])
+def test_raw_pixels_give_the_features_of_the_published_model_and_its_preprocessing(name, side, tmp_path):
+    keras.utils.set_random_seed(0)
+    published = getattr(keras.applications, name)(
+        weights=None, include_top=False, input_shape=(side, side, 3)
+    )
+    published.save_weights(tmp_path / "its.weights.h5")
+    model = backbones.application(name, (side, side, 3), weights=tmp_path / "its.weights.h5")
+    images = np.random.default_rng(0).integers(0, 256, (2, side, side, 3)).astype("float32")
+    prepared = sys.modules[getattr(keras.applications, name).__module__].preprocess_input(images.copy())
+    expected = published.predict(prepared, verbose=0)
+    found = model.predict(images, verbose=0)
+    np.testing.assert_allclose(found, expected, atol=1e-4 * np.abs(expected).max())
+    assert expected.std() > 0
+    modules = {type(layer).__module__.split(".")[0] for layer in model.layers}
+    assert modules == {"keras"}  # so that a file with it loads anywhere
+
+
+def test_turned_colours_survive_a_file(tmp_path):
+    model = backbones.application("VGG16", (32, 32, 3))
+    images = np.random.default_rng(0).integers(0, 256, (1, 32, 32, 3)).astype("float32")
+    model.save(tmp_path / "model.keras")
+    again = keras.saving.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(again.predict(images, verbose=0), model.predict(images, verbose=0))
+
+
+# One of each family; in the larger ones the same layers come more often.
+QUICK = ("ConvNeXtTiny", "EfficientNetB0", "MobileNetV2", "MobileNetV3Small", "Xception")
+FAMILIES = ("ConvNeXtTiny", "DenseNet121", "EfficientNetB0", "EfficientNetV2B0", "InceptionV3", "MobileNet",
+            "MobileNetV2", "MobileNetV3Small", "ResNet50", "ResNet50V2", "VGG16", "Xception")  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=() if n in QUICK else pytest.mark.exhaustive) for n in FAMILIES]
+)
+def test_names_of_layers_with_weights_do_not_depend_on_what_was_built_before(name):
+    keras.layers.Conv2D(1, 1), keras.layers.LayerNormalization(), keras.layers.Normalization()
+    side = {"InceptionV3": 75, "Xception": 71}.get(name, 32)
+    models = [backbones.application(name, (side, side, 3)) for _ in range(2)]
+    names = [[layer.name for layer in model.layers if layer.weights] for model in models]
+    assert names[0] == names[1]
+    assert len(set(names[0])) == len(names[0]) > 10
+    # ConvNeXt's scales are variables without a name, which Keras counts.
+    paths = [[w.path for w in model.weights if "layer_scale" not in w.path] for model in models]
+    assert paths[0] == paths[1]
+
+
+def test_what_an_efficientnet_has_learnt_of_pixels_is_kept_under_its_stable_name(tmp_path):
+    keras.utils.set_random_seed(0)
+    published = keras.applications.EfficientNetB0(weights=None, include_top=False, input_shape=(32, 32, 3))
+    [norm] = [layer for layer in published.layers if isinstance(layer, keras.layers.Normalization)]
+    norm.set_weights([np.array([0.5, 0.4, 0.3]), np.array([0.05, 0.06, 0.07]), np.array(0)])
+    norm.finalize_state()
+    published.save_weights(tmp_path / "its.weights.h5")
+    model = backbones.application("EfficientNetB0", (32, 32, 3), weights=tmp_path / "its.weights.h5")
+    images = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3)).astype("float32")
+    expected = published.predict(images, verbose=0)
+    found = model.predict(images, verbose=0)
+    np.testing.assert_allclose(found, expected, atol=1e-4 * np.abs(expected).max())
 
 
 @pytest.mark.parametrize("name", ["MobileNetV2", "ResNet50V2", "DenseNet121", "EfficientNetB0"])
@@ -47,6 +114,15 @@ def test_a_missing_level_is_named_with_those_there_are():
         backbones.features(model, (4, 8))
 
 
+def test_the_hint_of_a_missing_level_is_one_that_helps():
+    small = build_resnet((32, 32, 3), num_classes=10, depth=20)
+    with pytest.raises(ValueError, match=r"\[1, 2, 4\]\. Use fewer `filters` or other `strides`, or a"):
+        backbones.features(small, (8,))
+    odd = build_resnet((36, 36, 3), num_classes=10, depth=20)
+    with pytest.raises(ValueError, match=r"\[1, 2, 4\]\. Images whose sides 8 divides help"):
+        backbones.features(odd, (8,))
+
+
 def test_a_frozen_backbone_learns_nothing():
     assert backbones.application("MobileNetV2", (32, 32, 3), trainable=False).trainable_weights == []
 
@@ -59,9 +135,15 @@ def test_weights_come_from_a_file(tmp_path):
         np.testing.assert_array_equal(one, other)
 
 
+def test_a_file_of_weights_that_is_not_there_is_named(tmp_path):
+    missing = tmp_path / "missing.h5"
+    with pytest.raises(FileNotFoundError, match=r"None, 'imagenet' or a file, got weights='.*missing\.h5'"):
+        backbones.application("MobileNetV2", (32, 32, 3), weights=missing)
+
+
 def test_an_unknown_name_lists_those_there_are():
     with pytest.raises(ValueError, match=r"`name` must be one of .*'MobileNetV2'"):
-        backbones.application("VGG16", (32, 32, 3))
+        backbones.application("VGG15", (32, 32, 3))
 
 
 def test_what_is_no_functional_model_is_refused():

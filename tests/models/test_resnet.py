@@ -169,3 +169,9 @@ def test_bad_arguments_are_refused(changes, message):
     arguments = {"input_shape": (32, 32, 3), "num_classes": 10, **changes}
     with pytest.raises(ValueError, match=message):
         build_resnet(arguments.pop("input_shape"), **arguments)
+
+
+@pytest.mark.parametrize("depth", [[20], 20.0, True])
+def test_a_depth_that_is_no_whole_number_is_refused(depth):
+    with pytest.raises(TypeError, match="`depth` must be a whole number"):
+        build_resnet((32, 32, 3), num_classes=10, depth=depth)

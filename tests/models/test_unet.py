@@ -53,6 +53,43 @@ def test_a_backbone_takes_the_encoders_place_and_carries_the_penalty(backbone):
     assert model.predict(np.zeros((1, 64, 64, 3), "uint8"), verbose=0).shape == (1, 64, 64, 4)
 
 
+def test_where_a_backbone_has_no_features_the_decoder_goes_on_without():
+    inputs = x = keras.Input((16, 16, 3))
+    x = keras.layers.Conv2D(6, 4, 4, name="patches")(x)  # as ConvNeXt begins: from stride 1 to 4
+    x = keras.layers.Conv2D(10, 3, 2, padding="same", name="deeper")(x)
+    backbone = keras.Model(inputs, x)
+    assert backbones.strides_of(backbone) == [4, 8]
+    model = build_unet((16, 16, 3), num_classes=2, filters=(4, 5, 7, 9), backbone=backbone, l2=1e-4)
+    skips = [layer.name for layer in model.layers if isinstance(layer, keras.layers.Concatenate)]
+    assert skips == ["decoder3_skip", "decoder1_skip"]
+    assert model.get_layer("decoder3_conv1").kernel.shape == (3, 3, 6 + 7, 7)
+    assert model.get_layer("decoder2_conv1").kernel.shape == (3, 3, 5, 5)  # nothing but what is below
+    assert model.get_layer("decoder1_conv1").kernel.shape == (3, 3, 4 + 4, 4)
+    assert model.predict(np.zeros((1, 16, 16, 3), "uint8"), verbose=0).shape == (1, 16, 16, 2)
+    with pytest.raises(ValueError, match=r"no features at stride \[16\] .* it has some at \[4, 8\]"):
+        build_unet((16, 16, 3), num_classes=2, filters=(4,) * 5, backbone=backbone)
+
+
+def test_a_convnext_is_a_backbone():
+    backbone = backbones.application("ConvNeXtTiny", (32, 32, 3))
+    model = build_unet((32, 32, 3), num_classes=2, filters=(4, 4, 4, 4), backbone=backbone)
+    assert model.output_shape == (None, 32, 32, 2)
+
+
+def test_a_step_changes_no_weight_of_a_frozen_backbone():
+    backbone = backbones.application("MobileNet", (32, 32, 3), alpha=0.25, trainable=False)
+    model = build_unet((32, 32, 3), num_classes=2, filters=(4, 4, 4), backbone=backbone, l2=1e-4)
+    model.compile(keras.optimizers.SGD(0.1), "sparse_categorical_crossentropy")
+    theirs = {weight.path for weight in backbone.weights}  # batch norm's statistics too
+    before = {weight.path: keras.ops.convert_to_numpy(weight) for weight in model.weights}
+    rng = np.random.default_rng(0)
+    model.train_on_batch(rng.integers(0, 256, (4, 32, 32, 3)), rng.integers(0, 2, (4, 32, 32)))
+    after = {weight.path: keras.ops.convert_to_numpy(weight) for weight in model.weights}
+    still = {path for path in before if np.array_equal(before[path], after[path])}
+    assert len(theirs & set(before)) > 20
+    assert still == theirs & set(before)
+
+
 def test_a_few_steps_learn_which_pixels_are_bright():
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (16, 16, 16, 1))
@@ -77,6 +114,14 @@ def test_bad_arguments_are_refused(changes, message):
     arguments = {"input_shape": (16, 16, 3), "num_classes": 2, **changes}
     with pytest.raises(ValueError, match=message):
         build_unet(arguments.pop("input_shape"), **arguments)
+
+
+def test_a_backbone_needs_two_filters():
+    backbone = build_resnet((16, 16, 3), num_classes=2, depth=20)
+    with pytest.raises(
+        ValueError, match=r"`filters` must be two at least with a `backbone`, .* got filters="
+    ):
+        build_unet((16, 16, 3), num_classes=2, filters=(4,), backbone=backbone)
 
 
 def test_a_backbone_for_other_images_is_refused():
