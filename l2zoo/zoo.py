@@ -125,12 +125,17 @@ def tasks() -> list[str]:
     return sorted({entry.task for entry in MODELS.values()})
 
 
-def find(name: str) -> Entry:
+def find(name: str, *, task: str | None = None) -> Entry:
     """The table's row for a name.
+
+    Args:
+        name: One of `list_models()`.
+        task: What the model must be for, if that matters.
 
     Raises:
         TypeError: `name` is not a string.
-        ValueError: The zoo has no such model; the message lists the close names.
+        ValueError: The zoo has no such model (the message lists the close names), or it is for another task
+            (the message lists those that are for this one).
 
     Example:
         >>> find("cnn").task
@@ -139,7 +144,13 @@ def find(name: str) -> Entry:
     if not isinstance(name, str):
         raise TypeError(f"`name` must be a string, got name={name!r}. list_models() gives the names.")
     if name in MODELS:
-        return MODELS[name]
+        entry = MODELS[name]
+        if task not in (None, entry.task):
+            raise ValueError(
+                f"`name` must be a model for {task}, got name={name!r}, which is for {entry.task}. "
+                f"There are: {', '.join(list_models(task=task))}."
+            )
+        return entry
     close = difflib.get_close_matches(name.lower(), MODELS, n=5, cutoff=0.4)
     hint = f"Close names: {', '.join(close)}." if close else f"There are: {', '.join(sorted(MODELS))}."
     raise ValueError(f"`name` must be a model of the zoo, got name={name!r}. {hint}")

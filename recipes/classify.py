@@ -58,8 +58,10 @@ def main(
     with without_chatter():
         from l2zoo.experiments import Search, Training, experiment
         from l2zoo.tasks import Classification
+        from l2zoo.zoo import find
     from rich import print as show
 
+    find(model, task=Classification.name)  # before the data is read
     size = None if image_size is None else (image_size, image_size)
     opened = functools.partial(load, data, data_dir=data_dir, image_size=size)
     train, test = opened("train", limit=limit), opened(test_split)

@@ -38,6 +38,7 @@ def main(
     weights: Annotated[
         str | None, typer.Option(help="Of the encoder: imagenet (downloads them), or a file.")
     ] = None,
+    freeze: Annotated[bool, typer.Option(help="Keep the encoder as it is: the rest learns.")] = False,
     l2: Annotated[float, typer.Option(help="Strength of L2, in Keras's convention.")] = 1e-5,
     tune_l2: Annotated[bool, typer.Option(help="Choose the strength by cross-validation.")] = False,
     tune_images: Annotated[int, typer.Option(help="Images for that.")] = 1200,
@@ -62,8 +63,12 @@ def main(
         from l2zoo.experiments import Search, Training, experiment
         from l2zoo.models.backbones import application
         from l2zoo.tasks import Detection
+        from l2zoo.zoo import find
     from rich import print as show
 
+    find(model, task=Detection.name)  # before the data is read
+    if freeze and not backbone:
+        raise ValueError("--freeze needs a --backbone, whose weights stay as they are.")
     size = None if image_size is None else (image_size, image_size)
     opened = functools.partial(load, data, task="detection", data_dir=data_dir, image_size=size)
     train, test = opened("train", limit=limit), opened(test_split)
@@ -74,7 +79,9 @@ def main(
     )
 
     def build(policy: l2zoo.L2Policy) -> Any:
-        options = {"backbone": application(backbone, shape, weights=weights)} if backbone else {}
+        options = {}
+        if backbone:
+            options["backbone"] = application(backbone, shape, weights=weights, trainable=not freeze)
         return l2zoo.build(model, shape, train.num_classes, l2=policy, options=options)
 
     quick = Training(tune_epochs, batch_size, optimizer, learning_rate)

@@ -39,11 +39,14 @@ def main(
     weights: Annotated[
         str | None, typer.Option(help="Of the encoder: imagenet (downloads them), or a file.")
     ] = None,
+    freeze: Annotated[bool, typer.Option(help="Keep the encoder as it is: the rest learns.")] = False,
     l2: Annotated[float, typer.Option(help="Strength of L2, in Keras's convention.")] = 1e-6,
     tune_l2: Annotated[bool, typer.Option(help="Choose the strength by cross-validation.")] = False,
     tune_images: Annotated[int, typer.Option(help="Images for that.")] = 1200,
-    tune_epochs: Annotated[int, typer.Option(help="Epochs of each training of that.")] = 10,
-    loss: Annotated[str, typer.Option(help="crossentropy, focal, dice or tversky.")] = "dice",
+    tune_epochs: Annotated[int, typer.Option(help="Epochs of each training of that.")] = 8,
+    loss: Annotated[
+        str, typer.Option(help="crossentropy, focal, squared_error, dice, tversky, or a sum: dice+focal.")
+    ] = "dice",
     augment: Annotated[str, typer.Option(help="As in flip+shift+zoom+color, or none.")] = "shift",
     optimizer: Annotated[str, typer.Option(help="sgd, adam, or adamw (L2 decoupled).")] = "adam",
     learning_rate: Annotated[float, typer.Option(help="The highest.")] = 2e-3,
@@ -64,8 +67,12 @@ def main(
         from l2zoo.experiments import Search, Training, experiment
         from l2zoo.models.backbones import application
         from l2zoo.tasks import Segmentation
+        from l2zoo.zoo import find
     from rich import print as show
 
+    find(model, task=Segmentation.name)  # before the data is read
+    if freeze and not backbone:
+        raise ValueError("--freeze needs a --backbone, whose weights stay as they are.")
     size = None if image_size is None else (image_size, image_size)
     opened = functools.partial(load, data, task="segmentation", data_dir=data_dir, image_size=size)
     train, test = opened("train", limit=limit), opened(test_split)
@@ -80,7 +87,7 @@ def main(
     def build(policy: l2zoo.L2Policy) -> Any:
         options: dict[str, Any] = {"filters": channels}
         if backbone:
-            options["backbone"] = application(backbone, shape, weights=weights)
+            options["backbone"] = application(backbone, shape, weights=weights, trainable=not freeze)
         return l2zoo.build(model, shape, train.num_classes, l2=policy, options=options)
 
     quick = Training(tune_epochs, batch_size, optimizer, learning_rate)

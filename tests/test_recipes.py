@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import runpy
 import signal
 import subprocess
 import sys
@@ -120,7 +121,7 @@ def test_tune_on_cluster_runs_on_two_workers_of_this_machine(tmp_path):
                 "--privacy",
             ],
         ),
-        ("segment", "mean_iou", ["--loss", "crossentropy", "--backbone", "MobileNet"]),
+        ("segment", "mean_iou", ["--loss", "crossentropy", "--backbone", "MobileNet", "--freeze"]),
         ("detect", "map50", ["--optimizer", "adamw"]),
         (
             "generate_images",
@@ -308,6 +309,22 @@ def test_wrong_options_end_in_one_clear_message(options, code, message, tmp_path
     assert done.returncode == code
     assert message in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("recipe", "options", "message"),
+    [
+        ("classify", {"model": "unet"}, "a model for classification, got name='unet'"),
+        ("segment", {"model": "resnet20"}, "a model for segmentation, got name='resnet20'"),
+        ("detect", {"model": "unet"}, "a model for detection, got name='unet'"),
+        ("segment", {"freeze": True}, "--freeze needs a --backbone"),
+        ("detect", {"freeze": True}, "--freeze needs a --backbone"),
+    ],
+)
+def test_options_that_do_not_belong_together_are_refused_before_data_is_read(recipe, options, message):
+    main = runpy.run_path(str(ROOT / f"recipes/{recipe}.py"))["main"]
+    with pytest.raises(ValueError, match=message):
+        main(data="no-such-data", **options)
 
 
 def test_every_recipe_explains_itself():

@@ -45,6 +45,14 @@ def test_a_name_must_be_a_string():
         zoo.find(3)
 
 
+def test_a_model_for_another_task_is_named_with_those_for_this_one():
+    assert zoo.find("unet", task="segmentation") is zoo.MODELS["unet"]
+    with pytest.raises(ValueError, match=r"a model for segmentation, got name='resnet20', which is for"):
+        zoo.find("resnet20", task="segmentation")
+    with pytest.raises(ValueError, match=r"which is for segmentation\. There are: detector\."):
+        zoo.find("unet", task="detection")
+
+
 @pytest.mark.parametrize("name", sorted(zoo.MODELS))
 def test_every_row_of_the_table_is_whole_and_its_builder_exists(name):
     entry = zoo.find(name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
@@ -164,6 +165,8 @@ def _size(values: Any) -> Any:
 
 
 def _smoothing(share: float) -> float:
+    if isinstance(share, bool) or not isinstance(share, numbers.Real):
+        raise TypeError(f"`label_smoothing` must be a number, got label_smoothing={share!r}.")
     if not 0 <= share < 1:
         raise ValueError(f"`label_smoothing` must be in [0, 1), got label_smoothing={share}.")
     return float(share)

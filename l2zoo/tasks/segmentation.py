@@ -25,7 +25,8 @@ class Segmentation:
 
     Attributes:
         class_names: K names, of the background too.
-        loss: `"crossentropy"`, `"focal"`, `"dice"` or `"tversky"`.
+        loss: `"crossentropy"`, `"focal"`, `"squared_error"`, `"dice"` or `"tversky"`, or a sum of some
+            of them, as in `"dice+crossentropy"`: see `segmentation_loss`.
         label_smoothing: Share of a label that is spread over all classes, in [0, 1).
     """
 

@@ -90,5 +90,7 @@ def test_unknown_names_and_shares_are_refused() -> None:
         losses.classification_loss("hinge")
     with pytest.raises(ValueError, match=r"`label_smoothing` must be in \[0, 1\), got label_smoothing=1"):
         losses.classification_loss("focal", label_smoothing=1)
+    with pytest.raises(TypeError, match="`label_smoothing` must be a number, got label_smoothing='x'"):
+        losses.segmentation_loss("crossentropy", label_smoothing="x")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="loss='dice' compares areas"):
         losses.segmentation_loss("dice", label_smoothing=0.1)
