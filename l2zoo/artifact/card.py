@@ -137,24 +137,26 @@ def _parity(content: Mapping[str, Any], parity: Mapping[str, Parity]) -> str:
 
 
 def _inside(formats: Mapping[str, Any]) -> list[str]:
-    """What the quantised files hold, and what of them stayed float."""
+    """What the quantised files hold, what of them stayed float, and which operators are not builtin."""
     lines = []
     for row in formats.values():
-        if row["rounding"] == "float32":
-            continue
-        found = row["found"]
-        weights = ", ".join(f"{many} {dtype}" for dtype, many in found["weights"].items())
-        line = f"- `{row['path']}`: weights and constants {weights}"
+        found, words = row["found"], []
+        if row["rounding"] != "float32":
+            words.append(f"weights and constants {_counted(found['weights'])}")
         if found.get("float"):
-            line += "; computed in floats: " + ", ".join(
-                f"{many} {name}" for name, many in found["float"].items()
-            )
+            words.append(f"computed in floats: {_counted(found['float'])}")
         if found.get("float_weights"):
-            line += "; left in float32 though large: " + ", ".join(
-                f"`{name}` ({numbers:,} numbers)" for name, numbers in found["float_weights"].items()
-            )
-        lines.append(line)
+            names = [f"`{name}` ({numbers:,} numbers)" for name, numbers in found["float_weights"].items()]
+            words.append(f"left in float32 though large: {', '.join(names)}")
+        if found.get("custom_operators"):
+            words.append(f"operators that not every runtime has: {_counted(found['custom_operators'])}")
+        if words:
+            lines.append(f"- `{row['path']}`: {'; '.join(words)}")
     return ["\n".join(lines)] if lines else []
+
+
+def _counted(tally: Mapping[str, int]) -> str:
+    return ", ".join(f"{many} {name}" for name, many in tally.items())
 
 
 def _latency(formats: Mapping[str, Any]) -> list[str]:

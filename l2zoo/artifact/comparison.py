@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ class Comparison:
         limits: Those of the caller.
         measure: The caller's metrics, if there are any.
         num_classes: As many as there are names of classes, if there are.
+        allow_flex: Whether files may need operators that not every runtime has.
     """
 
     inputs: Inputs
@@ -38,6 +39,7 @@ class Comparison:
     limits: Limits
     measure: Measure | None
     num_classes: int | None
+    allow_flex: bool = False
 
     def rows(self, fresh: Path, names: Sequence[str]) -> tuple[dict[str, Parity], dict[str, Any]]:
         """Runs the files in a folder; gives the figures, and the rows of the manifest.
@@ -46,6 +48,7 @@ class Comparison:
             ValueError: A file does not answer like the model.
         """
         opened = {name: FORMATS[name].open(fresh / FORMATS[name].path) for name in names}
+        self._refuse_custom({name: found for name, (_, found) in opened.items()})
         runs = {name: predict for name, (predict, _) in opened.items()}
         every = batches(self.inputs, self.answers)
         found = compare(every, runs, measure=self.measure, num_classes=self.num_classes)
@@ -63,15 +66,24 @@ class Comparison:
                 "found": inside,
                 "parity": dataclasses.asdict(judged[name]),
                 "verify": on_kept(judged[name].limits, kept[name]),
-                **self._latency(name, predict),
+                **self._latency(name, predict, inside),
             }
             for name, (predict, inside) in opened.items()
         }
         return judged, rows
 
-    def _latency(self, name: str, predict: Predict) -> dict[str, Any]:
+    def _refuse_custom(self, inside: dict[str, dict[str, Any]]) -> None:
+        custom = {name: found["custom_operators"] for name, found in inside.items() if custom_in(found)}
+        if custom and not self.allow_flex:
+            raise ValueError(
+                f"Files must run with the operators that every runtime has, but these need others: {custom}. "
+                "Replace the layers that use them, leave the formats out, or allow them with "
+                "Conversion(allow_flex=True)."
+            )
+
+    def _latency(self, name: str, predict: Predict, inside: dict[str, Any]) -> dict[str, Any]:
         """How long a file for devices takes for one image, on this machine, whatever that is worth."""
-        if not name.startswith("tflite"):
+        if not name.startswith("tflite") or custom_in(inside):
             return {}
         p50, p90 = timing.percentiles(timing.milliseconds(predict, self.kept, seconds=SECONDS))
         return {"latency": {"p50_ms": p50, "p90_ms": p90}}
@@ -88,6 +100,11 @@ class Comparison:
             ways.append("calibrate on more real images (Conversion(calibration=...)) or leave the format out")
         ways.append("if the difference is harmless for these outputs, pass wider `limits`")
         raise ValueError(f"{' '.join(problems)} Nothing was written. {'; '.join(ways)}.")
+
+
+def custom_in(found: Mapping[str, Any]) -> bool:
+    """Whether a file, by what was found in it, needs operators that are not builtin."""
+    return bool(found.get("custom_operators"))
 
 
 def _bytes(path: Path) -> int:

@@ -39,10 +39,10 @@ class Format:
 FORMATS: dict[str, Format] = {
     "keras": Format("model.keras", kerasfile.write, kerasfile.open_file),
     "savedmodel": Format("saved_model/1", savedmodel.write, savedmodel.open_folder),
-    "tflite": Format("model.tflite", litert.write, litert.open_file),
-    "tflite_fp16": Format("model_fp16.tflite", quantized.write_fp16, litert.open_file, "float16"),
-    "tflite_dynamic": Format("model_dynamic.tflite", quantized.write_dynamic, litert.open_file, "int8"),
-    "tflite_int8": Format("model_int8.tflite", quantized.write_int8, litert.open_file, "int8"),
+    "tflite": Format("model.tflite", litert.write, litert.open_with_flex),
+    "tflite_fp16": Format("model_fp16.tflite", quantized.write_fp16, litert.open_with_flex, "float16"),
+    "tflite_dynamic": Format("model_dynamic.tflite", quantized.write_dynamic, litert.open_with_flex, "int8"),
+    "tflite_int8": Format("model_int8.tflite", quantized.write_int8, litert.open_with_flex, "int8"),
     "onnx": Format(
         "model.onnx", onnxfile.write, onnxfile.open_file, check_installed=onnxfile.check_installed
     ),

@@ -1,7 +1,7 @@
 """`model.tflite` and its quantised sisters: flat files that LiteRT (once TensorFlow Lite) runs everywhere.
 
-Builtin operators only: a file that needs Flex carries half of TensorFlow with it, most devices refuse it, and
-no interpreter for Python runs it, so that it could not be checked either.
+Builtin operators only, unless Flex is allowed: a file that needs it carries half of TensorFlow with it, most
+devices refuse it, and no interpreter for Python runs it as a whole.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from l2zoo.artifact import feeding, savedmodel
+from l2zoo.artifact import feeding, flex, savedmodel
 from l2zoo.artifact.contents import contents
 from l2zoo.artifact.conversion import Source
 from l2zoo.artifact.failures import as_value_errors
@@ -22,6 +22,7 @@ from l2zoo.artifact.parity import Predict
 from l2zoo.artifact.sample import Outputs
 from l2zoo.quiet import without_chatter
 
+_NO_BUILTIN = "no builtin operator for"
 _NEEDS_BATCH = "TensorListReserve"  # what a loop keeps its steps in; its size must be known
 _REFUSED = re.compile(r"^(?:TF Select|Flex|Custom) ops: (.+)$", re.MULTILINE)
 
@@ -47,23 +48,42 @@ def converted(source: Source, **settings: Any) -> bytes:
     Raises:
         ValueError: An operator has no builtin counterpart.
     """
+    allowed = source.conversion.allow_flex
     if not source.single.exists():
         try:
-            return _converted(source.graph, settings)
+            return _with_flex_if_need_be(source.graph, settings, allowed=allowed)
         except ValueError as error:
             if _NEEDS_BATCH not in str(error):
                 raise
         savedmodel.trace(source.model, source.inputs, source.single, batch=1)
-    return _converted(source.single, settings)
+    return _with_flex_if_need_be(source.single, settings, allowed=allowed)
 
 
-def _converted(graph: Path, settings: dict[str, Any]) -> bytes:
+def _with_flex_if_need_be(graph: Path, settings: dict[str, Any], *, allowed: bool) -> bytes:
+    """Without Flex where that goes: a loop that takes one example at a time needs none."""
+    try:
+        return _converted(graph, settings)
+    except ValueError as error:
+        if not allowed or _NO_BUILTIN not in str(error) or _NEEDS_BATCH in str(error):
+            raise
+        if "representative_dataset" in settings:
+            raise ValueError(
+                "The model cannot be calibrated for int8: TensorFlow's calibrator has no Flex operators. "
+                "Replace the layers that need them, or export the other formats."
+            ) from error
+    return _converted(graph, settings, with_flex=True)
+
+
+def _converted(graph: Path, settings: dict[str, Any], *, with_flex: bool = False) -> bytes:
     import tensorflow as tf
 
     converter = tf.lite.TFLiteConverter.from_saved_model(str(graph))
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
     for name, value in settings.items():
         setattr(converter, name, value)
+    if with_flex:
+        target = converter.target_spec
+        target.supported_ops = [*target.supported_ops, tf.lite.OpsSet.SELECT_TF_OPS]
     with warnings.catch_warnings(), without_chatter():
         # The converter calibrates with TensorFlow's own interpreter, which says that it will be gone.
         warnings.filterwarnings("ignore", ".*tf.lite.Interpreter is deprecated", UserWarning)
@@ -79,17 +99,26 @@ def _reason(message: str) -> str:
     if not names:
         return f"The model cannot be converted to TFLite: {message.splitlines()[0][:300]}"
     return (
-        f"The model cannot be converted to TFLite: no builtin operator for {', '.join(names)}. "
-        "Replace the layers that use them, or export without the TFLite formats."
+        f"The model cannot be converted to TFLite: {_NO_BUILTIN} {', '.join(names)}. "
+        "Replace the layers that use them, or export without the TFLite formats; as the last resort, if your "
+        "devices have the Flex delegate, allow TensorFlow's operators with Conversion(allow_flex=True)."
     )
 
 
-def open_file(path: Path, *, threads: int | None = None) -> tuple[Predict, dict[str, Any]]:
+def open_with_flex(path: Path) -> tuple[Predict, dict[str, Any]]:
+    """Like `open_file`, and a file with Flex operators is opened too, to be compared."""
+    return open_file(path, with_flex=True)
+
+
+def open_file(
+    path: Path, *, threads: int | None = None, with_flex: bool = False
+) -> tuple[Predict, dict[str, Any]]:
     """Opens the file in LiteRT's interpreter and reads what is inside.
 
     Args:
         path: A TFLite file.
         threads: On which it computes; LiteRT's own choice if None.
+        with_flex: Runs Flex operators too, slowly, by TensorFlow.
 
     Raises:
         ValueError: The file is no TFLite file of ours, or holds operators that are not builtin.
@@ -98,12 +127,19 @@ def open_file(path: Path, *, threads: int | None = None) -> tuple[Predict, dict[
 
     with as_value_errors(f"{path.name} cannot be opened"):
         found = contents(path.read_bytes())
-    if found["custom_operators"]:
-        raise ValueError(f"{path.name} needs operators that are not builtin: {found['custom_operators']}.")
+    custom = found["custom_operators"]
+    if custom and not with_flex:
+        raise ValueError(
+            f"{path.name} needs operators that are not builtin: {custom}. LiteRT for Python has none of "
+            "them. Run it in an app with the Flex delegate, or run the SavedModel, or the Keras model "
+            "(`l2zoo.load`)."
+        )
     with as_value_errors(f"{path.name} cannot be opened"):
         interpreter = Interpreter(model_path=str(path), num_threads=threads)
         run = interpreter.get_signature_runner(savedmodel.SIGNATURE)
         takes, gives = run.get_input_details(), run.get_output_details()
+        if custom:
+            run = flex.Parts(path.read_bytes(), takes, gives)
     single = any(detail["shape_signature"][0] == 1 for detail in takes.values())
     found["inputs"], found["outputs"] = _specs(takes), _specs(gives)
 

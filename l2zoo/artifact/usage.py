@@ -23,6 +23,11 @@ _SAVED = (
     'import tensorflow as tf\n\nloaded = tf.saved_model.load("{path}")\n'
     'outputs = loaded.signatures["serving_default"]({tensors}){pick}',
 )
+_FLEX = (
+    "Apps with LiteRT's Flex delegate: the file needs TensorFlow's operators, which no interpreter for "
+    "Python has. To see how it answers here, part by part",
+    'import l2zoo\n\nprint(l2zoo.verify("."))',
+)
 _LITERT = "LiteRT, without TensorFlow (`pip install ai-edge-litert`)"
 _OPEN = (
     "from ai_edge_litert.interpreter import Interpreter\n\n"
@@ -86,7 +91,7 @@ def section(content: Mapping[str, Any]) -> str:
     parts = [
         "## Use\n\nFrom inside this folder. The inputs are real ones that the artifact carries with it:",
         f"```python\n{first}\n```",
-        _with_l2zoo(content["task"]) if content["task"] and any(map(_is_tflite, content["formats"])) else "",
+        _with_l2zoo(content["task"]) if content["task"] and _runs_in_litert(content["formats"]) else "",
     ]
     for (title, code), paths in _grouped(content["formats"].items()).items():
         also = f"; likewise {', '.join(f'`{path}`' for path in paths[1:])}" if len(paths) > 1 else ""
@@ -127,6 +132,10 @@ def _with_l2zoo(task: str) -> str:
     )
 
 
+def _runs_in_litert(formats: Mapping[str, Any]) -> bool:
+    return any(_is_tflite(name) and not row["found"]["custom_operators"] for name, row in formats.items())
+
+
 def _is_tflite(name: str) -> bool:
     return name.startswith("tflite")
 
@@ -149,6 +158,8 @@ def _snippet(name: str, row: Mapping[str, Any]) -> tuple[str, str]:
     if not _is_tflite(name):
         return {"keras": _KEEP, "savedmodel": _SAVED, "onnx": _ONNX}[name]
     found = row["found"]
+    if found["custom_operators"]:
+        return _FLEX
     scaled = any("scale" in spec for side in ("inputs", "outputs") for spec in found[side].values())
     if any(spec["shape"][0] == 1 for spec in found["inputs"].values()):
         return _SINGLE

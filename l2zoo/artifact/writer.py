@@ -59,7 +59,7 @@ def export(
             are several or have names); gives metrics by name of which more is better. Decides about
             quantised files, and stands in the card for every file beside the model's.
         limits: How far the files may be from the model; `Limits()` if None.
-        conversion: Choices for the quantised formats; `Conversion()` if None.
+        conversion: Choices for the formats that are converted; `Conversion()` if None.
         metrics: Name to a number, or to numbers by name: `{"accuracy": {"mean": 0.97, "se": 0.01}}`.
         card: What a reader should know, and who runs it: name, task, data, class names, a picture.
         overwrite: Replaces an artifact that is there, once the new one is complete.
@@ -102,7 +102,9 @@ def export(
         described = facts.interface(model, inputs, expected)
         task = facts.task(card, described, expected)
         num_classes = _num_classes(card, task, described)
-        comparison = Comparison(inputs, answers, few, expected, limits, measure, num_classes)
+        comparison = Comparison(
+            inputs, answers, few, expected, limits, measure, num_classes, conversion.allow_flex
+        )
         figures, rows = comparison.rows(fresh, names)
         content = {**known, "task": task, **described, "formats": rows}
         if "tflite_int8" in names:

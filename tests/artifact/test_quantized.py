@@ -254,6 +254,7 @@ def test_the_penalty_leaves_no_trace_in_what_is_deployed(small_files, written, t
     ("options", "error", "words"),
     [
         ({"int8_io": "int16"}, ValueError, r"`int8_io` must be one of .*got int8_io='int16'"),
+        ({"allow_flex": 1}, TypeError, "`allow_flex` must be True or False, got allow_flex=1"),
         ({"allow_float": "yes"}, TypeError, "`allow_float` must be True or False, got allow_float='yes'"),
     ],
 )
