@@ -19,7 +19,8 @@ Take one by name, `l2zoo.Predictor("NAME")` or `l2zoo.load("NAME")`, or its weig
 follows the underscore: `build_cnn((8, 8, 1), num_classes=10, weights="digits")`.
 
 On the test set: mean ± standard error over the seeds, of Keras models. What stands beside a file is its own
-figure, that of the one model which is kept here, on as many images of the test set as it says.
+figure, that of the one model which is kept here, on as many images of the test set as it says. A format that
+is not here is written by `l2zoo export NAME -o DIR --data DATA -f FORMAT`, unless the card says why not.
 
 """
 

@@ -9,7 +9,8 @@ _PREDICTS = (
     '`l2zoo.Predictor(".")` takes files and images of any size and answers by class names, masks or boxes'
 )
 _GENERATES = {
-    "generation": '`l2zoo.Predictor(".").sample(16)` draws 16 images',
+    "generation": '`l2zoo.Predictor(".").sample(16)` draws 16 images, clearer ones of its classes with '
+    "`guidance=2`",
     "video": '`l2zoo.Predictor(".").generate(clips, 10)` adds 10 frames to clips `(N, T, H, W, C)`',
 }
 _OURS = "l2zoo>"  # begins the names under which our classes are registered

@@ -28,7 +28,7 @@ def test_the_card_says_what_a_stranger_needs(written):
     ("task", "words"),
     [
         ("detection", '`l2zoo.Predictor(".")` takes files and images'),
-        ("generation", '`l2zoo.Predictor(".").sample(16)` draws 16 images; it runs the TFLite file'),
+        ("generation", '`l2zoo.Predictor(".").sample(16)` draws 16 images, clearer ones of its classes'),
         ("video", '`l2zoo.Predictor(".").generate(clips, 10)` adds 10 frames to clips'),
     ],
 )
