@@ -111,17 +111,21 @@ def application(
 
 
 def _prepared(x: keras.KerasTensor, kind: str) -> keras.KerasTensor:
-    """Pixels in [0, 1] as weights want them, by layers of Keras's own: a file with them loads anywhere."""
-    if kind == "raw":
-        return keras.layers.Rescaling(blocks.MAX_PIXEL, name="prepare")(x)
+    """Pixels in [0, 1] as weights want them, by layers of Keras's own: a file with them loads anywhere.
+
+    Not by `Normalization`, which divides: TFLite's int8 files lose much there.
+    """
+    scale: float | list[float] = blocks.MAX_PIXEL
+    offset: float | list[float] = 0.0
     if kind == "symmetric":  # in [-1, 1]
-        return keras.layers.Rescaling(2.0, offset=-1.0, name="prepare")(x)
-    if kind == "standardized":
-        variance = [deviation**2 for deviation in _DEVIATION]
-        return keras.layers.Normalization(mean=_MEAN, variance=variance, name="prepare")(x)
-    mean = [value / blocks.MAX_PIXEL for value in _CAFFE_MEAN]
-    variance = [1 / blocks.MAX_PIXEL**2] * 3
-    return keras.layers.Normalization(mean=mean, variance=variance, name="prepare")(_turned_round(x))
+        scale, offset = 2.0, -1.0
+    elif kind == "standardized":
+        scale = [1 / deviation for deviation in _DEVIATION]
+        offset = [-mean / deviation for mean, deviation in zip(_MEAN, _DEVIATION, strict=True)]
+    elif kind == "caffe":
+        x = _turned_round(x)
+        offset = [-mean for mean in _CAFFE_MEAN]
+    return keras.layers.Rescaling(scale, offset=offset, name="prepare")(x)
 
 
 def _turned_round(x: keras.KerasTensor) -> keras.KerasTensor:

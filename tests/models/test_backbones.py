@@ -58,6 +58,25 @@ def test_turned_colours_survive_a_file(tmp_path):
     np.testing.assert_array_equal(again.predict(images, verbose=0), model.predict(images, verbose=0))
 
 
+@pytest.mark.slow
+def test_turned_colours_survive_eight_bits(monkeypatch, tmp_path):
+    from l2zoo import export
+
+    def colours_alone(include_top, input_tensor, weights):
+        x = keras.layers.AveragePooling2D(32)(input_tensor)
+        x = keras.layers.Rescaling(1 / 64)(keras.layers.Flatten()(x))
+        inputs = keras.utils.get_source_inputs(input_tensor)
+        return keras.Model(inputs, keras.layers.Softmax()(x))
+
+    monkeypatch.setattr(keras.applications, "VGG16", colours_alone)
+    model = backbones.application("VGG16", (32, 32, 3))
+    images = np.random.default_rng(0).integers(0, 256, (64, 1, 1, 3)) * np.ones((1, 32, 32, 1))
+    images = images.astype("uint8")
+    export(model, tmp_path / "artifact", sample=images, formats=["tflite_int8"])  # refuses what loses much
+    blue_to_red = np.argmax(images[:, 0, 0, ::-1] - np.array([103.939, 116.779, 123.68]), axis=1)
+    assert (model.predict(images, verbose=0).argmax(axis=1) == blue_to_red).all()
+
+
 # One of each family; in the larger ones the same layers come more often.
 QUICK = ("ConvNeXtTiny", "EfficientNetB0", "MobileNetV2", "MobileNetV3Small", "Xception")
 FAMILIES = ("ConvNeXtTiny", "DenseNet121", "EfficientNetB0", "EfficientNetV2B0", "InceptionV3", "MobileNet",
