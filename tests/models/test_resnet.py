@@ -34,9 +34,56 @@ def test_the_small_family_has_the_weights_of_the_paper(depth):
     assert len(layers) == depth
 
 
-@pytest.mark.parametrize("depth", [18, 34, 50, 101])
+@pytest.mark.parametrize("depth", [18, 34, 50, 101, 152])
 def test_the_large_family_has_the_weights_of_torchvision(depth):
     assert trainable(build_resnet((64, 64, 3), num_classes=1000, depth=depth)) == TORCHVISION[depth]
+
+
+def by_hand_of_version_2(depth: int) -> int:
+    """He et al. 2016, figure 4e: a norm before every convolution but stem and shortcuts, and one at the end."""
+    small = depth in (20, 32, 44, 56, 110)
+    if small:
+        repeats, widths, before, total = [(depth - 2) // 6] * 3, (16, 32, 64), 16, 9 * 3 * 16
+    else:
+        repeats = {
+            18: (2, 2, 2, 2),
+            34: (3, 4, 6, 3),
+            50: (3, 4, 6, 3),
+            101: (3, 4, 23, 3),
+            152: (3, 8, 36, 3),
+        }[depth]
+        widths, before, total = (64, 128, 256, 512), 64, 49 * 3 * 64
+    for count, width in zip(repeats, widths, strict=True):
+        after = 4 * width if depth >= 50 and not small else width
+        for number in range(count):
+            if after == width:
+                kernels = 9 * before * width + 9 * width * width
+                norms = 2 * before + 2 * width
+            else:
+                kernels = before * width + 9 * width * width + width * after
+                norms = 2 * before + 2 * width + 2 * width
+            projects = not small and number == 0 and (before != after or width != widths[0])
+            total += kernels + norms + (before * after if projects else 0)
+            before = after
+    return total + 2 * before + before * 10 + 10
+
+
+@pytest.mark.parametrize("depth", DEPTHS)
+def test_version_2_has_the_weights_counted_by_hand(depth):
+    assert trainable(
+        build_resnet((32, 32, 3), num_classes=10, depth=depth, version=2)
+    ) == by_hand_of_version_2(depth)
+
+
+def test_version_2_has_the_weights_of_keras_but_for_biases_before_a_norm():
+    keras_own = keras.applications.ResNet50V2(weights=None, input_shape=(32, 32, 3), classes=10)
+    biases = [
+        w for w in keras_own.trainable_weights if w.name == "bias" and not w.path.startswith("predictions")
+    ]
+    surplus = sum(int(np.prod(bias.shape)) for bias in biases)
+    ours = build_resnet((32, 32, 3), num_classes=10, depth=50, version=2)
+    assert surplus > 0
+    assert trainable(ours) == trainable(keras_own) - surplus
 
 
 @pytest.mark.parametrize("depth", [20, 18])
@@ -99,6 +146,83 @@ def torch_resnet(depth: int):
     return Net()
 
 
+def torch_resnet_v2(depth: int):
+    """The same with norm and ReLU in front (He et al. 2016, figure 4e), written with plain modules.
+
+    The pooling sees zeros around the features, as in Keras's and BiT's version 2: they can be negative there.
+    """
+    from torch import nn
+
+    repeats, bottleneck = DEPTHS[depth].repeats, DEPTHS[depth].bottleneck
+
+    class Block(nn.Module):
+        def __init__(self, before, width, stride):
+            super().__init__()
+            after = width * 4 if bottleneck else width
+            if bottleneck:
+                kernels = [(before, width, 1, 1), (width, width, 3, stride), (width, after, 1, 1)]
+            else:
+                kernels = [(before, width, 3, stride), (width, width, 3, 1)]
+            self.norms = nn.ModuleList(nn.BatchNorm2d(a) for a, _, _, _ in kernels)
+            self.convs = nn.ModuleList(nn.Conv2d(a, b, k, s, k // 2, bias=False) for a, b, k, s in kernels)
+            changes = stride != 1 or before != after
+            self.shortcut = nn.Conv2d(before, after, 1, stride, bias=False) if changes else None
+
+        def forward(self, x):
+            y = first = self.norms[0](x).relu()
+            for number, conv in enumerate(self.convs):
+                y = conv(y if number == 0 else self.norms[number](y).relu())
+            return y + (x if self.shortcut is None else self.shortcut(first))
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.stem = nn.Conv2d(3, 64, 7, 2, 3, bias=False)
+            self.pool = nn.Sequential(nn.ZeroPad2d(1), nn.MaxPool2d(3, 2))
+            blocks, channels = [], 64
+            for stage, count in enumerate(repeats):
+                width = 64 * 2**stage
+                for number in range(count):
+                    blocks.append(Block(channels, width, 2 if stage and not number else 1))
+                    channels = width * 4 if bottleneck else width
+            self.blocks = nn.Sequential(*blocks)
+            self.head = nn.BatchNorm2d(channels)
+            self.fc = nn.Linear(channels, 10)
+
+        def forward(self, x):
+            x = self.head(self.blocks(self.pool(self.stem(x)))).relu()
+            return self.fc(x.mean((2, 3))).softmax(1)
+
+    return Net()
+
+
+def copied_v2(net, model: keras.Model) -> None:
+    """Gives a Keras model of version 2 the weights of a PyTorch one, by name."""
+
+    def give(conv, name):
+        model.get_layer(name).set_weights([conv.weight.detach().numpy().transpose(2, 3, 1, 0)])
+
+    def give_norm(norm, name):
+        values = (norm.weight, norm.bias, norm.running_mean, norm.running_var)
+        model.get_layer(f"{name}_bn").set_weights([v.detach().numpy() for v in values])
+
+    give(net.stem, "stem_conv")
+    blocks = iter(net.blocks)
+    plan = DEPTHS[int(model.name.removeprefix("resnet").removesuffix("v2"))]
+    for stage, count in enumerate(plan.repeats, start=1):
+        for number in range(1, count + 1):
+            block, name = next(blocks), f"stage{stage}_block{number}"
+            for index, conv in enumerate(block.convs, start=1):
+                give(conv, f"{name}_conv{index}")
+            for index, norm in enumerate(block.norms):  # each belongs to the convolution before it
+                give_norm(norm, f"{name}_conv{index}" if index else f"{name}_pre")
+            if block.shortcut is not None:
+                give(block.shortcut, f"{name}_shortcut")
+    give_norm(net.head, "head")
+    weight, bias = net.fc.weight.detach().numpy().T, net.fc.bias.detach().numpy()
+    model.get_layer("logits").set_weights([weight, bias])
+
+
 def copied(net, model: keras.Model) -> None:
     """Gives a Keras model the weights of a PyTorch one, by name."""
 
@@ -123,11 +247,12 @@ def copied(net, model: keras.Model) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("version", [1, 2])
 @pytest.mark.parametrize("depth", [18, 50])
-def test_with_pytorchs_weights_it_answers_like_pytorch(depth):
+def test_with_pytorchs_weights_it_answers_like_pytorch(depth, version):
     torch = pytest.importorskip("torch", reason='needs pip install "l2zoo[torch]"')
     torch.manual_seed(0)
-    net = torch_resnet(depth)
+    net = torch_resnet(depth) if version == 1 else torch_resnet_v2(depth)
     for module in net.modules():
         if isinstance(module, torch.nn.BatchNorm2d):  # not the 0 and 1 of a new norm, which hide mistakes
             module.running_mean.uniform_(-0.2, 0.2)
@@ -136,8 +261,8 @@ def test_with_pytorchs_weights_it_answers_like_pytorch(depth):
             torch.nn.init.uniform_(module.bias, -0.2, 0.2)
     net.fc.weight.data *= 10  # classes far from each other
     net.eval()
-    model = build_resnet((64, 96, 3), num_classes=10, depth=depth)
-    copied(net, model)
+    model = build_resnet((64, 96, 3), num_classes=10, depth=depth, version=version)
+    (copied if version == 1 else copied_v2)(net, model)
     images = np.random.default_rng(0).integers(0, 256, (2, 64, 96, 3)).astype("float32")
     with torch.no_grad():
         theirs = net(torch.from_numpy(images.transpose(0, 3, 1, 2) / 255)).numpy()
