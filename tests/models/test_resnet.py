@@ -40,7 +40,7 @@ def test_the_large_family_has_the_weights_of_torchvision(depth):
 
 
 def by_hand_of_version_2(depth: int) -> int:
-    """He et al. 2016, figure 4e: a norm before every convolution but stem and shortcuts, and one at the end."""
+    """He et al. 2016, figure 4e: a norm before every convolution but stem and shortcuts, and one at last."""
     small = depth in (20, 32, 44, 56, 110)
     if small:
         repeats, widths, before, total = [(depth - 2) // 6] * 3, (16, 32, 64), 16, 9 * 3 * 16
