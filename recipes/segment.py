@@ -42,7 +42,7 @@ def main(
     freeze: Annotated[bool, typer.Option(help="Keep the encoder as it is: the rest learns.")] = False,
     l2: Annotated[float, typer.Option(help="Strength of L2, in Keras's convention.")] = 1e-6,
     tune_l2: Annotated[bool, typer.Option(help="Choose the strength by cross-validation.")] = False,
-    tune_images: Annotated[int, typer.Option(help="Images for that.")] = 1200,
+    tune_images: Annotated[int, typer.Option(help="Images for that.")] = 600,
     tune_epochs: Annotated[int, typer.Option(help="Epochs of each training of that.")] = 8,
     loss: Annotated[
         str, typer.Option(help="crossentropy, focal, squared_error, dice, tversky, or a sum: dice+focal.")
