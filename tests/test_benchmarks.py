@@ -13,7 +13,7 @@ BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 
 
 CASES = [
-    ("evidence", "digit", "digits, segment, detect, images, video, all", "digits"),
+    ("evidence", "digit", "cnn, digits, mnist, segment, detect, images, photos, video, all", "digits"),
     ("export", "strat", "int8, resnet50, start, all", "start"),
     ("generation", "vidoe", "images, video, all", "video"),
     ("models", "step", "steps, fit, pipeline, monitor, all", "steps"),
