@@ -14,6 +14,7 @@ from typing import Any
 REGISTERING = (
     "l2zoo.decoupled",
     "l2zoo.models.frames",
+    "l2zoo.tasks.detecting.detection_losses",
     "l2zoo.tasks.detecting.final_boxes",
     "l2zoo.tasks.losses",
     "l2zoo.tasks.overlap",

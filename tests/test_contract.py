@@ -17,6 +17,7 @@ import pytest
 
 from l2zoo import zoo
 from l2zoo.auditing import audit
+from l2zoo.models import resnet
 from l2zoo.policy import L2Policy
 
 # One of each architecture goes through a real file; the rest are made once more from their configuration and
@@ -38,6 +39,19 @@ THROUGH_A_FILE = (
     "Xception",
 )
 QUICK = tuple(name for name in THROUGH_A_FILE if name not in ("InceptionResNetV2", "NASNetMobile"))
+# The ten that are built most quickly, by JAX and PyTorch too.
+ON_EVERY_BACKEND = (
+    "ConvNeXtTiny",
+    "MobileNet",
+    "MobileNetV2",
+    "MobileNetV3Large",
+    "MobileNetV3Small",
+    "ResNet50",
+    "ResNet50V2",
+    "VGG16",
+    "VGG19",
+    "Xception",
+)
 SMALLEST_INPUT = {"InceptionResNetV2": 75, "InceptionV3": 75, "Xception": 71}
 APPLICATIONS = sorted(
     name for name, value in vars(keras.applications).items() if name[0].isupper() and callable(value)
@@ -76,12 +90,16 @@ def made_again(model: keras.Model) -> keras.Model:
 def test_no_application_is_left_out() -> None:
     assert len(APPLICATIONS) >= 40
     assert set(THROUGH_A_FILE) <= set(APPLICATIONS)
+    assert len(set(ON_EVERY_BACKEND) & set(APPLICATIONS)) >= 10
+
+
+def marks_of(name: str) -> list[pytest.MarkDecorator]:
+    quick = [] if name in QUICK else [pytest.mark.exhaustive]
+    return [*quick, pytest.mark.backends] if name in ON_EVERY_BACKEND else quick
 
 
 @pytest.mark.usefixtures("free_memory")
-@pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=() if n in QUICK else pytest.mark.exhaustive) for n in APPLICATIONS]
-)
+@pytest.mark.parametrize("name", [pytest.param(n, marks=marks_of(n)) for n in APPLICATIONS])
 def test_every_kernel_of_an_application_is_penalised_and_stays_so(name: str, tmp_path: Path) -> None:
     model = L2Policy(1e-4, convention="pytorch").apply(application(name))
     expected = penalty_by_hand(model, 5e-5)
@@ -95,11 +113,13 @@ def test_every_kernel_of_an_application_is_penalised_and_stays_so(name: str, tmp
     assert by_hand.added_loss(again) == pytest.approx(by_hand.added_loss(model), rel=1e-6)
 
 
-# One of each architecture is trained and exported; the others differ from it in numbers of blocks alone.
-WHOLE = ("cnn", "cnn_plain", "resnet18", "resnet20", "resnet20v2", "unet")
-# Those with several inputs or outputs are trained and exported in tests of their own.
+# One for each way through a builder is trained and exported; what is left out has more of the same blocks.
+WHOLE = ("cnn", "cnn_plain", "resnet18", "resnet20", "resnet20v2", "resnet50", "resnet50v2", "unet")
+# Bottlenecks come in deep networks alone. Where these are trained and exported, they have this many blocks.
+FEW_BLOCKS = resnet.Plan(8, (2, 1), bottleneck=True)
+# Those with several inputs or outputs are trained here too; their exported files are tested with their tasks.
 OTHERS = ("detector", "diffusion", "video")
-# The same builder with more of the same blocks; their weights are counted in test_resnet.py.
+# What comes out for images of 32x32 pixels and 4 classes.
 SHAPES = {
     "classification": (None, 4),
     "segmentation": (None, 32, 32, 4),
@@ -107,8 +127,14 @@ SHAPES = {
     "video": (None, 3, 32, 32, 3),
     "detection": {"class_logits": (None, 84, 4), "sides": (None, 84, 4), "centerness_logits": (None, 84, 1)},
 }
+# The same builder with more of the same blocks; their weights are counted in test_resnet.py.
 DEEPER = tuple(name for name in zoo.list_models("resnet*") if "1" in name and not name.startswith("resnet18"))
 LAM = 1e-3
+
+
+@pytest.fixture
+def few_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(resnet.DEPTHS, 50, FEW_BLOCKS)
 
 
 def of_the_zoo(name: str, l2: float | None = LAM) -> keras.Model:
@@ -146,9 +172,8 @@ def nothing(y: Any, outputs: Any) -> Any:
 @pytest.mark.parametrize(
     "name",
     [
-        pytest.param(n, marks=pytest.mark.backends if n in (*WHOLE, *OTHERS) else ())
+        pytest.param(n, marks=pytest.mark.exhaustive if n in DEEPER else pytest.mark.backends)
         for n in zoo.list_models()
-        if n not in DEEPER
     ],
 )
 def test_every_weight_of_a_model_of_the_zoo_is_penalised_or_exempt_as_listed(name: str) -> None:
@@ -159,20 +184,22 @@ def test_every_weight_of_a_model_of_the_zoo_is_penalised_or_exempt_as_listed(nam
     assert found == SHAPES[zoo.find(name).task]
     names = [layer.name for layer in model.layers]
     assert len(set(names)) == len(names)
-    assert [layer.name for layer in of_the_zoo(name).layers] == names  # explicit, not counted by Keras
+    free_twin = of_the_zoo(name, l2=0.0)
+    assert [layer.name for layer in free_twin.layers] == names  # explicit, not counted by Keras
+    assert free_twin.losses == []
     free = {w.name for w in model.trainable_weights if w.regularizer is None}
     assert free <= {"bias", "gamma", "beta"}
     expected = LAM * sum(
         float(np.square(keras.ops.convert_to_numpy(kernel)).sum(dtype="float64")) for kernel in kernels(model)
     )
     assert by_hand.added_loss(model) == pytest.approx(expected, rel=1e-5)
-    assert audit(model).penalty == pytest.approx(expected, rel=1e-5)
-    assert audit(model).problems == ()
-    assert of_the_zoo(name, l2=0.0).losses == []
+    audited = audit(model)
+    assert audited.penalty == pytest.approx(expected, rel=1e-5)
+    assert audited.problems == ()
 
 
 @pytest.mark.backends
-@pytest.mark.usefixtures("free_memory")
+@pytest.mark.usefixtures("free_memory", "few_blocks")
 @pytest.mark.parametrize("name", WHOLE)
 def test_a_step_of_training_adds_the_penalty_to_the_data_loss_and_a_file_keeps_both(
     name: str, tmp_path: Path
@@ -225,8 +252,65 @@ def test_the_same_of_models_of_several_inputs_or_outputs(name: str, tmp_path: Pa
         np.testing.assert_allclose(one, other, atol=1e-6 * np.abs(other).max())
 
 
+def detection_loss_by_hand(y: dict[str, np.ndarray], found: dict[str, np.ndarray]) -> float:
+    """FCOS: focal loss of the classes, 1 - GIoU by centerness, cross-entropy of the centerness."""
+    labels, centred = y["class_logits"][..., 0], y["centerness_logits"][..., 0]
+    seen = labels >= 0
+    sure = 1 / (1 + np.exp(-found["class_logits"].astype("float64")))
+    right = labels[..., None] == np.arange(sure.shape[-1])
+    p = np.where(right, sure, 1 - sure)
+    classes = (np.where(right, 0.25, 0.75) * (1 - p) ** 2 * -np.log(p)).sum() / seen.sum()
+    # Left, top, right and bottom around the same place: corners (-l, -t, r, b).
+    one, other = (
+        np.concatenate([-b[..., :2], b[..., 2:]], axis=-1) for b in (y["sides"][..., :4], found["sides"])
+    )
+    areas = [np.prod(b[..., 2:] - b[..., :2], axis=-1) for b in (one, other)]
+    low, high = np.maximum(one, other)[..., :2], np.minimum(one, other)[..., 2:]
+    shared = np.prod(high - low, axis=-1)
+    low, high = np.minimum(one, other)[..., :2], np.maximum(one, other)[..., 2:]
+    around = np.prod(high - low, axis=-1)
+    union = sum(areas) - shared
+    giou = shared / union - (around - union) / around
+    sides = ((1 - giou) * centred)[seen].sum() / centred.sum()
+    sure = 1 / (1 + np.exp(-found["centerness_logits"][..., 0].astype("float64")))
+    surprise = -(centred * np.log(sure) + (1 - centred) * np.log(1 - sure))
+    return float(classes + sides + surprise[seen].mean())
+
+
 @pytest.mark.backends
 @pytest.mark.usefixtures("free_memory")
+def test_a_step_of_a_detector_adds_the_penalty_to_its_own_losses(tmp_path: Path) -> None:
+    from l2zoo.tasks import Detection
+
+    keras.utils.set_random_seed(0)
+    model, x = of_the_zoo("detector"), pixels(4)
+    rng = np.random.default_rng(1)
+    labels = rng.integers(-1, 4, (4, 84, 1)).astype("float32")
+    centred = np.where(labels < 0, 0, rng.uniform(0.1, 1, labels.shape)).astype("float32")
+    sides = np.where(labels < 0, 0, rng.uniform(1, 20, (4, 84, 4))).astype("float32")
+    y = {
+        "class_logits": labels,
+        "sides": np.concatenate([sides, centred], axis=-1),
+        "centerness_logits": centred,
+    }
+    losses = Detection(["a", "b", "c", "d"]).compiling()["loss"]
+    model.compile(keras.optimizers.SGD(1e-2), losses)
+    outputs = model(x, training=True)  # a step normalises by its batch
+    data_loss = detection_loss_by_hand(y, {n: keras.ops.convert_to_numpy(o) for n, o in outputs.items()})
+    penalty = by_hand.added_loss(model)
+    assert penalty > 0.01 * data_loss  # so that it would be missed
+    steps = [model.train_on_batch(x, y, return_dict=True)["loss"] for _ in range(3)]
+    assert steps[0] == pytest.approx(data_loss + penalty, rel=1e-4)
+    assert steps[2] < steps[0]
+    again = by_hand.reloaded(model, tmp_path)
+    assert by_hand.added_loss(again) == pytest.approx(by_hand.added_loss(model), rel=1e-6)
+    found, outputs = again.predict(x, verbose=0), model.predict(x, verbose=0)
+    for name in outputs:
+        np.testing.assert_allclose(found[name], outputs[name], rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.backends
+@pytest.mark.usefixtures("free_memory", "few_blocks")
 @pytest.mark.parametrize("name", [*WHOLE, *OTHERS])
 def test_a_step_without_data_loss_shrinks_every_kernel_by_the_penalty_alone(name: str) -> None:
     rate, lam = 0.5, 0.1  # shrinks by a tenth
@@ -248,7 +332,7 @@ def test_a_step_without_data_loss_shrinks_every_kernel_by_the_penalty_alone(name
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("free_memory")
+@pytest.mark.usefixtures("free_memory", "few_blocks")
 @pytest.mark.parametrize("name", WHOLE)
 def test_exported_files_of_the_zoo_answer_like_the_model(name: str, tmp_path: Path) -> None:
     from l2zoo import export

@@ -26,7 +26,11 @@ class _OverPlaces(keras.losses.Loss):
     def __init__(self, name: str):
         super().__init__(name=name, reduction="sum")
 
+    def get_config(self) -> dict[str, Any]:
+        return {}  # nothing can be chosen
 
+
+@keras.saving.register_keras_serializable("l2zoo")
 class ClassLoss(_OverPlaces):
     """Focal loss of every place and class, for classes `(B, N, 1)`, `boxes.NOTHING` where nothing is seen."""
 
@@ -43,6 +47,7 @@ class ClassLoss(_OverPlaces):
         return ops.sum(surprise) * y_pred.shape[-1] / ops.maximum(seen, 1.0)
 
 
+@keras.saving.register_keras_serializable("l2zoo")
 class SidesLoss(_OverPlaces):
     """1 - GIoU of the boxes that places speak of, weighted by centerness, for `(B, N, 5)`.
 
@@ -58,6 +63,7 @@ class SidesLoss(_OverPlaces):
         return ops.sum((1 - giou(y_true[..., :4], y_pred)) * weight) / ops.maximum(ops.sum(weight), 1e-6)
 
 
+@keras.saving.register_keras_serializable("l2zoo")
 class CenternessLoss(_OverPlaces):
     """Cross-entropy of the places that see an object, for their centerness `(B, N, 1)`."""
 
