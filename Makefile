@@ -6,6 +6,7 @@ EXTRAS ?= dev,jax,onnx,ray,serve,signing,torch
 ARGS ?=
 WORKERS ?= 2
 BENCH ?= startup search strategies
+OTHER_BENCHES := $(filter-out startup search strategies cases turns,$(basename $(notdir $(sort $(wildcard benchmarks/*.py)))))
 
 # Each process begins with a half of the files in their order, whose tests share what they train; who is through
 # takes over from the other.
@@ -27,7 +28,8 @@ help:
 	@echo "make demo    choose lambda for a CNN on real handwritten digits, export it, check the files (runs/demo)"
 	@echo "make test    the tests on TensorFlow, then those of every backend on JAX and PyTorch"
 	@echo "make lint    ruff and mypy"
-	@echo "make bench   the measured claims; one of them: make bench BENCH=search"
+	@echo "make bench   the quick ones of the measured claims, $(BENCH), in about 20 minutes;"
+	@echo "             others by name: make bench BENCH='$(OTHER_BENCHES)'"
 	@echo "make clean   remove .venv and caches; runs/ stays"
 	@echo ""
 	@echo "Another interpreter: make demo PYTHON=python3.12.  Without PyTorch: make test EXTRAS=dev,jax,onnx,ray,serve,signing."

@@ -42,7 +42,8 @@ def load(
               "oxford_iiit_pet", "voc/2012", "coco/2017". Three need no download, as scikit-learn ships what
               they are made of: "l2zoo_digits", 1,797 handwritten digits, for classification;
               "l2zoo_photos", 4,500 crops of two photographs, for generators; and "l2zoo_scenes", 5,000
-              scenes of digits on photographs, for segmentation and detection;
+              scenes of digits on photographs, for segmentation and detection, of 64x64 pixels
+              ("l2zoo_scenes/96": of 96x96);
             - "folder:PATH". Classification: `PATH/train/CLASS/image.png` (and other splits), or
               `PATH/CLASS/image.png`, which is the split "train". Segmentation: `PATH/train/images/NAME.jpg`
               with `PATH/train/masks/NAME.png`, or the same without `train/`. Detection:

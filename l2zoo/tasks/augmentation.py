@@ -124,8 +124,10 @@ def augmentation(names: Sequence[str] | str, *, task: str, image_shape: Sequence
             - "shift": moved by up to 1/8 of its height and width;
             - "zoom": smaller or larger by up to 20 percent;
             - "color": brightness, contrast, saturation and hue;
-            - "rand_augment": two of eleven distortions, strong (turned by up to half a circle), and slow;
+            - "rand_augment": two of eleven distortions, strong (turned by up to half a circle), and slow; not
+              for detection, as Keras moves boxes in another order than pixels;
             - "mixup", "cutmix": two images and their labels mixed, or a part of one pasted into the other;
+              for classification alone, as Keras does not mix masks and boxes rightly;
             - "none": as it is.
         task: `"classification"`, `"segmentation"` or `"detection"`.
         image_shape: `(H, W, C)`.

@@ -18,11 +18,18 @@ if TYPE_CHECKING:
 # The kinds of targets, and what Keras calls them.
 KINDS = {"labels": "labels", "masks": "segmentation_masks", "boxes": "bounding_boxes"}
 
-# What Keras 3.15 does wrong. Not listed: what fails by itself, as layers do that cannot move boxes at all.
+# What Keras 3.15 does wrong, or fails at late and in words that do not help. Not listed: other layers that
+# cannot move boxes at all, which say so by themselves.
 UNFIT = {
     "AugMix": (tuple(KINDS), "it draws from Python's global random numbers, which no seed repeats"),
-    "CutMix": (("masks", "boxes"), "it mixes whole images with one label each"),
-    "MixUp": (("masks", "boxes"), "it mixes whole images with one label each"),
+    "CutMix": (
+        ("masks", "boxes"),
+        "it cuts the channels of images out of masks, and knows no boxes",
+    ),
+    "MixUp": (
+        ("masks", "boxes"),
+        "it takes pixels for masks, and joins boxes but not their labels",
+    ),
     "RandAugment": (("boxes",), "it moves boxes in another order than pixels"),
     "RandomElasticTransform": (("masks", "boxes"), "it warps targets by other random numbers than pixels"),
     "RandomGrayscale": (tuple(KINDS), "it takes images alone"),

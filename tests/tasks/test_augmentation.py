@@ -289,8 +289,8 @@ def test_nothing_is_asked_for_with_none():
         (["none", "flip"], "classification", 3, "'none' alone"),
         ("color", "classification", 1, "needs images of 3 channels"),
         ("rand_augment", "segmentation", 4, "needs images of 3 channels"),
-        ("mixup", "detection", 3, "'mixup' is not for boxes: .* one label each"),
-        ("flip+cutmix", "segmentation", 3, "'cutmix' is not for masks: .* one label each"),
+        ("mixup", "detection", 3, "'mixup' is not for boxes: .* joins boxes but not their labels"),
+        ("flip+cutmix", "segmentation", 3, "'cutmix' is not for masks: .* the channels of images"),
         ("rand_augment", "detection", 3, "moves boxes in another order"),
     ],
 )
