@@ -73,7 +73,7 @@ CASES = {
         searching=("--tune-images", "6000", "--tune-epochs", "6"),
     ),
     "segment": Case("U-Net, scenes", "segment", "mean_iou", 1e-6, WIDE),
-    "detect": Case("detector, scenes", "detect", "map", 1e-5),
+    "detect": Case("detector, scenes", "detect", "map", 0.01),
     "images": Case(
         "diffusion, digits",
         "generate_images",

@@ -39,7 +39,7 @@ def main(
         str | None, typer.Option(help="Of the encoder: imagenet (downloads them), or a file.")
     ] = None,
     freeze: Annotated[bool, typer.Option(help="Keep the encoder as it is: the rest learns.")] = False,
-    l2: Annotated[float, typer.Option(help="Strength of L2, in Keras's convention.")] = 1e-5,
+    l2: Annotated[float, typer.Option(help="Strength of L2, in Keras's convention.")] = 0.01,
     tune_l2: Annotated[bool, typer.Option(help="Choose the strength by cross-validation.")] = False,
     tune_images: Annotated[int, typer.Option(help="Images for that.")] = 1200,
     tune_epochs: Annotated[int, typer.Option(help="Epochs of each training of that.")] = 20,
