@@ -80,9 +80,8 @@ def did_you_mean(given: Any, known: Iterable[str]) -> str:
         >>> did_you_mean("clasification", ["classification", "segmentation"])
         " Did you mean 'classification'?"
     """
-    close = difflib.get_close_matches(
-        str(given).lower(), list(known), n=1, cutoff=0.5
-    )  # ridge: sklearn_ridge
+    # With a lower cutoff than usual "ridge" still finds sklearn_ridge.
+    close = difflib.get_close_matches(str(given).lower(), list(known), n=1, cutoff=0.5)
     return f" Did you mean {close[0]!r}?" if close else ""
 
 

@@ -14,8 +14,8 @@ from l2zoo.experiments.figures import mean_and_error
 from l2zoo.experiments.settings import Data, Task
 
 CALIBRATION_IMAGES = 200  # of the training set, on which int8 learns its ranges
-_ANY = 1e9  # what a file that is thrown away may lose: it is told, whatever it is
 PARITY_IMAGES = 1000  # of the test set, on which exported files are compared with the model
+_ANY = 1e9  # what a file that is thrown away may lose: it is told, whatever it is
 
 
 def exported(

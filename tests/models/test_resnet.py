@@ -94,6 +94,13 @@ def test_version_2_normalises_before_and_once_more_at_the_end(depth):
     assert names.index("head_bn") > names.index(f"stage{len(DEPTHS[depth].repeats)}")
 
 
+def kernels_of_a_block(before, width, after, stride, *, bottleneck):
+    """Channels before and after, size and stride of each convolution."""
+    if bottleneck:
+        return [(before, width, 1, 1), (width, width, 3, stride), (width, after, 1, 1)]
+    return [(before, width, 3, stride), (width, width, 3, 1)]
+
+
 def torch_resnet(depth: int):
     """Torchvision's network, written with plain modules."""
     from torch import nn
@@ -109,10 +116,7 @@ def torch_resnet(depth: int):
         def __init__(self, before, width, stride):
             super().__init__()
             after = width * 4 if bottleneck else width
-            if bottleneck:
-                kernels = [(before, width, 1, 1), (width, width, 3, stride), (width, after, 1, 1)]
-            else:
-                kernels = [(before, width, 3, stride), (width, width, 3, 1)]
+            kernels = kernels_of_a_block(before, width, after, stride, bottleneck=bottleneck)
             self.convs = nn.ModuleList(conv_bn(a, b, k, s) for a, b, k, s in kernels)
             changes = stride != 1 or before != after
             self.shortcut = conv_bn(before, after, 1, stride) if changes else nn.Identity()
@@ -159,10 +163,7 @@ def torch_resnet_v2(depth: int):
         def __init__(self, before, width, stride):
             super().__init__()
             after = width * 4 if bottleneck else width
-            if bottleneck:
-                kernels = [(before, width, 1, 1), (width, width, 3, stride), (width, after, 1, 1)]
-            else:
-                kernels = [(before, width, 3, stride), (width, width, 3, 1)]
+            kernels = kernels_of_a_block(before, width, after, stride, bottleneck=bottleneck)
             self.norms = nn.ModuleList(nn.BatchNorm2d(a) for a, _, _, _ in kernels)
             self.convs = nn.ModuleList(nn.Conv2d(a, b, k, s, k // 2, bias=False) for a, b, k, s in kernels)
             changes = stride != 1 or before != after
