@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 import typer
 
-from l2zoo.arguments import did_you_mean
+from l2zoo.utils.validation import did_you_mean
 
 ALL = "all"
 

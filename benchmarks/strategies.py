@@ -17,7 +17,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from l2zoo.quiet import without_chatter
+from l2zoo.utils.console import without_chatter
 
 GROWTH = (10, 20, 40, 80)
 

@@ -13,7 +13,7 @@ import numbers
 from dataclasses import dataclass
 from typing import Any
 
-from l2zoo.arguments import did_you_mean
+from l2zoo.utils.validation import did_you_mean
 
 #: The conventions in which a policy's strength can be given.
 CONVENTIONS = ("keras", "pytorch", "mean")

@@ -15,9 +15,9 @@ import keras
 from keras import ops
 
 from l2zoo import decoupled as decoupled_decay
-from l2zoo.arguments import check_number
 from l2zoo.conventions import CONVENTIONS, to_lambda
 from l2zoo.strength import LiveL2, Strength, leave
+from l2zoo.utils.validation import check_number
 from l2zoo.weights import ROLES, Weight, after_reload, coefficients, weights_of
 
 DEFAULT_MULTIPLIERS: Mapping[str, float] = MappingProxyType(

@@ -13,7 +13,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from l2zoo.arguments import check_number
+from l2zoo.utils.validation import check_number
 
 
 class Strength:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from l2zoo.arguments import one_of
+from l2zoo.utils.validation import one_of
 
 if TYPE_CHECKING:
     import keras

@@ -20,8 +20,8 @@ import typer
 
 import l2zoo
 from l2zoo.data import load
-from l2zoo.invocation import run_script
-from l2zoo.quiet import without_chatter
+from l2zoo.utils.console import without_chatter
+from l2zoo.utils.scripts import run_script
 
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1)
 L1_STRENGTHS = (1e-5, 1e-4, 1e-3, 1e-2)  # the absolute values of small numbers are larger than their squares

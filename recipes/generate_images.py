@@ -29,8 +29,8 @@ import typer
 
 import l2zoo
 from l2zoo.data import check_splits, divided, load
-from l2zoo.invocation import run_script
-from l2zoo.quiet import without_chatter
+from l2zoo.utils.console import without_chatter
+from l2zoo.utils.scripts import run_script
 
 FRESH = 1000  # images, of those that --limit leaves out, that are compared with the training images
 

@@ -19,8 +19,8 @@ import typer
 
 import l2zoo
 from l2zoo.data import check_splits, load_video
-from l2zoo.invocation import run_script
-from l2zoo.quiet import without_chatter
+from l2zoo.utils.console import without_chatter
+from l2zoo.utils.scripts import run_script
 
 SHOWN = 3  # clips in the animation
 

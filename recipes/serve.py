@@ -32,8 +32,8 @@ from typing import Annotated, Any
 import typer
 
 from l2zoo import Predictor
-from l2zoo.invocation import run_script
 from l2zoo.runtime import uploads, web
+from l2zoo.utils.scripts import run_script
 
 LOOPBACK = "127.0.0.1"
 ATTEMPTS = 4  # replicas that may die over one request

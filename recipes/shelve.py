@@ -14,8 +14,8 @@ from typing import Annotated
 
 import typer
 
-from l2zoo.invocation import run_script
-from l2zoo.quiet import without_chatter
+from l2zoo.utils.console import without_chatter
+from l2zoo.utils.scripts import run_script
 
 
 def main(

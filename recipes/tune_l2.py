@@ -23,8 +23,8 @@ import typer
 import l2zoo
 from l2zoo.artifact import Card
 from l2zoo.data import load
-from l2zoo.invocation import run_script
-from l2zoo.quiet import without_chatter
+from l2zoo.utils.console import without_chatter
+from l2zoo.utils.scripts import run_script
 
 
 def main(

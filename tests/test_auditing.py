@@ -7,7 +7,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import by_hand
 import keras
 import numpy as np
 import pytest
@@ -16,6 +15,7 @@ from keras import layers
 from l2zoo.auditing import audit
 from l2zoo.policy import L2Policy
 from l2zoo.strength import Strength
+from tests import by_hand
 
 
 def small(**dense: Any) -> keras.Model:

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from l2zoo import build_cnn, cli, zoo
-from l2zoo.quiet import without_chatter
+from l2zoo.utils.console import without_chatter
 
 COMMANDS = ("list", "audit", "apply", "convert", "export", "verify", "sign", "predict", "bench")
 ESCAPE = "\x1b"

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import by_hand
 import keras
 import numpy as np
 import pytest
@@ -19,6 +18,7 @@ from l2zoo import zoo
 from l2zoo.auditing import audit
 from l2zoo.models import resnet
 from l2zoo.policy import L2Policy
+from tests import by_hand
 
 # One of each architecture goes through a real file; the rest are made once more from their configuration and
 # given the same weights, which is what loading does, without writing up to 1.4 GB to disk.

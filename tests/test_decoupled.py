@@ -9,13 +9,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import by_hand
 import keras
 import numpy as np
 import pytest
 from keras import layers, optimizers
 
 from l2zoo.policy import L2Policy
+from tests import by_hand
 
 RATE, DECAY = 0.1, 0.3
 SHRUNK = 1 - RATE * DECAY

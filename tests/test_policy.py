@@ -12,7 +12,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import by_hand
 import keras
 import numpy as np
 import pytest
@@ -23,6 +22,7 @@ from keras import layers
 from l2zoo.policy import DEFAULT_MULTIPLIERS, L2Policy
 from l2zoo.strength import Strength
 from l2zoo.weights import ROLES
+from tests import by_hand
 
 RATE = 0.1  # of SGD
 KERNELS = ["conv/kernel", "depth/kernel", "head/kernel"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import by_hand
 import keras
 import numpy as np
 import pytest
@@ -14,6 +13,7 @@ from keras import layers
 from l2zoo.policy import L2Policy
 from l2zoo.schedule import L2Schedule
 from l2zoo.strength import Strength
+from tests import by_hand
 
 RATE = 0.1
 STEPS = 3  # of an epoch

@@ -12,7 +12,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import by_hand
 import keras
 import numpy as np
 import pytest
@@ -20,6 +19,7 @@ from keras import layers
 
 from l2zoo.policy import L2Policy
 from l2zoo.strength import LiveL2, Strength
+from tests import by_hand
 
 RATE = 0.1  # of SGD
 ON_JAX = keras.backend.backend() == "jax"

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import by_hand
 import keras
 import numpy as np
 import pytest
@@ -16,6 +15,7 @@ from keras import layers
 
 from l2zoo.policy import L2Policy
 from l2zoo.weights import weights_of
+from tests import by_hand
 
 ATTENTION = ("query", "key", "value", "attention_output")
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from l2zoo.arguments import one_of
 from l2zoo.artifact import figures, usage
 from l2zoo.artifact.folder import sizes
 from l2zoo.artifact.parity import Parity
 from l2zoo.shelf import purpose
+from l2zoo.utils.validation import one_of
 
 FILE = "README.md"
 _PICTURES = (".png", ".jpg", ".jpeg", ".svg")

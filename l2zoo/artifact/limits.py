@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Literal
 
-from l2zoo.arguments import check_number
+from l2zoo.utils.validation import check_number
 
 if TYPE_CHECKING:
     from l2zoo.artifact.parity import Parity

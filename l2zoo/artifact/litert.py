@@ -20,7 +20,7 @@ from l2zoo.artifact.failures import as_value_errors
 from l2zoo.artifact.inputs import Inputs
 from l2zoo.artifact.parity import Predict
 from l2zoo.artifact.sample import Outputs
-from l2zoo.quiet import without_chatter
+from l2zoo.utils.console import without_chatter
 
 _NO_BUILTIN = "no builtin operator for"
 _NEEDS_BATCH = "TensorListReserve"  # what a loop keeps its steps in; its size must be known

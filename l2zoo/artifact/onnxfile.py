@@ -16,7 +16,7 @@ from l2zoo.artifact.conversion import Source
 from l2zoo.artifact.inputs import Inputs
 from l2zoo.artifact.parity import Predict
 from l2zoo.artifact.sample import Outputs
-from l2zoo.quiet import without_chatter
+from l2zoo.utils.console import without_chatter
 
 if TYPE_CHECKING:
     import keras

@@ -5,10 +5,10 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from l2zoo.artifact import replacing
 from l2zoo.artifact.verification import verify
-from l2zoo.replacing import replacing as replacing_file
 from l2zoo.shelf import catalogue, manifest
+from l2zoo.utils import folders
+from l2zoo.utils.files import replacing as replacing_file
 
 TABLE = "README.md"
 _TITLE = """# Saved models
@@ -44,7 +44,7 @@ def shelve(artifact: str | Path, shelf: str | Path, *, name: str) -> Path:
         raise ValueError(f"`name` must be the name of a folder, got name={name!r}.")
     verify(artifact)
     shelf = Path(shelf)
-    with replacing.whole_folder(shelf / name, overwrite=True, mark=manifest.FILE) as (fresh, _):
+    with folders.whole_folder(shelf / name, overwrite=True, mark=manifest.FILE) as (fresh, _):
         shutil.copytree(artifact, fresh, dirs_exist_ok=True)
     with replacing_file(shelf / TABLE) as temporary:
         temporary.write_text(table(shelf), encoding="utf-8")

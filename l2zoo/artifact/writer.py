@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from l2zoo.artifact import card as cards
-from l2zoo.artifact import facts, feeding, kerasfile, replacing, savedmodel
+from l2zoo.artifact import facts, feeding, kerasfile, savedmodel
 from l2zoo.artifact import formats as format_table
 from l2zoo.artifact import inputs as given
 from l2zoo.artifact import sample as samples
@@ -21,6 +21,7 @@ from l2zoo.artifact.limits import Limits
 from l2zoo.artifact.parity import Measure, Parity
 from l2zoo.artifact.sample import Outputs
 from l2zoo.shelf import manifest, purpose
+from l2zoo.utils import folders
 
 if TYPE_CHECKING:
     import keras
@@ -88,7 +89,7 @@ def export(
     inputs = given.check(sample, model)
     calibration = _calibration(conversion, model, inputs)
     known = facts.known(model, card, metrics or {})
-    with replacing.whole_folder(Path(folder), overwrite=overwrite, mark=manifest.FILE) as (fresh, scratch):
+    with folders.whole_folder(Path(folder), overwrite=overwrite, mark=manifest.FILE) as (fresh, scratch):
         answers = kerasfile.answers(model, inputs)
         few, expected = samples.kept(inputs, answers)
         samples.write(fresh / samples.FILE, few, expected)

@@ -9,7 +9,7 @@ import typer
 
 from l2zoo.cli import values, words
 from l2zoo.cli.models import Imports, dumped, load
-from l2zoo.quiet import without_chatter
+from l2zoo.utils.console import without_chatter
 
 EXAMPLES = 256  # of the test split, on which files are compared with the model
 CALIBRATION = 200  # images from which int8 learns its ranges

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from l2zoo.cli import values, words
-from l2zoo.quiet import without_chatter
+from l2zoo.utils.console import without_chatter
 
 Imports = Annotated[
     list[str] | None,
@@ -199,7 +199,7 @@ def _check_output(path: Path, *, force: bool) -> None:
 
 
 def _save(model: Any, path: Path) -> None:
-    from l2zoo.replacing import replacing
+    from l2zoo.utils.files import replacing
 
     with replacing(path) as partial:
         model.save(partial)

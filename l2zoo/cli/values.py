@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from l2zoo.arguments import did_you_mean
+from l2zoo.utils.validation import did_you_mean
 
 
 def one_of(words: Callable[[], Sequence[str]], *names: str, help: str) -> Any:  # noqa: A002

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
+from l2zoo.stats.paired import held_out_gains
+from l2zoo.stats.summary import sign_of
 from l2zoo.tuning import candidates
-from l2zoo.tuning.candidates import Candidate, gather, orientation
-from l2zoo.tuning.evidence import held_out_gains
+from l2zoo.tuning.candidates import Candidate, gather
 from l2zoo.tuning.record import Record
 
 Scores = Mapping[tuple[int, int], float]
@@ -35,8 +36,8 @@ def honest_scores(records: Iterable[Record], *, mode: str) -> Scores:
     if len(tried) < 2:
         return dict(tried[0].scores) if tried else {}
     units = sorted({unit for each in tried for unit in each.scores})
-    table = orientation(mode) * _table(tried, units)
-    held = orientation(mode) * held_out_gains(table, units)
+    table = sign_of(mode) * _table(tried, units)
+    held = sign_of(mode) * held_out_gains(table, units)
     return {unit: float(score) for unit, score in zip(units, held, strict=True) if math.isfinite(score)}
 
 

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from l2zoo.comparing import words
 from l2zoo.comparing.choosing import Scores
-from l2zoo.comparing.evidence import Difference, difference, holm
 from l2zoo.comparing.files import written
 from l2zoo.comparing.forest import forest_plot
-from l2zoo.tuning.candidates import error_of, mean_of
-from l2zoo.tuning.evidence import rounding_of
+from l2zoo.stats import summary
+from l2zoo.stats.multiple import Difference, difference, holm
+from l2zoo.stats.paired import rounding_of
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -44,12 +44,12 @@ class Standing:
     @property
     def mean(self) -> float:
         """Mean score; NaN if no training finished."""
-        return mean_of(self.scores.values())
+        return summary.mean(self.scores.values())
 
     @property
     def standard_error(self) -> float:
         """Standard deviation of the scores over the root of their number; NaN below two."""
-        return error_of(self.scores.values())
+        return summary.standard_error(self.scores.values())
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from l2zoo.comparing import words
 from l2zoo.comparing.page import write_page
-from l2zoo.replacing import replacing
+from l2zoo.utils.files import replacing
 
 if TYPE_CHECKING:
     from l2zoo.comparing.comparison import Comparison

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from l2zoo.comparing import words
-from l2zoo.tuning import canvas
-from l2zoo.tuning.candidates import metric_in_words
-from l2zoo.tuning.marks import BLUE, DOTTED, GREY, INK, RED
+from l2zoo.reports import plot_style
+from l2zoo.reports.numbers import metric_name
+from l2zoo.reports.plot_style import BLUE, DOTTED, GREY, INK, RED
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,7 +23,7 @@ COLORS = {"better": BLUE, "worse": RED}
 
 def forest_plot(comparison: Comparison, path: str | Path) -> Path:
     """Draws it into a file, which carries it in words too."""
-    return canvas.save(
+    return plot_style.save(
         lambda: draw(comparison), path=path, title=title(comparison), words=alt_text(comparison)
     )
 
@@ -43,7 +43,7 @@ def alt_text(comparison: Comparison) -> str:
     return f"{title(comparison)}. {'; '.join(parts)}."
 
 
-def draw(comparison: Comparison, *, width: float = canvas.WIDE, headed: bool = True) -> Figure:
+def draw(comparison: Comparison, *, width: float = plot_style.WIDE, headed: bool = True) -> Figure:
     """Composes the figure: a row for each variant but the baseline.
 
     Args:
@@ -52,12 +52,12 @@ def draw(comparison: Comparison, *, width: float = canvas.WIDE, headed: bool = T
         headed: Whether the title and what may be said are written.
     """
     rows = _rows(comparison)
-    lines = canvas.wrapped(comparison.may_be_said) if headed else []
-    top = 0.7 + canvas.LINE * len(lines) if headed else 0.1
+    lines = plot_style.wrapped(comparison.may_be_said) if headed else []
+    top = 0.7 + plot_style.LINE * len(lines) if headed else 0.1
     height = top + ROW * len(rows) + 0.95
-    figure = canvas.blank(width=width, height=height)
+    figure = plot_style.blank(width=width, height=height)
     if headed:
-        canvas.heading(figure, title(comparison), lines)
+        plot_style.heading(figure, title(comparison), lines)
     longest = max(len(each.name) for each in rows)
     left = min(0.35 + 0.085 * longest, 0.4 * width)
     sides = {"left": left / width, "right": 1 - 0.2 / width, "bottom": 0.85 / height, "top": 1 - top / height}
@@ -74,14 +74,14 @@ def draw(comparison: Comparison, *, width: float = canvas.WIDE, headed: bool = T
     better = "right" if comparison.mode == "max" else "left"
     axes.set_xlabel(f"Difference in {_metric(comparison).lower()} ({better} is better)", labelpad=4)
     note = "Thick: 95 % interval of each alone. Thin: of all together. Filled: shown after Holm's correction."
-    figure.text(0.03, 0.1 / height, note, size=canvas.SMALL, color=GREY)
+    figure.text(0.03, 0.1 / height, note, size=plot_style.SMALL, color=GREY)
     return figure
 
 
 def _row(axes: Axes, comparison: Comparison, standing: Standing, place: int) -> None:
     gap = standing.difference
     if gap is None:
-        axes.text(0, place, " too few trainings finished", va="center", color=RED, size=canvas.SMALL)
+        axes.text(0, place, " too few trainings finished", va="center", color=RED, size=plot_style.SMALL)
         return
     verdict = words.verdict(comparison, standing)
     color = COLORS.get(verdict, INK)
@@ -101,4 +101,4 @@ def _rows(comparison: Comparison) -> list[Standing]:
 
 
 def _metric(comparison: Comparison) -> str:
-    return metric_in_words(comparison.metric).capitalize()
+    return metric_name(comparison.metric).capitalize()

@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from l2zoo.comparing import forest, words
-from l2zoo.invocation import script_command
-from l2zoo.reports.page import Page, Section, duration, versions
+from l2zoo.reports.numbers import format_strength, metric_name
+from l2zoo.reports.page import Page, Section, duration, picture, versions
 from l2zoo.reports.tables import Row, Table, number, word
-from l2zoo.tuning.candidates import metric_in_words, spelled
-from l2zoo.tuning.page import picture
+from l2zoo.utils.scripts import script_command
 
 if TYPE_CHECKING:
     from l2zoo.comparing.comparison import Comparison, Standing
@@ -21,7 +20,7 @@ KINDS = {"baseline": "chosen", "not compared": "failed"}
 
 def write_page(comparison: Comparison, path: str | Path) -> Path:
     """Writes the report as one HTML file."""
-    metric = metric_in_words(comparison.metric)
+    metric = metric_name(comparison.metric)
     how = f"{comparison.folds} folds" if comparison.folds else "the test set"
     trainings = sum(len(each.scores) + each.failed for each in comparison.standings)
     failed = sum(each.failed for each in comparison.standings)
@@ -62,7 +61,7 @@ def _row(comparison: Comparison, standing: Standing) -> Row:
     cells = (
         word(standing.name),
         *(number(value, form.format(value)) for value, form in zip(numbers, forms, strict=True)),
-        number(strength, "" if standing.strength is None else spelled(strength)),
+        number(strength, "" if standing.strength is None else format_strength(strength)),
         number(len(standing.scores), str(len(standing.scores))),
         word(verdict),
     )

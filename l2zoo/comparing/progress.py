@@ -6,8 +6,8 @@ import statistics
 from collections.abc import Sequence
 from pathlib import Path
 
-from l2zoo.counting import Count
 from l2zoo.tuning.record import Record, Unit
+from l2zoo.utils.progress import Count
 
 
 class Progress(Count):

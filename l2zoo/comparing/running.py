@@ -12,7 +12,6 @@ from typing import Any
 import keras
 import numpy as np
 
-from l2zoo.arguments import whole_number
 from l2zoo.comparing.comparison import Comparison, judged
 from l2zoo.comparing.division import Division
 from l2zoo.comparing.making import Maker
@@ -22,12 +21,13 @@ from l2zoo.comparing.variants import Build, Variant, check_variants
 from l2zoo.data import ImageData, load
 from l2zoo.data.checks import check_apart
 from l2zoo.experiments import Task, Training
-from l2zoo.replacing import kept_or_temporary
 from l2zoo.tasks import Classification
 from l2zoo.tuning import checks, strategies
 from l2zoo.tuning.engine import Engine
 from l2zoo.tuning.job import Job
 from l2zoo.tuning.ledger import Ledger, fingerprint
+from l2zoo.utils.files import kept_or_temporary
+from l2zoo.utils.validation import whole_number
 
 
 def compare(

@@ -8,9 +8,9 @@ from typing import Any
 
 import keras
 
-from l2zoo.arguments import check_number
 from l2zoo.experiments import Task, Training
 from l2zoo.policy import L2Policy
+from l2zoo.utils.validation import check_number
 
 Build = Callable[[L2Policy], keras.Model]
 

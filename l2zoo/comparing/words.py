@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from l2zoo.tuning.candidates import metric_in_words, orientation, spelled
+from l2zoo.reports.numbers import format_strength, metric_name
+from l2zoo.stats.summary import sign_of
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -20,7 +21,7 @@ def table(comparison: Comparison) -> Table:
 
     out = Table(box=None, pad_edge=False, header_style="bold")
     out.add_column("variant")
-    metric = metric_in_words(comparison.metric)
+    metric = metric_name(comparison.metric)
     chooses = any(each.strength is not None for each in comparison.standings)
     headings = [f"{metric} ± se", f"to {comparison.baseline}", "95 % interval", "p (Holm)"]
     for heading in headings + (["strength"] if chooses else []):
@@ -28,7 +29,7 @@ def table(comparison: Comparison) -> Table:
     out.add_column("")
     for each in comparison.standings:
         gap = each.difference
-        strength = [] if not chooses else ["" if each.strength is None else spelled(each.strength)]
+        strength = [] if not chooses else ["" if each.strength is None else format_strength(each.strength)]
         failed = f" ({each.failed} failed)" if each.failed else ""
         out.add_row(
             each.name,
@@ -50,13 +51,13 @@ def verdict(comparison: Comparison, standing: Standing) -> str:
         return "not compared"
     if standing.p_holm >= LEVEL:
         return "unclear"
-    return "better" if orientation(comparison.mode) * standing.difference.mean > 0 else "worse"
+    return "better" if sign_of(comparison.mode) * standing.difference.mean > 0 else "worse"
 
 
 def may_be_said(comparison: Comparison) -> str:
     """What the trainings show."""
     others = [each for each in comparison.standings if each.name != comparison.baseline]
-    metric = metric_in_words(comparison.metric)
+    metric = metric_name(comparison.metric)
     where = f"folds of {comparison.seeds} divisions of the data" if comparison.folds else "the test set"
     found = [
         f"In {metric}, on {where}, against {comparison.baseline} ({_score(comparison[comparison.baseline])})"

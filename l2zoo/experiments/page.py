@@ -12,10 +12,10 @@ from l2zoo.artifact.folder import sizes
 from l2zoo.auditing import audit
 from l2zoo.experiments.figures import mean_and_error
 from l2zoo.experiments.settings import Training
-from l2zoo.invocation import script_command
 from l2zoo.reports.page import Page, Picture, Section, duration, versions
 from l2zoo.reports.tables import Cell, Row, Table, number, word
 from l2zoo.tuning.page import pictures as pictures_of_search
+from l2zoo.utils.scripts import script_command
 
 if TYPE_CHECKING:
     from l2zoo.experiments.outcome import Outcome

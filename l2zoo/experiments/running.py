@@ -10,7 +10,6 @@ from pathlib import Path
 
 import keras
 
-from l2zoo.arguments import check_number, whole_number
 from l2zoo.artifact import formats as format_table
 from l2zoo.data import ImageData, VideoData
 from l2zoo.experiments import cards, files
@@ -18,14 +17,15 @@ from l2zoo.experiments.outcome import Outcome
 from l2zoo.experiments.page import write_page
 from l2zoo.experiments.searching import Search
 from l2zoo.experiments.settings import Data, Task, Training
-from l2zoo.invocation import script_command
 from l2zoo.policy import L2Policy
 from l2zoo.privacy import privacy_audit
 from l2zoo.privacy.checks import FEWEST
-from l2zoo.replacing import replacing
 from l2zoo.training import fit
 from l2zoo.training.monitor import L2Monitor
 from l2zoo.tuning.result import SearchResult
+from l2zoo.utils.files import replacing
+from l2zoo.utils.scripts import script_command
+from l2zoo.utils.validation import check_number, whole_number
 
 HEATMAP = "monitor.png"
 FORMATS = ("savedmodel", "tflite")

@@ -15,8 +15,8 @@ from typing import Any
 
 import keras
 
-from l2zoo.arguments import one_of, whole_number
 from l2zoo.models import blocks
+from l2zoo.utils.validation import one_of, whole_number
 
 # On what the weights of keras.applications were trained, by how the names begin; the first that fits counts.
 _PIXELS = {

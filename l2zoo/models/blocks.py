@@ -8,7 +8,7 @@ from typing import Any
 
 import keras
 
-from l2zoo import arguments
+from l2zoo.utils import validation
 
 # One choice for every model here, stated once. Keras's own momentum of 0.99 needs hundreds of steps
 # before the moving statistics are of use; 0.9 suits short runs (PyTorch and keras-hub use it too).
@@ -38,7 +38,7 @@ def pixels(input_shape: Sequence[int], *, smallest: int) -> tuple[keras.KerasTen
     if len(input_shape) != 3:
         hint = " Grey images need a last axis of 1." if len(input_shape) == 2 else ""
         raise ValueError(f"{form}, got input_shape={tuple(input_shape)}.{hint}")
-    shape = arguments.whole_numbers("input_shape", input_shape, at_least=1)
+    shape = validation.whole_numbers("input_shape", input_shape, at_least=1)
     if min(shape[:2]) < smallest:
         raise ValueError(
             f"`input_shape` must be at least {smallest}x{smallest} pixels, got input_shape={shape}. "
@@ -162,7 +162,7 @@ def classify(x: keras.KerasTensor, num_classes: int, *, dropout: float = 0.0) ->
         TypeError: `num_classes` is not a whole number, or `dropout` not a number.
         ValueError: `num_classes` is below 2, or `dropout` outside [0, 1).
     """
-    classes = arguments.whole_number("num_classes", num_classes, at_least=2)
+    classes = validation.whole_number("num_classes", num_classes, at_least=2)
     x = keras.layers.GlobalAveragePooling2D(name="pool")(x)
     x = keras.layers.Dropout(_share("dropout", dropout), name="dropout")(x)
     x = keras.layers.Dense(classes, name="logits")(x)

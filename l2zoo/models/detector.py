@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 import keras
 
-from l2zoo.arguments import whole_number, whole_numbers
 from l2zoo.models import backbones, blocks
 from l2zoo.policy import L2Policy
 from l2zoo.shelf.weights import restored
 from l2zoo.strength import Strength
+from l2zoo.utils.validation import whole_number, whole_numbers
 
 STRIDES = (4, 8, 16)
 WIDTHS = (16, 32, 64, 96)  # of the encoder at stride 2, 4, 8, 16, where there is no backbone

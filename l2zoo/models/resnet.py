@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 import keras
 
-from l2zoo import arguments
 from l2zoo.models import blocks
 from l2zoo.policy import L2Policy
 from l2zoo.shelf.weights import restored
 from l2zoo.strength import Strength
+from l2zoo.utils import validation
 
 EXPANSION = 4  # of a bottleneck's channels at its end
 SMALLEST = 8  # pixels
@@ -97,7 +97,7 @@ def build_resnet(
         >>> build_resnet((32, 32, 3), num_classes=10, depth=20, l2=5e-5).name
         'resnet20'
     """
-    if arguments.whole_number("depth", depth, at_least=1) not in DEPTHS:
+    if validation.whole_number("depth", depth, at_least=1) not in DEPTHS:
         raise ValueError(f"`depth` must be one of {sorted(DEPTHS)}, got depth={depth!r}.")
     if version not in (1, 2):
         raise ValueError(f"`version` must be 1 or 2, got version={version!r}.")

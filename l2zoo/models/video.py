@@ -7,12 +7,12 @@ from typing import Any
 
 import keras
 
-from l2zoo.arguments import whole_numbers
 from l2zoo.models import blocks
 from l2zoo.models.frames import EachFrame, Memory
 from l2zoo.policy import L2Policy
 from l2zoo.shelf.weights import restored
 from l2zoo.strength import Strength
+from l2zoo.utils.validation import whole_numbers
 
 FILTERS = (16, 32)
 SHARPEST = 8  # channels at the size of the frame, where each costs most

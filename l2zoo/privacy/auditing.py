@@ -8,11 +8,11 @@ from typing import Any
 
 import keras
 
-from l2zoo.arguments import whole_number
 from l2zoo.privacy import attacks, reference_models
 from l2zoo.privacy.checks import check_labels, members_and_others
 from l2zoo.privacy.confidence import answers, confidences
 from l2zoo.privacy.report import Attack, PrivacyReport
+from l2zoo.utils.validation import whole_number
 
 FEWEST = 4  # reference models: two in and two out for every image, the least that has a variance
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from l2zoo.privacy.intervals import FALSE_POSITIVES
-from l2zoo.tuning import canvas
-from l2zoo.tuning.marks import BAND, BLUE, DOTTED, GREY, INK, RED
+from l2zoo.reports import plot_style
+from l2zoo.reports.plot_style import BAND, BLUE, DOTTED, GREY, INK, RED
+from l2zoo.stats.intervals import FALSE_POSITIVES
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -27,16 +27,16 @@ LINES: dict[str, dict[str, Any]] = {
 
 def plot(report: PrivacyReport, path: str | Path) -> Path:
     """Draws the curve of every attack, and the diagonal of one that guesses."""
-    return canvas.save(lambda: _draw(report), path=path, title=_TITLE, words=report.sentence)
+    return plot_style.save(lambda: _draw(report), path=path, title=_TITLE, words=report.sentence)
 
 
 def _draw(report: PrivacyReport) -> Figure:
     from matplotlib.ticker import PercentFormatter
 
-    lines = canvas.wrapped(report.sentence.replace(" %", "\N{NO-BREAK SPACE}%"))
-    top = 0.65 + canvas.LINE * len(lines)
-    figure = canvas.blank(width=canvas.WIDE, height=top + 4.6)
-    canvas.heading(figure, _TITLE, lines)
+    lines = plot_style.wrapped(report.sentence.replace(" %", "\N{NO-BREAK SPACE}%"))
+    top = 0.65 + plot_style.LINE * len(lines)
+    figure = plot_style.blank(width=plot_style.WIDE, height=top + 4.6)
+    plot_style.heading(figure, _TITLE, lines)
     width, height = figure.get_size_inches()
     axes = figure.add_axes((0.8 / width, 0.6 / height, 1 - 1.1 / width, 1 - (top + 0.7) / height))
     lowest = 0.5 / max(report.members, report.others)  # where a rate of 0 stands
@@ -52,5 +52,5 @@ def _draw(report: PrivacyReport) -> Figure:
         axis.set_major_formatter(PercentFormatter(1.0, decimals=None))
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(color=BAND, linewidth=0.8)
-    axes.legend(frameon=False, fontsize=canvas.SMALL, loc="lower right")
+    axes.legend(frameon=False, fontsize=plot_style.SMALL, loc="lower right")
     return figure

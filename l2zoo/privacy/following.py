@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from l2zoo.counting import Count
+from l2zoo.utils.progress import Count
 
 
 class Following(Count):

@@ -20,10 +20,10 @@ import numpy as np
 from l2zoo.privacy.checks import check_build
 from l2zoo.privacy.confidence import answers, confidences
 from l2zoo.privacy.following import Following
-from l2zoo.replacing import replacing
 from l2zoo.tuning.ledger import fingerprint
 from l2zoo.tuning.live import Numbers, numbers_of, structure_of
 from l2zoo.tuning.warm import WarmModel, values
+from l2zoo.utils.files import replacing
 
 
 @dataclass(frozen=True, eq=False)

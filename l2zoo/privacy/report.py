@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from l2zoo.privacy import intervals
-from l2zoo.privacy.intervals import Interval
-from l2zoo.privacy.roc import Roc, roc
+from l2zoo.stats import intervals
+from l2zoo.stats.intervals import Interval
+from l2zoo.stats.roc import Roc, roc
 
 if TYPE_CHECKING:
     from rich.table import Table

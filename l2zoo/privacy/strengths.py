@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from l2zoo.privacy.curves import LINES
-from l2zoo.privacy.intervals import Interval
 from l2zoo.privacy.report import PrivacyReport
-from l2zoo.tuning import canvas
-from l2zoo.tuning.candidates import spelled
-from l2zoo.tuning.curve import break_between, log_strengths
-from l2zoo.tuning.marks import BAND, DOTTED, GREY, INK
+from l2zoo.reports import plot_style
+from l2zoo.reports.numbers import format_strength
+from l2zoo.reports.plot_style import BAND, DOTTED, GREY, INK, break_between, log_strengths
+from l2zoo.stats.intervals import Interval
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -42,7 +41,7 @@ def table_of_strengths(reports: Mapping[float, PrivacyReport]) -> Table:
     for name in ("l2", "train", "test", "attack", "AUC", "advantage", "% found at 1 %"):
         out.add_column(name, justify="left" if name == "attack" else "right")
     for strength, report in sorted(reports.items()):
-        begins = spelled(strength), f"{report.train_accuracy:.3f}", f"{report.test_accuracy:.3f}"
+        begins = format_strength(strength), f"{report.train_accuracy:.3f}", f"{report.test_accuracy:.3f}"
         for one in report.attacks:
             if one.name in _SHOWN:
                 rate, low, high = (100 * share for share in (one.tpr.value, one.tpr.low, one.tpr.high))
@@ -64,13 +63,13 @@ def plot_strengths(reports: Mapping[float, PrivacyReport], path: str | Path) -> 
     """
     _check(reports)
     ordered = dict(sorted(reports.items()))
-    return canvas.save(lambda: _draw(ordered), path=path, title=_TITLE, words=_words(ordered))
+    return plot_style.save(lambda: _draw(ordered), path=path, title=_TITLE, words=_words(ordered))
 
 
 def _words(reports: Mapping[float, PrivacyReport]) -> str:
     """The picture in words, for those who do not see it."""
     parts = [
-        f"{spelled(strength)}: "
+        f"{format_strength(strength)}: "
         + ", ".join(f"AUC {one.auc} by {one.name}" for one in report.attacks if one.name in _SHOWN)
         + f", test accuracy {report.test_accuracy:.3f}"
         for strength, report in reports.items()
@@ -80,17 +79,17 @@ def _words(reports: Mapping[float, PrivacyReport]) -> str:
 
 def _draw(reports: Mapping[float, PrivacyReport]) -> Figure:
     first = next(iter(reports.values()))
-    lines = canvas.wrapped(
+    lines = plot_style.wrapped(
         f"Can the {first.members} images of the training be told from {first.others} others? "
         "AUC with 95 % intervals; 0.5 is a coin."
     )
-    figure = canvas.blank(width=canvas.WIDE, height=5.4 + canvas.LINE * len(lines))
-    canvas.heading(figure, _TITLE, lines)
+    figure = plot_style.blank(width=plot_style.WIDE, height=5.4 + plot_style.LINE * len(lines))
+    plot_style.heading(figure, _TITLE, lines)
     width, height = figure.get_size_inches()
     grid = figure.add_gridspec(
         2, 2, width_ratios=(0.53, width - 1.56), height_ratios=(1.5, 1), wspace=0.03, hspace=0.12,
         left=0.78 / width, right=1 - 0.25 / width, bottom=0.62 / height,
-        top=1 - (0.7 + canvas.LINE * len(lines)) / height,
+        top=1 - (0.7 + plot_style.LINE * len(lines)) / height,
     )  # fmt: skip
     for row, label in enumerate(("AUC of the attack", "Accuracy")):
         left = figure.add_subplot(grid[row, 0])
@@ -129,7 +128,7 @@ def _attacks(left: Axes, right: Axes, reports: Mapping[float, PrivacyReport]) ->
             errors = [[a.value - a.low for a in some.values()], [a.high - a.value for a in some.values()]]
             style = {**LINES[name], "marker": "o" if shift < 0 else "D", "markersize": 5, "capsize": 3}
             axes.errorbar(where, [a.value for a in some.values()], errors, label=name, **style)
-    right.legend(frameon=False, fontsize=canvas.SMALL)
+    right.legend(frameon=False, fontsize=plot_style.SMALL)
 
 
 def _accuracies(left: Axes, right: Axes, reports: Mapping[float, PrivacyReport]) -> None:
@@ -139,7 +138,7 @@ def _accuracies(left: Axes, right: Axes, reports: Mapping[float, PrivacyReport])
             some = {s: getattr(report, field) for s, report in reports.items() if (s == 0) == zero}
             where = [0.0 if zero else s for s in some]
             axes.plot(where, list(some.values()), color=colour, marker=marker, markersize=5, label=name)
-    right.legend(frameon=False, fontsize=canvas.SMALL)
+    right.legend(frameon=False, fontsize=plot_style.SMALL)
 
 
 def _short(measured: Interval) -> str:

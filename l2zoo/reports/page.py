@@ -12,12 +12,14 @@ import json
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from l2zoo.replacing import replacing
+from l2zoo.reports import plot_style
 from l2zoo.reports.tables import Table
+from l2zoo.utils.files import replacing
 
 if TYPE_CHECKING:
     from l2zoo.auditing import Audit
@@ -104,6 +106,16 @@ class Page:
         with replacing(path) as temporary:
             temporary.write_text(environment.from_string(source).render(page=self), encoding="utf-8")
         return Path(path)
+
+
+def picture(name: str, title: str, words: str, draw: partial) -> Picture:
+    """What `draw(width=..., headed=False)` draws, for a page: a wide drawing and a narrow one."""
+    sizes = {"wide": plot_style.WIDE, "narrow": plot_style.NARROW}
+    drawings = {
+        size: plot_style.inline(partial(draw, width=width, headed=False), name=f"{name}-{size}")
+        for size, width in sizes.items()
+    }
+    return Picture(title, words, drawings)
 
 
 def duration(seconds: float) -> str:

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from l2zoo.arguments import check_number, picture_path, whole_number
 from l2zoo.artifact import litert, sample, stock, timing
 from l2zoo.artifact.formats import FORMATS
-from l2zoo.replacing import replacing
 from l2zoo.runtime import interface
 from l2zoo.shelf import places, whole
+from l2zoo.utils.files import replacing
+from l2zoo.utils.validation import check_number, picture_path, whole_number
 
 if TYPE_CHECKING:
     from rich.table import Table

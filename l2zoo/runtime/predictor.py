@@ -8,17 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from l2zoo.arguments import check_pixels, whole_number
 from l2zoo.artifact import litert, stock
 from l2zoo.artifact.failures import as_value_errors
 from l2zoo.artifact.formats import FORMATS
 from l2zoo.artifact.inputs import Inputs
 from l2zoo.artifact.sample import Outputs
-from l2zoo.counting import bar
 from l2zoo.runtime import answering, interface, reading
 from l2zoo.shelf import places, whole
 from l2zoo.tasks.diffusing import sampling
 from l2zoo.tasks.forecasting import rollout
+from l2zoo.utils.progress import bar
+from l2zoo.utils.validation import check_pixels, whole_number
 
 _ANSWERS: dict[str, Callable[..., list[answering.Result]]] = {
     "classification": answering.classified,

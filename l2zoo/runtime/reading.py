@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from l2zoo.arguments import check_pixels
+from l2zoo.utils.validation import check_pixels
 
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP")  # Pillow would start other programs for some of the rest
 CHANNELS = (1, 3)  # of what Pillow reads, gray or coloured

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 
-from l2zoo.arguments import one_of, whole_numbers
 from l2zoo.tasks import random_layers
+from l2zoo.utils.validation import one_of, whole_numbers
 
 if TYPE_CHECKING:
     import tensorflow as tf

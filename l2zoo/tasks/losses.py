@@ -10,7 +10,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from l2zoo.arguments import one_of
+from l2zoo.utils.validation import one_of
 
 _OF_AREAS = (keras.losses.Dice, keras.losses.Tversky)
 _PIXELS = (0, 1, 2)  # of a batch: what is summed before a class's overlap is taken

@@ -8,7 +8,7 @@ from typing import Any
 
 import keras
 
-from l2zoo.arguments import check_number, one_of, whole_number
+from l2zoo.utils.validation import check_number, one_of, whole_number
 
 OPTIMIZERS: Mapping[str, Callable[..., keras.optimizers.Optimizer]] = MappingProxyType(
     {

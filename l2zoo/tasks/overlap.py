@@ -12,7 +12,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from l2zoo.arguments import whole_number
+from l2zoo.utils.validation import whole_number
 
 UNLABELLED = 255  # the usual mark of pixels that do not count
 

@@ -9,7 +9,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from l2zoo.arguments import one_of
+from l2zoo.utils.validation import one_of
 
 PIXELS: Mapping[str, Callable[[], keras.losses.Loss]] = MappingProxyType(
     {

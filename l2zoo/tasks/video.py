@@ -10,8 +10,6 @@ from typing import Any, ClassVar
 import keras
 import numpy as np
 
-from l2zoo.arguments import check_pixels, one_of
-from l2zoo.counting import bar
 from l2zoo.data.prepared import Prepared
 from l2zoo.data.videos import VideoData
 from l2zoo.tasks.answers import plain
@@ -22,6 +20,8 @@ from l2zoo.tasks.forecasting.rollout import checked
 from l2zoo.tasks.forecasting.stepping import is_step, step_model
 from l2zoo.tasks.picturing.clip_pictures import picture_of_clips
 from l2zoo.tasks.pixel_losses import pixel_loss
+from l2zoo.utils.progress import bar
+from l2zoo.utils.validation import check_pixels, one_of
 
 GIVEN, CONTINUED = 10, 10  # frames: what is shown of a clip, and what is asked for (Srivastava et al. 2015)
 SHORTEST = 4  # frames of a clip that is judged: two given, two to come

@@ -8,7 +8,6 @@ from typing import Any
 
 import keras
 
-from l2zoo.arguments import whole_number
 from l2zoo.policy import L2Policy
 from l2zoo.strength import Strength
 from l2zoo.training import pace
@@ -21,6 +20,7 @@ from l2zoo.training.precision import mixed_policy
 from l2zoo.training.recorder import Recorder
 from l2zoo.training.run_folder import RunFolder, epochs_in
 from l2zoo.training.snapshot import Snapshot
+from l2zoo.utils.validation import whole_number
 
 
 def fit(

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from l2zoo.arguments import one_of, picture_path
-from l2zoo.replacing import replacing
+from l2zoo.utils.files import replacing
+from l2zoo.utils.validation import one_of, picture_path
 
 VALUES = {
     "norm": "norm of the weights",

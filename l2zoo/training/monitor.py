@@ -13,12 +13,12 @@ import keras
 import numpy as np
 from keras import ops
 
-from l2zoo.arguments import whole_number
 from l2zoo.normalised import layers_before_norms
-from l2zoo.replacing import replacing
 from l2zoo.training import alarms
 from l2zoo.training.gradients import looker
 from l2zoo.training.loss_parts import weight_penalty
+from l2zoo.utils.files import replacing
+from l2zoo.utils.validation import whole_number
 from l2zoo.weights import Weight, weights_of
 
 STEPS = 128  # of training between two looks, which so cost less than 3 percent of it

@@ -24,8 +24,8 @@ from typing import Any
 
 import keras
 
-from l2zoo.replacing import replacing
 from l2zoo.training.snapshot import Snapshot
+from l2zoo.utils.files import replacing
 
 History = dict[str, list[float]]
 UNKNOWN = "unknown"

@@ -6,8 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from l2zoo.reports.plot_style import GREY
 from l2zoo.tuning.candidates import Candidate
-from l2zoo.tuning.marks import GREY
 from l2zoo.tuning.select import Selection
 
 if TYPE_CHECKING:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from l2zoo.tuning.candidates import Candidate, best, gather, spelled
+from l2zoo.reports.numbers import format_strength
+from l2zoo.tuning.candidates import Candidate, best, gather
 from l2zoo.tuning.pairing import written
 from l2zoo.tuning.record import Record, Value
 
@@ -78,7 +79,7 @@ class Board:
         count = candidate.n + len(candidate.failed)
         folds = f"{count}/{self._full}" if self._full else str(count)
         failed = str(len(candidate.failed) or "")
-        return [spelled(candidate.strength), *others, _score(candidate), *epochs, folds, failed]
+        return [format_strength(candidate.strength), *others, _score(candidate), *epochs, folds, failed]
 
     def _leader(self) -> Place | None:
         whole = {p: c for p, c in dict(self._through).items() if c.n and _end(c.done[0]) == math.inf}

@@ -5,12 +5,12 @@ The two choices are glmnet's: the best mean, and the strongest within one standa
 
 from __future__ import annotations
 
-import math
 import statistics
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from l2zoo.stats.summary import mean, sign_of, standard_error
 from l2zoo.tuning.record import Record, Value
 
 SAME = 1e-12  # means that differ by less, relatively, differ by rounding
@@ -55,26 +55,12 @@ class Candidate:
     @cached_property
     def mean(self) -> float:
         """Mean score; NaN if no training finished."""
-        return mean_of(self.scores.values())
+        return mean(self.scores.values())
 
     @cached_property
     def standard_error(self) -> float:
         """Standard deviation of the scores over sqrt(n), as in glmnet's `cvsd`; NaN below two scores."""
-        return error_of(self.scores.values())
-
-
-def mean_of(scores: Collection[float]) -> float:
-    """The mean; NaN of nothing."""
-    return math.fsum(scores) / len(scores) if scores else math.nan
-
-
-def error_of(scores: Collection[float]) -> float:
-    """The standard error of the mean: the standard deviation over the root of the count; NaN below two."""
-    if len(scores) < 2:
-        return math.nan
-    mean = mean_of(scores)
-    squares = math.fsum((score - mean) ** 2 for score in scores)
-    return math.sqrt(squares / (len(scores) - 1) / len(scores))
+        return standard_error(self.scores.values())
 
 
 def gather(records: Iterable[Record]) -> list[Candidate]:
@@ -133,7 +119,7 @@ def best(candidates: Sequence[Candidate], *, mode: str = "max") -> Candidate:
         reasons = [r.reason for c in candidates for r in c.failed]
         what = f"all {len(reasons)} failed, the first because {reasons[0]}" if reasons else "there are none"
         raise ValueError(f"No strength can be chosen: of the trainings, {what}.")
-    sign = orientation(mode)
+    sign = sign_of(mode)
     return _strongest(pool, at_least=max(sign * c.mean for c in pool), sign=sign)
 
 
@@ -153,40 +139,10 @@ def one_se(candidates: Sequence[Candidate], *, mode: str = "max") -> Candidate:
         glmnet's `lambda.1se`; Breiman, Friedman, Olshen, Stone 1984, Classification and Regression Trees,
         section 3.4.3.
     """
-    sign = orientation(mode)
+    sign = sign_of(mode)
     chosen = best(candidates, mode=mode)
     margin = 0.0 if chosen.n < 2 else chosen.standard_error
     return _strongest(eligible(candidates), at_least=sign * chosen.mean - margin, sign=sign)
-
-
-def orientation(mode: str) -> int:
-    """1 where more is better, -1 where less is."""
-    if mode not in ("max", "min"):
-        raise ValueError(f"`mode` must be 'max' (accuracy) or 'min' (loss), got mode={mode!r}.")
-    return 1 if mode == "max" else -1
-
-
-def metric_in_words(metric: str) -> str:
-    """A metric as people read it.
-
-    Example:
-        >>> metric_in_words("val_mean_iou")
-        'mean iou'
-    """
-    return metric.removeprefix("val_").replace("_", " ")
-
-
-def spelled(strength: float) -> str:
-    """A strength as people write it.
-
-    Example:
-        >>> [spelled(s) for s in (0.0, 1e-6, 10**-4.5, 0.01, 0.1, 3.0)]
-        ['0', '1e-6', '3.16e-5', '0.01', '0.1', '3']
-    """
-    if strength == 0 or 1e-3 <= strength < 1e4:
-        return f"{strength:.3g}"
-    mantissa, exponent = f"{strength:.2e}".split("e")
-    return f"{float(mantissa):g}e{int(exponent)}"
 
 
 def _place(record: Record) -> tuple:

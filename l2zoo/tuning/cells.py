@@ -5,8 +5,9 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING
 
-from l2zoo.tuning.candidates import Candidate, spelled
-from l2zoo.tuning.marks import GREY, INK
+from l2zoo.reports.numbers import format_strength
+from l2zoo.reports.plot_style import GREY, INK
+from l2zoo.tuning.candidates import Candidate
 from l2zoo.tuning.pairing import FAILED, LABEL, STAR, Colour, Pairing, tick, value_of
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def draw(figure: Figure, pairing: Pairing, *, room: dict[str, float], label: str
     axes.set_ylim(-0.5, len(pairing.values) - 0.5)
     cell = (room["right"] - room["left"]) * width / (max(places.values()) + 1)
     turn = 90 if _turned(pairing, width=width) else 0
-    axes.set_xticks(list(places.values()), [spelled(s) for s in places], rotation=turn)
+    axes.set_xticks(list(places.values()), [format_strength(s) for s in places], rotation=turn)
     axes.set_yticks(range(len(pairing.values)), [tick(v) for v in pairing.values])
     axes.tick_params(length=0, labelsize=LABEL)
     axes.set_xlabel(label, labelpad=6)

@@ -9,11 +9,11 @@ from typing import Any
 import keras
 import numpy as np
 
-from l2zoo.arguments import check_number, whole_number
 from l2zoo.data import ImageData, check_folds, check_images
 from l2zoo.data.prepared import Prepared
 from l2zoo.tuning.engine import Engine, InProcess
 from l2zoo.tuning.job import Job, classes_of
+from l2zoo.utils.validation import check_number, whole_number
 
 
 def arrays(name: str, data: Any) -> tuple[np.ndarray, Any]:

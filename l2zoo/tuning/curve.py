@@ -9,19 +9,19 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from l2zoo.tuning import asides, canvas, marks
-from l2zoo.tuning.candidates import Candidate, metric_in_words, spelled
-from l2zoo.tuning.scale import score_limits, standard_error, step
+from l2zoo.reports import plot_style
+from l2zoo.reports.numbers import format_strength, metric_name
+from l2zoo.reports.plot_style import break_between, log_strengths, step
+from l2zoo.tuning import asides, marks
+from l2zoo.tuning.candidates import Candidate
+from l2zoo.tuning.scale import score_limits, standard_error
 from l2zoo.tuning.select import Selection
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-
-LABEL = 0.5  # inches that the label of a strength needs
 
 
 def plot(selection: Selection, *, path: str | Path, convention: str = "keras") -> Path:
@@ -39,7 +39,7 @@ def plot(selection: Selection, *, path: str | Path, convention: str = "keras") -
         ValueError: The path ends in something else.
     """
     title = f"{name(selection)} against the strength of L2"
-    return canvas.save(
+    return plot_style.save(
         lambda: draw(selection, title=title, convention=convention),
         path=path,
         title=title,
@@ -54,16 +54,16 @@ def alt_text(selection: Selection) -> str:
         score = f"{c.mean:.3f}" if c.n else "no score"
         spread = f" ± {c.standard_error:.3f}" if c.n > 1 else ""
         failed = f" ({len(c.failed)} failed)" if c.failed else ""
-        points.append(f"{spelled(c.strength)}: {score}{spread}{failed}")
+        points.append(f"{format_strength(c.strength)}: {score}{spread}{failed}")
     return (
         f"Mean {name(selection).lower()} ± standard error for each strength of L2. {'; '.join(points)}. "
-        f"Best: {spelled(selection.best.strength)}. Strongest within one standard error of it: "
-        f"{spelled(selection.one_se.strength)}. {_asides_in_words(selection)}{selection.verdict}"
+        f"Best: {format_strength(selection.best.strength)}. Strongest within one standard error of it: "
+        f"{format_strength(selection.one_se.strength)}. {_asides_in_words(selection)}{selection.verdict}"
     )
 
 
 def draw(
-    selection: Selection, *, title: str, convention: str, width: float = canvas.WIDE, headed: bool = True
+    selection: Selection, *, title: str, convention: str, width: float = plot_style.WIDE, headed: bool = True
 ) -> Figure:
     """Composes the figure: heading, legend, small axes for 0 and large ones for the strengths above.
 
@@ -74,18 +74,18 @@ def draw(
         width: Of the figure, in inches.
         headed: Whether the title and the verdict are written.
     """
-    lines = canvas.wrapped(str(selection.verdict), selection.edge) if headed else []
-    used = 0.60 + canvas.LINE * len(lines) if headed else 0.05
+    lines = plot_style.wrapped(str(selection.verdict), selection.edge) if headed else []
+    used = 0.60 + plot_style.LINE * len(lines) if headed else 0.05
     low, high = score_limits(selection)
     rows = [
-        *canvas.legend_rows(marks.handles(), width=width),
-        *canvas.legend_rows(asides.handles(selection, low=low, high=high), width=width),
+        *plot_style.legend_rows(marks.handles(), width=width),
+        *plot_style.legend_rows(asides.handles(selection, low=low, high=high), width=width),
     ]
-    top = used + canvas.ROW * len(list(filter(None, rows))) + 0.38
-    figure = canvas.blank(width=width, height=top + 3.6)
+    top = used + plot_style.ROW * len(list(filter(None, rows))) + 0.38
+    figure = plot_style.blank(width=width, height=top + 3.6)
     if headed:
-        canvas.heading(figure, title, lines)
-    canvas.legend(figure, list(filter(None, rows)), down=used)
+        plot_style.heading(figure, title, lines)
+    plot_style.legend(figure, list(filter(None, rows)), down=used)
     left, right = _panels(figure, top=top, normed=asides.has_norms(selection))
     left.set_ylim(low, high)
     left.set_ylabel(name(selection))
@@ -106,34 +106,7 @@ def draw(
 
 def name(selection: Selection) -> str:
     """The metric as people write it, for titles and axes."""
-    return metric_in_words(selection.metric).capitalize()
-
-
-def log_strengths(axes: Axes, strengths: list[float]) -> None:
-    """Makes the x axis logarithmic, with room for rising strengths above 0, spelled as people write them."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
-
-    room = min(step(strengths), 10.0) ** 0.8
-    if len(strengths) > 20:  # in a random search, two may all but coincide
-        room = max(room, (strengths[-1] / strengths[0]) ** 0.03)
-    axes.set_xscale("log")
-    axes.set_xlim(strengths[0] / room, strengths[-1] * room)
-    figure = axes.get_figure(root=True)
-    most = max(2, int(axes.get_position().width * figure.get_figwidth() / LABEL)) if figure else 20
-    if strengths[-1] / strengths[0] >= 99:
-        axes.xaxis.set_major_locator(LogLocator(base=10, numticks=most))
-    else:
-        axes.set_xticks(strengths[:: math.ceil(len(strengths) / most)])
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: spelled(value)))
-
-
-def break_between(left: Axes, right: Axes) -> None:
-    """Shows by two strokes that the axis is broken between 0 and the rest."""
-    for axes, inner, x in ((left, "right", 1.0), (right, "left", 0.0)):
-        axes.spines[["top", "right", inner]].set_visible(False)
-        stroke: dict[str, Any] = {"marker": [(-0.5, -1), (0.5, 1)], "markersize": 9, "color": marks.GREY}
-        axes.plot([x], [0], **stroke, clip_on=False, transform=axes.transAxes, linestyle="none")
+    return metric_name(selection.metric).capitalize()
 
 
 def _panels(figure: Figure, *, top: float, normed: bool) -> tuple[Axes, Axes]:
@@ -161,7 +134,7 @@ def _strengths(axes: Axes, selection: Selection) -> float:
 
 def _asides_in_words(selection: Selection) -> str:
     norms = [(c.strength, asides.weight_norm(c)) for c in selection.candidates]
-    known = "; ".join(f"{spelled(s)}: {norm:.3g}" for s, norm in norms if math.isfinite(norm))
+    known = "; ".join(f"{format_strength(s)}: {norm:.3g}" for s, norm in norms if math.isfinite(norm))
     rows: list[tuple[tuple[Candidate, ...], str]] = [
         (selection.rest, "with other hyperparameters"),
         (selection.stopped, "stopped early"),
@@ -178,9 +151,9 @@ def _furnish(left: Axes, right: Axes, selection: Selection) -> None:
     best, zero = selection.best, selection.candidates[0]
     break_between(left, right)
     for axes in (left, right):
-        axes.grid(axis="y", color=marks.BAND, linewidth=0.8)
+        axes.grid(axis="y", color=plot_style.BAND, linewidth=0.8)
         axes.set_axisbelow(True)
         error = standard_error(best)
-        axes.axhspan(best.mean - error, best.mean + error, color=marks.BAND, zorder=0.5, linewidth=0)
+        axes.axhspan(best.mean - error, best.mean + error, color=plot_style.BAND, zorder=0.5, linewidth=0)
         if zero.strength == 0 and zero.n:
-            axes.axhline(zero.mean, **marks.DOTTED, zorder=1)
+            axes.axhline(zero.mean, **plot_style.DOTTED, zorder=1)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from l2zoo.tuning import asides, curve
+from l2zoo.reports import plot_style
+from l2zoo.reports.plot_style import BAND, GREY, INK
+from l2zoo.tuning import asides
 from l2zoo.tuning.candidates import Candidate
-from l2zoo.tuning.marks import BAND, GREY, INK
 from l2zoo.tuning.pairing import FAILED, LABEL, STAR, Pairing, is_number, tick, value_of, written
 
 if TYPE_CHECKING:
@@ -48,12 +49,12 @@ def draw(figure: Figure, pairing: Pairing, *, room: dict[str, float], label: str
     left.set_xticks([0], ["0"])
     positive = [s for s in pairing.strengths if s]
     if positive:
-        curve.log_strengths(right, positive)
+        plot_style.log_strengths(right, positive)
     right.set_xlabel(label, labelpad=6)
     right.tick_params(left=False, labelleft=False)
     left.set_ylabel(pairing.other)
     _values(left, pairing)
-    curve.break_between(left, right)
+    plot_style.break_between(left, right)
     for axes in (left, right):
         axes.grid(color=BAND, linewidth=0.8)
         axes.set_axisbelow(True)

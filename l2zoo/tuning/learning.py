@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from l2zoo.tuning import canvas, curve
+from l2zoo.reports import plot_style
+from l2zoo.reports.numbers import format_strength
+from l2zoo.reports.plot_style import BAND, BLUE, GREY, INK
+from l2zoo.tuning import curve
 from l2zoo.tuning.asides import STOPPED
 from l2zoo.tuning.averages import curve_limits, every, has_curves, mean_curve
-from l2zoo.tuning.candidates import Candidate, spelled
-from l2zoo.tuning.marks import BAND, BLUE, GREY, INK
+from l2zoo.tuning.candidates import Candidate
 from l2zoo.tuning.select import Selection
 
 if TYPE_CHECKING:
@@ -43,7 +45,7 @@ def learning(selection: Selection, *, path: str | Path, chosen: float | None = N
     Raises:
         ValueError: No record has a curve of the metric, or the path ends in something else.
     """
-    return canvas.save(
+    return plot_style.save(
         lambda: draw(selection, chosen=chosen),
         path=path,
         title=_title(selection),
@@ -60,7 +62,7 @@ def alt_text(selection: Selection, *, chosen: float | None = None) -> str:
         line = np.zeros(0) if candidate is None else mean_curve(candidate, selection.metric)
         if candidate is not None and len(line):
             sentences.append(
-                f"At {words} {spelled(candidate.strength)} it goes from {line[0]:.3f} in epoch 1 to "
+                f"At {words} {format_strength(candidate.strength)} it goes from {line[0]:.3f} in epoch 1 to "
                 f"{line[-1]:.3f} in epoch {len(line)}."
             )
     if selection.stopped:
@@ -69,7 +71,7 @@ def alt_text(selection: Selection, *, chosen: float | None = None) -> str:
 
 
 def draw(
-    selection: Selection, *, chosen: float | None = None, width: float = canvas.WIDE, headed: bool = True
+    selection: Selection, *, chosen: float | None = None, width: float = plot_style.WIDE, headed: bool = True
 ) -> Figure:
     """Composes the figure.
 
@@ -82,13 +84,13 @@ def draw(
     if not has_curves(selection):
         raise ValueError(f"No training has a curve of {selection.metric!r}, so there is nothing to draw.")
     strong, zero = _chosen(selection, chosen), _zero(selection)
-    rows = canvas.legend_rows(_handles(selection, strong), width=width)
+    rows = plot_style.legend_rows(_handles(selection, strong), width=width)
     used = 0.55 if headed else 0.05
-    top = used + canvas.ROW * len(rows) + 0.15
-    figure = canvas.blank(width=width, height=top + 3.7)
+    top = used + plot_style.ROW * len(rows) + 0.15
+    figure = plot_style.blank(width=width, height=top + 3.7)
     if headed:
-        canvas.heading(figure, _title(selection), [])
-    canvas.legend(figure, rows, down=used)
+        plot_style.heading(figure, _title(selection), [])
+    plot_style.legend(figure, rows, down=used)
     height = figure.get_figheight()
     edges = {"left": 0.78 / width, "right": 1 - 0.25 / width, "bottom": 0.62 / height}
     axes = figure.add_subplot(figure.add_gridspec(1, 1, **edges, top=1 - top / height)[0])
@@ -131,7 +133,7 @@ def _furnish(axes: Axes, selection: Selection) -> None:
 def _handles(selection: Selection, strong: Candidate) -> list[Artist]:
     from matplotlib.lines import Line2D
 
-    found: list[Artist] = [Line2D([], [], **CHOSEN, label=f"chosen: {spelled(strong.strength)}")]
+    found: list[Artist] = [Line2D([], [], **CHOSEN, label=f"chosen: {format_strength(strong.strength)}")]
     if _zero(selection) not in (None, strong):
         found.append(Line2D([], [], **ZERO, label="without L2"))
     low, high = curve_limits(selection)

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from l2zoo.tuning.candidates import Candidate, spelled
+from l2zoo.reports.numbers import format_strength
+from l2zoo.reports.plot_style import BAND, BLUE, DOTTED, GREY, INK, RED
+from l2zoo.tuning.candidates import Candidate
 from l2zoo.tuning.scale import standard_error
 from l2zoo.tuning.select import Selection
 
@@ -16,8 +18,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.text import Annotation
 
-INK, GREY, BAND, BLUE, RED = "#1b1f24", "#6b7280", "#e6eaf1", "#1f5fa8", "#b3361b"
-DOTTED: dict[str, Any] = {"color": GREY, "linestyle": (0, (1, 2)), "linewidth": 1.3}
 DOT: dict[str, Any] = {"marker": "o", "color": GREY, "linestyle": "none", "alpha": 0.45, "markersize": 3.4}
 MEAN: dict[str, Any] = {"marker": "o", "color": BLUE, "markersize": 6}
 
@@ -97,7 +97,7 @@ def _choice(left: Axes, right: Axes, drawn: Candidate, name: str, *, side: str) 
         zorder=5,
     )
     return axes.annotate(
-        f"{name}: {spelled(drawn.strength)}",
+        f"{name}: {format_strength(drawn.strength)}",
         (drawn.strength, 1),
         xycoords=axes.get_xaxis_transform(),
         xytext=({"right": 6, "left": -6}.get(side, 0), 7),

@@ -8,10 +8,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from l2zoo.reports.page import Page, Picture, Section, duration
-from l2zoo.tuning import canvas, curve, learning, pagetable, plane
+from l2zoo.reports.numbers import format_strength
+from l2zoo.reports.page import Page, Picture, Section, duration, picture
+from l2zoo.tuning import curve, learning, pagetable, plane
 from l2zoo.tuning.averages import every, has_curves
-from l2zoo.tuning.candidates import spelled
 from l2zoo.tuning.record import Record
 from l2zoo.tuning.select import Selection
 
@@ -85,9 +85,9 @@ def _facts(selection: Selection, *, chosen: float, records: list[Record]) -> lis
     seconds = math.fsum(record.seconds for record in records if math.isfinite(record.seconds))
     what = curve.name(selection).lower()
     return [
-        ("Best strength", spelled(best.strength), f"mean {what} {best.mean:.3f}{spread}"),
-        ("One SE", spelled(selection.one_se.strength), "strongest that is as good"),
-        ("Final model", spelled(chosen), "its strength"),
+        ("Best strength", format_strength(best.strength), f"mean {what} {best.mean:.3f}{spread}"),
+        ("One SE", format_strength(selection.one_se.strength), "strongest that is as good"),
+        ("Final model", format_strength(chosen), "its strength"),
         ("Trainings", f"{len(records):,}", f"{failed:,} failed" if failed else "none failed"),
         ("Epochs in all", f"{sum(record.trained for record in records):,}", "over all trainings"),
         ("Time in all", duration(seconds), "over all trainings"),
@@ -117,13 +117,3 @@ def pictures(
         words = f"{curve.name(selection)} while training"
         found.append(picture("learning", words, learning.alt_text(selection, chosen=chosen), draw))
     return found
-
-
-def picture(name: str, title: str, words: str, draw: partial) -> Picture:
-    """What `draw(width=..., headed=False)` draws, for a page: a wide drawing and a narrow one."""
-    sizes = {"wide": canvas.WIDE, "narrow": canvas.NARROW}
-    drawings = {
-        size: canvas.inline(partial(draw, width=width, headed=False), name=f"{name}-{size}")
-        for size, width in sizes.items()
-    }
-    return Picture(title, words, drawings)

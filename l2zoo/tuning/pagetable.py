@@ -6,9 +6,10 @@ import math
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from l2zoo.reports.numbers import format_strength
 from l2zoo.reports.tables import Cell, Row, Table, number, word
 from l2zoo.tuning.averages import every
-from l2zoo.tuning.candidates import Candidate, spelled
+from l2zoo.tuning.candidates import Candidate
 from l2zoo.tuning.curve import name
 from l2zoo.tuning.pairing import is_number, written
 from l2zoo.tuning.report import rows
@@ -35,7 +36,7 @@ def of(selection: Selection, *, chosen: float) -> Table:
         mine = candidate in selection.candidates and candidate.strength
         note = _note(selection, candidate, chosen=chosen)
         cells = (
-            number(candidate.strength, spelled(candidate.strength)),
+            number(candidate.strength, format_strength(candidate.strength)),
             *_scores(candidate, difference=differences[candidate.strength] if mine else None),
             *_values(candidate, kinds),
             word(note),

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from l2zoo.tuning.candidates import Candidate, orientation, spelled
-from l2zoo.tuning.marks import GREY, INK, RED
+from l2zoo.reports.numbers import format_strength
+from l2zoo.reports.plot_style import GREY, INK, RED
+from l2zoo.stats.summary import sign_of
+from l2zoo.tuning.candidates import Candidate
 from l2zoo.tuning.record import Value
 from l2zoo.tuning.scale import limits
 from l2zoo.tuning.select import Selection
@@ -118,7 +120,7 @@ def colours(selection: Selection) -> ScalarMappable:
     from matplotlib.colors import LinearSegmentedColormap, Normalize
 
     shades = LinearSegmentedColormap.from_list("l2zoo", ["#edf2f9", "#8fb2d9", "#3f77b5", "#12305c"])
-    if orientation(selection.mode) < 0:
+    if sign_of(selection.mode) < 0:
         shades = shades.reversed()
     low, high = limits(selection, extent=lambda some: (min(c.mean for c in some), max(c.mean for c in some)))
     return ScalarMappable(Normalize(low, high), shades)
@@ -148,5 +150,5 @@ def written(value: Value) -> str:
         ['1e-4', '32', '0.5', 'True', 'relu']
     """
     if isinstance(value, float) and math.isfinite(value) and value >= 0:
-        return spelled(value)
+        return format_strength(value)
     return str(value)

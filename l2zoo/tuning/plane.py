@@ -9,8 +9,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from l2zoo.tuning import canvas, cells, curve, discs
-from l2zoo.tuning.candidates import Candidate, spelled
+from l2zoo.reports import plot_style
+from l2zoo.reports.numbers import format_strength
+from l2zoo.tuning import cells, curve, discs
+from l2zoo.tuning.candidates import Candidate
 from l2zoo.tuning.pairing import Pairing, colours, value_of, written
 from l2zoo.tuning.select import Selection
 
@@ -35,7 +37,7 @@ def plane(selection: Selection, *, path: str | Path, convention: str = "keras") 
     Raises:
         ValueError: No other hyperparameter has two values, or the path ends in something else.
     """
-    return canvas.save(
+    return plot_style.save(
         lambda: draw(selection, convention=convention),
         path=path,
         title=_title(selection),
@@ -47,7 +49,7 @@ def alt_text(selection: Selection) -> str:
     """The picture in words, for those who do not see it."""
     other = _axis(selection)
     points = [
-        f"{spelled(c.strength)} and {written(value_of(c, other))}: "
+        f"{format_strength(c.strength)} and {written(value_of(c, other))}: "
         + (f"{c.mean:.3f}" if c.n else f"no score ({len(c.failed)} failed)")
         for c in shown(selection, other)
     ]
@@ -79,11 +81,13 @@ def shown(selection: Selection, other: str) -> list[Candidate]:
 def best_in_words(selection: Selection) -> str:
     """The best strength with the other hyperparameters that go with it, and its score."""
     pairs = [f"{name} {written(value)}" for name, value in selection.best.others]
-    where = ", ".join([f"strength {spelled(selection.best.strength)}", *pairs])
+    where = ", ".join([f"strength {format_strength(selection.best.strength)}", *pairs])
     return f"Best: {where}; mean {curve.name(selection).lower()} {selection.best.mean:.3f}."
 
 
-def draw(selection: Selection, *, convention: str, width: float = canvas.WIDE, headed: bool = True) -> Figure:
+def draw(
+    selection: Selection, *, convention: str, width: float = plot_style.WIDE, headed: bool = True
+) -> Figure:
     """Composes the figure.
 
     Args:
@@ -97,15 +101,15 @@ def draw(selection: Selection, *, convention: str, width: float = canvas.WIDE, h
     style = cells if _is_grid(tried, other) else discs
     stopped = () if style is cells else selection.stopped
     pairing = Pairing(tried, other, selection.best, stopped, colours(selection))
-    rows = canvas.legend_rows(style.handles(pairing), width=width)
-    lines = canvas.wrapped(best_in_words(selection)) if headed else []
-    used = 0.60 + canvas.LINE * len(lines) if headed else 0.05
-    top = used + canvas.ROW * len(rows) + 0.15
+    rows = plot_style.legend_rows(style.handles(pairing), width=width)
+    lines = plot_style.wrapped(best_in_words(selection)) if headed else []
+    used = 0.60 + plot_style.LINE * len(lines) if headed else 0.05
+    top = used + plot_style.ROW * len(rows) + 0.15
     bottom = style.bottom(pairing, width=width)
-    figure = canvas.blank(width=width, height=top + style.height(pairing) + bottom)
+    figure = plot_style.blank(width=width, height=top + style.height(pairing) + bottom)
     if headed:
-        canvas.heading(figure, _title(selection), lines)
-    canvas.legend(figure, rows, down=used)
+        plot_style.heading(figure, _title(selection), lines)
+    plot_style.legend(figure, rows, down=used)
     room = pairing.room(figure, top=top, bottom=bottom)
     style.draw(figure, pairing, room=room, label=f"Strength (L2, convention {convention})")
     pairing.colour_bar(figure, room=room, label=f"Mean {curve.name(selection).lower()}")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from l2zoo.counting import Count
+from l2zoo.reports.numbers import format_strength
 from l2zoo.tuning.board import Board
-from l2zoo.tuning.candidates import Candidate, best, spelled
+from l2zoo.tuning.candidates import Candidate, best
 from l2zoo.tuning.pairing import written
 from l2zoo.tuning.record import Record
+from l2zoo.utils.progress import Count
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -70,7 +71,7 @@ class Progress(Count):
         if not whole:
             return ""
         leader = best(whole, mode=self._mode)
-        return f"; best {self._metric} {leader.mean:.4f} at {spelled(leader.strength)}"
+        return f"; best {self._metric} {leader.mean:.4f} at {format_strength(leader.strength)}"
 
     def _picture(self) -> Any:
         from rich.console import Group
@@ -80,7 +81,7 @@ class Progress(Count):
 
 def _place(candidate: Candidate) -> str:
     pairs = [f"{name}={written(value)}" for name, value in candidate.others]
-    return ", ".join([f"l2={spelled(candidate.strength)}", *pairs])
+    return ", ".join([f"l2={format_strength(candidate.strength)}", *pairs])
 
 
 def _early(candidate: Candidate) -> str:

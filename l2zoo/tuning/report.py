@@ -9,9 +9,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from l2zoo.replacing import replacing
-from l2zoo.tuning.candidates import Candidate, spelled
+from l2zoo.reports.numbers import format_strength
+from l2zoo.tuning.candidates import Candidate
 from l2zoo.tuning.select import Selection
+from l2zoo.utils.files import replacing
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -42,7 +43,7 @@ def table(selection: Selection) -> Table:
         spread = f" ± {candidate.standard_error:.3f}" if candidate.n > 1 else ""
         difference = row["difference_to_0"]
         out.add_row(
-            spelled(candidate.strength),
+            format_strength(candidate.strength),
             f"{candidate.mean:.3f}{spread}" if candidate.n else "-",
             "" if difference is None or not candidate.strength else f"{round(difference, 3) + 0.0:+.3f}",
             str(candidate.n),

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 
-from l2zoo.arguments import one_of
 from l2zoo.auditing import audit
-from l2zoo.invocation import script_command
 from l2zoo.reports.page import versions
 from l2zoo.tuning import curve, learning, page, plane, report, tensorboard
 from l2zoo.tuning.candidates import Candidate
 from l2zoo.tuning.record import Record, Value
 from l2zoo.tuning.select import Selection
 from l2zoo.tuning.verdict import Verdict
+from l2zoo.utils.scripts import script_command
+from l2zoo.utils.validation import one_of
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -61,16 +60,6 @@ def fenced(values: np.ndarray) -> np.ndarray:
     first, third = np.quantile(values, [0.25, 0.75])
     fence = FENCE * (third - first)
     return values[(values >= first - fence) & (values <= third + fence)]
-
-
-def step(strengths: Sequence[float]) -> float:
-    """The smallest factor between neighbours of a rising row of strengths; 10 for fewer than two.
-
-    Example:
-        >>> step([0.25, 0.5, 2.0])
-        2.0
-    """
-    return min((after / before for before, after in itertools.pairwise(strengths)), default=10.0)
 
 
 def _scores(candidates: Sequence[Candidate]) -> Range:

@@ -10,15 +10,15 @@ import keras
 import keras_tuner
 import numpy as np
 
-from l2zoo.arguments import whole_number
 from l2zoo.data import ImageData
 from l2zoo.data.prepared import Prepared
-from l2zoo.replacing import kept_or_temporary
 from l2zoo.tuning import checks
 from l2zoo.tuning.engine import Engine
 from l2zoo.tuning.job import Job
 from l2zoo.tuning.result import SearchResult
 from l2zoo.tuning.tuner import L2Tuner
+from l2zoo.utils.files import kept_or_temporary
+from l2zoo.utils.validation import whole_number
 
 # 0 and half decades: a decade is too coarse to see the top of the curve, a quarter costs twice as much.
 DEFAULT_STRENGTHS = (0.0, *(float(f"{10 ** (exponent / 2):.3g}") for exponent in range(-12, -1)))

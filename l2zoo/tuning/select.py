@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from l2zoo.tuning.candidates import Candidate, best, gather, one_se, spelled
+from l2zoo.reports.numbers import format_strength
+from l2zoo.tuning.candidates import Candidate, best, gather, one_se
 from l2zoo.tuning.record import Record
 from l2zoo.tuning.verdict import Verdict, compare
 
@@ -101,5 +102,5 @@ def edge(candidates: Sequence[Candidate], *, mode: str = "max") -> str:
         which, targets = "the only one tried above 0", [chosen / 10, chosen * 10]
     elif chosen == grid[-1]:
         which, targets = "the largest tried", [chosen * 10]
-    to = " and to ".join(spelled(target) for target in targets)
-    return f"The best strength, {spelled(chosen)}, is {which}: extend the grid to {to}."
+    to = " and to ".join(format_strength(target) for target in targets)
+    return f"The best strength, {format_strength(chosen)}, is {which}: extend the grid to {to}."

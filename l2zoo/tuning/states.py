@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from l2zoo.replacing import replacing
 from l2zoo.tuning.record import Unit
 from l2zoo.tuning.warm import State
+from l2zoo.utils.files import replacing
 
 
 class States:

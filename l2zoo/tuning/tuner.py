@@ -13,7 +13,6 @@ import keras
 import keras_tuner
 import numpy as np
 
-from l2zoo.arguments import one_of, whole_number
 from l2zoo.tuning import checks, strategies
 from l2zoo.tuning.driver import Driver, apart
 from l2zoo.tuning.engine import Engine
@@ -23,6 +22,7 @@ from l2zoo.tuning.progress import Progress
 from l2zoo.tuning.record import Value
 from l2zoo.tuning.result import SearchResult
 from l2zoo.tuning.states import States
+from l2zoo.utils.validation import one_of, whole_number
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from l2zoo.reports.numbers import format_strength, metric_name
+from l2zoo.stats import paired, summary
 from l2zoo.tuning import candidates as choice
-from l2zoo.tuning import evidence
-from l2zoo.tuning.candidates import Candidate, metric_in_words, spelled
+from l2zoo.tuning.candidates import Candidate
 from l2zoo.tuning.record import Record
 
 
@@ -62,14 +63,14 @@ def compare(candidates: Sequence[Candidate], *, mode: str = "max", metric: str =
         mode: `"max"` where more is better (accuracy), `"min"` where less is (loss).
         metric: What the scores are, for the sentence.
     """
-    sign = choice.orientation(mode)
+    sign = summary.sign_of(mode)
     candidates = sorted(candidates, key=lambda c: c.strength)
     zero = next((c for c in candidates if c.strength == 0), Candidate(0.0, ()))
     tried = [c for c in candidates if c.strength > 0]
     positive = choice.eligible(tried)
     units = list(zero.scores)
     gains = np.array([[sign * (c.scores.get(u, math.nan) - zero.scores[u]) for u in units] for c in positive])
-    held = evidence.held_out_gains(gains, units) if gains.size else np.array([])
+    held = paired.held_out_gains(gains, units) if gains.size else np.array([])
     held = held[np.isfinite(held)]
     obstacle = _obstacle(tried, zero, comparable=len(held), mode=mode, metric=metric)
     if obstacle:
@@ -88,10 +89,10 @@ def _measured(
     zero: Candidate, positive: Sequence[Candidate], held: np.ndarray, *, folds: int, mode: str
 ) -> Verdict:
     """The numbers of a verdict and what they say, still without the sentence."""
-    sign = choice.orientation(mode)
+    sign = summary.sign_of(mode)
     nearest = choice.best([c for c in positive if c.scores.keys() & zero.scores.keys()], mode=mode)
-    rounding = evidence.rounding_of([score for c in (zero, *positive) for score in c.scores.values()])
-    gain, worst, top = evidence.corrected_interval(held, folds=folds, rounding=rounding)
+    rounding = paired.rounding_of([score for c in (zero, *positive) for score in c.scores.values()])
+    gain, worst, top = paired.corrected_interval(held, folds=folds, rounding=rounding)
     low, high = sorted((sign * worst, sign * top))
     common = [u for u in zero.scores if u in nearest.scores]
     baseline, score = (math.fsum(c.scores[u] for u in common) / len(common) for c in (zero, nearest))
@@ -123,8 +124,8 @@ def _obstacle(tried: Sequence[Candidate], zero: Candidate, *, comparable: int, m
         chosen = choice.best(tried, mode=mode)
         return (
             f"all {len(zero.failed)} trainings at strength 0 failed, the first because "
-            f"{_reason(zero.failed[0])}; the best strength, {spelled(chosen.strength)}, reaches "
-            f"{metric_in_words(metric)} {chosen.mean:.3f}"
+            f"{_reason(zero.failed[0])}; the best strength, {format_strength(chosen.strength)}, reaches "
+            f"{metric_name(metric)} {chosen.mean:.3f}"
         )
     if comparable < 2:
         if zero.n == 1:
@@ -143,7 +144,7 @@ def _sentence(verdict: Verdict, *, metric: str, smallest: bool, lost: int) -> st
     honest = _signed(verdict.gain, digits)
     if honest != difference and not math.isclose(verdict.gain, verdict.difference, rel_tol=1e-9):
         interval = f"{honest} where the other folds choose the strength, {interval}"
-    strength, what = spelled(verdict.strength or 0.0), metric_in_words(metric)
+    strength, what = format_strength(verdict.strength or 0.0), metric_name(metric)
     if verdict.outcome == "no difference":
         return (
             f"Whether L2 helps here cannot be told: the best strength above 0, {strength}, differs from none "

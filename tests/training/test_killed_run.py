@@ -14,10 +14,10 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from killed_run import build
-from killed_run import train as train_cnn
 
 from l2zoo.training import fit
+from tests.training.killed_run import build
+from tests.training.killed_run import train as train_cnn
 
 Arrays = tuple[np.ndarray, np.ndarray]
 Build = Callable[..., keras.Model]

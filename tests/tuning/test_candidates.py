@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from l2zoo.tuning.candidates import Candidate, best, eligible, gather, one_se, spelled
+from l2zoo.reports.numbers import format_strength
+from l2zoo.tuning.candidates import Candidate, best, eligible, gather, one_se
 from l2zoo.tuning.record import Record, Unit
 
 no_deadline = settings(deadline=None)  # the first example imports SciPy, and machines are busy
@@ -177,4 +178,4 @@ def test_a_constant_score_takes_the_largest_strength(score: float, k: int, folds
 @no_deadline
 @given(st.floats(1e-12, 1e6))
 def test_a_spelled_strength_reads_back_to_three_digits(strength: float) -> None:
-    assert float(spelled(strength)) == pytest.approx(strength, rel=0.006)
+    assert float(format_strength(strength)) == pytest.approx(strength, rel=0.006)

@@ -18,13 +18,13 @@ from types import SimpleNamespace
 import numpy as np
 import psutil
 import pytest
-import small
-from obedient import Obedient
 
 from l2zoo.tuning.engine import InProcess, Work
 from l2zoo.tuning.job import Job
 from l2zoo.tuning.on_ray import OnRay
 from l2zoo.tuning.record import Unit
+from tests.tuning import small
+from tests.tuning.obedient import Obedient
 
 
 @pytest.fixture(scope="module")
@@ -227,7 +227,7 @@ import json, os, sys, time
 import psutil
 
 sys.path.append(sys.argv[1])
-from obedient import Obedient
+from tests.tuning.obedient import Obedient
 from l2zoo.tuning.engine import Work
 from l2zoo.tuning.on_ray import OnRay
 from l2zoo.tuning.record import Unit
@@ -258,7 +258,7 @@ def test_a_ray_of_its_own_is_out_of_reach_and_gone_after_ctrl_c(tmp_path):
     (tmp_path / "script.py").write_text(STARTS_RAY)
     before = set(Path("/tmp").glob("l2zoo-ray-*"))
     child = subprocess.Popen(
-        [sys.executable, "script.py", str(Path(__file__).parent)],
+        [sys.executable, "script.py", str(Path(__file__).parents[2])],
         cwd=tmp_path,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -304,7 +304,7 @@ def lives(pid):
 
 SEARCH = """
 import sys
-import small
+from tests.tuning import small
 from l2zoo import tune_l2
 
 result = tune_l2(small.build, small.data(), strengths=[1e-2, 1.0], folds=3, epochs=2, batch_size=8,
@@ -317,7 +317,7 @@ print(len(result.records), result.selection.best.scores)
 def test_a_driver_that_is_killed_goes_on_from_the_ledger(tmp_path):
     pytest.importorskip("ray", reason='needs pip install "l2zoo[ray]"')
     root = Path(__file__).parents[2]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(root), str(Path(__file__).parent)])}
+    environment = {**os.environ, "PYTHONPATH": str(root)}
     ledger = tmp_path / "ledger.jsonl"
 
     def started():

@@ -15,8 +15,8 @@ import pytest
 from PIL import Image
 
 from l2zoo.auditing import Audit, AuditRow
+from l2zoo.reports.numbers import format_strength
 from l2zoo.reports.page import duration
-from l2zoo.tuning.candidates import spelled
 from l2zoo.tuning.page import page
 from l2zoo.tuning.record import Record, Unit
 from l2zoo.tuning.select import Selection, choose
@@ -95,7 +95,7 @@ def test_the_verdict_the_question_and_the_way_to_repeat_it_are_there(tmp_path: P
 def test_every_strength_has_a_row_failed_ones_with_their_reason(tmp_path: Path) -> None:
     selection = pictured.selection(pictured.plain())
     words = read(written(selection, tmp_path)).words
-    assert {spelled(strength) for strength in pictured.GRID} <= set(words)
+    assert {format_strength(strength) for strength in pictured.GRID} <= set(words)
     assert "failed: the loss became NaN in epoch 2" in words
     assert "best, final model" in words
     assert f"{selection.best.mean:.4f}" in words

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from l2zoo.replacing import replacing
 from l2zoo.tuning.record import Record, Unit
 from l2zoo.tuning.report import rows, table, to_dict, write_csv, write_json
 from l2zoo.tuning.select import Selection, choose
+from l2zoo.utils.files import replacing
 
 SCORES = {
     0.0: [0.80, 0.82, 0.81],

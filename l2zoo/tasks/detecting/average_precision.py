@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from l2zoo.arguments import whole_number, whole_numbers
+from l2zoo.utils.validation import whole_number, whole_numbers
 
 MOST = 100  # boxes of a class in an image that count, the best first: COCO's number
 SLACK = 0.5  # pixels that a true box may leave the image, by rounding

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from l2zoo.arguments import whole_numbers
+from l2zoo.utils.validation import whole_numbers
 
 NOTHING = -1  # the class of a place that sees no object
 RADIUS = 1.5  # a box is seen by places within so many strides of its centre

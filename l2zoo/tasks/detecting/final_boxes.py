@@ -12,8 +12,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from l2zoo.arguments import whole_number
 from l2zoo.tasks.detecting import boxes
+from l2zoo.utils.validation import whole_number
 
 # In each round every box learns whether a box that stays hides it. As many rounds as boxes would always do;
 # chains in which a box hides one that would have hidden another are never so long in practice.

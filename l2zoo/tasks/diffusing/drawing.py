@@ -8,8 +8,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from l2zoo.counting import bar
 from l2zoo.tasks.diffusing import sampling
+from l2zoo.utils.progress import bar
 
 
 def sample(

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
-from l2zoo.arguments import check_number, whole_number
 from l2zoo.data import ImageData
 from l2zoo.tasks.diffusing import sampling
 from l2zoo.tasks.diffusing.drawing import interface, sample
 from l2zoo.tasks.diffusing.frechet import frechet_distance
 from l2zoo.tasks.diffusing.neighbours import copying, nearest
+from l2zoo.utils.validation import check_number, whole_number
 
 FRESH = 1000  # images that are compared with the training images as new ones
 

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from l2zoo.arguments import check_number, whole_number
 from l2zoo.tasks.diffusing import noise
+from l2zoo.utils.validation import check_number, whole_number
 
 Denoise = Callable[[np.ndarray, np.ndarray, "np.ndarray | None"], np.ndarray]
 """Noisy images `(B, H, W, C)` in pixels, times `(B,)`, labels `(B,)` or None to velocities like images."""

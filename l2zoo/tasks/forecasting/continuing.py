@@ -7,9 +7,9 @@ from collections.abc import Callable
 import keras
 import numpy as np
 
-from l2zoo.arguments import whole_number
 from l2zoo.tasks.forecasting import rollout
 from l2zoo.tasks.forecasting.stepping import is_step
+from l2zoo.utils.validation import whole_number
 
 
 class Stepper:

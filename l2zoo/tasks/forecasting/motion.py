@@ -11,8 +11,8 @@ from types import MappingProxyType
 
 import numpy as np
 
-from l2zoo.arguments import whole_number
 from l2zoo.tasks.forecasting.rollout import checked
+from l2zoo.utils.validation import whole_number
 
 TINY = 1e-6  # of the largest frequency: below, there is nothing whose phase could be known
 

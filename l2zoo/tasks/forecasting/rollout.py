@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from l2zoo.arguments import whole_number
+from l2zoo.utils.validation import whole_number
 
 Step = Callable[[dict[str, np.ndarray]], Mapping[str, np.ndarray]]
 """Frame and states to the next frame and the next states."""

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from l2zoo.replacing import replacing
 from l2zoo.tasks.forecasting.likeness import psnr
 from l2zoo.tasks.picturing import sheet
 from l2zoo.tasks.picturing.lettering import Line
 from l2zoo.tasks.picturing.sheet import Panel, Sheet
+from l2zoo.utils.files import replacing
 
 COLUMNS = 8  # times shown, of which two are given
 SIDE = 112  # screen pixels that a frame gets in an animation, at least

@@ -9,14 +9,14 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from l2zoo.arguments import whole_number
-from l2zoo.counting import bar
-from l2zoo.replacing import replacing
 from l2zoo.tasks.diffusing import noise, sampling
 from l2zoo.tasks.diffusing.drawing import denoiser
 from l2zoo.tasks.picturing import sheet
 from l2zoo.tasks.picturing.lettering import Line
 from l2zoo.tasks.picturing.sheet import Panel, Sheet
+from l2zoo.utils.files import replacing
+from l2zoo.utils.progress import bar
+from l2zoo.utils.validation import whole_number
 
 COLUMNS = 10
 SIDE = 56  # screen pixels that an image gets in an animation, at least

@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from l2zoo.arguments import check_number, whole_number
 from l2zoo.tasks.detecting.average_precision import Arrays, found_boxes, true_boxes
 from l2zoo.tasks.overlap import UNLABELLED, confusion, mean_iou
 from l2zoo.tasks.picturing import palette, sheet
 from l2zoo.tasks.picturing.lettering import Line
 from l2zoo.tasks.picturing.sheet import Panel, Sheet
+from l2zoo.utils.validation import check_number, whole_number
 
 MOST = 12  # images shown
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from l2zoo.arguments import picture_path
-from l2zoo.replacing import replacing
 from l2zoo.tasks.picturing import box_marks, palette
 from l2zoo.tasks.picturing.lettering import CAPTION, FONT, INK, POINTS, Line, fitted, width
+from l2zoo.utils.files import replacing
+from l2zoo.utils.validation import picture_path
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from l2zoo.artifact import replacing
+from l2zoo.utils import folders
 
 MARK = "manifest.json"
 
@@ -83,7 +83,7 @@ def test_an_old_folder_moved_aside_by_a_killed_run_comes_back(tmp_path):
     (old / MARK).write_text("old")
     with (
         pytest.raises(ValueError, match="`folder` exists already"),
-        replacing.whole_folder(tmp_path / "artifact", overwrite=False, mark=MARK),
+        folders.whole_folder(tmp_path / "artifact", overwrite=False, mark=MARK),
     ):
         pass
     assert (tmp_path / "artifact" / MARK).read_text() == "old"
@@ -91,13 +91,13 @@ def test_an_old_folder_moved_aside_by_a_killed_run_comes_back(tmp_path):
 
 
 def write(folder, word, *, overwrite=False):
-    with replacing.whole_folder(folder, overwrite=overwrite, mark=MARK) as (fresh, _):
+    with folders.whole_folder(folder, overwrite=overwrite, mark=MARK) as (fresh, _):
         (fresh / MARK).write_text(word)
 
 
 def test_a_block_that_raises_leaves_nothing(tmp_path):
     def halfway():
-        with replacing.whole_folder(tmp_path / "deep" / "artifact", overwrite=False, mark=MARK) as (fresh, _):
+        with folders.whole_folder(tmp_path / "deep" / "artifact", overwrite=False, mark=MARK) as (fresh, _):
             (fresh / "a").write_text("half")
             raise RuntimeError("halfway")
 
@@ -111,7 +111,7 @@ def test_a_full_disk_leaves_the_old_folder(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     write(tmp_path / "artifact", "old")
-    monkeypatch.setattr(replacing, "_sync", full)
+    monkeypatch.setattr(folders, "_sync", full)
     with pytest.raises(OSError, match="No space left"):
         write(tmp_path / "artifact", "new", overwrite=True)
     assert (tmp_path / "artifact" / MARK).read_text() == "old"
@@ -120,15 +120,15 @@ def test_a_full_disk_leaves_the_old_folder(tmp_path, monkeypatch):
 
 def test_a_rename_that_fails_brings_the_old_folder_back(tmp_path, monkeypatch):
     write(tmp_path / "artifact", "old")
-    monkeypatch.setattr(replacing, "_exchange", lambda one, other: False)
-    rename = replacing.Path.rename
+    monkeypatch.setattr(folders, "_exchange", lambda one, other: False)
+    rename = folders.Path.rename
 
     def refuse(self, target):
         if self.name == "new":
             raise OSError(5, "Input/output error")
         return rename(self, target)
 
-    monkeypatch.setattr(replacing.Path, "rename", refuse)
+    monkeypatch.setattr(folders.Path, "rename", refuse)
     with pytest.raises(OSError, match="Input/output error"):
         write(tmp_path / "artifact", "new", overwrite=True)
     assert (tmp_path / "artifact" / MARK).read_text() == "old"
@@ -171,7 +171,7 @@ def test_a_link_to_a_folder_stays_a_link(tmp_path):
 
 def test_two_writers_of_one_folder_are_told_apart(tmp_path):
     with (
-        replacing.whole_folder(tmp_path / "artifact", overwrite=False, mark=MARK) as (fresh, _),
+        folders.whole_folder(tmp_path / "artifact", overwrite=False, mark=MARK) as (fresh, _),
     ):
         (fresh / MARK).write_text("first")
         with pytest.raises(ValueError, match="being written by another process"):
@@ -181,4 +181,4 @@ def test_two_writers_of_one_folder_are_told_apart(tmp_path):
 
 def test_the_root_is_not_a_folder_to_make():
     with pytest.raises(ValueError, match="must be the name of a folder"):
-        write(replacing.Path("/"), "new")
+        write(folders.Path("/"), "new")

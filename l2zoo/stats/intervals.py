@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from l2zoo.privacy.roc import redrawn, roc
+from l2zoo.stats.roc import redrawn, roc
 
 LEVEL = 0.95
 DRAWS = 1000

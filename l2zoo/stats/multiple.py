@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from l2zoo.tuning.evidence import error_of_mean
+from l2zoo.stats.paired import error_of_mean
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,7 +10,7 @@ from scipy import stats
 
 from l2zoo.comparing.choosing import chosen, honest_scores
 from l2zoo.comparing.comparison import Comparison, Standing, judged
-from l2zoo.comparing.evidence import difference, holm
+from l2zoo.stats.multiple import difference, holm
 from l2zoo.tuning.record import Record, Unit
 
 GAINS = [0.02, 0.05, -0.01, 0.04, 0.03]

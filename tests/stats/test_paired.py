@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import stats
 
-from l2zoo.tuning.evidence import corrected_interval, held_out_gains, rounding_of
+from l2zoo.stats.paired import corrected_interval, held_out_gains, rounding_of
 
 no_deadline = settings(deadline=None)  # the first example imports SciPy, and machines are busy
 

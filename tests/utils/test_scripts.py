@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from l2zoo.invocation import run_script, script_command
+from l2zoo.utils.scripts import run_script, script_command
 
 
 @pytest.mark.parametrize(

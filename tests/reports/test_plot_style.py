@@ -9,13 +9,14 @@ from xml.etree import ElementTree
 import pytest
 from matplotlib.lines import Line2D
 
-from l2zoo.tuning import canvas, curve, learning, plane
+from l2zoo.reports import plot_style
+from l2zoo.tuning import curve, learning, plane
 from tests.tuning import pictured
 
 
 def drawn(name: str) -> str:
     selection = pictured.selection(pictured.two_ways())
-    return canvas.inline(partial(curve.draw, selection, title="", convention="keras"), name=name)
+    return plot_style.inline(partial(curve.draw, selection, title="", convention="keras"), name=name)
 
 
 def test_ids_of_two_pictures_never_clash() -> None:
@@ -47,11 +48,11 @@ def test_a_picture_in_a_page_has_no_size_of_its_own_and_loads_nothing() -> None:
 
 def test_a_legend_is_broken_where_the_picture_ends() -> None:
     handles = [Line2D([], [], label=label) for label in ("mean ± standard error", "one training", "x" * 40)]
-    assert canvas.legend_rows(handles, width=8.2) == [handles]
-    assert canvas.legend_rows(handles, width=4.1) == [handles[:2], handles[2:]]
+    assert plot_style.legend_rows(handles, width=8.2) == [handles]
+    assert plot_style.legend_rows(handles, width=4.1) == [handles[:2], handles[2:]]
 
 
-@pytest.mark.parametrize("width", [canvas.WIDE, canvas.NARROW])
+@pytest.mark.parametrize("width", [plot_style.WIDE, plot_style.NARROW])
 @pytest.mark.parametrize("search", [pictured.plain, pictured.two_ways, pictured.hyperband])
 def test_nothing_leaves_the_pictures_of_a_page(search, width: float) -> None:
     selection = pictured.selection(search())

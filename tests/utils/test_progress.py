@@ -7,7 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
-from l2zoo.counting import Count
+from l2zoo.utils.progress import Count
 
 
 class Kept(Count):

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score, roc_curve
 
-from l2zoo.privacy import intervals
-from l2zoo.privacy.intervals import Interval
-from l2zoo.privacy.roc import roc
+from l2zoo.stats import intervals
+from l2zoo.stats.intervals import Interval
+from l2zoo.stats.roc import roc
 
 
 def scores(n: int = 60, m: int = 50, *, shift: float = 0.7, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

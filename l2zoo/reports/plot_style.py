@@ -1,4 +1,4 @@
-"""How every picture of a search is laid out and saved: one style, and its description inside the file.
+"""How every picture is laid out and saved: one style, and its description inside the file.
 
 A picture goes into a file of its own, with a heading, or into a page, where the page has said all that
 already and a second, narrow drawing serves phones.
@@ -7,20 +7,25 @@ already and a second, narrow drawing serves phones.
 from __future__ import annotations
 
 import io
+import itertools
+import math
 import re
 import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from l2zoo.arguments import picture_path
-from l2zoo.replacing import replacing
-from l2zoo.tuning.marks import GREY, INK
+from l2zoo.reports.numbers import format_strength
+from l2zoo.utils.files import replacing
+from l2zoo.utils.validation import picture_path
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+INK, GREY, BAND, BLUE, RED = "#1b1f24", "#6b7280", "#e6eaf1", "#1f5fa8", "#b3361b"
+DOTTED: dict[str, Any] = {"color": GREY, "linestyle": (0, (1, 2)), "linewidth": 1.3}
 STYLE: Any = {
     "font.family": "DejaVu Sans",  # comes with matplotlib: the same picture everywhere
     "font.size": 10,
@@ -35,6 +40,7 @@ WIDE, NARROW = 8.2, 4.1  # inches; the narrow one is read on a phone
 LINE = 0.19  # height of a line of the heading, in inches
 ROW = 0.22  # height of a row of the legend, in inches
 SMALL = 8.5  # of the legend, in points
+LABEL = 0.5  # inches that the label of a strength needs
 _WORDS = {".png": "Description", ".svg": "Description", ".pdf": "Subject"}
 
 
@@ -139,3 +145,40 @@ def inline(draw: Callable[[], Figure], *, name: str) -> str:
     head, rest = text.strip().split(">", 1)
     head = re.sub(r' (?:width|height)="[^"]*"', "", head)  # the page gives the size, the viewBox the shape
     return head.replace("<svg", f'<svg id="{name}" aria-hidden="true" focusable="false"', 1) + ">" + rest
+
+
+def step(strengths: Sequence[float]) -> float:
+    """The smallest factor between neighbours of a rising row of strengths; 10 for fewer than two.
+
+    Example:
+        >>> step([0.25, 0.5, 2.0])
+        2.0
+    """
+    return min((after / before for before, after in itertools.pairwise(strengths)), default=10.0)
+
+
+def log_strengths(axes: Axes, strengths: list[float]) -> None:
+    """Makes the x axis logarithmic, with room for rising strengths above 0, spelled as people write them."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+    room = min(step(strengths), 10.0) ** 0.8
+    if len(strengths) > 20:  # in a random search, two may all but coincide
+        room = max(room, (strengths[-1] / strengths[0]) ** 0.03)
+    axes.set_xscale("log")
+    axes.set_xlim(strengths[0] / room, strengths[-1] * room)
+    figure = axes.get_figure(root=True)
+    most = max(2, int(axes.get_position().width * figure.get_figwidth() / LABEL)) if figure else 20
+    if strengths[-1] / strengths[0] >= 99:
+        axes.xaxis.set_major_locator(LogLocator(base=10, numticks=most))
+    else:
+        axes.set_xticks(strengths[:: math.ceil(len(strengths) / most)])
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: format_strength(value)))
+
+
+def break_between(left: Axes, right: Axes) -> None:
+    """Shows by two strokes that the axis is broken between 0 and the rest."""
+    for axes, inner, x in ((left, "right", 1.0), (right, "left", 0.0)):
+        axes.spines[["top", "right", inner]].set_visible(False)
+        stroke: dict[str, Any] = {"marker": [(-0.5, -1), (0.5, 1)], "markersize": 9, "color": GREY}
+        axes.plot([x], [0], **stroke, clip_on=False, transform=axes.transAxes, linestyle="none")

@@ -1,0 +1,1 @@
+"""Statistics as pure functions of arrays: paired differences, intervals, corrections, ROC."""
