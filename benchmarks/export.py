@@ -37,8 +37,8 @@ def int8(rounds: int, folder: Path) -> None:
     """Quantised files against float ones, of models that were trained."""
     from l2zoo import build_resnet, build_unet
     from l2zoo.data import load
-    from l2zoo.experiments import Training
     from l2zoo.models import backbones
+    from l2zoo.studies.experiment import Training
     from l2zoo.tasks import Classification, Segmentation
 
     def digits(split: str) -> Any:

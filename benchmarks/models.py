@@ -175,7 +175,7 @@ def pipeline(rounds: int) -> None:
     """How much faster batches come than models eat them."""
     from l2zoo import build_detector, build_resnet, build_unet
     from l2zoo.data import load
-    from l2zoo.experiments import Training
+    from l2zoo.studies.experiment import Training
     from l2zoo.tasks import Classification, Detection, Segmentation
 
     def scenes(task: str) -> Any:

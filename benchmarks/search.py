@@ -103,7 +103,7 @@ def stock(case: str) -> dict[str, Any]:
     import keras
     import keras_tuner
 
-    from l2zoo.tuning.job import split
+    from l2zoo.engine.job import split
 
     settings = CASES[case]
     x, y = images(case)
@@ -138,7 +138,7 @@ def stock(case: str) -> dict[str, Any]:
 
 def ours(case: str) -> dict[str, Any]:
     """`tune_l2`, in process."""
-    from l2zoo.tuning.engine import InProcess
+    from l2zoo.engine.local import InProcess
 
     memory: list[float] = []
 
@@ -153,7 +153,7 @@ def ours(case: str) -> dict[str, Any]:
 
 def ray(case: str, **changes: Any) -> dict[str, Any]:
     """`tune_l2` on two workers of one thread each."""
-    from l2zoo.tuning.on_ray import OnRay
+    from l2zoo.engine.ray import OnRay
 
     memory: list[float] = []
     started: list[float] = []
@@ -203,8 +203,8 @@ def searched(case: str, engine: Any, **changes: Any) -> dict[str, Any]:
 
 def floor(case: str) -> dict[str, Any]:
     """The bare training steps of all trials and of the final model, inside a graph that is traced already."""
-    from l2zoo.tuning.job import split
-    from l2zoo.tuning.loops import epoch_loop
+    from l2zoo.engine.job import split
+    from l2zoo.engine.loops import epoch_loop
 
     settings = CASES[case]
     x, y = images(case)

@@ -56,7 +56,7 @@ def main(
 ) -> None:
     """Trains, measures and exports a classifier."""
     with without_chatter():
-        from l2zoo.experiments import Search, Training, experiment
+        from l2zoo.studies.experiment import Search, Training, experiment
         from l2zoo.tasks import Classification
         from l2zoo.zoo import find
     from rich import print as show

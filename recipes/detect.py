@@ -60,8 +60,8 @@ def main(
 ) -> None:
     """Trains, measures and exports a detector."""
     with without_chatter():
-        from l2zoo.experiments import Search, Training, experiment
         from l2zoo.models.backbones import application
+        from l2zoo.studies.experiment import Search, Training, experiment
         from l2zoo.tasks import Detection
         from l2zoo.zoo import find
     from rich import print as show

@@ -54,8 +54,8 @@ def main(
     with without_chatter():
         import keras
 
-        from l2zoo.experiments import Training, mean_and_error, table_of, trained
         from l2zoo.models.backbones import application, unfreeze
+        from l2zoo.studies.experiment import Training, mean_and_error, table_of, trained
         from l2zoo.tasks import Classification
     from rich import print as show
 

@@ -74,7 +74,7 @@ def main(
 ) -> None:
     """Trains, measures and exports a model that draws images."""
     with without_chatter():
-        from l2zoo.experiments import Search, Training, experiment, trained
+        from l2zoo.studies.experiment import Search, Training, experiment, trained
         from l2zoo.tasks import Classification, Generation, Judge, denoising_gif
     from rich import print as show
 

@@ -56,7 +56,7 @@ def main(
 ) -> None:
     """Trains, measures and exports a model that goes on with clips."""
     with without_chatter():
-        from l2zoo.experiments import Search, Training, experiment
+        from l2zoo.studies.experiment import Search, Training, experiment
         from l2zoo.tasks import VideoPrediction, generate, rollout_gif
     from rich import print as show
 

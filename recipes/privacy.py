@@ -51,7 +51,7 @@ def main(
     with without_chatter():
         import keras
 
-        from l2zoo.privacy import plot_strengths, table_of_strengths
+        from l2zoo.studies.privacy import plot_strengths, table_of_strengths
     from rich.console import Console
 
     everything = load(data, "train", data_dir=data_dir, label_noise=label_noise)

@@ -64,8 +64,8 @@ def main(
 ) -> None:
     """Trains, measures and exports a model that classifies every pixel."""
     with without_chatter():
-        from l2zoo.experiments import Search, Training, experiment
         from l2zoo.models.backbones import application
+        from l2zoo.studies.experiment import Search, Training, experiment
         from l2zoo.tasks import Segmentation
         from l2zoo.zoo import find
     from rich import print as show

@@ -10,8 +10,8 @@ import pytest
 from matplotlib.lines import Line2D
 
 from l2zoo.reports import plot_style
-from l2zoo.tuning import curve, learning, plane
-from tests.tuning import pictured
+from l2zoo.search.plots import curve, learning_curves, scatter
+from tests.search import pictured
 
 
 def drawn(name: str) -> str:
@@ -58,10 +58,10 @@ def test_nothing_leaves_the_pictures_of_a_page(search, width: float) -> None:
     selection = pictured.selection(search())
     figures = [
         curve.draw(selection, title="", convention="pytorch", width=width, headed=False),
-        learning.draw(selection, width=width, headed=False),
+        learning_curves.draw(selection, width=width, headed=False),
     ]
-    if plane.varying(selection):
-        figures.append(plane.draw(selection, convention="pytorch", width=width, headed=False))
+    if scatter.varying(selection):
+        figures.append(scatter.draw(selection, convention="pytorch", width=width, headed=False))
     for figure in figures:
         figure.canvas.draw()
         box = figure.get_tightbbox()

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from l2zoo.comparing.choosing import chosen, honest_scores
-from l2zoo.comparing.comparison import Comparison, Standing, judged
+from l2zoo.engine.record import Record, Unit
 from l2zoo.stats.multiple import difference, holm
-from l2zoo.tuning.record import Record, Unit
+from l2zoo.studies.compare.result import Comparison, Standing, judged
+from l2zoo.studies.compare.selection import chosen, honest_scores
 
 GAINS = [0.02, 0.05, -0.01, 0.04, 0.03]
 

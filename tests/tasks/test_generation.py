@@ -215,7 +215,7 @@ def test_averaged_weights_are_those_of_the_end_also_of_a_run_that_was_killed(tmp
 
 @pytest.mark.slow
 def test_a_search_takes_what_is_prepared(data: ImageData, tmp_path: Path) -> None:
-    from l2zoo.tuning.search import tune_l2
+    from l2zoo.search.tune_l2 import tune_l2
 
     task = Generation(NAMES)
 

@@ -13,11 +13,11 @@ from l2zoo.data import load, scenes
 from l2zoo.models.cnn import build_cnn
 from l2zoo.models.detector import build_detector
 from l2zoo.models.unet import build_unet
+from l2zoo.search.tune_l2 import tune_l2
 from l2zoo.tasks import Classification, Detection, Segmentation
 from l2zoo.tasks.detecting import boxes
 from l2zoo.tasks.detection import STRIDES, batch_targets
 from l2zoo.training import fit
-from l2zoo.tuning.search import tune_l2
 
 DIGITS = [str(digit) for digit in range(10)]
 SIDE, COUNT = 64, 8

@@ -1,0 +1,1 @@
+"""Many small trainings on one traced model: what is trained, where, and what is finished."""

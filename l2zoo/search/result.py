@@ -1,0 +1,137 @@
+"""What `tune_l2` gives back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import keras
+
+from l2zoo.auditing import audit
+from l2zoo.engine.record import Record, Value
+from l2zoo.reports.page import versions
+from l2zoo.search import page, report, tensorboard
+from l2zoo.search.candidates import Candidate
+from l2zoo.search.plots import curve, learning_curves, scatter
+from l2zoo.search.select import Selection
+from l2zoo.search.verdict import Verdict
+from l2zoo.utils.scripts import script_command
+from l2zoo.utils.validation import one_of
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+
+def command_line() -> str:
+    """What repeats this search."""
+    return script_command() or "the same call of tune_l2, or of L2Tuner.search, with the settings above"
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """The answer of a search, its evidence, and the final model.
+
+    Attributes:
+        selection: Every strength with its trainings, and what follows from them.
+        values: The hyperparameters that the final model was trained with, by name.
+        model: Trained on all data. Its penalty is a plain Keras L2.
+        strength: Name of the hyperparameter that is the strength.
+        epochs: How many epochs all trainings of the search took together.
+        seconds: How long the search took, the final training included.
+        settings: What the scores depend on, as JSON values.
+        records: What came out of every training, those that were given up early included.
+        command: What repeats the search.
+    """
+
+    selection: Selection
+    values: dict[str, Value]
+    model: keras.Model = field(repr=False)
+    strength: str = "l2"
+    epochs: int = 0
+    seconds: float = 0.0
+    settings: dict[str, Any] = field(default_factory=dict, repr=False)
+    records: tuple[Record, ...] = field(default=(), repr=False)
+    command: str = field(default_factory=command_line, repr=False)
+
+    @property
+    def chosen(self) -> float:
+        """The strength that the final model was trained with."""
+        return float(self.values[self.strength])
+
+    @property
+    def best(self) -> float:
+        """The strength with the best mean score; of equal ones the largest."""
+        return self.selection.best.strength
+
+    @property
+    def one_se(self) -> float:
+        """The largest strength whose mean is within one standard error of the best."""
+        return self.selection.one_se.strength
+
+    @property
+    def verdict(self) -> Verdict:
+        """Whether L2 helps here: `verdict.outcome` for programs, `str(verdict)` for people."""
+        return self.selection.verdict
+
+    @property
+    def edge(self) -> str:
+        """Where to extend the grid if the best strength is at its edge; else empty."""
+        return self.selection.edge
+
+    @property
+    def candidates(self) -> tuple[Candidate, ...]:
+        """Every strength with mean, standard error and scores, in order of strength."""
+        return self.selection.candidates
+
+    def table(self) -> Table:
+        """A Rich table: a row a strength, with mean, standard error and the difference to strength 0."""
+        return report.table(self.selection)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, fit for JSON."""
+        spent = {"epochs": self.epochs, "seconds": self.seconds}
+        return {**report.to_dict(self.selection), "chosen": self.chosen, "values": self.values, **spent}
+
+    def plot(self, path: str | Path, *, kind: str = "strength") -> Path:
+        """Draws a picture; PNG, SVG or PDF by suffix.
+
+        Args:
+            path: Where to.
+            kind: `"strength"`, the score against the strength as glmnet's users know it; `"plane"`, over the
+                strength and another hyperparameter; `"learning"`, the score against the epoch.
+
+        Raises:
+            ValueError: The kind is another, the suffix is, or no other hyperparameter has two values.
+        """
+        one_of("kind", kind, ("strength", "plane", "learning"))
+        if kind == "plane":
+            return scatter.plane(self.selection, path=path)
+        if kind == "learning":
+            return learning_curves.learning(self.selection, path=path, chosen=self.chosen)
+        return curve.plot(self.selection, path=path)
+
+    def report(self, path: str | Path) -> Path:
+        """Writes one HTML page with all of the answer: verdict, pictures, table, final model, settings."""
+        return page.page(
+            self.selection,
+            path=path,
+            settings=self.settings,
+            versions=versions(),
+            command=self.command,
+            audit=audit(self.model),
+            chosen=self.chosen,
+            records=self.records,
+        )
+
+    def tensorboard(self, folder: str | Path) -> Path:
+        """Writes every training for TensorBoard, with its hyperparameters: `tensorboard --logdir FOLDER`."""
+        return tensorboard.write(self.records, folder=folder, metric=self.selection.metric)
+
+    def save(self, directory: str | Path) -> None:
+        """Writes `result.csv`, `result.json`, `report.html` and `tensorboard/` into a directory."""
+        directory = Path(directory)
+        report.write_csv(self.selection, path=directory / "result.csv")
+        report.write_json(self.selection, path=directory / "result.json")
+        self.report(directory / "report.html")
+        self.tensorboard(directory / "tensorboard")

@@ -1,0 +1,162 @@
+"""`tune_l2`: which lambda is best for a model on given data, and does L2 help there at all?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import keras_tuner
+import numpy as np
+
+from l2zoo.data import ImageData
+from l2zoo.data.prepared import Prepared
+from l2zoo.engine.job import Job
+from l2zoo.engine.local import Engine
+from l2zoo.search import checks
+from l2zoo.search.result import SearchResult
+from l2zoo.search.tuner import L2Tuner
+from l2zoo.utils.files import kept_or_temporary
+from l2zoo.utils.validation import whole_number
+
+# 0 and half decades: a decade is too coarse to see the top of the curve, a quarter costs twice as much.
+DEFAULT_STRENGTHS = (0.0, *(float(f"{10 ** (exponent / 2):.3g}") for exponent in range(-12, -1)))
+
+
+def tune_l2(
+    build: Callable[..., keras.Model],
+    data: ImageData | Prepared | tuple[np.ndarray, np.ndarray],
+    *,
+    strengths: Sequence[float] | None = None,
+    strategy: str = "grid",
+    max_trials: int | None = None,
+    space: Callable[[keras_tuner.HyperParameters], Any] | None = None,
+    folds: int = 5,
+    seeds: int | Sequence[int] = 1,
+    epochs: int = 20,
+    batch_size: int = 32,
+    optimizer: Any = "adam",
+    loss: Any = "sparse_categorical_crossentropy",
+    metrics: Sequence[Any] = ("accuracy",),
+    objective: str | keras_tuner.Objective | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    choose: str = "best",
+    directory: str | Path | None = None,
+    resume: bool = True,
+    workers: int = 1,
+    address: str | None = None,
+    engine: Callable[[Job], Engine] | None = None,
+    verbose: bool = True,
+) -> SearchResult:
+    """Chooses the strength of L2 by stratified cross-validation, and says whether L2 helps.
+
+    Every strength is trained on the same folds, from the same initial weights, with the same batches. One
+    model is traced; a trial resets it and assigns its strength. 0 is always a candidate.
+
+    Args:
+        build: `build(l2)` returns a model, compiled or not, that carries the penalty `l2`, a float: hand it
+            to a builder (`build_cnn(..., l2=l2)`) or to `L2Policy.of(l2).apply(model)`. With `space` it is
+            `build(l2, hp)`.
+        data: What to train on: `l2zoo.data.load(...)`, or images `(N, H, W, C)` with pixels in [0, 255] and
+            integer labels `(N,)`; or what a task makes of masks or boxes, `task.prepared(data)`, for a
+            `build` that compiles with `task.compiling()`. A test set does not belong here.
+        strengths: The grid, in the convention of the policy that `build` makes; by default 0 and eleven
+            half decades from 1e-6 to 0.1. The other strategies try any strength from the smallest above 0
+            to the largest.
+        strategy: `"grid"`, `"random"`, `"bayesian"` (a Gaussian process over the logarithm of the strength)
+            or `"hyperband"` (most are given up early, the survivors go on from their weights).
+        max_trials: How many configurations; by default all of a grid, 20, and 9 for Hyperband.
+        space: `space(hp)` declares other hyperparameters to search at the same time, as in
+            `hp.Float("learning_rate", 1e-4, 1e-2, sampling="log")`. A model is traced again only for those
+            that change more than the learning rate, its schedule, dropout rates and penalties.
+        folds: At least 2; stratified by class where an image has one.
+        seeds: How often all is repeated with other folds and other initial weights; or the seeds.
+        epochs: Passes over the training part of a fold.
+        batch_size: Images in a step.
+        optimizer: For a model that `build` leaves uncompiled: a name, an optimizer to copy, or a callable
+            that makes one.
+        loss: Likewise.
+        metrics: Likewise.
+        objective: The score: `"val_accuracy"` or another metric on the held-out fold after the last epoch, or
+            `"val_data_loss"`, the loss there without the penalty. By default accuracy if it is measured.
+            Whether more or less of it is better is inferred, or said by a `keras_tuner.Objective`.
+        callbacks: Keras callbacks that act between epochs, such as `EarlyStopping`; each training gets its
+            own copies. The final model is trained for the median of the epochs that its folds used.
+        choose: Which strength the final model gets, `"best"` or `"one_se"`.
+        directory: Where everything is kept: the ledger of finished trainings, `result.csv`, `result.json`.
+            The same call with the same directory goes on where it was stopped. `None` keeps nothing.
+        resume: `False` starts over, and keeps the old ledger under another name.
+        workers: How many trainings run at the same time: on Ray if more than 1, which needs
+            `pip install "l2zoo[ray]"`. The scores do not depend on it, but for rounding.
+        address: Of a Ray cluster that is running; without it, several workers run on this machine.
+        engine: Where the trainings run instead: makes an engine of a `Job`.
+        verbose: Whether to show progress, on stderr.
+
+    Returns:
+        Candidates with mean and standard error over folds x seeds, `best`, `one_se`, `verdict`, and `model`,
+        trained on all of `data` at the chosen strength.
+
+    Raises:
+        TypeError: An argument is of the wrong type.
+        ValueError: Bad data or arguments; a `build` that ignores `l2`; an objective that is not measured or
+            contains the penalty; a directory of another search; every training failed.
+
+    References:
+        Friedman, Hastie and Tibshirani 2010, Regularization Paths for Generalized Linear Models via
+        Coordinate Descent (the grid, `best` and `one_se` of glmnet's `cv.glmnet`).
+    """
+    grid = checks.grid(DEFAULT_STRENGTHS if strengths is None else strengths)
+    hypermodel = StrengthModel(build, grid, continuous=strategy != "grid", space=space)
+    for argument, value, least in (("folds", folds, 2), ("epochs", epochs, 1), ("batch_size", batch_size, 1)):
+        whole_number(argument, value, at_least=least)
+    checks.divisible(checks.arrays("data", data)[1], folds)
+    with kept_or_temporary(directory) as folder:
+        tuner = L2Tuner(
+            hypermodel,
+            objective,
+            strategy=strategy,
+            folds=folds,
+            seeds=seeds,
+            max_trials=max_trials,
+            max_epochs=epochs,
+            choose=choose,
+            workers=workers,
+            address=address,
+            engine=engine,
+            optimizer=optimizer,
+            loss=loss,
+            metrics=metrics,
+            directory=folder.parent,
+            project_name=folder.name,
+            overwrite=not resume,
+        )
+        result = tuner.search(data, batch_size=batch_size, callbacks=callbacks, verbose=verbose)
+        if directory is not None:
+            result.save(folder)
+    return result
+
+
+class StrengthModel(keras_tuner.HyperModel):
+    """`build(l2)` as a hypermodel of keras-tuner.
+
+    Args:
+        build: `build(l2)`, or `build(l2, hp)` if there is a space.
+        grid: The strengths.
+        continuous: Whether every strength between the smallest above 0 and the largest can be asked for.
+        space: Declares other hyperparameters.
+    """
+
+    def __init__(self, build: Callable, grid: Sequence[float], *, continuous: bool, space: Callable | None):
+        super().__init__()
+        self._make, self._grid, self._continuous, self._space = build, list(grid), continuous, space
+
+    def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
+        if self._continuous:
+            l2 = hp.Float("l2", self._grid[1], self._grid[-1], sampling="log")
+        else:
+            l2 = hp.Choice("l2", self._grid)
+        if self._space is None:
+            return self._make(l2)
+        self._space(hp)
+        return self._make(l2, hp)

@@ -1,0 +1,184 @@
+"""`compare`: named settings, trained and judged on the same data with the same seeds."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from l2zoo.data import ImageData, load
+from l2zoo.data.checks import check_apart
+from l2zoo.engine.job import Job
+from l2zoo.engine.ledger import Ledger, fingerprint
+from l2zoo.engine.local import Engine
+from l2zoo.search import checks, strategies
+from l2zoo.studies.compare.models import Maker
+from l2zoo.studies.compare.progress import Progress
+from l2zoo.studies.compare.result import Comparison, judged
+from l2zoo.studies.compare.splits import Division
+from l2zoo.studies.compare.trainings import Trainings, standings
+from l2zoo.studies.compare.variants import Build, Variant, check_variants
+from l2zoo.studies.experiment import Task, Training
+from l2zoo.tasks import Classification
+from l2zoo.utils.files import kept_or_temporary
+from l2zoo.utils.validation import whole_number
+
+
+def compare(
+    build: Build,
+    data: ImageData | tuple[np.ndarray, np.ndarray],
+    variants: Sequence[Variant],
+    *,
+    training: Training,
+    task: Task | None = None,
+    test: ImageData | tuple[np.ndarray, np.ndarray] | None = None,
+    baseline: str | None = None,
+    folds: int = 5,
+    seeds: int | Sequence[int] = 5,
+    objective: str | None = None,
+    directory: str | Path | None = None,
+    resume: bool = True,
+    workers: int = 1,
+    address: str | None = None,
+    engine: Callable[[Job], Engine] | None = None,
+    verbose: bool = True,
+) -> Comparison:
+    """Trains variants of one training on the same data, and says what differs from the baseline.
+
+    Without `test`, every variant is scored on held-out folds; one that has `strengths` gets, on each fold,
+    the score at the strength that the other folds choose. With `test`, it first chooses its strength by
+    cross-validation on `data`, with the first seed; then all variants are trained on all of `data` with
+    every seed, and scored on `test`. A seed means the same folds, initial weights and batches for all.
+
+    Args:
+        build: `build(policy)` makes a model, not compiled, with the policy on it.
+        data: Training images, which must fit in memory; or images `(N, H, W, C)` with labels `(N,)`.
+        variants: What is compared, two at least.
+        training: What all have in common, but for what a variant does otherwise. Neither `average` nor
+            `mixed_precision`.
+        task: What models are trained for; by default a `Classification` of the data's classes.
+        test: Images to score on, of which none is in `data`.
+        baseline: Name of the variant that the others are compared with; by default the first.
+        folds: Of the cross-validation, at least 2.
+        seeds: How many, or which; at least 2.
+        objective: The score, as in `"val_accuracy"`; by default the task's. A loss cannot be compared between
+            variants that have several.
+        directory: Where every finished training is kept at once, and where table, picture and `report.html`
+            are written. The same call goes on there; changed and added variants are trained, the others
+            not again.
+        resume: `False` starts over, and keeps the old trainings under another name.
+        workers: How many trainings run at the same time: on Ray if more than 1.
+        address: Of a Ray cluster that is running.
+        engine: Where the trainings run instead: makes an engine of a `Job`.
+        verbose: Whether to show progress, on stderr.
+
+    Raises:
+        TypeError: An argument is of the wrong type.
+        ValueError: Fewer than two seeds or variants, names that are not different, a baseline that is not
+            among them; images of `test` that are in `data`; a `build` that ignores the policy.
+
+    References:
+        Nadeau, Bengio 2003, Inference for the Generalization Error (the intervals over folds);
+        Holm 1979, A Simple Sequentially Rejective Multiple Test Procedure.
+    """
+    baseline = check_variants(variants, baseline)
+    numbers = _seeds(seeds)
+    _check_training(training)
+    whole_number("folds", folds, at_least=2)
+    data, test = _read(data), None if test is None else _read(test)
+    task = task or Classification(data.class_names)
+    crossed = folds if test is None or any(variant.tuned for variant in variants) else 0
+    x, y, division = _rows(task, data, test, folds=crossed)
+    maker = Maker(build, tuple(variants), task, training)
+    first = _variant(variants, baseline)
+    job = Job(
+        maker, x, y, division, epochs=training.epochs, batch_size=training.batch_size,
+        optimizer=None, loss=None, metrics=(), objective=objective or task.objective,
+        reference={"variant": baseline, "l2": first.candidates[0], "examples": division.examples(0)},
+    )  # fmt: skip
+    started = time.perf_counter()
+    with contextlib.ExitStack() as held:
+        folder = held.enter_context(kept_or_temporary(directory))
+        made = checks.engine(engine, workers=workers, address=address)(job)
+        running = held.enter_context(contextlib.closing(made))
+        _check_losses(running.objective, variants)
+        settings = {
+            "data": fingerprint(*keras.tree.flatten((x, y))),
+            "folds": division.folds,
+            "tested": division.tested,
+            "objective": running.objective,
+            "backend": keras.backend.backend(),
+        }
+        ledger = Ledger(folder / "ledger.jsonl", settings=settings, resume=resume)
+        progress = held.enter_context(Progress(folder if directory else None, visible=verbose))
+        mode = strategies.direction(running.objective)
+        trainings = Trainings(running, ledger, progress, maker, division)
+        found = standings(trainings, variants, numbers, mode=mode)
+    comparison = Comparison(
+        judged(found, baseline=baseline, folds=folds if test is None else 0),
+        baseline=baseline,
+        metric=running.objective,
+        mode=mode,
+        seeds=len(numbers),
+        folds=folds if test is None else 0,
+        settings={**settings, "seeds": numbers, "training": dataclasses.asdict(training)},
+        seconds=time.perf_counter() - started,
+    )
+    if directory is not None:
+        comparison.save(directory)
+    return comparison
+
+
+def _rows(
+    task: Task, data: ImageData, test: ImageData | None, *, folds: int
+) -> tuple[np.ndarray, Any, Division]:
+    """Inputs and targets of all rows, those to test on at the end, and how they are divided."""
+    x, y = checks.arrays("data", task.prepared(data))
+    if folds:
+        checks.divisible(y, folds)
+    if test is None:
+        return x, y, Division(y, folds)
+    held_x, held_y = checks.arrays("test", task.prepared(test))
+    check_apart(x, held_x, name="data")
+    both = keras.tree.map_structure(lambda *parts: np.concatenate(parts), (x, y), (held_x, held_y))
+    return *both, Division(y, folds, tested=len(held_x))
+
+
+def _read(data: Any) -> ImageData:
+    return data if isinstance(data, ImageData) else load(data)
+
+
+def _variant(variants: Sequence[Variant], name: str) -> Variant:
+    return next(variant for variant in variants if variant.name == name)
+
+
+def _seeds(given: int | Sequence[int]) -> list[int]:
+    found = checks.seeds(given)
+    if len(found) < 2:
+        raise ValueError(
+            f"`seeds` must be at least 2, got seeds={given}: a single training says nothing of how much "
+            "another would differ by chance."
+        )
+    return found
+
+
+def _check_training(training: Training) -> None:
+    if training.average or training.mixed_precision:
+        raise ValueError(
+            "`training` of a comparison must be without average and mixed_precision, which its fast loop "
+            f"does not have, got average={training.average}, mixed_precision={training.mixed_precision}."
+        )
+
+
+def _check_losses(objective: str, variants: Sequence[Variant]) -> None:
+    if objective == "val_data_loss" and len({variant.loss for variant in variants}) > 1:
+        raise ValueError(
+            "`objective` must not be a loss where variants have different ones, whose numbers mean different "
+            f"things, got objective={objective!r}. Take a metric, such as 'val_accuracy'."
+        )

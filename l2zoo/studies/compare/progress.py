@@ -1,0 +1,52 @@
+"""What a comparison shows while it runs: a bar, and a line for every variant that is through."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+
+from l2zoo.engine.record import Record, Unit
+from l2zoo.utils.progress import Count
+
+
+class Progress(Count):
+    """Shows what is done and what is left; use it in a `with` statement.
+
+    Args:
+        folder: Where finished trainings are kept, to be named if somebody stops; None if nowhere.
+        visible: Whether to show anything, on stderr.
+    """
+
+    def __init__(self, folder: Path | None, *, visible: bool):
+        super().__init__("comparison", visible=visible)
+        self._folder = folder
+        self._left: dict[str, int] = {}
+        self._scores: dict[str, list[float]] = {}
+
+    def stopped(self) -> str:
+        return f"What is finished is kept in {self._folder}: the same call goes on." if self._folder else ""
+
+    def begin(self, units: Sequence[Unit], *, of: int) -> None:
+        """These trainings are to come, of so many."""
+        for unit in units:
+            self._left[_variant(unit)] = self._left.get(_variant(unit), 0) + 1
+        self.expect(of)
+        if len(units) < of:
+            self.kept(of - len(units), of)
+
+    def record(self, record: Record) -> None:
+        """One more is finished."""
+        name = _variant(record.unit)
+        self.advance()
+        self._left[name] -= 1
+        if record.score is not None:
+            self._scores.setdefault(name, []).append(record.score)
+        if not self._left[name]:
+            scores = self._scores.pop(name, [])
+            result = f"mean score {statistics.fmean(scores):.4f}" if scores else "every training failed"
+            self.say(f"{name}: {len(scores)} trainings, {result}")
+
+
+def _variant(unit: Unit) -> str:
+    return str(dict(unit.others)["variant"])

@@ -1,0 +1,116 @@
+"""`Variant`: one of the named settings that are compared; it says only what it does otherwise."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+
+from l2zoo.policy import L2Policy
+from l2zoo.studies.experiment import Task, Training
+from l2zoo.utils.validation import check_number
+
+Build = Callable[[L2Policy], keras.Model]
+
+
+@dataclasses.dataclass(frozen=True)
+class Variant:
+    """A named setting of a comparison: what is not said here is as in all the others.
+
+    Attributes:
+        name: In tables and pictures.
+        l2: The penalty: a strength in Keras's convention, an `L2Policy`, or, with `strengths`, a function
+            that makes an `L2Policy` of one, such as `lambda s: L2Policy(0.0, l1=s)`. A strength for
+            `"adamw"` is decoupled.
+        strengths: Where the variant's own strength is chosen from, by cross-validation; none for a fixed one.
+            A policy in `l2` is then taken with each of them in the place of its own.
+        optimizer: What `l2zoo.tasks.optimizer` takes.
+        learning_rate: The highest.
+        loss: A loss of the task, such as `"focal"`.
+        augment: Augmentation that leaves targets as they are, as in `"shift+zoom"`.
+        build: Makes another model than the others.
+
+    Example:
+        >>> Variant("L1", l2=lambda s: L2Policy(0.0, l1=s), strengths=(1e-4, 1e-3)).policy(1e-3)
+        L2Policy(0.0, l1=0.001)
+    """
+
+    name: str
+    l2: float | L2Policy | Callable[[float], L2Policy] | None = None
+    strengths: Sequence[float] = ()
+    optimizer: str | None = None
+    learning_rate: float | None = None
+    loss: str | None = None
+    augment: str | None = None
+    build: Build | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not self.name:
+            raise ValueError(f"`name` of a variant must be a word for tables, got name={self.name!r}.")
+        strengths = tuple(sorted({check_number("strengths", each) for each in self.strengths}))
+        object.__setattr__(self, "strengths", strengths)
+        if callable(self.l2) and not strengths:
+            raise ValueError(
+                f"`l2` of variant {self.name!r} makes a policy of a strength: say from which in `strengths`, "
+                "as in strengths=(1e-4, 1e-3, 1e-2), or give the policy itself."
+            )
+        if isinstance(self.l2, (int, float)) and strengths:
+            raise ValueError(
+                f"Variant {self.name!r} has a strength, l2={self.l2}, and `strengths` to choose from. Give "
+                "one of them."
+            )
+
+    @property
+    def tuned(self) -> bool:
+        """Whether it has strengths to choose from."""
+        return len(self.strengths) > 1
+
+    @property
+    def candidates(self) -> tuple[float, ...]:
+        """The strengths, 0 for one that is fixed: its number stands in the policy."""
+        return tuple(self.strengths) or (0.0,)
+
+    def policy(self, strength: float = 0.0, *, optimizer: str = "adam") -> L2Policy:
+        """The policy at a strength, which counts only where there are `strengths`."""
+        if callable(self.l2):
+            return self.l2(strength)
+        if isinstance(self.l2, L2Policy):
+            return dataclasses.replace(self.l2, strength=strength) if self.strengths else self.l2
+        number = strength if self.strengths else self.l2 or 0.0
+        return L2Policy(number, decoupled=(self.optimizer or optimizer) == "adamw")
+
+    def training(self, common: Training) -> Training:
+        """How it is trained."""
+        names = ("optimizer", "learning_rate", "augment")
+        own: dict[str, Any] = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+        return dataclasses.replace(common, **own)
+
+    def task(self, common: Task) -> Task:
+        """What it is trained for."""
+        if self.loss is None:
+            return common
+        changed: Any = common
+        return dataclasses.replace(changed, loss=self.loss)
+
+
+def check_variants(variants: Sequence[Variant], baseline: str | None) -> str:
+    """The name of the baseline, by default that of the first variant.
+
+    Raises:
+        TypeError: Something is no `Variant`.
+        ValueError: Fewer than two; a name twice; a baseline that is not among them.
+    """
+    for variant in variants:
+        if not isinstance(variant, Variant):
+            raise TypeError(f"`variants` must be l2zoo.Variant, got {variant!r}.")
+    names = [variant.name for variant in variants]
+    if len(names) < 2:
+        raise ValueError(f"`variants` must be at least two, got {names}.")
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"`variants` must have different names, but {twice} stand there more than once.")
+    if baseline is not None and baseline not in names:
+        raise ValueError(f"`baseline` must be the name of a variant, one of {names}, got {baseline!r}.")
+    return names[0] if baseline is None else baseline

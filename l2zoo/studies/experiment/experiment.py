@@ -1,0 +1,224 @@
+"""`experiment`: one model trained with several seeds, judged on a test set, drawn and exported."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+
+import keras
+
+from l2zoo.artifact import formats as format_table
+from l2zoo.data import ImageData, VideoData
+from l2zoo.policy import L2Policy
+from l2zoo.search.result import SearchResult
+from l2zoo.studies.experiment import cards, files
+from l2zoo.studies.experiment.page import write_page
+from l2zoo.studies.experiment.result import Outcome
+from l2zoo.studies.experiment.search import Search
+from l2zoo.studies.experiment.settings import Data, Task, Training
+from l2zoo.studies.privacy import privacy_audit
+from l2zoo.studies.privacy.checks import FEWEST
+from l2zoo.training import fit
+from l2zoo.training.monitor import L2Monitor
+from l2zoo.utils.files import replacing
+from l2zoo.utils.scripts import script_command
+from l2zoo.utils.validation import check_number, whole_number
+
+HEATMAP = "monitor.png"
+FORMATS = ("savedmodel", "tflite")
+GIVEN = "The strength was given, not searched."
+
+
+def experiment(
+    build: Callable[[L2Policy], keras.Model],
+    task: Task,
+    train: Data,
+    test: Data,
+    *,
+    training: Training,
+    directory: str | Path,
+    l2: float | Search = 0.0,
+    seeds: int = 1,
+    formats: Sequence[str] = FORMATS,
+    note: str = "",
+    watch: bool = False,
+    privacy: bool = False,
+    verbose: str | int = "auto",
+) -> Outcome:
+    """Trains a model with several seeds, measures each on the test set, and exports the first.
+
+    The test set decides nothing: neither the strength nor the number of epochs. Everything is kept in
+    `directory`; stopped in the middle, the same call goes on.
+
+    Args:
+        build: Makes a model, not compiled, with a policy on it.
+        task: What it is for.
+        train: The training images, or clips.
+        test: The test images, or clips.
+        training: How it is trained.
+        directory: Folder for `seed0/`, ..., `metrics.json`, `predictions.png`, `report.html` and `artifact/`,
+            and for `search/` if there is one.
+        l2: The strength of L2, in Keras's convention, or how it is searched.
+        seeds: How many trainings; each seed has its own initial weights, batches and augmentation.
+        formats: What `export` takes. Quantised files are calibrated on training images, and shipped if
+            they lose at most 0.01 of the task's metrics on test images. With several seeds, the model of
+            each is rounded likewise and its metrics told, as `accuracy_int8`.
+        note: For the artifact's card, in Markdown, such as limits. The command of a recipe and how a strength
+            was searched are in it anyway.
+        watch: Whether an `L2Monitor` looks at every kernel of the first training, and warns of trouble.
+        privacy: Whether the first model is attacked (`privacy_audit`, by the loss): for classifiers.
+        verbose: Of Keras's `fit`.
+
+    Returns:
+        The metrics of every seed, and the model of the first.
+
+    Raises:
+        TypeError: `train` is images and `test` clips, or the other way round.
+        ValueError: Numbers out of range; an unknown format; test images of another shape or with other
+            classes than the training images; a directory of another experiment.
+    """
+    whole_number("seeds", seeds, at_least=1)
+    format_table.chosen(formats)
+    _check_alike(train, test)
+    if privacy:
+        _check_attackable(task, train, test)
+    directory = Path(directory)
+    steps = training.steps(train.num_examples)
+    strength, found, chosen = _chosen(l2, build, task, directory / "search", steps)
+    started = time.perf_counter()
+    models = (
+        trained(
+            build, task, train, training=training, l2=strength, seed=seed,
+            run_dir=directory / f"seed{seed}", watch=watch and not seed, verbose=verbose,
+        )
+        for seed in range(seeds)
+    )  # fmt: skip
+    rounded = files.rounded(formats) if seeds > 1 else []  # of a single model, the artifact itself tells
+    first, metrics = _measured(models, task, train, test, rounded)
+    seconds = time.perf_counter() - started
+    _write(directory / "metrics.json", strength, training, metrics)
+    picture = task.picture(first, test, directory / "predictions.png")
+    attacked = privacy_audit(first, train, test) if privacy else None
+    command = script_command()
+    made, judged = f"Made by `{command}`." if command else "", getattr(task, "says", "")
+    words = " ".join(filter(None, (made, chosen or GIVEN, judged, note)))
+    card = cards.card(first, task, train, test, training=training, l2=strength, seeds=seeds, note=words)
+    said = "" if attacked is None else attacked.sentence
+    artifact = files.exported(
+        first, task, train, test, directory / "artifact", formats=formats, metrics=metrics,
+        card=dataclasses.replace(card, picture=picture, privacy=said),
+    )  # fmt: skip
+    heatmap = directory / "seed0" / HEATMAP
+    outcome = Outcome(
+        strength, tuple(range(seeds)), metrics, first, first.count_params(), seconds, picture, artifact,
+        search=found, chosen=chosen, watched=heatmap if heatmap.is_file() else None, privacy=attacked,
+        report=directory / "report.html",
+    )  # fmt: skip
+    write_page(
+        outcome, directory / "report.html", training=training, data=card.data,
+        kicker=f"{task.name.capitalize()}: {first.name} on {train.name}",
+    )  # fmt: skip
+    return outcome
+
+
+def _measured(
+    models: Iterable[keras.Model], task: Task, train: Data, test: Data, rounded: Sequence[str]
+) -> tuple[keras.Model, dict[str, tuple[float, ...]]]:
+    """The first of some models, and the metrics of all, also in these formats; two at most are in memory."""
+    first: keras.Model | None = None
+    values: dict[str, list[float]] = {}
+    for model in models:
+        first = first or model
+        found = task.measure(model, test)
+        if rounded:
+            found |= files.scores_of_rounded(model, task, train, test, rounded)
+        for name, value in found.items():
+            values.setdefault(name, []).append(value)
+    assert first is not None
+    return first, {name: tuple(each) for name, each in values.items()}
+
+
+def _check_alike(train: Data, test: Data) -> None:
+    """Raises before hours of training where the test set is not what the model will take."""
+    facts: dict[str, tuple]
+    if isinstance(train, ImageData) and isinstance(test, ImageData):
+        facts = {"images": (train.image_shape, test.image_shape)}
+        facts["classes"] = (train.class_names, test.class_names)
+    elif isinstance(train, VideoData) and isinstance(test, VideoData):
+        facts = {"frames": (train.clip_shape[1:], test.clip_shape[1:])}
+    else:
+        kinds = " and ".join(type(one).__name__ for one in (train, test))
+        raise TypeError(f"`train` and `test` must both be images or both be clips, got {kinds}.")
+    for what, (wanted, got) in facts.items():
+        if wanted != got:
+            raise ValueError(f"`test` must have the {what} of `train`, {wanted}, got {got}.")
+
+
+def _check_attackable(task: Task, train: Data, test: Data) -> None:
+    """Raises before hours of training what `privacy_audit` would say after them."""
+    if task.name != "classification":
+        raise ValueError(f"`privacy` is for classification, whose images have one class, got {task.name}.")
+    for name, data in (("train", train), ("test", test)):
+        if data.num_examples < FEWEST:
+            raise ValueError(
+                f"`{name}` must hold at least {FEWEST} images for `privacy`, got {data.num_examples}."
+            )
+
+
+def trained(
+    build: Callable[[L2Policy], keras.Model],
+    task: Task,
+    train: Data,
+    *,
+    training: Training,
+    l2: float,
+    seed: int,
+    run_dir: Path,
+    watch: bool = False,
+    verbose: str | int = "auto",
+) -> keras.Model:
+    """A model trained from the weights of a seed; what `run_dir` holds of it is not trained again."""
+    keras.utils.set_random_seed(seed)
+    policy = training.policy(l2)
+    model = build(policy)
+    training.compile(model, task, policy, num_examples=train.num_examples)
+    monitor = _monitor(task, train, training.batch_size, run_dir) if watch else None
+    fit(
+        model,
+        task.prepared(train, augment=training.augment),
+        epochs=training.epochs,
+        batch_size=training.batch_size,
+        callbacks=[monitor] if monitor else [],
+        run_dir=run_dir,
+        seed=seed,
+        mixed_precision=training.mixed_precision,
+        verbose=verbose,
+    )
+    if monitor and not (run_dir / HEATMAP).is_file():
+        monitor.plot(run_dir / HEATMAP)
+    return model
+
+
+def _monitor(task: Task, train: Data, batch_size: int, folder: Path) -> L2Monitor:
+    """Looks at the first batch of the training set."""
+    images, targets = next(iter(task.prepared(train).once(batch_size).as_numpy_iterator()))
+    return L2Monitor(images, targets, directory=folder)
+
+
+def _chosen(
+    l2: float | Search, build: Callable[[L2Policy], keras.Model], task: Task, directory: Path, steps: int
+) -> tuple[float, SearchResult | None, str]:
+    """The strength of a training of `steps`; if it was searched, what was found, and that in words."""
+    if not isinstance(l2, Search):
+        return check_number("l2", l2), None, ""
+    found = l2.run(build, task, directory=directory)
+    return found.best, found, l2.says(found, steps=steps)
+
+
+def _write(path: Path, l2: float, training: Training, metrics: Mapping[str, Sequence[float]]) -> None:
+    found = {"l2": l2, "training": dataclasses.asdict(training), "metrics": metrics}
+    with replacing(path) as fresh:
+        fresh.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")

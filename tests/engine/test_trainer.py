@@ -1,0 +1,230 @@
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+
+from l2zoo import L2Policy
+from l2zoo.engine.collapse import Collapse
+from l2zoo.engine.job import Job, finished, split
+from l2zoo.engine.record import Unit
+from l2zoo.engine.trainer import Trainer
+from tests.search import small
+
+# PyTorch's dropout draws from a generator of its own that the plain run below cannot share.
+RTOL = {"tensorflow": 1e-4, "jax": 1e-4}
+
+
+def job(build=small.build, **changes) -> Job:
+    x, y = small.data()
+    settings = {
+        "folds": 3,
+        "epochs": 2,
+        "batch_size": 8,
+        "optimizer": lambda: keras.optimizers.Adam(1e-2),
+        "loss": "sparse_categorical_crossentropy",
+        "metrics": ("accuracy",),
+        "objective": None,
+    }
+    return Job(lambda values: build(values["l2"]), x, y, **{**settings, **changes})
+
+
+@pytest.fixture(scope="module")
+def warm() -> Trainer:
+    return Trainer(job())
+
+
+def same(one, other) -> None:
+    assert one.curves.keys() == other.curves.keys()
+    for name, values in one.curves.items():
+        np.testing.assert_allclose(values, other.curves[name], rtol=1e-5, atol=1e-6, err_msg=name)
+
+
+@pytest.mark.backends
+def test_a_unit_gives_the_same_whatever_ran_before_it(warm):
+    unit = Unit(1e-2, fold=1, seed=1)
+    first = warm.run(unit)[0]
+    for other in (Unit(0.0, 0, 0), Unit(10.0, 2, 0), Unit(1e-2, 1, 0)):
+        warm.run(other)
+    same(warm.run(unit)[0], first)
+    same(Trainer(job()).run(unit)[0], first)
+
+
+@pytest.mark.backends
+@pytest.mark.skipif(keras.backend.backend() == "torch", reason="its dropout draws from a global generator")
+@pytest.mark.parametrize("strength", [0.0, 1e-2])
+def test_a_unit_trains_as_plain_keras_does_on_the_same_batches(warm, strength):
+    seed, fold = 1, 2
+    record = warm.run(Unit(strength, fold, seed))[0]
+
+    x, y = small.data()
+    train, held_out = split(y, 3, seed)[fold]
+    keras.utils.set_random_seed(seed)
+    model = small.build(None)
+    for layer in (model.layers[1], model.layers[-1]):
+        layer.kernel.regularizer = keras.regularizers.L2(strength)
+    model.compile(keras.optimizers.Adam(1e-2), "sparse_categorical_crossentropy", metrics=["accuracy"])
+    for epoch in range(2):
+        rows = np.random.default_rng((seed, fold, epoch)).permutation(train)
+        for start in range(0, len(rows), 8):
+            batch = rows[start : start + 8]
+            model.train_on_batch(x[batch], y[batch])
+    kernels = [keras.ops.convert_to_numpy(model.layers[i].kernel) for i in (1, -1)]
+    squares = sum(float((kernel.astype("float64") ** 2).sum()) for kernel in kernels)
+    loss, accuracy = model.evaluate(x[held_out], y[held_out], verbose=0)
+
+    assert record.score == pytest.approx(accuracy, abs=1e-6)
+    assert record.weight_norm == pytest.approx(np.sqrt(squares), rel=RTOL[keras.backend.backend()])
+    assert record.penalty == pytest.approx(strength * squares, rel=RTOL[keras.backend.backend()])
+    assert record.curves["val_data_loss"][-1] == pytest.approx(loss - strength * squares, rel=1e-3)
+
+
+def test_every_strength_starts_from_the_weights_of_its_seed_and_sees_the_same_batches(warm):
+    """At learning rate 0 nothing moves, so the training accuracies tell weights and batches."""
+    still = Trainer(job(optimizer=lambda: keras.optimizers.SGD(0.0)))
+    one, other = still.run(Unit(0.0, 0, 1))[0], still.run(Unit(1.0, 0, 1))[0]
+    assert one.curves["accuracy"] == other.curves["accuracy"]
+    assert one.curves["val_data_loss"] == other.curves["val_data_loss"]
+    assert still.run(Unit(0.0, 0, 2))[0].curves["val_data_loss"] != one.curves["val_data_loss"]
+
+
+def test_nothing_is_traced_again_for_another_strength_fold_or_seed():
+    calls = []
+
+    @keras.saving.register_keras_serializable("tests")
+    class Counted(keras.layers.Layer):
+        def call(self, x):
+            calls.append(1)
+            return x
+
+    def build(l2):
+        model = keras.Sequential(
+            [keras.Input((4, 4, 1)), Counted(), keras.layers.Flatten(), keras.layers.Dense(3)]
+        )
+        model = L2Policy.of(l2).apply(model)
+        model.compile(
+            "sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"]
+        )
+        return model
+
+    warm = Trainer(job(build))
+    warm.run(Unit(0.0, 0, 0))
+    warm.run(Unit(0.0, 0, 1))  # the weights of another seed come from another model, built but not traced
+    before = len(calls)
+    for unit in (Unit(1e-3, 1, 0), Unit(1e-2, 2, 1), Unit(0.0, 0, 1)):
+        warm.run(unit)
+    assert len(calls) == before + 2  # two new strengths, each built once to read its numbers, and not traced
+
+
+def test_folds_hold_every_image_once_with_the_classes_in_proportion():
+    y = np.repeat([0, 1, 2], [30, 20, 10])
+    parts = split(y, 5, seed=3)
+    assert sorted(np.concatenate([held for _, held in parts])) == list(range(60))
+    for train, held in parts:
+        assert np.bincount(y[held]).tolist() == [6, 4, 2]
+        assert not set(train) & set(held)
+    assert not np.array_equal(parts[0][1], split(y, 5, seed=4)[0][1])
+
+
+def test_a_diverged_training_is_recorded_as_failed_with_the_epoch():
+    warm = Trainer(job(optimizer=lambda: keras.optimizers.SGD(1e30), epochs=3))
+    record = warm.run(Unit(1.0, 0, 0))[0]
+    assert record.status == "failed"
+    assert record.score is None
+    assert "in epoch" in record.reason
+    assert record.epochs < 3
+
+
+@pytest.mark.parametrize(
+    ("objective", "message"),
+    [
+        ("val_loss", "contains the penalty"),
+        ("loss", "contains the penalty"),
+        ("val_mistakes", r"must be one of \['val_data_loss', 'val_accuracy'\], got objective='val_mistakes'"),
+    ],
+)
+def test_an_objective_with_the_penalty_or_unknown_is_refused(objective, message):
+    with pytest.raises(ValueError, match=message):
+        Trainer(job(objective=objective))
+
+
+def test_a_builder_that_ignores_its_strength_is_refused():
+    with pytest.raises(ValueError, match="does not depend on `l2`"):
+        Trainer(job(lambda l2: small.build(1e-3)))
+
+
+def test_a_builder_that_returns_no_model_is_refused():
+    with pytest.raises(TypeError, match=r"must return a keras\.Model, got NoneType"):
+        Trainer(job(lambda l2: None))
+
+
+def test_an_error_in_the_builder_tells_what_the_model_was_built_with():
+    def broken(l2):
+        raise RuntimeError("no such width")
+
+    with pytest.raises(RuntimeError, match="no such width") as caught:
+        Trainer(job(broken))
+    assert caught.value.__notes__ == ["The model was built with {'l2': 1.0}."]
+
+
+def test_other_penalties_are_not_part_of_the_data_loss():
+    def build(l2):
+        model = keras.Sequential(
+            [keras.Input((4, 4, 1)), keras.layers.Flatten(), keras.layers.Dense(3, activation="softmax")]
+        )
+        return L2Policy(l2, l1=0.5).apply(model)
+
+    warm = Trainer(job(build, optimizer=lambda: keras.optimizers.SGD(0.0), epochs=1))
+    record = warm.run(Unit(1.0, 0, 0))[0]
+    x, y = small.data()
+    keras.utils.set_random_seed(0)
+    plain = build(0.0)
+    L2Policy.remove(plain)
+    plain.compile("sgd", "sparse_categorical_crossentropy")
+    held = split(y, 3, 0)[0][1]
+    assert record.curves["val_data_loss"][-1] == pytest.approx(
+        plain.evaluate(x[held], y[held], verbose=0), rel=1e-4
+    )
+
+
+@pytest.mark.backends
+def test_the_final_model_has_a_plain_number_and_the_weights_it_was_trained_to(warm, tmp_path):
+    state = warm.train_on_all({"l2": 1e-2}, seed=0, epochs=2)
+    model = finished(warm.job, {"l2": 1e-2}, seed=0, state=state)
+    assert type(model.layers[1].kernel.regularizer) is keras.regularizers.L2
+    model.save(tmp_path / "final.keras")
+    loaded = keras.saving.load_model(tmp_path / "final.keras")
+    x, _ = small.data()
+    np.testing.assert_allclose(loaded.predict(x, verbose=0), model.predict(x, verbose=0), rtol=1e-6)
+    assert not np.allclose(model.get_weights()[0], small.build(0.0).get_weights()[0])
+
+
+@pytest.mark.backends
+def test_a_training_that_has_collapsed_is_stopped_and_says_so():
+    def build(l2):
+        layers = [keras.layers.Rescaling(1 / 255), keras.layers.Conv2D(4, 3, activation="relu")]
+        layers += [keras.layers.Flatten(), keras.layers.Dense(3, activation="softmax")]
+        return L2Policy.of(l2).apply(keras.Sequential([keras.Input((4, 4, 1)), *layers]))
+
+    trainer = Trainer(job(build, epochs=60, optimizer=lambda: keras.optimizers.Adam(2e-2)))
+    collapsed, _ = trainer.run(Unit(3.0, 0, 0))
+    assert collapsed.status == "done"
+    assert collapsed.reason.startswith("the weights collapsed, and it was stopped after epoch ")
+    assert collapsed.trained == len(collapsed.curves["loss"]) < 60
+    assert collapsed.curves["val_data_loss"][-1] == pytest.approx(np.log(3), rel=1e-2)  # a constant's
+    assert collapsed.score == collapsed.curves["val_accuracy"][-1]
+    healthy, _ = trainer.run(Unit(1e-3, 0, 0))
+    assert (healthy.reason, healthy.trained) == ("", 60)
+
+
+def test_small_kernels_before_a_normalisation_are_no_collapse():
+    trainer = Trainer(job(epochs=40, optimizer=lambda: keras.optimizers.SGD(0.1)))
+    warm, numbers = trainer._ready({"l2": 0.1}, seed=0)
+    warm.reset(numbers, seed=0)
+    watch = Collapse(warm.model)
+    conv, dense = (layer for layer in warm.model.layers if hasattr(layer, "kernel"))
+    conv.kernel.assign(conv.kernel * 1e-3)
+    assert not any(watch.seen(1.0) for _ in range(3))
+    dense.kernel.assign(dense.kernel * 1e-3)
+    assert not watch.seen(0.9)  # the loss still falls
+    assert watch.seen(0.9)

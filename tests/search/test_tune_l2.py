@@ -1,0 +1,301 @@
+from __future__ import annotations
+
+import io
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from l2zoo import tune_l2
+from l2zoo.engine.local import InProcess
+from l2zoo.search.strategies import direction
+from l2zoo.search.tune_l2 import DEFAULT_STRENGTHS
+from tests.search import small
+
+ROOT = Path(__file__).parents[2]
+SETTINGS = {"folds": 3, "epochs": 2, "batch_size": 8, "verbose": False}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("search")
+
+
+@pytest.fixture(scope="module")
+def result(folder):
+    return tune_l2(
+        small.build, small.data(), strengths=[1e-3, 1.0, 1e-1], seeds=2, directory=folder, **SETTINGS
+    )
+
+
+def lines(folder: Path) -> list[dict]:
+    return [json.loads(line) for line in (folder / "ledger.jsonl").read_text().splitlines()]
+
+
+def counting(runs: list) -> type:
+    class Counting(InProcess):
+        def wait(self):
+            outcome = super().wait()
+            runs.append(outcome.record.unit)
+            return outcome
+
+    return Counting
+
+
+def test_the_default_grid_is_zero_and_eleven_half_decades():
+    assert DEFAULT_STRENGTHS[0] == 0
+    assert len(DEFAULT_STRENGTHS) == 12
+    np.testing.assert_allclose(DEFAULT_STRENGTHS[1:], np.logspace(-6, -1, 11), rtol=2e-3)
+
+
+def test_every_strength_is_trained_on_every_fold_and_seed_and_zero_always(result, folder):
+    assert [c.strength for c in result.candidates] == [0.0, 1e-3, 1e-1, 1.0]
+    assert [c.n for c in result.candidates] == [6, 6, 6, 6]
+    units = {(r["strength"], r["fold"], r["seed"]) for r in lines(folder)[1:]}
+    assert units == {(s, f, seed) for s in (0.0, 1e-3, 1e-1, 1.0) for f in range(3) for seed in range(2)}
+
+
+def test_mean_and_standard_error_are_those_of_the_ledger(result, folder):
+    for candidate in result.candidates:
+        scores = [r["score"] for r in lines(folder)[1:] if r["strength"] == candidate.strength]
+        assert candidate.mean == pytest.approx(np.mean(scores))
+        assert candidate.standard_error == pytest.approx(np.std(scores, ddof=1) / np.sqrt(6))
+
+
+def test_best_and_one_se_are_glmnets(result):
+    means = {c.strength: c.mean for c in result.candidates}
+    errors = {c.strength: c.standard_error for c in result.candidates}
+    top = max(means.values())
+    assert result.best == max(s for s, mean in means.items() if mean == pytest.approx(top, abs=1e-12))
+    assert result.one_se == max(s for s, mean in means.items() if mean >= top - errors[result.best] - 1e-12)
+    assert result.chosen == result.best
+
+
+def test_the_final_model_is_trained_at_the_chosen_strength(result):
+    regularizers = [w.regularizer for w in result.model.trainable_weights]
+    assert {float(r.l2) for r in regularizers if r is not None} == ({result.best} if result.best else set())
+
+
+def test_the_verdict_and_the_edge_are_sentences(result):
+    assert str(result.verdict).endswith(".")
+    assert result.verdict.outcome in ("helps", "hurts", "no difference")
+    assert isinstance(result.edge, str)
+
+
+def test_table_files_and_picture_are_written(result, folder, tmp_path):
+    from rich.console import Console
+
+    console = Console(width=120, file=io.StringIO())
+    console.print(result.table())
+    assert "best" in console.file.getvalue()
+    assert json.loads((folder / "result.json").read_text())
+    assert len((folder / "result.csv").read_text().splitlines()) == 5
+    picture = result.plot(tmp_path / "lambda.png")
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert result.to_dict()["chosen"] == result.chosen
+    assert str(result.verdict) in (folder / "report.html").read_text()
+    assert len(list((folder / "tensorboard").rglob("*tfevents*"))) >= 24
+    assert result.plot(tmp_path / "learning.svg", kind="learning").exists()
+    with pytest.raises(ValueError, match="`kind` must be one of"):
+        result.plot(tmp_path / "pie.svg", kind="pie")
+
+
+def test_the_same_call_again_trains_nothing_but_the_final_model(result, folder):
+    runs: list = []
+    again = tune_l2(
+        small.build,
+        small.data(),
+        strengths=[1e-3, 1.0, 1e-1],
+        seeds=2,
+        directory=folder,
+        engine=counting(runs),
+        **SETTINGS,
+    )
+    assert runs == []
+    assert again.selection == result.selection
+    for one, other in zip(again.model.get_weights(), result.model.get_weights(), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+
+
+def test_a_wider_grid_keeps_what_is_finished(result, folder):
+    runs: list = []
+    settings = {**SETTINGS, "engine": counting(runs)}
+    wider = tune_l2(
+        small.build, small.data(), strengths=[1e-3, 1e-2, 1.0, 1e-1], seeds=2, directory=folder, **settings
+    )
+    assert {unit.strength for unit in runs} == {1e-2}
+    assert len(wider.candidates) == 5
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [({"epochs": 3}, "epochs is 2 there and 3 here"), ({"folds": 2}, "folds is 3 there and 2 here")],
+)
+def test_a_directory_of_another_search_is_refused(result, folder, change, named):
+    with pytest.raises(ValueError, match=f"(?s){named}.*resume=False"):
+        tune_l2(small.build, small.data(), directory=folder, **{**SETTINGS, **change})
+
+
+def test_other_data_or_another_model_are_another_search(result, folder):
+    with pytest.raises(ValueError, match="data is"):
+        tune_l2(small.build, small.data(seed=1), directory=folder, **SETTINGS)
+
+    def wider_dropout(l2):
+        model = small.build(l2)
+        model.layers[5].rate = 0.5
+        return model
+
+    with pytest.raises(ValueError, match="layers is"):
+        tune_l2(wider_dropout, small.data(), directory=folder, **SETTINGS)
+
+
+CHILD = """
+import os, signal, sys
+from l2zoo import tune_l2
+from l2zoo.engine.local import InProcess
+from l2zoo.search.strategies import direction
+from l2zoo.engine.ledger import Ledger
+from tests.search import small
+
+moment, count = sys.argv[2], int(sys.argv[3])
+
+def die():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+class Mortal(InProcess):
+    def wait(self):
+        if moment == "before a training" and Mortal.left == 0:
+            die()
+        Mortal.left -= 1
+        outcome = super().wait()
+        if moment == "before it is written" and Mortal.left == 0:
+            die()
+        return outcome
+
+Mortal.left = count
+write = os.write
+
+def torn(file, data):
+    if moment == "in the middle of a line" and b'"score"' in data[:400]:
+        torn.left -= 1
+        if torn.left == 0:
+            write(file, data[: len(data) // 2])
+            die()
+    return write(file, data)
+
+torn.left = count
+os.write = torn
+tune_l2(small.build, small.data(), strengths=[1e-2, 1.0], directory=sys.argv[1], engine=Mortal,
+        folds=3, epochs=2, batch_size=8, verbose=False)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("moment", "count", "finished"),
+    [("before a training", 0, 0), ("before it is written", 4, 3), ("in the middle of a line", 6, 5)],
+)
+def test_killed_at_any_moment_it_goes_on_and_ends_the_same(moment, count, finished, tmp_path):
+    arguments = [sys.executable, "-c", CHILD, str(tmp_path / "killed"), moment, str(count)]
+    child = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert child.returncode == -signal.SIGKILL, child.stderr
+    assert (tmp_path / "killed/ledger.jsonl").read_text().count("\n") == 1 + finished
+
+    runs: list = []
+    settings = {**SETTINGS, "strengths": [1e-2, 1.0], "engine": counting(runs)}
+    resumed = tune_l2(small.build, small.data(), directory=tmp_path / "killed", **settings)
+    assert len(runs) == 9 - finished
+    whole = tune_l2(small.build, small.data(), directory=tmp_path / "whole", **settings)
+    for one, other in zip(resumed.candidates, whole.candidates, strict=True):
+        assert one.scores == pytest.approx(other.scores, abs=1e-6)
+        losses = [[r.curves["val_data_loss"] for r in c.done] for c in (one, other)]
+        np.testing.assert_allclose(*losses, rtol=1e-5)
+    assert str(resumed.verdict) == str(whole.verdict)
+
+
+def test_a_fold_that_diverges_is_recorded_and_the_search_goes_on():
+    def build(l2):
+        model = small.build(l2)
+        model.compile(keras.optimizers.SGD(10.0), "sparse_categorical_crossentropy", metrics=["accuracy"])
+        return model
+
+    result = tune_l2(build, small.data(), strengths=[1e-3, 1e6], **SETTINGS)
+    by_strength = {c.strength: c for c in result.candidates}
+    assert len(by_strength[1e6].failed) == 3
+    assert "became" in by_strength[1e6].failed[0].reason
+    assert by_strength[0.0].n == 3
+    assert result.best < 1e6
+
+
+def test_an_error_in_the_builder_ends_the_search_as_it_is():
+    calls = []
+
+    def build(l2):
+        calls.append(l2)
+        if len(calls) > 1:
+            raise RuntimeError("no second model")
+        return small.build(l2)
+
+    with pytest.raises(RuntimeError, match="no second model"):
+        tune_l2(build, small.data(), strengths=[1e-3], seeds=[1], **SETTINGS)
+
+
+@pytest.mark.parametrize(("name", "mode"), [("val_data_loss", "min"), ("val_mae", "min"), ("val_auc", "max")])
+def test_more_or_less_is_better_as_keras_tuner_has_it(name, mode):
+    assert direction(name) == mode
+
+
+def test_a_score_of_unknown_direction_must_be_given_with_one():
+    with pytest.raises(ValueError, match=r"keras_tuner.Objective\('val_charm', 'max'\)"):
+        direction("val_charm")
+
+
+def test_a_loss_as_objective_is_minimised():
+    result = tune_l2(small.build, small.data(), strengths=[1e-3, 10.0], objective="val_data_loss", **SETTINGS)
+    means = {c.strength: c.mean for c in result.candidates}
+    assert result.best == min(means, key=means.get)
+
+
+def test_progress_says_what_is_done_and_what_is_best(capfd, tmp_path):
+    settings = {**SETTINGS, "verbose": True, "strengths": [1e-2], "directory": tmp_path}
+    tune_l2(small.build, small.data(), **settings)
+    shown = capfd.readouterr().err
+    assert "[1/2] l2=0: val_accuracy" in shown
+    assert "[2/2] l2=0.01" in shown
+    tune_l2(small.build, small.data(), **settings)
+    assert "6 of 6 trainings are finished already" in capfd.readouterr().err
+
+
+X, Y = small.data(12)
+
+
+@pytest.mark.parametrize(
+    ("data", "changes", "error", "message"),
+    [
+        ((X, Y), {"strengths": []}, ValueError, "`strengths` must hold at least one number above 0"),
+        ((X, Y), {"strengths": [-1.0]}, ValueError, "`strengths` must be a finite number >= 0"),
+        ((X, Y), {"strengths": [float("nan")]}, ValueError, "`strengths` must be a finite number >= 0"),
+        ((X, Y), {"folds": 1}, ValueError, "`folds` must be a whole number >= 2, got folds=1"),
+        ((X, Y), {"folds": 5}, ValueError, "Every fold needs every class"),
+        ((X, Y), {"seeds": 0}, ValueError, "`seeds` must be a whole number >= 1"),
+        ((X, Y), {"seeds": [1, 1]}, ValueError, "different seeds"),
+        ((X, Y), {"epochs": 0}, ValueError, "`epochs` must be a whole number >= 1"),
+        ((X, Y), {"batch_size": 1.5}, TypeError, "`batch_size` must be a whole number"),
+        ((X, Y), {"choose": "worst"}, ValueError, r"`choose` must be one of \['best', 'one_se'\]"),
+        ("mnist", {}, TypeError, r"`data` must be an ImageData from l2zoo\.data\.load"),
+        ((X, Y[:-1]), {}, ValueError, "same length"),
+        ((X, Y - 1), {}, ValueError, "Labels must be"),
+        ((X.astype("float32") * np.nan, Y), {}, ValueError, "finite"),
+    ],
+)
+def test_bad_input_is_refused_before_anything_is_built(data, changes, error, message):
+    def never(l2):
+        raise AssertionError("built")
+
+    with pytest.raises(error, match=message):
+        tune_l2(never, data, **{**SETTINGS, **changes})

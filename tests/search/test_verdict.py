@@ -1,0 +1,256 @@
+"""Whether L2 helps: sentences by hand, laws, and how often the verdict is wrong when the truth is known."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from l2zoo.engine.record import Record, Unit
+from l2zoo.search.candidates import Candidate, gather
+from l2zoo.search.verdict import compare
+
+no_deadline = settings(deadline=None)  # the first example imports SciPy, and machines are busy
+
+ZERO = [0.85, 0.87, 0.84, 0.86, 0.855]
+
+
+def record(strength: float, fold: int, score: float | None, seed: int = 0) -> Record:
+    unit = Unit(strength, fold, seed)
+    return (
+        Record(unit, score=score) if score is not None else Record(unit, status="failed", reason="it broke")
+    )
+
+
+def grid(scores: dict[float, Sequence[float | None]], *, folds: int | None = None) -> list[Candidate]:
+    """Candidates from a row of scores each: folds of seed 0, then folds of seed 1, and so on."""
+    return gather(
+        record(s, i % (folds or len(row)), x, i // (folds or len(row)))
+        for s, row in scores.items()
+        for i, x in enumerate(row)
+    )
+
+
+def plus(*gains: float) -> list[float]:
+    return [a + b for a, b in zip(ZERO, gains, strict=True)]
+
+
+def test_l2_helps_by_hand() -> None:
+    # Gains 3, 4, 3, 4, 3.5 points: mean 3.5, s = 0.5, sqrt(1/5 + 1/4) = 0.670820, t(0.975, 4) = 2.776445:
+    # half = 0.931242 points.
+    verdict = compare(
+        grid({0.0: ZERO, 0.01: plus(0.03, 0.04, 0.03, 0.04, 0.035), 0.1: [0.2] * 5}), metric="val_accuracy"
+    )
+    assert str(verdict) == (
+        "L2 helps here: at 0.01 accuracy rises from 0.855 to 0.890 "
+        "(+0.035, 95 % interval +0.026 to +0.044, 5 paired trainings)."
+    )
+    assert (verdict.outcome, verdict.strength, verdict.pairs) == ("helps", 0.01, 5)
+    assert (verdict.low, verdict.high) == pytest.approx((0.035 - 0.00931242, 0.035 + 0.00931242), abs=1e-7)
+    assert (verdict.gain, verdict.difference) == pytest.approx((0.035, 0.035))
+
+
+def test_a_loss_that_falls_helps() -> None:
+    scores = {0.0: ZERO, 0.01: plus(-0.3, -0.4, -0.3, -0.4, -0.35)}
+    verdict = compare(grid(scores), mode="min", metric="val_data_loss")
+    assert str(verdict) == (
+        "L2 helps here: at 0.01 data loss falls from 0.855 to 0.505 "
+        "(-0.350, 95 % interval -0.443 to -0.257, 5 paired trainings)."
+    )
+    assert verdict.low < verdict.high < 0
+
+
+def test_l2_hurts_already_at_the_smallest_strength() -> None:
+    down = plus(-0.3, -0.4, -0.3, -0.4, -0.35)
+    verdict = compare(grid({0.0: ZERO, 0.01: down, 0.1: [0.1] * 5}), metric="accuracy")
+    assert verdict.outcome == "hurts"
+    assert str(verdict) == (
+        "L2 hurts here: already at the smallest strength tried, 0.01, accuracy falls from 0.855 to 0.505 "
+        "(-0.350, 95 % interval -0.443 to -0.257, 5 paired trainings)."
+    )
+    other = compare(grid({0.0: ZERO, 0.01: [0.1] * 5, 0.1: down}), metric="accuracy")
+    assert "L2 hurts here: even at the best strength above 0, 0.1, accuracy falls" in str(other)
+
+
+def test_what_cannot_be_told_is_said_with_the_honest_gain_where_it_differs() -> None:
+    verdict = compare(grid({0.0: ZERO, 1e-4: plus(0.02, -0.01, 0.01, -0.02, 0.005)}), metric="accuracy")
+    assert verdict.outcome == "no difference"
+    assert str(verdict) == (
+        "Whether L2 helps here cannot be told: the best strength above 0, 1e-4, differs from none by +0.001 "
+        "in accuracy (95 % interval -0.029 to +0.031, 5 paired trainings)."
+    )
+    # The folds disagree: fold 0 is taken at 0.1 (which the others choose), the others at 1e-4.
+    split = compare(grid({0.0: [0.5] * 3, 1e-4: [0.9, 0.5, 0.5], 0.1: [0.4, 0.6, 0.6]}), metric="accuracy")
+    assert (split.difference, split.gain) == pytest.approx((0.4 / 3, -0.1 / 3))
+    assert "by +0.133 in accuracy (-0.033 where the other folds choose the strength, 95 % interval" in str(
+        split
+    )
+
+
+def test_equal_scores_make_no_difference() -> None:
+    verdict = compare(grid({0.0: ZERO, 1e-4: ZERO, 0.1: ZERO}), metric="accuracy")
+    assert verdict.outcome == "no difference"
+    assert str(verdict) == (
+        "L2 makes no difference here: every strength scores as none does in all 5 paired trainings."
+    )
+
+
+@pytest.mark.parametrize(
+    ("scores", "sentence"),
+    [
+        ({0.0: ZERO}, "no strength above 0 was tried."),
+        (
+            {0.0: ZERO, 0.1: [None] * 5},
+            "every training at a strength above 0 failed, the first because it broke.",
+        ),
+        ({0.1: ZERO}, "strength 0 was not tried."),
+        ({0.0: [0.8], 0.1: [0.9]}, "one training per strength has no standard error; use more folds."),
+        (
+            {0.0: [0.8, None], 0.1: [0.9, 0.9]},
+            "one training per strength has no standard error; use more folds.",
+        ),
+        (
+            {0.0: [None, None], 0.1: [0.9, 0.8]},
+            "all 2 trainings at strength 0 failed, the first because it broke; the best strength, 0.1, "
+            "reaches accuracy 0.850.",
+        ),
+    ],
+)
+def test_what_stands_in_the_way_of_a_comparison_is_said(scores: dict, sentence: str) -> None:
+    verdict = compare(grid(scores), metric="accuracy")
+    assert (verdict.outcome, verdict.strength) == ("no difference", None)
+    assert str(verdict) == f"Whether L2 helps here cannot be told: {sentence}"
+    assert math.isnan(verdict.low)
+
+
+def test_seeds_over_one_fold_are_not_enough() -> None:
+    verdict = compare(grid({0.0: [0.8, 0.81, 0.79], 0.1: [0.9, 0.91, 0.92]}, folds=1))
+    assert str(verdict).endswith("two folds that finished at strength 0 and at another; use more folds.")
+
+
+def test_failed_trainings_at_0_are_named_and_left_out() -> None:
+    verdict = compare(grid({0.0: [None, *ZERO[1:]], 0.01: [0.1, 0.91, 0.88, 0.9, 0.895]}), metric="accuracy")
+    assert verdict.outcome == "helps"
+    assert verdict.pairs == 4
+    assert "4 paired trainings; 1 at strength 0 failed)" in str(verdict)
+    assert verdict.score == pytest.approx(np.mean([0.91, 0.88, 0.9, 0.895]))
+
+
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_one_more_right_image_in_each_of_two_folds_proves_nothing(seeds: int) -> None:
+    verdict = compare(grid({0.0: [54 / 60] * 2 * seeds, 0.1: [55 / 60] * 2 * seeds}, folds=2))
+    assert verdict.outcome == "no difference"
+
+
+def test_a_strength_that_shares_no_fold_with_0_is_not_compared() -> None:
+    scores = {0.0: [0.8, 0.81, 0.82, None], 0.1: [0.9, 0.91, None, 0.9], 1.0: [None, None, None, 0.99]}
+    assert compare(grid({**scores, 1.0: [None, 0.92, 0.9, 0.91]})).strength == 1.0
+    assert compare(grid(scores)).strength == 0.1
+    only = compare(grid({0.0: [0.8, 0.81, None, None], 0.1: [None, None, 0.9, 0.9]}))
+    assert str(only).endswith(
+        "it takes at least two folds that finished at strength 0 and at another; use more folds."
+    )
+
+
+ROWS = st.lists(
+    st.lists(st.integers(0, 64).map(lambda k: k / 64), min_size=6, max_size=6), min_size=2, max_size=5
+)
+STRENGTHS = [0.0, 1e-4, 1e-3, 1e-2, 0.1]
+
+
+def rows(scores: Sequence[Sequence[float]], order: Sequence[int] | None = None) -> list[Candidate]:
+    return grid(dict(zip(STRENGTHS, scores, strict=False)), folds=3)
+
+
+@no_deadline
+@given(ROWS, st.sampled_from([-8.0, 1.0, 1024.0]), st.sampled_from(["max", "min"]))
+def test_adding_a_constant_changes_no_verdict(scores: list, constant: float, mode: str) -> None:
+    before = compare(rows(scores), mode=mode)
+    after = compare(rows([[x + constant for x in row] for row in scores]), mode=mode)
+    assert (after.outcome, after.strength) == (before.outcome, before.strength)
+    assert (after.low, after.high) == pytest.approx((before.low, before.high), rel=1e-6, abs=1e-9)
+
+
+@no_deadline
+@given(ROWS)
+def test_turning_the_score_round_turns_nothing_else(scores: list) -> None:
+    before = compare(rows(scores), mode="max")
+    after = compare(rows([[-x for x in row] for row in scores]), mode="min")
+    assert (after.outcome, after.strength) == (before.outcome, before.strength)
+    assert (after.low, after.high) == pytest.approx((-before.high, -before.low))
+
+
+@no_deadline
+@given(ROWS, st.randoms(use_true_random=False))
+def test_the_order_of_candidates_changes_nothing(scores: list, random) -> None:
+    candidates = rows(scores)
+    before = compare(candidates)
+    random.shuffle(candidates)
+    assert compare(candidates) == before
+
+
+@no_deadline
+@given(ROWS)
+def test_the_outcome_is_what_the_interval_says(scores: list) -> None:
+    verdict = compare(rows(scores))
+    if verdict.outcome == "helps":
+        assert 0 < verdict.low <= verdict.gain <= verdict.high
+    elif verdict.outcome == "hurts":
+        assert verdict.low <= verdict.gain <= verdict.high < 0
+    assert str(verdict).count(". ") == 0  # one sentence
+    assert str(verdict).endswith(".")
+
+
+GRID = np.array([0.0, *np.logspace(-6, -1, 11)])
+
+
+def simulated(
+    rng: np.random.Generator, *, seeds: int, effect: np.ndarray, agreement: float
+) -> list[Candidate]:
+    """A search of 12 strengths on 5 folds of 60 images; paired differences have a deviation of 0.02.
+
+    Neighbouring strengths err alike and the smallest nearly as strength 0 does. `agreement` is the part of
+    the variance that all folds share because their training data overlap.
+    """
+    place = np.array([-7.5, *np.log10(GRID[1:])])
+    alike = np.exp(-0.5 * ((place[:, None] - place) / 0.7) ** 2) + 1e-9 * np.eye(12)
+    root = np.linalg.cholesky(alike).T * 0.02 / math.sqrt(2)
+    noise = math.sqrt(agreement) * rng.standard_normal((1, 1, 12)) @ root
+    noise = noise + math.sqrt(1 - agreement) * rng.standard_normal((5, seeds, 12)) @ root
+    level = 0.86 + 0.03 * rng.standard_normal((5, seeds, 1))
+    scores = np.round(np.clip(level + effect + noise, 0, 1) * 60) / 60
+    return grid({float(s): scores[..., i].T.ravel().tolist() for i, s in enumerate(GRID)}, folds=5)
+
+
+def outcomes(*, effect: np.ndarray, seeds: int = 2, agreement: float = 0.0, searches: int = 300) -> Counter:
+    rng = np.random.default_rng(0)
+    searched = (simulated(rng, seeds=seeds, effect=effect, agreement=agreement) for _ in range(searches))
+    return Counter(compare(candidates, metric="accuracy").outcome for candidates in searched)
+
+
+@pytest.mark.parametrize("seeds", [1, 2])
+@pytest.mark.parametrize("agreement", [0.0, 0.1])
+def test_where_l2_does_nothing_helps_and_hurts_are_rare(seeds: int, agreement: float) -> None:
+    # Of 1000: 9 and 21 "helps" with one seed, 4 and 17 with two. The bound is 5 %.
+    found = outcomes(effect=np.zeros(12), seeds=seeds, agreement=agreement)
+    assert found["helps"] <= 0.05 * 300
+    assert found["hurts"] <= 0.05 * 300
+
+
+def test_where_l2_gains_three_points_it_usually_says_so() -> None:
+    # Of 1000 with 5 folds and 2 seeds: 746. The effect is that of noisy labels, collapse included.
+    effect = np.array([0, 0, 0, 0, 0, 0, 0.003, 0.007, 0.02, 0.033, -0.65, -0.7])
+    found = outcomes(effect=effect)
+    assert found["helps"] >= 0.65 * 300
+    assert found["hurts"] == 0
+
+
+def test_where_every_strength_costs_three_points_it_usually_says_so() -> None:
+    found = outcomes(effect=np.array([0.0, *[-0.033] * 11]))  # of 1000: 751
+    assert found["hurts"] >= 0.65 * 300
+    assert found["helps"] == 0
