@@ -169,9 +169,9 @@ FIRST_ANSWERS = {
 
 def start(rounds: int, folder: Path) -> None:
     """Seconds from the start of a process to its first answer, of the CNN for digits."""
-    from l2zoo.shelf import places
+    from l2zoo.artifacts.store import locations
 
-    folder = places.find("cnn_digits")
+    folder = locations.find("cnn_digits")
     head = "import numpy as np; images = np.zeros((1, 8, 8, 1), 'uint8')\n"
 
     def process(code: str) -> Callable[[], Any]:

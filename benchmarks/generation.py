@@ -33,7 +33,7 @@ POLICY = 1e-4
 def images(rounds: int, folder: Path) -> None:
     """Drawing digits."""
     from l2zoo import Predictor, build_diffusion, export
-    from l2zoo.artifact import Card
+    from l2zoo.artifacts import Card
     from l2zoo.data import load
     from l2zoo.tasks import Generation, sample
     from l2zoo.tasks.diffusing.sampling import draw

@@ -39,13 +39,13 @@ _HOME = {
     "Training": "l2zoo.studies.experiment",
     "compare": "l2zoo.studies.compare.compare",
     "Variant": "l2zoo.studies.compare.variants",
-    "export": "l2zoo.artifact",
-    "verify": "l2zoo.artifact",
-    "load": "l2zoo.artifact",
-    "Predictor": "l2zoo.runtime",
-    "Card": "l2zoo.artifact",
-    "Conversion": "l2zoo.artifact",
-    "Limits": "l2zoo.artifact",
+    "export": "l2zoo.artifacts",
+    "verify": "l2zoo.artifacts",
+    "load": "l2zoo.artifacts",
+    "Predictor": "l2zoo.inference",
+    "Card": "l2zoo.artifacts",
+    "Conversion": "l2zoo.artifacts",
+    "Limits": "l2zoo.artifacts",
 }
 
 __all__ = ["__version__", *_HOME]

@@ -32,7 +32,7 @@ from typing import Annotated, Any
 import typer
 
 from l2zoo import Predictor
-from l2zoo.runtime import uploads, web
+from l2zoo.inference.server import app, uploads
 from l2zoo.utils.scripts import run_script
 
 LOOPBACK = "127.0.0.1"
@@ -63,7 +63,7 @@ def main(
     """Serves an artifact for classification, segmentation or detection until Ctrl-C."""
     uploads.check_max_pixels(max_pixels)
     predictor = Predictor(artifact, format=format)
-    about = web.description(predictor)
+    about = app.description(predictor)
     predicting = functools.partial(Predictor, predictor.folder, format=predictor.format)
     try:
         with socket.create_server((host, port)) as free:
@@ -81,7 +81,7 @@ def main(
 
         def pages() -> Any:
             model = serve.get_deployment_handle("Model")
-            return web.application(
+            return app.application(
                 about,
                 ask=functools.partial(asked, model, max_batch),
                 ready=functools.partial(heard, model.ready),

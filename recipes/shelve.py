@@ -25,7 +25,7 @@ def main(
 ) -> None:
     """Verifies an artifact and copies it among the saved models."""
     with without_chatter():
-        from l2zoo.artifact import shelve
+        from l2zoo.artifacts import shelve
     print(shelve(artifact, out, name=name))
 
 

@@ -21,7 +21,7 @@ from typing import Annotated, Any
 import typer
 
 import l2zoo
-from l2zoo.artifact import Card
+from l2zoo.artifacts import Card
 from l2zoo.data import load
 from l2zoo.utils.console import without_chatter
 from l2zoo.utils.scripts import run_script

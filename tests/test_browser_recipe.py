@@ -168,12 +168,12 @@ def test_what_is_missing_is_said_at_the_start(tmp_path):
 
 
 def test_a_saved_model_is_served_by_its_name(litert_js):
-    from l2zoo.shelf import places
+    from l2zoo.artifacts.store import locations
 
     with served(Path("cnn_digits")) as url:
         for file in ("manifest.json", "model.tflite"):
             status, _, body = asked(url, f"/artifact/{file}")
-            assert (status, body) == (200, (places.find("cnn_digits") / file).read_bytes())
+            assert (status, body) == (200, (locations.find("cnn_digits") / file).read_bytes())
     assert "Saved models like it: ['cnn_digits'" in said("--artifact", "cnn_digit")
 
 

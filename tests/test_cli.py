@@ -372,10 +372,10 @@ def test_a_layer_of_one_s_own_is_found_when_its_module_is_named(
 
 
 def test_a_saved_model_is_audited_by_its_name_after_its_checksums(l2zoo, tmp_path: Path) -> None:
-    from l2zoo.shelf import places
+    from l2zoo.artifacts.store import locations
 
     folder = tmp_path / "copy"
-    shutil.copytree(places.find("cnn_digits"), folder)
+    shutil.copytree(locations.find("cnn_digits"), folder)
     found = [l2zoo("audit", one, "--json").out for one in ("cnn_digits", folder, folder / "model.keras")]
     assert found[0] == found[1] == found[2]
     assert len(json.loads(found[0])["rows"]) > 10
@@ -390,7 +390,7 @@ def test_a_saved_model_is_audited_by_its_name_after_its_checksums(l2zoo, tmp_pat
 
 
 def test_verify_says_whether_an_artifact_holds(l2zoo, model_file: Path, tmp_path: Path) -> None:
-    from l2zoo.artifact import export
+    from l2zoo.artifacts import export
 
     folder = tmp_path / "artifact"
     images = np.random.default_rng(0).integers(0, 256, (8, 8, 8, 1), dtype=np.uint8)
@@ -478,7 +478,7 @@ def test_export_compares_on_real_images_by_their_labels(artifact: Path) -> None:
 def test_export_hands_its_options_on(
     l2zoo, model_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from l2zoo import artifact
+    from l2zoo import artifacts
 
     taken: list[dict[str, object]] = []
 
@@ -486,7 +486,7 @@ def test_export_hands_its_options_on(
         taken.append({"images": len(calibration), **others})
         raise ValueError("enough")
 
-    monkeypatch.setattr(artifact, "Conversion", conversion)
+    monkeypatch.setattr(artifacts, "Conversion", conversion)
     command = ("export", model_file, "-o", tmp_path / "out", "--data", "l2zoo_digits")
     assert l2zoo(*command).err == "l2zoo: enough\n"
     assert l2zoo(*command, "--int8-io", "int8", "--allow-float", "--allow-flex").status == 1
@@ -660,7 +660,7 @@ def test_warnings_for_users_are_heard_though_notes_are_held_back(
         warnings.warn("for programmers", DeprecationWarning, stacklevel=1)
         raise ValueError("the reason")
 
-    monkeypatch.setattr("l2zoo.runtime.latency.latencies", latencies)
+    monkeypatch.setattr("l2zoo.inference.benchmark.latencies", latencies)
     answer = l2zoo("bench", "cnn_digits")
     assert (answer.status, answer.err) == (1, "l2zoo: warning: for users\nl2zoo: the reason\n")
 

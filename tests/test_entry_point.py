@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from l2zoo import Predictor, zoo
-from l2zoo.shelf import places
+from l2zoo.artifacts.store import locations
 
 README = Path(__file__).parents[1] / "README.md"
 L2ZOO = Path(sys.executable).with_name("l2zoo")
@@ -87,7 +87,9 @@ def test_export(tmp_path: Path) -> None:
     assert set(found["formats"]) == {"keras", "tflite"}
     assert found["formats"]["tflite"]["images"] == 256
     size = (tmp_path / "out/model.tflite").stat().st_size
-    assert found["formats"]["tflite"]["bytes"] == size == (places.find(NAME) / "model.tflite").stat().st_size
+    assert (
+        found["formats"]["tflite"]["bytes"] == size == (locations.find(NAME) / "model.tflite").stat().st_size
+    )
 
 
 def test_verify(tmp_path: Path) -> None:
@@ -97,7 +99,7 @@ def test_verify(tmp_path: Path) -> None:
 
 
 def test_verify_of_what_was_changed_is_one_line(tmp_path: Path) -> None:
-    shutil.copytree(places.find(NAME), tmp_path / "copy")
+    shutil.copytree(locations.find(NAME), tmp_path / "copy")
     with open(tmp_path / "copy/model.tflite", "r+b") as file:
         file.seek(1000)
         byte = file.read(1)
@@ -118,7 +120,7 @@ def test_sign_and_verify_as_the_readme_says(tmp_path: Path) -> None:
     (lines,) = [block.splitlines() for block in blocks if "openssl" in block]
     assert len(lines) == 5
     assert lines[0].startswith("pip install")  # which was done
-    shutil.copytree(places.find(NAME), tmp_path / "artifact")
+    shutil.copytree(locations.find(NAME), tmp_path / "artifact")
     environment = {**os.environ, "PATH": f"{L2ZOO.parent}{os.pathsep}{os.environ['PATH']}"}
     done = subprocess.run(
         ["sh", "-ec", "\n".join(lines[1:])],

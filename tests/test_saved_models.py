@@ -16,14 +16,15 @@ import numpy as np
 import pytest
 
 from l2zoo import Predictor, build, load, verify
-from l2zoo.artifact.shelving import TABLE, table
+from l2zoo.artifacts import manifest
+from l2zoo.artifacts.store import integrity, locations
+from l2zoo.artifacts.store.publish import TABLE, table
 from l2zoo.data import load as load_data
 from l2zoo.data import load_video
-from l2zoo.shelf import manifest, places, whole
 from l2zoo.tasks import generate, sample
 
 ROOT = Path(__file__).parents[1]
-SHELF = ROOT / places.SHELF
+SHELF = ROOT / locations.SHELF
 NAMES = sorted(path.parent.name for path in SHELF.glob(f"*/{manifest.FILE}"))
 PIP = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
 FORMATS = {
@@ -50,7 +51,7 @@ def test_the_table_is_that_of_the_manifests() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_nothing_was_changed_and_the_card_says_how_it_was_made(name: str) -> None:
-    content = whole.checked(SHELF / name)
+    content = integrity.checked(SHELF / name)
     assert {"keras", *FORMATS.get(name, ())} <= set(content["formats"])
     card = (SHELF / name / "README.md").read_text(encoding="utf-8")
     for words in (
@@ -76,7 +77,7 @@ def test_it_is_as_good_as_its_card_says(kind: str) -> None:
     images, labels = load_data("l2zoo_digits", "test").arrays()
     found = Predictor("cnn_digits", format=kind).predict(images)
     accuracy = np.mean([int(one.class_name) == label for one, label in zip(found, labels, strict=True)])
-    metrics = whole.checked(SHELF / "cnn_digits")["metrics"]["test_accuracy"]
+    metrics = integrity.checked(SHELF / "cnn_digits")["metrics"]["test_accuracy"]
     assert accuracy == pytest.approx(metrics["mean"], abs=0.02)
 
 
@@ -89,7 +90,7 @@ def built_for(content: dict[str, Any]) -> tuple[int, ...]:
 @pytest.mark.parametrize("name", NAMES)
 def test_its_weights_fit_the_builder_that_it_is_called_after(name: str) -> None:
     architecture, _, weights = name.partition("_")
-    content = whole.checked(SHELF / name)
+    content = integrity.checked(SHELF / name)
     shape, names = built_for(content), content["class_names"]
     classes = len(names) if names else None
     model = build(architecture, shape, classes, weights=weights)
@@ -136,7 +137,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.slow
 def test_the_wheel_holds_every_file_of_them(wheel: Path) -> None:
-    inside = f"l2zoo/{places.SHELF}/"
+    inside = f"l2zoo/{locations.SHELF}/"
     with zipfile.ZipFile(wheel) as archive:
         packed = [name for name in archive.namelist() if name.startswith(inside)]
         found = {name.removeprefix(inside): archive.read(name) for name in packed}

@@ -70,8 +70,8 @@ def export(
     if allow_flex:
         choices["allow_flex"] = True
     with without_chatter():
-        from l2zoo.artifact import Card, Conversion
-        from l2zoo.artifact import export as export_model
+        from l2zoo.artifacts import Card, Conversion
+        from l2zoo.artifacts import export as export_model
         from l2zoo.cli import examples
 
         found = examples.taken(loaded, task, examples.Source(source, split, data_dir), EXAMPLES)
@@ -105,11 +105,11 @@ def verify(
     Example: l2zoo verify runs/demo/artifact
     """
     if public_key is not None:
-        from l2zoo.artifact.signing import check_signature
+        from l2zoo.artifacts.signing import check_signature
 
         check_signature(folder, public_key)
     with without_chatter():
-        from l2zoo.artifact import verify as verify_artifact
+        from l2zoo.artifacts import verify as verify_artifact
 
         artifact = verify_artifact(folder)
     if json:
@@ -127,7 +127,7 @@ def sign(
 
     Example: l2zoo sign runs/demo/artifact --key private.pem
     """
-    from l2zoo.artifact.signing import sign as sign_artifact
+    from l2zoo.artifacts.signing import sign as sign_artifact
 
     typer.echo(f"wrote {sign_artifact(folder, key)}")
 
@@ -148,7 +148,7 @@ def predict(
 
     Example: l2zoo predict runs/demo/artifact photo.png --save said.png
     """
-    from l2zoo.runtime import Predictor
+    from l2zoo.inference import Predictor
 
     with without_chatter():
         found = Predictor(artifact, format=format, threads=threads).predict(images)
@@ -158,7 +158,7 @@ def predict(
     else:
         _print(_answers(images, found, top))
     if save is not None:
-        from l2zoo.runtime.pictures import picture_of_results
+        from l2zoo.inference.pictures import picture_of_results
 
         typer.echo(f"wrote {picture_of_results(images, found, save)}", err=json)
 
@@ -182,16 +182,16 @@ def bench(
 
     Example: l2zoo bench runs/demo/artifact --threads 1 --threads 2 --save bench.png
     """
-    from l2zoo.runtime import latency
+    from l2zoo.inference import benchmark
 
     with without_chatter():
-        found = latency.latencies(artifact, formats=formats, threads=threads or (1,), seconds=seconds)
+        found = benchmark.latencies(artifact, formats=formats, threads=threads or (1,), seconds=seconds)
     if json:
         typer.echo(dumped([one.to_dict() for one in found]))
     else:
-        _print(latency.table(found))
+        _print(benchmark.table(found))
     if save is not None:
-        typer.echo(f"wrote {latency.picture(found, save)}", err=json)
+        typer.echo(f"wrote {benchmark.picture(found, save)}", err=json)
 
 
 def _held(artifact: Any) -> dict[str, Any]:
@@ -213,7 +213,7 @@ def _answers(images: list[Path], found: list[Any], top: int) -> Any:
     """A row for each image and class, mask or box."""
     from rich.table import Table
 
-    from l2zoo.runtime.results import Classified, Detected
+    from l2zoo.inference.results import Classified, Detected
 
     table = Table()
     boxes = isinstance(found[0], Detected)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from l2zoo.shelf import purpose
+from l2zoo.artifacts import task_spec
 
 if TYPE_CHECKING:
     import keras
@@ -77,14 +77,14 @@ def _is_for(model: keras.Model, task: str) -> bool:
     inputs, outputs = _inputs(model), _outputs(model)
     if task == "detection" and set(outputs) == _RAW:
         return [len(spec["shape"]) for spec in inputs.values()] == [4]
-    return purpose.fits(task, inputs, outputs)
+    return task_spec.fits(task, inputs, outputs)
 
 
-def _inputs(model: keras.Model) -> purpose.Specs:
+def _inputs(model: keras.Model) -> task_spec.Specs:
     return {one.name: {"shape": list(one.shape)} for one in model.inputs}
 
 
-def _outputs(model: keras.Model) -> purpose.Specs:
+def _outputs(model: keras.Model) -> task_spec.Specs:
     """By name if the model names them, else numbered."""
     import keras
 

@@ -170,10 +170,10 @@ def load(path: Path, modules: list[str] | None) -> Any:
     # A model that was compiled and never trained has no state of its optimizer to load; nothing is lost.
     warnings.filterwarnings("ignore", message=".*whereas the saved optimizer has 2 variables")
     with without_chatter():
-        from l2zoo.artifact import load as load_artifact
-        from l2zoo.shelf import stored
+        from l2zoo.artifacts import load as load_artifact
+        from l2zoo.artifacts.store import load_model
 
-        return load_artifact(path) if path.is_dir() else stored.loaded(path, compiled=True)
+        return load_artifact(path) if path.is_dir() else load_model.loaded(path, compiled=True)
 
 
 def _print_table(rows: list[tuple[str, str, str]]) -> None:

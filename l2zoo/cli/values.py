@@ -46,18 +46,18 @@ def model(given: str) -> Path:
 
 def saved_models(incomplete: str) -> list[str]:
     """Names of saved models that begin so."""
-    from l2zoo.shelf import places
+    from l2zoo.artifacts.store import locations
 
-    return [name for name in places.saved_models() if name.startswith(incomplete)]
+    return [name for name in locations.saved_models() if name.startswith(incomplete)]
 
 
 def _found(given: str, kinds: str) -> Path:
-    from l2zoo.shelf import places
+    from l2zoo.artifacts.store import locations
 
     try:
-        return places.find(given)
+        return locations.find(given)
     except (FileNotFoundError, ValueError):  # for the command line, `name_or_folder` is no word
-        known = places.saved_models()
+        known = locations.saved_models()
         hint = did_you_mean(given, known) or f" The saved models: {', '.join(known)}."
         raise typer.BadParameter(f"{given!r} is no {kinds} and no saved model.{hint}") from None
 

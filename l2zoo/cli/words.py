@@ -42,14 +42,14 @@ def tasks_of_images() -> tuple[str, ...]:
 
 def formats() -> list[str]:
     """What a model may be exported to."""
-    from l2zoo.artifact.formats import FORMATS
+    from l2zoo.artifacts.formats.table import FORMATS
 
     return list(FORMATS)
 
 
 def runnable() -> tuple[str, ...]:
     """The formats that LiteRT runs."""
-    from l2zoo.runtime.interface import RUNNABLE
+    from l2zoo.inference.interface import RUNNABLE
 
     return RUNNABLE
 
@@ -61,6 +61,6 @@ def runnable_or_auto() -> tuple[str, ...]:
 
 def numbers() -> tuple[str, ...]:
     """What may go in and out of an int8 file."""
-    from l2zoo.artifact.conversion import Numbers
+    from l2zoo.artifacts.formats.conversion import Numbers
 
     return get_args(Numbers)

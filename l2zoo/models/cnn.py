@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import keras
 
 from l2zoo.models import blocks
+from l2zoo.models.pretrained import restored
 from l2zoo.policy import L2Policy
-from l2zoo.shelf.weights import restored
 from l2zoo.strength import Strength
 from l2zoo.utils.validation import whole_numbers
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import keras
 
 from l2zoo.models import blocks
+from l2zoo.models.pretrained import restored
 from l2zoo.policy import L2Policy
-from l2zoo.shelf.weights import restored
 from l2zoo.strength import Strength
 from l2zoo.utils import validation
 

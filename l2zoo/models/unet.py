@@ -8,8 +8,8 @@ from typing import Any
 import keras
 
 from l2zoo.models import backbones, blocks
+from l2zoo.models.pretrained import restored
 from l2zoo.policy import L2Policy
-from l2zoo.shelf.weights import restored
 from l2zoo.strength import Strength
 from l2zoo.utils.validation import one_of, whole_number, whole_numbers
 

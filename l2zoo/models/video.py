@@ -9,8 +9,8 @@ import keras
 
 from l2zoo.models import blocks
 from l2zoo.models.frames import EachFrame, Memory
+from l2zoo.models.pretrained import restored
 from l2zoo.policy import L2Policy
-from l2zoo.shelf.weights import restored
 from l2zoo.strength import Strength
 from l2zoo.utils.validation import whole_numbers
 

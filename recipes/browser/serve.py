@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 import typer
 
-from l2zoo.shelf import places
+from l2zoo.artifacts.store import locations
 
 HERE = Path(__file__).parent
 LITERT = HERE / "node_modules/@litertjs"
@@ -94,7 +94,7 @@ def main(
     port: Annotated[int, typer.Option(help="Of this machine; 0 takes a free one.", min=0, max=65535)] = 8000,
 ) -> None:
     """Serves the page until Ctrl-C."""
-    handler = functools.partial(Handler, files=served(places.find(artifact)))
+    handler = functools.partial(Handler, files=served(locations.find(artifact)))
     try:
         server = ThreadingHTTPServer((LOOPBACK, port), handler)
     except OSError as error:

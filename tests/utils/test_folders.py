@@ -14,7 +14,7 @@ MARK = "manifest.json"
 # into the file system (Python's audit events), and the parent looks at what is left.
 KILLED_WRITERS = """
 import json, os, pathlib, signal, sys
-from l2zoo.artifact import replacing
+from l2zoo.artifacts import replacing
 
 root, exchange = pathlib.Path(sys.argv[1]), sys.argv[2] == "exchange"
 if not exchange:

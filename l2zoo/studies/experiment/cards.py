@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import keras
 
-from l2zoo.artifact import Card
+from l2zoo.artifacts import Card
 from l2zoo.studies.experiment.settings import Data, Task, Training
 
 # What no figure of the test set shows.

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import keras
 
-from l2zoo.artifact import formats as format_table
+from l2zoo.artifacts.formats import table as format_table
 from l2zoo.data import ImageData, VideoData
 from l2zoo.policy import L2Policy
 from l2zoo.search.result import SearchResult

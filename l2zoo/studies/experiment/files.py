@@ -8,8 +8,8 @@ from pathlib import Path
 
 import keras
 
-from l2zoo.artifact import Artifact, Card, Conversion, Limits, export
-from l2zoo.artifact.formats import FORMATS
+from l2zoo.artifacts import Artifact, Card, Conversion, Limits, export
+from l2zoo.artifacts.formats.table import FORMATS
 from l2zoo.studies.experiment.figures import mean_and_error
 from l2zoo.studies.experiment.settings import Data, Task
 

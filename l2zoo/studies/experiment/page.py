@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from l2zoo.artifact.folder import sizes
+from l2zoo.artifacts.folder import sizes
 from l2zoo.auditing import audit
 from l2zoo.reports.page import Page, Picture, Section, duration, versions
 from l2zoo.reports.tables import Cell, Row, Table, number, word

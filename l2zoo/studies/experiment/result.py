@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import keras
 
-from l2zoo.artifact import Artifact
+from l2zoo.artifacts import Artifact
 from l2zoo.auditing import audit
 from l2zoo.search.result import SearchResult
 from l2zoo.studies.experiment.figures import table_of

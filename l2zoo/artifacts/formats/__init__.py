@@ -1,0 +1,1 @@
+"""The formats of an exported model, one a file, and their table."""

@@ -1,0 +1,71 @@
+"""How files are converted: what a caller may choose, and what every format is written from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, get_args
+
+from l2zoo.artifacts.inputs import Given, Inputs
+
+if TYPE_CHECKING:
+    import keras
+
+Numbers = Literal["float32", "uint8", "int8"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)  # arrays are not equal or unequal as a whole
+class Conversion:
+    """Choices for the formats that are converted.
+
+    Args:
+        calibration: Real inputs from which the ranges of the activations are read, best of the training set,
+            in the form of `sample`; if None, the sample. At most 200 are used, evenly spread.
+        int8_io: What goes in and out of `"tflite_int8"`. With `"float32"` the file converts by itself; with
+            `"uint8"` or `"int8"` the caller does, by the scale and zero point that stand in the file and in
+            the manifest. Inputs and outputs that are whole numbers stay int32.
+        allow_float: Ships `"tflite_int8"` though operators or weights stayed float, and `"tflite_dynamic"`
+            though every weight did; the manifest and the card say which. A microcontroller or an accelerator
+            for integers cannot run such a file; a phone can. (A `"tflite_dynamic"` file with some weights in
+            int8 is shipped anyway, and those of 1,024 numbers or more that stayed float32 are named.)
+        allow_flex: As the last resort, lets TensorFlow's own operators (Flex) into TFLite files where LiteRT
+            has none, and custom operators into the other formats; the manifest and the card name them. Such a
+            TFLite file runs in apps with the Flex delegate only, and `Predictor` refuses it. It is compared
+            like any other, part by part: the builtin operators by LiteRT, the others by TensorFlow. Such a
+            model has no `"tflite_int8"`, as TensorFlow cannot calibrate it.
+    """
+
+    calibration: Given | None = None
+    int8_io: Numbers = "float32"
+    allow_float: bool = False
+    allow_flex: bool = False
+
+    def __post_init__(self) -> None:
+        if self.int8_io not in get_args(Numbers):
+            raise ValueError(f"`int8_io` must be one of {get_args(Numbers)}, got int8_io={self.int8_io!r}.")
+        for name in ("allow_float", "allow_flex"):
+            if not isinstance(getattr(self, name), bool):
+                raise TypeError(f"`{name}` must be True or False, got {name}={getattr(self, name)!r}.")
+
+
+@dataclass(frozen=True)
+class Source:
+    """What every format is written from.
+
+    Args:
+        model: The Keras model.
+        graph: The SavedModel traced from it, with an open batch.
+        single: Where a SavedModel for one example at a time may be traced.
+        inputs: Real inputs, whose shapes and types are the exported ones.
+        outputs: Names of the outputs, in the order in which a graph lists them.
+        calibration: Real inputs to read ranges from.
+        conversion: The caller's choices.
+    """
+
+    model: keras.Model
+    graph: Path
+    single: Path
+    inputs: Inputs
+    outputs: tuple[str, ...]
+    calibration: Inputs
+    conversion: Conversion

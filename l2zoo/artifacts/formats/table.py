@@ -1,0 +1,95 @@
+"""The table of formats: what a file is called, how it is written and run, and how it rounds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from l2zoo.artifacts import manifest
+from l2zoo.artifacts.formats import keras_file, onnx_file, savedmodel, tflite, tflite_quantized
+from l2zoo.artifacts.formats.conversion import Source
+from l2zoo.artifacts.parity.limits import Rounding
+from l2zoo.artifacts.parity.parity import Predict
+
+
+def _nothing() -> None:
+    """What a format asks for that needs no extra."""
+
+
+@dataclass(frozen=True)
+class Format:
+    """One row of the table.
+
+    Args:
+        path: File or folder of this format inside the artifact.
+        write: Called with what it is made from and the path to write.
+        open: Called with the path; gives the function that runs the file, and what was found inside.
+        rounding: Decides by which limits the file is judged.
+        check_installed: Raises ImportError if an optional package is missing.
+    """
+
+    path: str
+    write: Callable[[Source, Path], None]
+    open: Callable[[Path], tuple[Predict, dict[str, Any]]]
+    rounding: Rounding = "float32"
+    check_installed: Callable[[], None] = _nothing
+
+
+FORMATS: dict[str, Format] = {
+    "keras": Format("model.keras", keras_file.write, keras_file.open_file),
+    "savedmodel": Format("saved_model/1", savedmodel.write, savedmodel.open_folder),
+    "tflite": Format("model.tflite", tflite.write, tflite.open_with_flex),
+    "tflite_fp16": Format("model_fp16.tflite", tflite_quantized.write_fp16, tflite.open_with_flex, "float16"),
+    "tflite_dynamic": Format(
+        "model_dynamic.tflite", tflite_quantized.write_dynamic, tflite.open_with_flex, "int8"
+    ),
+    "tflite_int8": Format("model_int8.tflite", tflite_quantized.write_int8, tflite.open_with_flex, "int8"),
+    "onnx": Format(
+        "model.onnx", onnx_file.write, onnx_file.open_file, check_installed=onnx_file.check_installed
+    ),
+}
+ALWAYS = "keras"
+
+
+def chosen(formats: Sequence[str]) -> list[str]:
+    """Some formats in the order of the table, with the one that is always there.
+
+    Raises:
+        ValueError: There is no such format.
+        ImportError: A format needs an optional package.
+
+    Example:
+        >>> chosen(["tflite_int8", "tflite"])
+        ['keras', 'tflite', 'tflite_int8']
+    """
+    unknown = [formats_of] if isinstance(formats_of, str) else sorted(set(formats_of) - set(FORMATS))
+    if unknown:
+        raise ValueError(f"`formats_of` must be out of {list(FORMATS)}, got {unknown}.")
+    names = [name for name in FORMATS if name == ALWAYS or name in formats_of]
+    for name in names:
+        FORMATS[name].check_installed()
+    return names
+
+
+def formats_of(content: Mapping[str, Any]) -> dict[str, Any]:
+    """The rows of an artifact's formats, each of which this l2zoo knows and has its file there.
+
+    Args:
+        content: The manifest of an artifact that was found whole.
+
+    Raises:
+        ValueError: The manifest names none, or one that is not known or not there.
+    """
+    rows = content.get("formats")
+    if not isinstance(rows, dict) or not rows:
+        raise ValueError(f"`formats_of` in {manifest.FILE} must name the formats. Export the model again.")
+    unknown = sorted(set(rows) - set(FORMATS))
+    if unknown:
+        raise ValueError(f"This l2zoo knows the formats {list(FORMATS)}, the artifact has {unknown}. Update.")
+    for name in rows:
+        path = FORMATS[name].path
+        if not any(file == path or file.startswith(path + "/") for file in content["files"]):
+            raise ValueError(f"The artifact has no {path}, which {manifest.FILE} speaks of. Export again.")
+    return rows

@@ -1,0 +1,50 @@
+"""`load`: the Keras model of an artifact, to look into, to go on training, to build on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from l2zoo.artifacts import manifest
+from l2zoo.artifacts.formats import table
+from l2zoo.artifacts.formats.table import FORMATS
+from l2zoo.artifacts.store import integrity, load_model, locations
+
+if TYPE_CHECKING:
+    import keras
+
+_FORMAT = "keras"
+
+
+def load(name_or_folder: str | Path) -> keras.Model:
+    """Loads the Keras model of an artifact, after every file of the artifact was found unchanged.
+
+    Nothing is unpickled and no code from the file is run: Keras loads in its safe mode, and what the file
+    would unpack to is looked at first. Classes of your own must have been registered
+    (`keras.saving.register_keras_serializable`); those of l2zoo are.
+
+    Args:
+        name_or_folder: An artifact's folder, as `export` wrote it, or the name of one of the saved models.
+
+    Returns:
+        The model, compiled if it was when it was exported. It takes raw pixels in [0, 255].
+
+    Raises:
+        TypeError: `name_or_folder` is neither a name nor a path.
+        FileNotFoundError: There is no such artifact.
+        ValueError: It is damaged, or has no Keras model, or Keras cannot load it safely.
+
+    Example:
+        >>> load("no/such/folder")  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        FileNotFoundError: `name_or_folder` must be an artifact's folder or one of the saved models, got ...
+    """
+    folder = locations.find(name_or_folder)
+    rows = table.formats_of(integrity.checked(folder))
+    if _FORMAT not in rows:
+        raise ValueError(
+            f"The artifact in {str(folder)!r} has no {FORMATS[_FORMAT].path}, {manifest.FILE} lists "
+            f"{list(rows)}. `l2zoo.export` always writes one: export the model again, or run what is there "
+            "with `l2zoo.Predictor`."
+        )
+    return load_model.loaded(folder / FORMATS[_FORMAT].path, compiled=True)

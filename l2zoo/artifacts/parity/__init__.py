@@ -1,0 +1,1 @@
+"""Whether an exported file answers like the Keras model."""

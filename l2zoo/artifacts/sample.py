@@ -1,0 +1,68 @@
+"""`sample.npz`: the few real inputs that an artifact keeps, with the Keras model's answers to them."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from l2zoo.artifacts import feeding
+from l2zoo.artifacts.failures import as_value_errors
+from l2zoo.artifacts.inputs import RESERVED, Inputs
+
+FILE = "sample.npz"
+_KEPT = 32
+_KEPT_BYTES = 2**20  # of inputs and answers together: the masks of a segmenter are larger than its images
+_LARGEST = 256 * 2**20  # bytes a sample may unpack to: a small file can hold a very large one
+
+Outputs = dict[str, np.ndarray]
+
+
+def kept(inputs: Inputs, answers: Callable[[Inputs], Outputs]) -> tuple[Inputs, Outputs]:
+    """The few examples, evenly spread, that go into the artifact, and the model's answers to them.
+
+    Floats that are whole bytes are kept as uint8.
+    """
+    given = {name: _as_bytes(array) for name, array in feeding.spread(inputs, _KEPT).items()}
+    one = feeding.fed(given, slice(1))
+    size = sum(array[:1].nbytes for array in (*given.values(), *answers(one).values()))
+    few = feeding.spread(given, max(1, _KEPT_BYTES // size))
+    return few, answers(feeding.fed(few, slice(None)))
+
+
+def _as_bytes(array: np.ndarray) -> np.ndarray:
+    if array.dtype.kind != "f" or array.min() < 0 or array.max() > 255:
+        return array
+    whole = array.astype(np.uint8)
+    return whole if np.array_equal(whole, array) else array
+
+
+def write(path: Path, inputs: Inputs, outputs: Outputs) -> None:
+    """Stores inputs and the answers of the Keras model, as plain arrays."""
+    answers = {RESERVED + name: array for name, array in outputs.items()}
+    np.savez_compressed(path, allow_pickle=False, **inputs, **answers)
+
+
+def read(path: Path) -> tuple[Inputs, Outputs]:
+    """Inputs and expected outputs, as `write` stored them. Nothing is unpickled.
+
+    Raises:
+        ValueError: The file holds something else.
+    """
+    with as_value_errors(f"{FILE} is not the sample of an artifact"):
+        with zipfile.ZipFile(path) as archive:
+            unpacked = sum(entry.file_size for entry in archive.infolist())
+        if unpacked > _LARGEST:
+            raise ValueError(f"it unpacks to {unpacked} bytes, more than {_LARGEST}")
+        with np.load(path, allow_pickle=False) as stored:
+            arrays = {name: stored[name] for name in stored.files}
+        inputs = {name: array for name, array in arrays.items() if not name.startswith(RESERVED)}
+        outputs = {name.removeprefix(RESERVED): arrays[name] for name in arrays if name not in inputs}
+        counts = {len(array) for array in arrays.values()}
+        if not inputs or not outputs or len(counts) != 1 or counts == {0}:
+            raise ValueError("it does not hold one answer for each input")
+        if any(array.dtype.kind not in "uifb" for array in arrays.values()):
+            raise ValueError("it holds something else than numbers")
+    return inputs, outputs

@@ -1,0 +1,107 @@
+"""What a predictor says of images, drawn into them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from l2zoo.inference import preprocess
+from l2zoo.inference.results import Classified, Detected, Segmented
+from l2zoo.tasks.picturing import palette, sheet
+from l2zoo.tasks.picturing.lettering import Line
+from l2zoo.tasks.picturing.sheet import Panel, Sheet
+
+MOST = 24  # images shown
+LARGEST = 640  # pixels of an image's longer side
+MIN_SCORE = 0.3  # of a box that is drawn
+
+
+def picture_of_results(images: Any, results: Sequence[Any], path: str | Path) -> Path:
+    """Draws images with what a predictor says of them: the class, the mask beside, or boxes.
+
+    Args:
+        images: What `Predictor.predict` was given.
+        results: What it answered.
+        path: Where to; the ending says how: `.png`, `.svg` or `.pdf`.
+
+    Returns:
+        The path.
+
+    Raises:
+        ValueError: Not as many results as images, or another ending.
+    """
+    given = preprocess.one_by_one(images)
+    if len(given) != len(results):
+        raise ValueError(f"`results` must be of {len(given)} images, got {len(results)} of them.")
+    shown = list(zip(given, results, strict=True))[:MOST]
+    pixels = [_coloured(one, i) for i, (one, _) in enumerate(shown)]
+    side = min(LARGEST, max(max(one.shape[:2]) for one in pixels))
+    panels, words = [], []
+    for i, ((one, result), image) in enumerate(zip(shown, pixels, strict=True)):
+        name = Path(one).name if isinstance(one, str | Path) else f"#{i}"
+        panels += _panels(name, image, result, side)
+        words.append(f"{name}: {said(result)}.")
+    pairs = isinstance(results[0], Segmented)
+    classes = sorted({int(k) for _, one in shown for k in np.unique(one.mask)}) if pairs else []
+    legend = [(results[0].class_names[k], k) for k in classes]
+    about = "All images." if len(shown) == len(given) else f"The first {MOST} of {len(given)} images."
+    if isinstance(results[0], Detected):
+        about += f" Boxes with a score of {MIN_SCORE:g} or more."
+    columns, group = min(4, 2 * len(shown)) if pairs else min(4, len(shown)), 2 if pairs else 1
+    title = "Images and what the model says"
+    return sheet.save(Sheet(title, about, words, panels, columns, group=group, legend=legend), path)
+
+
+def said(result: Classified | Segmented | Detected) -> str:
+    """A result in a few words.
+
+    Example:
+        >>> said(Classified(np.array([0.25, 0.75]), ["cat", "dog"]))
+        'dog 75%'
+    """
+    if isinstance(result, Classified):
+        return f"{result.class_name} {result.probability:.0%}"
+    if isinstance(result, Segmented):
+        shares = sorted(result.shares.items(), key=lambda pair: -pair[1])
+        return ", ".join(f"{name} {share:.0%}" for name, share in shares)
+    sure = [(n, s) for n, s in zip(result.names, result.scores, strict=True) if s >= MIN_SCORE]
+    return ", ".join(f"{name} {score:.2f}" for name, score in sure) or "nothing"
+
+
+def _panels(name: str, image: np.ndarray, result: Any, side: int) -> list[Panel]:
+    if isinstance(result, Classified):
+        answer = Line("", result.class_name, f" {result.probability:.0%}")
+        return [Panel(_squared(image, side)[0], [Line("", name), answer])]
+    if isinstance(result, Segmented):
+        mask = _squared(palette.painted(result.mask), side, smooth=False)[0]
+        return [Panel(_squared(image, side)[0], [Line("", name)]), Panel(mask, [Line("said")])]
+    pixels, scale, corner = _squared(image, side)
+    sure = result.scores >= MIN_SCORE
+    boxes = result.boxes_xyxy[sure] * scale + np.tile(corner, 2)
+    named = zip(np.array(result.names)[sure], result.scores[sure], strict=True)
+    answers = [Line("", str(name), f" {score:.2f}") for name, score in named]
+    return [Panel(pixels, [Line("", name)], found_xyxy=boxes, found=answers)]
+
+
+def _coloured(given: Any, number: int) -> np.ndarray:
+    """`(H, W, 3)`, uint8, also of a grey array."""
+    if isinstance(given, np.ndarray) and (given.ndim == 2 or given.shape[-1] == 1):
+        given = np.repeat(given.reshape(*given.shape[:2], 1), 3, axis=2)
+    found = preprocess.pixels(given, channels=3, where=f"Image {number} of `images`")
+    return np.rint(found).astype(np.uint8)
+
+
+def _squared(image: np.ndarray, side: int, *, smooth: bool = True) -> tuple[np.ndarray, float, np.ndarray]:
+    """An image scaled into the middle of a white square, by how much, and where its corner `(x, y)` is."""
+    height, width = image.shape[:2]
+    scale = side / max(height, width)
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    how = Image.Resampling.BILINEAR if smooth and scale < 1 else Image.Resampling.NEAREST
+    canvas = Image.new("RGB", (side, side), "white")
+    corner = (side - size[0]) // 2, (side - size[1]) // 2
+    canvas.paste(Image.fromarray(image).resize(size, how), corner)
+    return np.asarray(canvas), scale, np.array(corner)

@@ -1,0 +1,211 @@
+"""`Predictor`: an artifact at work, from a folder to answers, without Keras and TensorFlow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from l2zoo.artifacts.failures import as_value_errors
+from l2zoo.artifacts.formats import table, tflite
+from l2zoo.artifacts.formats.table import FORMATS
+from l2zoo.artifacts.inputs import Inputs
+from l2zoo.artifacts.sample import Outputs
+from l2zoo.artifacts.store import integrity, locations
+from l2zoo.inference import interface, postprocess, preprocess
+from l2zoo.tasks.diffusing import sampling
+from l2zoo.tasks.forecasting import rollout
+from l2zoo.utils.progress import bar
+from l2zoo.utils.validation import check_pixels, whole_number
+
+_ANSWERS: dict[str, Callable[..., list[postprocess.Result]]] = {
+    "classification": postprocess.classified,
+    "segmentation": postprocess.segmented,
+    "detection": postprocess.detected,
+}
+_METHODS = {**dict.fromkeys(_ANSWERS, "predict"), "generation": "sample", "video": "generate"}
+
+
+class Predictor:
+    """Runs an artifact that `l2zoo.export` wrote, by LiteRT alone.
+
+    All files are compared with their checksums before any is opened. That tells of damage; whether to trust
+    who wrote the artifact, `l2zoo.artifacts.signing.check_signature` helps to tell.
+
+    A predictor belongs to one thread at a time.
+
+    Args:
+        name_or_folder: An artifact's folder, or the name of one of the saved models.
+        format: `"tflite"`, `"tflite_fp16"`, `"tflite_dynamic"` or `"tflite_int8"`; `"auto"` takes the first
+            of them that is there.
+        threads: On which an answer is computed, at least 1.
+
+    Attributes:
+        folder: Where the artifact is.
+        format: The format that runs.
+        task: `"classification"`, `"segmentation"`, `"detection"`, `"generation"` or `"video"`.
+        class_names: Names of the classes.
+
+    Raises:
+        TypeError: An argument is of the wrong type.
+        FileNotFoundError: There is no such artifact.
+        ValueError: It is damaged, has no such format, or does not say what its model is for.
+
+    Example:
+        >>> Predictor("no/such/folder")  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        FileNotFoundError: `name_or_folder` must be an artifact's folder or one of the saved models, got ...
+    """
+
+    def __init__(self, name_or_folder: str | Path, *, format: str = "auto", threads: int = 1):  # noqa: A002
+        threads = whole_number("threads", threads, at_least=1)
+        self.folder = locations.find(name_or_folder)
+        content = integrity.checked(self.folder)
+        self.format = interface.chosen(format, list(table.formats_of(content)))
+        self.task = interface.task(content)
+        self._inputs, self._outputs = content["inputs"], content["outputs"]
+        self.class_names = interface.class_names(self.task, content)
+        self._path = FORMATS[self.format].path
+        self._predict = self._opened(threads)
+
+    def __repr__(self) -> str:
+        return f"Predictor({str(self.folder)!r}, format={self.format!r}): {self.task}"
+
+    def predict(self, images: Any, *, batch_size: int = 32) -> list[postprocess.Result]:
+        """Says of images what is in them, which class each pixel has, or what is where.
+
+        Images of other sizes are resized as in training; boxes and masks are those of the images as given.
+
+        Args:
+            images: An array `(H, W, C)` or `(B, H, W, C)` of raw pixels in [0, 255], one of Pillow's images,
+                the path of an image file (PNG, JPEG, BMP, GIF, WEBP), or a list of such, of any sizes.
+            batch_size: Images that are held in memory and computed together.
+
+        Returns:
+            A `Classified`, `Segmented` or `Detected` for each image, in their order.
+
+        Raises:
+            TypeError: Something else than images.
+            FileNotFoundError: There is no such file.
+            ValueError: No images, one that cannot be decoded, one of another number of channels or with
+                values that are not pixels; the model is for something else.
+        """
+        self._check_task("predict")
+        given = preprocess.one_by_one(images)
+        whole_number("batch_size", batch_size, at_least=1)
+        ((name, spec),) = self._inputs.items()
+        height, width, channels = spec["shape"][1:]
+        found: list[postprocess.Result] = []
+        for start in range(0, len(given), batch_size):
+            part = [
+                preprocess.pixels(one, channels=channels, where=f"Image {start + i} of `images`")
+                for i, one in enumerate(given[start : start + batch_size])
+            ]
+            seen = [preprocess.resized(one, (height, width)) for one in part]
+            outputs = self._run({name: np.stack(seen)})
+            sizes = [one.shape[:2] for one in part]
+            found += _ANSWERS[self.task](outputs, sizes, self.class_names, size=(height, width))
+        return found
+
+    def sample(
+        self,
+        n: int,
+        *,
+        steps: int = 50,
+        labels: int | Sequence[int] | np.ndarray | None = None,
+        guidance: float = 1.0,
+        seed: int = 0,
+        batch_size: int = 64,
+        progress: bool = False,
+    ) -> np.ndarray:
+        """Draws new images, by `l2zoo.tasks.diffusing.sampling.draw`, which explains the arguments.
+
+        With `progress` a bar is shown, on a terminal.
+
+        Returns:
+            Images `(n, H, W, C)`, uint8 in [0, 255]; the same seed draws what the Keras model draws.
+
+        Raises:
+            TypeError: A number is none.
+            ValueError: A number out of range; labels for a model without classes; the model is for
+                something else.
+        """
+        self._check_task("sample")
+        labelled = "labels" in self._inputs
+        if labelled and not self.class_names:
+            raise ValueError("The artifact does not name its classes. Export it with Card(class_names=...).")
+
+        def denoise(images: np.ndarray, times: np.ndarray, classes: np.ndarray | None) -> np.ndarray:
+            feed = {"images": images, "times": times} | ({"labels": classes} if labelled else {})
+            (velocity,) = self._run(feed).values()  # type: ignore[arg-type]
+            return velocity
+
+        with bar("drawing", unit="steps", shown=progress) as watch:
+            return sampling.draw(
+                denoise, self._inputs["images"]["shape"][1:], n, steps=steps, labels=labels,
+                num_classes=len(self.class_names) if labelled else None,
+                guidance=guidance, seed=seed, batch_size=batch_size, watch=watch,
+            )  # fmt: skip
+
+    def generate(
+        self, frames: Any, length: int, *, batch_size: int = 64, progress: bool = False
+    ) -> np.ndarray:
+        """Continues clips: each frame that the model predicts is the next that it sees.
+
+        Args:
+            frames: `(N, T, H, W, C)`, the clips so far, pixels in [0, 255], at least 2 frames.
+            length: How many frames follow, at least 1.
+            batch_size: Clips that are continued together.
+            progress: Whether a bar is shown, on a terminal.
+
+        Returns:
+            `(N, length, H, W, C)`, float32 in [0, 255].
+
+        Raises:
+            TypeError: `length` is not a whole number, or `frames` are none.
+            ValueError: Too few frames, frames of another size, or with values that are not pixels; the model
+                is for something else.
+        """
+        self._check_task("generate")
+        shapes = {name: spec["shape"][1:] for name, spec in self._inputs.items()}
+        clips = rollout.checked(frames, frame_shape=shapes.pop("frame"))
+        check_pixels(clips, where="`frames`")
+        with bar("continuing", unit="frames", shown=progress) as watch:
+            return rollout.rollout(
+                self._run, clips, length, states=shapes, batch_size=batch_size, watch=watch
+            )
+
+    def _check_task(self, method: str) -> None:
+        if _METHODS[self.task] != method:
+            raise ValueError(
+                f"`{method}` is not for {self.task}, which the artifact is for. Call `{_METHODS[self.task]}`."
+            )
+
+    def _opened(self, threads: int) -> Callable[[Inputs], Outputs]:
+        """What runs the file, if it takes what the manifest says."""
+        predict, found = tflite.open_file(self.folder / self._path, threads=threads)
+        said, takes = interface.shapes(self._inputs), interface.shapes(found["inputs"])
+        if said != takes or set(found["outputs"]) != set(self._outputs):
+            raise ValueError(
+                f"{self._path} must take {said} and give {sorted(self._outputs)}, as the manifest says, it "
+                f"takes {takes} and gives {sorted(found['outputs'])}. Export the model again."
+            )
+        return predict
+
+    def _run(self, feed: Inputs) -> Outputs:
+        feed = {
+            name: np.asarray(part).astype(self._inputs[name]["dtype"], copy=False)
+            for name, part in feed.items()
+        }
+        with as_value_errors(f"{self._path} cannot be run"):
+            outputs = self._predict(feed)
+        wanted = interface.shapes(self._outputs)
+        for name, answer in outputs.items():
+            if list(answer.shape[1:]) != wanted[name] or not np.isfinite(answer).all():
+                raise ValueError(
+                    f"{self._path} must answer {name!r} with finite numbers of shape {wanted[name]}, as the "
+                    f"manifest says, it answers with shape {list(answer.shape[1:])}. Export the model again."
+                )
+        return outputs

@@ -1,0 +1,1 @@
+"""A Predictor behind HTTP."""

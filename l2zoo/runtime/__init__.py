@@ -1,6 +1,0 @@
-"""Running exported artifacts by NumPy, Pillow and LiteRT: neither Keras nor TensorFlow is loaded."""
-
-from l2zoo.runtime.predictor import Predictor
-from l2zoo.runtime.results import Classified, Detected, Segmented
-
-__all__ = ["Classified", "Detected", "Predictor", "Segmented"]

@@ -1,0 +1,231 @@
+"""`verify`: damage is found before a file is opened, and a file that answers otherwise after that."""
+
+import dataclasses
+import importlib.metadata
+import io
+import re
+import shutil
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from l2zoo.artifacts import load, manifest, sample, verify
+from l2zoo.artifacts.formats.table import FORMATS
+from l2zoo.inference import Predictor
+
+
+@pytest.fixture
+def nothing_opens(monkeypatch):
+    """Fails the test when any file of the artifact is opened for what it holds."""
+
+    def refuse(path):
+        pytest.fail(f"{path} was opened before the checksums were compared")
+
+    for name, row in FORMATS.items():
+        monkeypatch.setitem(FORMATS, name, dataclasses.replace(row, open=refuse))
+    monkeypatch.setattr(sample, "read", refuse)
+
+
+def rewrite(folder, **changes):
+    """A manifest that lies, with a digest that fits."""
+    content = {**manifest.read(folder), **changes}
+    del content["sha256"]
+    content["files"] = changes.get("files", manifest.file_table(folder))
+    manifest.write(folder, content)
+
+
+def test_an_artifact_verifies_where_it_was_moved_to(folder, written):
+    found = verify(folder)
+    assert found.folder == folder
+    assert found.manifest == written.manifest
+    assert found.parity.keys() == {"keras", "savedmodel", "tflite"}
+    for name, figures in found.parity.items():
+        assert figures.images == 32
+        assert figures.max_abs_diff < 1e-6
+        assert figures.limits == written.parity[name].limits == {"max_abs_diff": 1e-4}
+    assert str(found).startswith(f"{folder}: digits_cnn, 8 files, ")
+
+
+def test_an_artifact_that_lost_its_empty_folders_verifies(folder):
+    """As git drops them."""
+    (folder / "saved_model" / "1" / "assets").rmdir()
+    assert verify(folder).parity["savedmodel"].holds
+
+
+@pytest.mark.usefixtures("nothing_opens")
+def test_a_flipped_byte_in_any_file_is_found_before_any_file_is_opened(folder):
+    for path in [path for path in folder.rglob("*") if path.is_file()]:
+        whole = path.read_bytes()
+        for position in (0, len(whole) // 2, len(whole) - 1):
+            path.write_bytes(whole[:position] + bytes([whole[position] ^ 16]) + whole[position + 1 :])
+            with pytest.raises(ValueError, match=f"{path.name} (was changed|is damaged)"):
+                verify(folder)
+        path.write_bytes(whole)
+
+
+@pytest.mark.usefixtures("nothing_opens")
+def test_a_truncated_a_missing_and_an_additional_file_are_found(folder):
+    flat = folder / "model.tflite"
+    whole = flat.read_bytes()
+    flat.write_bytes(whole[:-1])
+    with pytest.raises(ValueError, match=r"model\.tflite was changed"):
+        verify(folder)
+    flat.unlink()
+    with pytest.raises(ValueError, match=r"model\.tflite is missing"):
+        verify(folder)
+    flat.write_bytes(whole)
+    (folder / "saved_model" / "1" / "assets" / "words.txt").write_text("")
+    with pytest.raises(ValueError, match=r"saved_model/1/assets/words\.txt does not belong to it"):
+        verify(folder)
+
+
+@pytest.mark.usefixtures("nothing_opens")
+def test_two_files_swapped_are_found(folder):
+    one, other = folder / "model.tflite", folder / "model.keras"
+    one.rename(folder / "aside")
+    other.rename(one)
+    (folder / "aside").rename(other)
+    with pytest.raises(ValueError, match=r"model\.keras was changed; model\.tflite was changed"):
+        verify(folder)
+
+
+@pytest.mark.usefixtures("nothing_opens")
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"files": {"../model.keras": {"bytes": 1, "sha256": ""}}}, "names paths outside its folder"),
+        ({"versions": ["keras"]}, r"`versions` in the manifest must be texts by name, got \['keras'\]"),
+        ({"versions": {"keras": 3}}, "`versions` in the manifest must be texts by name"),
+        ({"formats": None}, "`formats` in manifest.json must name the formats"),
+        ({"formats": {}}, "`formats` in manifest.json must name the formats"),
+        ({"formats": {"coreml": {}}}, r"knows the formats .*, the artifact has \['coreml'\]"),
+        ({"formats": {"tflite": {}}}, "gives no limits for tflite, got None"),
+        ({"formats": {"tflite": None}}, "gives no limits for tflite, got None"),
+        ({"formats": {"tflite": {"verify": {}}}}, "gives no limits for tflite, got {}"),
+        ({"formats": {"tflite": {"verify": {"max_abs_diff": "x"}}}}, "gives no limits for tflite"),
+        ({"formats": {"tflite": {"verify": {"max_abs_diff": "nan"}}}}, "gives no limits for tflite"),
+        ({"formats": {"tflite": {"verify": {"beauty": 1}}}}, "gives no limits for tflite"),
+    ],
+)
+def test_a_manifest_that_lies_is_a_clear_error(folder, changes, words):
+    rewrite(folder, **changes)
+    with pytest.raises(ValueError, match=words):
+        verify(folder)
+
+
+@pytest.mark.usefixtures("nothing_opens")
+def test_a_format_without_its_files_is_found(folder):
+    shutil.rmtree(folder / "saved_model")
+    rewrite(folder)
+    with pytest.raises(ValueError, match=r"has no saved_model/1, which manifest\.json speaks of"):
+        verify(folder)
+
+
+@pytest.mark.usefixtures("nothing_opens")
+def test_an_artifact_without_a_sample_is_refused(folder):
+    (folder / "sample.npz").unlink()
+    rewrite(folder)
+    with pytest.raises(ValueError, match=r"has no sample\.npz to compare on"):
+        verify(folder)
+
+
+def test_a_file_that_answers_otherwise_is_found_though_all_digests_fit(folder):
+    with np.load(folder / "sample.npz") as stored:
+        arrays = dict(stored)
+    arrays["expected_output_0"][7, 3] += 0.125
+    np.savez(folder / "sample.npz", **arrays)
+    rewrite(folder)
+    with pytest.raises(
+        ValueError,
+        match=r"tflite does not answer like .*worst at image 7\..*by the versions that are here",
+    ):
+        verify(folder)
+
+
+@pytest.fixture
+def of_another_time(folder):
+    """The artifact as if another Keras and another NumPy had written it; says which are installed here."""
+    versions = manifest.read(folder)["versions"]
+    assert versions["keras"] == importlib.metadata.version("keras")
+    rewrite(folder, versions=versions | {"keras": "3.0.1", "numpy": "2.0.0"})
+    return folder, f"written with keras 3.0.1 and numpy 2.0.0, here {keras.__version__} and {np.__version__}"
+
+
+def test_versions_that_differ_are_said_when_everything_holds(of_another_time, written):
+    folder, words = of_another_time
+    found = verify(folder)
+    assert found.versions == {"keras": ("3.0.1", keras.__version__), "numpy": ("2.0.0", np.__version__)}
+    assert str(found).splitlines()[-1] == f"W{words[1:]}."
+    assert verify(written.folder).versions == {}
+    assert "ritten with" not in str(verify(written.folder))
+
+
+def test_versions_that_differ_are_named_when_a_file_answers_otherwise(of_another_time):
+    folder, words = of_another_time
+    with np.load(folder / "sample.npz") as stored:
+        arrays = dict(stored)
+    arrays["expected_output_0"][7, 3] += 0.125
+    np.savez(folder / "sample.npz", **arrays)
+    rewrite(folder)
+    with pytest.raises(ValueError, match=rf"worst at image 7\. .*; {re.escape(words)}\. Install those"):
+        verify(folder)
+
+
+def test_a_broken_file_under_a_digest_that_fits_is_a_clear_error(folder):
+    (folder / "model.keras").write_bytes(b"PK nonsense")
+    rewrite(folder)
+    with pytest.raises(ValueError, match=r"model\.keras cannot be loaded"):
+        verify(folder)
+
+
+def test_pickled_objects_in_the_sample_are_not_loaded(folder):
+    content = io.BytesIO()
+    np.savez(content, images=np.array([{}], dtype=object), expected_output_0=np.zeros((1, 10)))
+    (folder / "sample.npz").write_bytes(content.getvalue())
+    rewrite(folder)
+    with pytest.raises(ValueError, match="Object arrays cannot be loaded"):
+        verify(folder)
+
+
+def test_a_folder_without_an_artifact_is_not_found(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"must be an artifact's folder with a manifest\.json in it"):
+        verify(tmp_path)
+
+
+def test_a_quantised_file_must_stay_as_close_as_it_was(small_files, tmp_path):
+    folder = Path(shutil.copytree(small_files.folder, tmp_path / "copy"))
+    found = verify(folder)
+    for name in ("tflite_dynamic", "tflite_int8"):
+        limit = found.parity[name].limits["mean_abs_diff"]
+        assert found.parity[name].mean_abs_diff == pytest.approx((limit - 1e-6) / 2)
+    assert found.parity["tflite_fp16"].limits == {"max_abs_diff": 1e-2}
+    formats = manifest.read(folder)["formats"]
+    formats["tflite_int8"]["verify"]["mean_abs_diff"] /= 4
+    rewrite(folder, formats=formats)
+    with pytest.raises(
+        ValueError, match=r"^tflite_int8 does not answer like .*the mean absolute difference is "
+    ):
+        verify(folder)
+
+
+def test_an_artifact_of_version_1_verifies(folder):
+    content = manifest.read(folder)
+    ((name, taken),) = content.pop("inputs").items()
+    content |= {"format_version": 1, "input": {"name": name, **taken}}
+    for unknown in ("takes_names", "task", "sha256"):
+        del content[unknown]
+    for row in content["formats"].values():
+        for unknown in ("verify", "rounding"):
+            del row[unknown]
+        for unknown in ("limits", "metrics", "relative_diff"):
+            del row["parity"][unknown]
+        row["parity"]["tolerance"] = 1e-5
+    manifest.write(folder, content)
+    found = verify(folder)
+    assert found.parity["tflite"].limits == {"max_abs_diff": 1e-5}
+    assert found.manifest["inputs"]["images"]["shape"] == [None, 8, 8, 1]
+    assert found.manifest["format_version"] == 1
+    assert load(folder).name == "digits_cnn"
+    assert Predictor(folder).task == "classification"

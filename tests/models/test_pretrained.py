@@ -1,0 +1,105 @@
+"""Trained weights out of artifacts, for every builder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+import l2zoo
+from l2zoo import L2Policy, build, export
+from l2zoo.artifacts.store import locations
+from l2zoo.tasks import Detection, VideoPrediction
+
+SMALL: dict[str, dict[str, Any]] = {
+    "cnn": {"input_shape": (8, 8, 1), "num_classes": 3, "options": {"filters": (4, 8)}},
+    "cnn_plain": {"input_shape": (8, 8, 1), "num_classes": 3, "options": {"filters": (4, 8)}},
+    "resnet20": {"input_shape": (8, 8, 1), "num_classes": 3},
+    "unet": {"input_shape": (8, 8, 1), "num_classes": 3, "options": {"filters": (4, 8)}},
+    "detector": {"input_shape": (32, 32, 3), "num_classes": 3, "options": {"channels": 8, "depth": 1}},
+    "diffusion": {"input_shape": (8, 8, 1), "num_classes": 3, "options": {"filters": (8,), "attention": 0}},
+    "video": {"input_shape": (4, 16, 16, 1), "options": {"filters": (4,)}},
+}
+
+
+def deployed(model: keras.Model) -> keras.Model:
+    """The model as the recipes export it."""
+    if model.name == "detector":
+        return Detection(["a", "b", "c"]).deployed(model)
+    return VideoPrediction().deployed(model) if model.name == "video" else model
+
+
+def written(model: keras.Model, folder: Path) -> Path:
+    """An artifact with a Keras file alone."""
+    model = deployed(model)
+    taken = model.input if isinstance(model.input, dict) else {"images": model.inputs[0]}
+    sample = {
+        name: np.zeros((2, *x.shape[1:]), "int32" if "int" in x.dtype else "float32")
+        for name, x in taken.items()
+    }
+    export(model, folder, sample=sample, formats=["keras"])
+    return folder
+
+
+@pytest.fixture
+def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(locations, "shelves", lambda: [tmp_path])
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_a_builder_begins_with_trained_weights_and_its_own_penalty(name: str, shelf: Path) -> None:
+    keras.utils.set_random_seed(1)
+    trained = build(name, **SMALL[name], l2=1e-3)
+    for weight in trained.weights:
+        weight.assign(np.random.default_rng(2).uniform(0.5, 1.0, weight.shape))
+    written(trained, shelf / f"{name}_small")
+    keras.utils.set_random_seed(3)
+    model = build(name, **SMALL[name], weights="small", l2=L2Policy(l2zoo.Strength(1e-4)))
+    for mine, theirs in zip(
+        build(name, **SMALL[name], weights="small").get_weights(), trained.get_weights(), strict=True
+    ):
+        np.testing.assert_array_equal(mine, theirs)
+    expected = 1e-4 / 1e-3 * l2zoo.audit(trained).penalty
+    assert l2zoo.audit(model).penalty == pytest.approx(expected, rel=1e-5)
+
+
+def test_other_sizes_of_images_and_a_folder_do_too(shelf: Path) -> None:
+    trained = build("cnn", **SMALL["cnn"])
+    folder = written(trained, shelf / "mine")
+    larger = {**SMALL["cnn"], "input_shape": (32, 20, 1)}
+    found = build("cnn", **larger, weights=str(folder)).get_weights()
+    np.testing.assert_array_equal(found[0], trained.get_weights()[0])
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        (
+            {"weights": "letters"},
+            FileNotFoundError,
+            r"must be one of \['small'\], which were trained for cnn",
+        ),
+        ({"weights": 3}, TypeError, "`weights` must be a name, a folder or None, got int"),
+        ({"num_classes": 4}, ValueError, r"are of a 'cnn'.* Build the model with as many classes"),
+        ({"input_shape": (8, 8, 3)}, ValueError, r"for images \[8, 8, 1\]"),
+    ],
+)
+def test_weights_that_do_not_fit_are_refused(
+    changes: dict, error: type[Exception], message: str, shelf: Path
+) -> None:
+    written(build("cnn", **SMALL["cnn"]), shelf / "cnn_small")
+    with pytest.raises(error, match=message):
+        build("cnn", **{**SMALL["cnn"], "weights": "small", **changes})
+
+
+def test_a_damaged_file_is_not_opened(shelf: Path) -> None:
+    folder = written(build("cnn", **SMALL["cnn"]), shelf / "cnn_small")
+    with (folder / "model.keras").open("r+b") as file:
+        file.seek(100)
+        file.write(b"damage")
+    with pytest.raises(ValueError, match=r"model\.keras was changed"):
+        build("cnn", **SMALL["cnn"], weights="small")
