@@ -36,7 +36,7 @@ def images(rounds: int, folder: Path) -> None:
     from l2zoo.artifacts import Card
     from l2zoo.data import load
     from l2zoo.tasks import Generation, sample
-    from l2zoo.tasks.diffusing.sampling import draw
+    from l2zoo.tasks.diffusion.sampling import draw
 
     data = load("l2zoo_digits", "train", image_size=(SIDE, SIDE))
     task = Generation(data.class_names)
@@ -70,7 +70,7 @@ def video(rounds: int, folder: Path) -> None:
     from l2zoo import Predictor, build_video, export
     from l2zoo.data import load_video
     from l2zoo.tasks import VideoPrediction, generate
-    from l2zoo.tasks.forecasting.rollout import rollout
+    from l2zoo.tasks.video.rollout import rollout
 
     data = load_video("l2zoo_moving_digits", "train", limit=CLIPS)
     task = VideoPrediction()

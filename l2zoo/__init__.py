@@ -16,13 +16,13 @@ __version__ = "0.1.0"
 # Public name -> the module that defines it. No module bears the name of a public function:
 # importing it would put the module in the place of the function.
 _HOME = {
-    "L2Policy": "l2zoo.policy",
-    "Strength": "l2zoo.strength",
-    "L2Schedule": "l2zoo.schedule",
+    "L2Policy": "l2zoo.regularization.policy",
+    "Strength": "l2zoo.regularization.strength",
+    "L2Schedule": "l2zoo.regularization.schedule",
     "L2Monitor": "l2zoo.training.monitor",
-    "audit": "l2zoo.auditing",
+    "audit": "l2zoo.regularization.audit",
     "privacy_audit": "l2zoo.studies.privacy",
-    "convert": "l2zoo.conventions",
+    "convert": "l2zoo.regularization.convert",
     "build": "l2zoo.zoo",
     "list_models": "l2zoo.zoo",
     "build_cnn": "l2zoo.models.cnn",

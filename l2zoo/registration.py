@@ -12,14 +12,14 @@ from importlib.machinery import ModuleSpec, PathFinder
 from typing import Any
 
 REGISTERING = (
-    "l2zoo.decoupled",
+    "l2zoo.regularization.weight_decay",
     "l2zoo.models.frames",
-    "l2zoo.tasks.detecting.detection_losses",
-    "l2zoo.tasks.detecting.final_boxes",
+    "l2zoo.tasks.detection.detection_losses",
+    "l2zoo.tasks.detection.final_boxes",
     "l2zoo.tasks.losses",
-    "l2zoo.tasks.overlap",
+    "l2zoo.tasks.segmentation.overlap",
     "l2zoo.tasks.pixel_losses",
-    "l2zoo.tasks.forecasting.stepping",
+    "l2zoo.tasks.video.stepping",
 )
 
 

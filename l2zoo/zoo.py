@@ -16,8 +16,8 @@ from l2zoo.utils.validation import one_of
 if TYPE_CHECKING:
     import keras
 
-    from l2zoo.policy import L2Policy
-    from l2zoo.strength import Strength
+    from l2zoo.regularization.policy import L2Policy
+    from l2zoo.regularization.strength import Strength
 
 
 @dataclass(frozen=True)

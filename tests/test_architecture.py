@@ -25,24 +25,11 @@ ROOT = Path(__file__).resolve().parent.parent
 # `models` is a unit of its own, so that models do not import each other.
 FLOORS = (
     {"utils"},
-    {
-        "conventions",
-        "data",
-        "models.blocks",
-        "models.frames",
-        "normalised",
-        "registration",
-        "stats",
-        "strength",
-        "weights",
-    },
-    {"decoupled", "models.backbones"},
-    {"policy", "schedule"},
-    {"auditing", "tasks"},
-    {"artifacts", "reports"},
-    {"models", "training", "zoo"},
-    {"engine", "inference"},
-    {"search"},
+    {"data", "models.frames", "registration", "stats"},
+    {"models.blocks", "regularization", "tasks"},
+    {"artifacts", "models.backbones", "reports", "training", "zoo"},
+    {"engine", "inference", "models.pretrained"},
+    {"models", "search"},
     {"cli", "studies"},
 )
 

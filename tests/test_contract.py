@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 
 from l2zoo import zoo
-from l2zoo.auditing import audit
 from l2zoo.models import resnet
-from l2zoo.policy import L2Policy
+from l2zoo.regularization.audit import audit
+from l2zoo.regularization.policy import L2Policy
 from tests import by_hand
 
 # One of each architecture goes through a real file; the rest are made once more from their configuration and

@@ -29,7 +29,7 @@ _PACKAGES = {"keras": "keras", "tensorflow": "tensorflow", "numpy": "numpy", "li
 
 def known(model: keras.Model, card: Card, metrics: Mapping[str, Any]) -> dict[str, Any]:
     """What is known before anything is written."""
-    from l2zoo.auditing import audit
+    from l2zoo.regularization.audit import audit
 
     _check_drawn_classes(model, card)
     found = audit(model)

@@ -31,7 +31,7 @@ def audit(
     Example: l2zoo audit my.keras
     """
     loaded = load(model, modules)
-    from l2zoo.auditing import audit as audit_model
+    from l2zoo.regularization.audit import audit as audit_model
 
     found = audit_model(loaded)
     if json:
@@ -75,8 +75,8 @@ def apply(
     _check_output(output, force=force)
     multipliers, overrides = _factors(multiplier, "--multiplier"), _factors(override, "--override")
     with without_chatter():
-        from l2zoo.auditing import audit as audit_model
-        from l2zoo.policy import L2Policy
+        from l2zoo.regularization.audit import audit as audit_model
+        from l2zoo.regularization.policy import L2Policy
 
     policy = L2Policy(l2, convention=convention, multipliers=multipliers, overrides=overrides)
     changed = policy.apply(load(model, modules), replace=replace)
@@ -109,7 +109,7 @@ def convert(
 
     Example: l2zoo convert 1e-4 --from pytorch --to keras
     """
-    from l2zoo.conventions import convert as convert_value
+    from l2zoo.regularization.convert import convert as convert_value
 
     converted = convert_value(
         value,
@@ -162,7 +162,7 @@ def load(path: Path, modules: list[str] | None) -> Any:
     with without_chatter():
         import keras  # noqa: F401
 
-    import l2zoo.decoupled  # noqa: F401  registers the classes a saved optimizer may need
+    import l2zoo.regularization.weight_decay  # noqa: F401  registers the classes a saved optimizer may need
 
     sys.path.insert(0, os.getcwd())
     for module in modules or []:

@@ -7,21 +7,21 @@ from typing import get_args
 
 def conventions() -> tuple[str, ...]:
     """What a strength may mean."""
-    from l2zoo.conventions import CONVENTIONS
+    from l2zoo.regularization.convert import CONVENTIONS
 
     return CONVENTIONS
 
 
 def systems() -> tuple[str, ...]:
     """Whose numbers are converted."""
-    from l2zoo.conventions import SYSTEMS
+    from l2zoo.regularization.convert import SYSTEMS
 
     return SYSTEMS
 
 
 def data_losses() -> tuple[str, ...]:
     """To which a strength is added."""
-    from l2zoo.conventions import DATA_LOSSES
+    from l2zoo.regularization.convert import DATA_LOSSES
 
     return DATA_LOSSES
 

@@ -11,8 +11,8 @@ from typing import Any
 
 from l2zoo.data.checks import check_folds, check_images
 from l2zoo.data.images import ImageData
-from l2zoo.data.slices import check_splits
-from l2zoo.data.sources import divided, load
+from l2zoo.data.load import divided, load
+from l2zoo.data.splits import check_splits
 from l2zoo.data.videos import VideoData, load_video
 
 __all__ = [
@@ -31,6 +31,6 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name != "L2zooDigits":
         raise AttributeError(f"module 'l2zoo.data' has no attribute {name!r}")
-    from l2zoo.data.digits import L2zooDigits  # a TFDS builder class: defining it imports TFDS
+    from l2zoo.data.builtin.digits import L2zooDigits  # a TFDS builder class: defining it imports TFDS
 
     return L2zooDigits

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from l2zoo.data import box_checks, labels, masks
-from l2zoo.data.targets import TASKS
+from l2zoo.data.targets import box_checks, labels, masks
+from l2zoo.data.targets.targets import TASKS
 
 
 def check_images(

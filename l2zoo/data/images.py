@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
 
-from l2zoo.data import epochs
-from l2zoo.data.targets import Targets, rows
+from l2zoo.data import batching
+from l2zoo.data.targets.targets import Targets, rows
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -19,7 +19,7 @@ MEMORY_LIMIT = 4 * 2**30
 """Bytes of pixels and masks up to which data is read into memory once, not streamed in every epoch."""
 
 
-class Source(epochs.Records, Protocol):
+class Source(batching.Records, Protocol):
     """Where the examples of an `ImageData` come from."""
 
     def labels(self) -> np.ndarray:
@@ -171,14 +171,14 @@ class ImageData:
             >>> [len(labels) for images, labels in data.batches(4)]
             [4, 4, 2]
         """
-        order = epochs.Order(batch_size, shuffle, seed, start_epoch, repeat, drop_remainder, deterministic)
+        order = batching.Order(batch_size, shuffle, seed, start_epoch, repeat, drop_remainder, deterministic)
         if self.in_memory:
-            return epochs.from_memory(*self._tensors, order)
-        return epochs.from_records(self.source, self.num_examples, order)
+            return batching.from_memory(*self._tensors, order)
+        return batching.from_records(self.source, self.num_examples, order)
 
     def steps_per_epoch(self, batch_size: int, *, drop_remainder: bool = False) -> int:
         """Batches that `batches` makes of one epoch: what Keras's `fit` needs beside an endless stream."""
-        return epochs.Order(batch_size, drop_remainder=drop_remainder).steps(self.num_examples)
+        return batching.Order(batch_size, drop_remainder=drop_remainder).steps(self.num_examples)
 
     @property
     def _bytes(self) -> int:

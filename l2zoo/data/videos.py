@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from l2zoo.data import builders, catalog, clip_folders, clips, epochs, images, subsets
+from l2zoo.data import batching, images, subsets
 from l2zoo.data.resizing import checked_size
+from l2zoo.data.sources import builders, catalog, clip_folders, clips
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -93,12 +94,12 @@ class VideoData:
             >>> [clips.shape[0] for clips in data.batches(2)]
             [2, 2, 1]
         """
-        order = epochs.Order(batch_size, shuffle, seed, start_epoch, repeat, drop_remainder, deterministic)
-        return epochs.from_memory(self._tensor, (), order).map(lambda clips, nothing: clips)
+        order = batching.Order(batch_size, shuffle, seed, start_epoch, repeat, drop_remainder, deterministic)
+        return batching.from_memory(self._tensor, (), order).map(lambda clips, nothing: clips)
 
     def steps_per_epoch(self, batch_size: int, *, drop_remainder: bool = False) -> int:
         """Batches that `batches` makes of one epoch: what Keras's `fit` needs beside an endless stream."""
-        return epochs.Order(batch_size, drop_remainder=drop_remainder).steps(self.num_examples)
+        return batching.Order(batch_size, drop_remainder=drop_remainder).steps(self.num_examples)
 
     @functools.cached_property
     def _tensor(self) -> tf.Tensor:

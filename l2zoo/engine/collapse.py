@@ -8,9 +8,9 @@ import keras
 import numpy as np
 from keras import ops
 
-from l2zoo.normalised import layers_before_norms
+from l2zoo.regularization.scale_invariance import layers_before_norms
+from l2zoo.regularization.weights import Weight, weights_of
 from l2zoo.training.alarms import COLLAPSED
-from l2zoo.weights import Weight, weights_of
 
 STILL = 1e-3  # the held-out loss of a constant changes by less, relatively, from epoch to epoch
 

@@ -14,8 +14,8 @@ from typing import Any
 import keras
 from keras import ops
 
-from l2zoo.strength import Strength
-from l2zoo.weights import Weight, coefficients, layers_of, weights_of
+from l2zoo.regularization.strength import Strength
+from l2zoo.regularization.weights import Weight, coefficients, layers_of, weights_of
 
 Schedule = keras.optimizers.schedules.LearningRateSchedule
 

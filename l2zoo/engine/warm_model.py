@@ -11,7 +11,7 @@ from keras import ops
 
 from l2zoo.engine.live_numbers import Live, LivePenalty, Numbers, Schedule
 from l2zoo.engine.loops import epoch_loop
-from l2zoo.weights import weights_of
+from l2zoo.regularization.weights import weights_of
 
 State = list[np.ndarray]
 

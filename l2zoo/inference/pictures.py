@@ -11,9 +11,9 @@ from PIL import Image
 
 from l2zoo.inference import preprocess
 from l2zoo.inference.results import Classified, Detected, Segmented
-from l2zoo.tasks.picturing import palette, sheet
-from l2zoo.tasks.picturing.lettering import Line
-from l2zoo.tasks.picturing.sheet import Panel, Sheet
+from l2zoo.tasks.plots import palette, sheet
+from l2zoo.tasks.plots.lettering import Line
+from l2zoo.tasks.plots.sheet import Panel, Sheet
 
 MOST = 24  # images shown
 LARGEST = 640  # pixels of an image's longer side

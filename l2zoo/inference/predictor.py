@@ -15,8 +15,8 @@ from l2zoo.artifacts.inputs import Inputs
 from l2zoo.artifacts.sample import Outputs
 from l2zoo.artifacts.store import integrity, locations
 from l2zoo.inference import interface, postprocess, preprocess
-from l2zoo.tasks.diffusing import sampling
-from l2zoo.tasks.forecasting import rollout
+from l2zoo.tasks.diffusion import sampling
+from l2zoo.tasks.video import rollout
 from l2zoo.utils.progress import bar
 from l2zoo.utils.validation import check_pixels, whole_number
 
@@ -120,7 +120,7 @@ class Predictor:
         batch_size: int = 64,
         progress: bool = False,
     ) -> np.ndarray:
-        """Draws new images, by `l2zoo.tasks.diffusing.sampling.draw`, which explains the arguments.
+        """Draws new images, by `l2zoo.tasks.diffusion.sampling.draw`, which explains the arguments.
 
         With `progress` a bar is shown, on a terminal.
 

@@ -9,8 +9,8 @@ import keras
 
 from l2zoo.models import backbones, blocks
 from l2zoo.models.pretrained import restored
-from l2zoo.policy import L2Policy
-from l2zoo.strength import Strength
+from l2zoo.regularization.policy import L2Policy
+from l2zoo.regularization.strength import Strength
 from l2zoo.utils.validation import whole_number, whole_numbers
 
 STRIDES = (4, 8, 16)

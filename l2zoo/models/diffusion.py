@@ -9,8 +9,8 @@ import keras
 
 from l2zoo.models import blocks
 from l2zoo.models.pretrained import restored
-from l2zoo.policy import L2Policy
-from l2zoo.strength import Strength
+from l2zoo.regularization.policy import L2Policy
+from l2zoo.regularization.strength import Strength
 from l2zoo.utils.validation import whole_number, whole_numbers
 
 FILTERS = (16, 32, 64)
@@ -51,7 +51,7 @@ def build_diffusion(
 
     Returns:
         A model, not compiled, from these inputs to the velocity `v = alpha * noise - sigma * image`
-        `(B, H, W, C)` in float32, where `image` is scaled to [-1, 1] (see `l2zoo.tasks.diffusing.noise`).
+        `(B, H, W, C)` in float32, where `image` is scaled to [-1, 1] (see `l2zoo.tasks.diffusion.schedule`).
 
     Raises:
         FileNotFoundError: There are no such `weights`.

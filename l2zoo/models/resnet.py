@@ -12,8 +12,8 @@ import keras
 
 from l2zoo.models import blocks
 from l2zoo.models.pretrained import restored
-from l2zoo.policy import L2Policy
-from l2zoo.strength import Strength
+from l2zoo.regularization.policy import L2Policy
+from l2zoo.regularization.strength import Strength
 from l2zoo.utils import validation
 
 EXPANSION = 4  # of a bottleneck's channels at its end

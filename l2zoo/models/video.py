@@ -10,8 +10,8 @@ import keras
 from l2zoo.models import blocks
 from l2zoo.models.frames import EachFrame, Memory
 from l2zoo.models.pretrained import restored
-from l2zoo.policy import L2Policy
-from l2zoo.strength import Strength
+from l2zoo.regularization.policy import L2Policy
+from l2zoo.regularization.strength import Strength
 from l2zoo.utils.validation import whole_numbers
 
 FILTERS = (16, 32)

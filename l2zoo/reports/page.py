@@ -22,7 +22,7 @@ from l2zoo.reports.tables import Table
 from l2zoo.utils.files import replacing
 
 if TYPE_CHECKING:
-    from l2zoo.auditing import Audit
+    from l2zoo.regularization.audit import Audit
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from l2zoo.search.plots.averages import every, has_curves
 from l2zoo.search.select import Selection
 
 if TYPE_CHECKING:
-    from l2zoo.auditing import Audit
+    from l2zoo.regularization.audit import Audit
 
 
 def page(

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 
-from l2zoo.auditing import audit
 from l2zoo.engine.record import Record, Value
+from l2zoo.regularization.audit import audit
 from l2zoo.reports.page import versions
 from l2zoo.search import page, report, tensorboard
 from l2zoo.search.candidates import Candidate

@@ -7,19 +7,19 @@ from typing import Any
 
 _HOME = {
     "Classification": "l2zoo.tasks.classification",
-    "Segmentation": "l2zoo.tasks.segmentation",
-    "Detection": "l2zoo.tasks.detection",
-    "Generation": "l2zoo.tasks.generation",
-    "VideoPrediction": "l2zoo.tasks.video",
-    "generate": "l2zoo.tasks.video",
-    "step_model": "l2zoo.tasks.forecasting.stepping",
-    "rollout_gif": "l2zoo.tasks.picturing.clip_pictures",
+    "Segmentation": "l2zoo.tasks.segmentation.task",
+    "Detection": "l2zoo.tasks.detection.task",
+    "Generation": "l2zoo.tasks.diffusion.task",
+    "VideoPrediction": "l2zoo.tasks.video.task",
+    "generate": "l2zoo.tasks.video.task",
+    "step_model": "l2zoo.tasks.video.stepping",
+    "rollout_gif": "l2zoo.tasks.plots.clip_pictures",
     "optimizer": "l2zoo.tasks.optimizers",
-    "Judge": "l2zoo.tasks.diffusing.judging",
-    "sample": "l2zoo.tasks.diffusing.drawing",
-    "denoising_gif": "l2zoo.tasks.picturing.drawn_images",
-    "frechet_distance": "l2zoo.tasks.diffusing.frechet",
-    "copying": "l2zoo.tasks.diffusing.neighbours",
+    "Judge": "l2zoo.tasks.diffusion.evaluation",
+    "sample": "l2zoo.tasks.diffusion.keras_sampling",
+    "denoising_gif": "l2zoo.tasks.plots.drawn_images",
+    "frechet_distance": "l2zoo.tasks.diffusion.frechet",
+    "copying": "l2zoo.tasks.diffusion.memorisation",
 }
 
 __all__ = list(_HOME)

@@ -16,7 +16,7 @@ from l2zoo.tasks import losses
 from l2zoo.tasks.answers import answers, first, plain
 from l2zoo.tasks.augmentation import augmentation
 from l2zoo.tasks.checks import check_classes, check_data, check_form
-from l2zoo.tasks.picturing import pictures
+from l2zoo.tasks.plots import pictures
 
 TOP = 5
 

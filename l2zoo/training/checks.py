@@ -8,8 +8,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from l2zoo.policy import L2Policy
-from l2zoo.strength import Strength
+from l2zoo.regularization.policy import L2Policy
+from l2zoo.regularization.strength import Strength
+from l2zoo.regularization.weights import after_reload, coefficients, weights_of
 from l2zoo.tasks.checks import (
     FORMS,
     check_classes,
@@ -20,7 +21,6 @@ from l2zoo.tasks.checks import (
     output_shapes,
 )
 from l2zoo.training.feed import ArrayFeed, Feed, ImageFeed, PreparedFeed
-from l2zoo.weights import after_reload, coefficients, weights_of
 
 
 def check_inputs(model: keras.Model, data: Feed) -> None:

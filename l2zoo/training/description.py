@@ -11,11 +11,11 @@ from typing import Any
 import keras
 
 import l2zoo
-from l2zoo.auditing import audit
-from l2zoo.strength import LiveL2
+from l2zoo.regularization.audit import audit
+from l2zoo.regularization.strength import LiveL2
+from l2zoo.regularization.weights import coefficients, weights_of
 from l2zoo.training.feed import Feed
 from l2zoo.training.run_folder import UNKNOWN
-from l2zoo.weights import coefficients, weights_of
 
 
 def describe(

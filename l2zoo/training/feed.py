@@ -15,7 +15,7 @@ import keras
 import numpy as np
 
 from l2zoo.data import ImageData
-from l2zoo.data.epochs import Order, from_memory
+from l2zoo.data.batching import Order, from_memory
 from l2zoo.data.prepared import Prepared
 from l2zoo.data.videos import VideoData
 

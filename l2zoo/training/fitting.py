@@ -8,8 +8,8 @@ from typing import Any
 
 import keras
 
-from l2zoo.policy import L2Policy
-from l2zoo.strength import Strength
+from l2zoo.regularization.policy import L2Policy
+from l2zoo.regularization.strength import Strength
 from l2zoo.training import pace
 from l2zoo.training.checks import check_inputs, check_labels, check_penalty, check_validation
 from l2zoo.training.compiling import compiled, output_losses, output_weights, settings_of

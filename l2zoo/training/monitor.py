@@ -13,13 +13,13 @@ import keras
 import numpy as np
 from keras import ops
 
-from l2zoo.normalised import layers_before_norms
+from l2zoo.regularization.scale_invariance import layers_before_norms
+from l2zoo.regularization.weights import Weight, weights_of
 from l2zoo.training import alarms
 from l2zoo.training.gradients import looker
 from l2zoo.training.loss_parts import weight_penalty
 from l2zoo.utils.files import replacing
 from l2zoo.utils.validation import whole_number
-from l2zoo.weights import Weight, weights_of
 
 STEPS = 128  # of training between two looks, which so cost less than 3 percent of it
 NEAR_ZERO = 0.01  # of the root of the mean square with which a kernel began

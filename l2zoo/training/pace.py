@@ -13,7 +13,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from l2zoo.schedule import L2Schedule
+from l2zoo.regularization.schedule import L2Schedule
 
 SECONDS = 1.0  # how long an execution may take
 LONGEST = 200  # steps in an execution, beyond which nothing is gained

@@ -12,7 +12,7 @@ from typing import Any
 
 import keras
 
-from l2zoo.weights import layers_of
+from l2zoo.regularization.weights import layers_of
 
 
 def mixed_policy() -> str:

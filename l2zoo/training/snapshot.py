@@ -15,7 +15,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from l2zoo.strength import LiveL2, Strength
+from l2zoo.regularization.strength import LiveL2, Strength
 from l2zoo.training.memory import Memory
 from l2zoo.utils.files import replacing
 

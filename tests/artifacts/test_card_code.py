@@ -10,7 +10,7 @@ import pytest
 
 from l2zoo.artifacts import Card, export, usage
 from l2zoo.artifacts.formats.conversion import Conversion
-from l2zoo.tasks.detecting.final_boxes import FinalBoxes
+from l2zoo.tasks.detection.final_boxes import FinalBoxes
 
 layers = keras.layers
 RNG = np.random.default_rng(0)

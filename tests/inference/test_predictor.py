@@ -16,8 +16,8 @@ import l2zoo
 from l2zoo.artifacts import manifest
 from l2zoo.data.resizing import resized
 from l2zoo.inference import Classified, Detected, Segmented
-from l2zoo.tasks.diffusing.drawing import sample
-from l2zoo.tasks.forecasting.continuing import Stepper
+from l2zoo.tasks.diffusion.keras_sampling import sample
+from l2zoo.tasks.video.keras_rollout import Stepper
 from tests.inference.tiny import NAMES, exported, random_images
 
 

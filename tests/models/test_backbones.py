@@ -8,7 +8,7 @@ import pytest
 
 from l2zoo.models import backbones
 from l2zoo.models.resnet import build_resnet
-from l2zoo.policy import L2Policy
+from l2zoo.regularization.policy import L2Policy
 
 
 @pytest.mark.parametrize("name", backbones.NAMES)

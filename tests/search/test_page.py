@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from l2zoo.auditing import Audit, AuditRow
 from l2zoo.engine.record import Record, Unit
+from l2zoo.regularization.audit import Audit, AuditRow
 from l2zoo.reports.numbers import format_strength
 from l2zoo.reports.page import duration
 from l2zoo.search.page import page

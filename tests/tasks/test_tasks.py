@@ -9,14 +9,15 @@ import keras
 import numpy as np
 import pytest
 
-from l2zoo.data import load, scenes
+from l2zoo.data import load
+from l2zoo.data.builtin import scenes
 from l2zoo.models.cnn import build_cnn
 from l2zoo.models.detector import build_detector
 from l2zoo.models.unet import build_unet
 from l2zoo.search.tune_l2 import tune_l2
 from l2zoo.tasks import Classification, Detection, Segmentation
-from l2zoo.tasks.detecting import boxes
-from l2zoo.tasks.detection import STRIDES, batch_targets
+from l2zoo.tasks.detection import boxes
+from l2zoo.tasks.detection.task import STRIDES, batch_targets
 from l2zoo.training import fit
 
 DIGITS = [str(digit) for digit in range(10)]

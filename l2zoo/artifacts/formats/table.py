@@ -64,10 +64,10 @@ def chosen(formats: Sequence[str]) -> list[str]:
         >>> chosen(["tflite_int8", "tflite"])
         ['keras', 'tflite', 'tflite_int8']
     """
-    unknown = [formats_of] if isinstance(formats_of, str) else sorted(set(formats_of) - set(FORMATS))
+    unknown = [formats] if isinstance(formats, str) else sorted(set(formats) - set(FORMATS))
     if unknown:
-        raise ValueError(f"`formats_of` must be out of {list(FORMATS)}, got {unknown}.")
-    names = [name for name in FORMATS if name == ALWAYS or name in formats_of]
+        raise ValueError(f"`formats` must be out of {list(FORMATS)}, got {unknown}.")
+    names = [name for name in FORMATS if name == ALWAYS or name in formats]
     for name in names:
         FORMATS[name].check_installed()
     return names
@@ -84,7 +84,7 @@ def formats_of(content: Mapping[str, Any]) -> dict[str, Any]:
     """
     rows = content.get("formats")
     if not isinstance(rows, dict) or not rows:
-        raise ValueError(f"`formats_of` in {manifest.FILE} must name the formats. Export the model again.")
+        raise ValueError(f"`formats` in {manifest.FILE} must name the formats. Export the model again.")
     unknown = sorted(set(rows) - set(FORMATS))
     if unknown:
         raise ValueError(f"This l2zoo knows the formats {list(FORMATS)}, the artifact has {unknown}. Update.")

@@ -12,11 +12,11 @@ import keras
 
 from l2zoo.engine.live_numbers import numbers_of, structure_of
 from l2zoo.engine.record import Value
-from l2zoo.policy import L2Policy
+from l2zoo.regularization.policy import L2Policy
+from l2zoo.regularization.weights import weights_of
 from l2zoo.studies.compare.variants import Build, Variant
 from l2zoo.studies.experiment import Task, Training
 from l2zoo.tasks.augmentation import AUGMENTATIONS, augmentation, names_of
-from l2zoo.weights import weights_of
 
 MIXING = ("mixup", "cutmix")  # two images and their labels: not for a layer that sees images alone
 

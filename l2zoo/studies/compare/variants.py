@@ -8,7 +8,7 @@ from typing import Any
 
 import keras
 
-from l2zoo.policy import L2Policy
+from l2zoo.regularization.policy import L2Policy
 from l2zoo.studies.experiment import Task, Training
 from l2zoo.utils.validation import check_number
 

@@ -12,7 +12,7 @@ import keras
 
 from l2zoo.artifacts.formats import table as format_table
 from l2zoo.data import ImageData, VideoData
-from l2zoo.policy import L2Policy
+from l2zoo.regularization.policy import L2Policy
 from l2zoo.search.result import SearchResult
 from l2zoo.studies.experiment import cards, files
 from l2zoo.studies.experiment.page import write_page

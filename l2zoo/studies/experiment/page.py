@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from l2zoo.artifacts.folder import sizes
-from l2zoo.auditing import audit
+from l2zoo.regularization.audit import audit
 from l2zoo.reports.page import Page, Picture, Section, duration, versions
 from l2zoo.reports.tables import Cell, Row, Table, number, word
 from l2zoo.search.page import pictures as pictures_of_search

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import keras
 
 from l2zoo.artifacts import Artifact
-from l2zoo.auditing import audit
+from l2zoo.regularization.audit import audit
 from l2zoo.search.result import SearchResult
 from l2zoo.studies.experiment.figures import table_of
 from l2zoo.studies.privacy import PrivacyReport

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import keras
 
-from l2zoo.policy import L2Policy
+from l2zoo.regularization.policy import L2Policy
 from l2zoo.search.result import SearchResult
 from l2zoo.search.tune_l2 import tune_l2
 from l2zoo.studies.experiment.settings import Data, Task, Training

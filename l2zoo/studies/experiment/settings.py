@@ -11,7 +11,7 @@ import keras
 
 from l2zoo.data import ImageData, VideoData
 from l2zoo.data.prepared import Prepared
-from l2zoo.policy import L2Policy
+from l2zoo.regularization.policy import L2Policy
 from l2zoo.tasks.optimizers import optimizer
 
 Data = ImageData | VideoData  # the latter of a VideoPrediction

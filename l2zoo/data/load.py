@@ -1,0 +1,200 @@
+"""`load`: images with targets by name, from folders or from arrays."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from l2zoo.data import subsets
+from l2zoo.data.checks import check_task
+from l2zoo.data.images import ImageData
+from l2zoo.data.resizing import checked_size
+from l2zoo.data.sources import catalog, class_folders, coco_folders, mask_folders, picture_folders
+from l2zoo.data.sources.arrays import from_arrays
+from l2zoo.data.sources.builders import from_builder
+
+_KINDS = "a TFDS name such as 'mnist', 'folder:PATH' or arrays (x, y)"
+
+
+def load(
+    source: str | tuple[ArrayLike, Any],
+    split: str = "train",
+    *,
+    task: str = "classification",
+    data_dir: str | os.PathLike[str] | None = None,
+    image_size: tuple[int, int] | None = None,
+    classes: Sequence[str] | None = None,
+    limit: int | None = None,
+    label_noise: float = 0.0,
+    seed: int = 0,
+    download: bool = False,
+) -> ImageData:
+    """Opens images with their targets; nothing is downloaded unless you say so.
+
+    Args:
+        source: One of
+
+            - the name of a TFDS data set that has what the task needs: "mnist", "cifar10", "mnist:3.0.1",
+              "oxford_iiit_pet", "voc/2012", "coco/2017". Three need no download, as scikit-learn ships what
+              they are made of: "l2zoo_digits", 1,797 handwritten digits, for classification;
+              "l2zoo_photos", 4,500 crops of two photographs, for generators; and "l2zoo_scenes", 5,000
+              scenes of digits on photographs, for segmentation and detection, of 64x64 pixels
+              ("l2zoo_scenes/96": of 96x96);
+            - "folder:PATH". Classification: `PATH/train/CLASS/image.png` (and other splits), or
+              `PATH/CLASS/image.png`, which is the split "train". Segmentation: `PATH/train/images/NAME.jpg`
+              with `PATH/train/masks/NAME.png`, or the same without `train/`. Detection:
+              `PATH/train/annotations.json` in COCO's format with the images beside it or in
+              `PATH/train/images`, or the same without `train/`; or, as COCO itself is laid out,
+              `PATH/annotations/instances_train.json` with the images in `PATH/train`. Generation: as in
+              classification, or, without classes, `PATH/train/image.png`, or `PATH/image.png`. PNG and JPEG;
+            - arrays `(x, y)`: images `(N, H, W, C)` or `(N, H, W)` with pixels in [0, 255], of which
+              integers become uint8 and floats float32; and labels `(N,)` or `(N, 1)`, masks `(N, H, W)` or
+              `(N, H, W, 1)`, or a dict of `boxes_xyxy` and `labels`: arrays `(N, M, 4)` and `(N, M)`, or
+              lists of an array `(n, 4)` and `(n,)` an image. For generation `y` may be None.
+        split: A split or slice in the words of TFDS: "test", "train[:80%]", "train[1000:]". Arrays
+            have none: it only names what they are.
+        task: "classification", "segmentation", "detection" or "generation"; `ImageData` says what the targets
+            are. For generation they are those of classification where there are classes.
+        data_dir: Folder of TFDS data sets; `None` is TFDS's own default (TFDS_DATA_DIR, else
+            ~/tensorflow_datasets). Only for names.
+        image_size: `(H, W)` to resize to, bilinearly, without cropping; masks by the nearest pixel, and
+            boxes with their image. `None` keeps the size, which must be the same for all images.
+        classes: Names of those to keep, numbered in this order; `None` keeps all. Only for classification.
+        limit: Keep so many examples, chosen by the seed; in classification the classes keep their shares.
+        label_noise: Share of the labels, in [0, 1), that is replaced by another class at random, to
+            show overfitting. Leave it at 0 for test data. Only for classification.
+        seed: Decides `limit` and `label_noise`, and nothing else.
+        download: Whether to fetch a TFDS data set that is not on this machine.
+
+    Returns:
+        The images, checked as far as that is possible without reading them all; `arrays` and
+        `batches` check the rest.
+
+    Raises:
+        ValueError: An argument out of range, an unknown name or split, or bad data.
+        FileNotFoundError: A folder or data set that is not there; the message says how to provide it.
+
+    Example:
+        >>> data = load((np.zeros((10, 8, 8)), np.arange(10) % 2), limit=4)
+        >>> data.num_examples, data.num_classes, data.image_shape, data.dtype
+        (4, 2, (8, 8, 1), 'float32')
+    """
+    check_task(task)
+    _check_arguments(limit, label_noise, seed)
+    if label_noise and task != "classification":
+        raise ValueError(
+            f"`label_noise` must be 0 for task={task!r}, got label_noise={label_noise}: only the labels of "
+            "classification can be spoilt."
+        )
+    if classes is not None and (task != "classification" or isinstance(classes, str)):
+        raise ValueError(f"`classes` must be names, and only for classification, got classes={classes!r}.")
+    size = checked_size(image_size)
+    if isinstance(source, str) and source.startswith("folder:"):
+        data = _from_folder(source, split, task, size)
+    elif isinstance(source, str):
+        builder = catalog.open_builder(source, data_dir=data_dir, download=download)
+        data = from_builder(builder, source, split, task=task, image_size=size)
+    elif isinstance(source, tuple | list) and len(source) == 2:
+        data = from_arrays(*source, split=split, task=task, image_size=size)
+    else:
+        hint = f"; for a folder, write 'folder:{source}'" if isinstance(source, os.PathLike) else ""
+        raise TypeError(f"`source` must be {_KINDS}, got {type(source).__name__}{hint}.")
+    if classes is not None:
+        data = _of_classes(data, [str(name) for name in classes])
+    if limit is None and not label_noise:
+        return data
+    return _chosen(data, limit, label_noise, seed)
+
+
+def _from_folder(source: str, split: str, task: str, image_size: tuple[int, int] | None) -> ImageData:
+    path = source.removeprefix("folder:")
+    bare = (
+        picture_folders.open_folder(path, source, split, image_size=image_size)
+        if task == "generation"
+        else None
+    )
+    if bare is not None:
+        return bare
+    if task in ("classification", "generation"):
+        builder, sizes = class_folders.open_folder(path, split)
+        return from_builder(builder, source, split, image_size=image_size, sizes=sizes)
+    opened = mask_folders if task == "segmentation" else coco_folders
+    return opened.open_folder(path, source, split, image_size=image_size)
+
+
+def divided(data: ImageData, size: int, *, seed: int = 0) -> tuple[ImageData, ImageData | None]:
+    """Some examples, those that `load(..., limit=size, seed=seed)` keeps, and the others.
+
+    Args:
+        data: What `load` gives.
+        size: How many to keep, at least 1.
+        seed: Decides which.
+
+    Returns:
+        Both parts, in the order of `data`; None for the others if there are none.
+
+    Raises:
+        ValueError: `size` is larger than the data, or smaller than the number of classes.
+
+    Example:
+        >>> some, others = divided(load((np.zeros((10, 8, 8)), np.arange(10) % 2)), 4)
+        >>> some.num_examples, others.num_examples
+        (4, 6)
+    """
+    subsets.check_choice(size, seed)
+    kept = _kept(data, size, seed)
+    others = np.setdiff1d(np.arange(data.num_examples), kept)
+    return _of_positions(data, kept), _of_positions(data, others) if len(others) else None
+
+
+def _check_arguments(limit: Any, label_noise: Any, seed: Any) -> None:
+    subsets.check_choice(limit, seed)
+    if not 0 <= label_noise < 1:
+        raise ValueError(f"`label_noise` must be in [0, 1), got label_noise={label_noise}.")
+
+
+def _of_classes(data: ImageData, names: list[str]) -> ImageData:
+    unknown = [name for name in names if name not in data.class_names]
+    if unknown or len(set(names)) < max(len(names), 2):
+        raise ValueError(
+            f"`classes` must be at least two different ones of {list(data.class_names[:20])}, got "
+            f"classes={names}."
+        )
+    numbers = {data.class_names.index(name): number for number, name in enumerate(names)}
+    labels = data.source.labels()
+    kept = np.flatnonzero(np.isin(labels, list(numbers)))
+    renumbered = np.array([numbers[label] for label in labels[kept]], np.int64)
+    return dataclasses.replace(
+        data,
+        num_examples=len(kept),
+        num_classes=len(names),
+        class_names=tuple(names),
+        source=data.source.select(kept, renumbered),
+    )
+
+
+def _chosen(data: ImageData, limit: int | None, label_noise: float, seed: int) -> ImageData:
+    data = _of_positions(data, _kept(data, limit or data.num_examples, seed))
+    if not label_noise:
+        return data
+    labels = subsets.flip_labels(data.source.labels(), label_noise, num_classes=data.num_classes, seed=seed)
+    return dataclasses.replace(data, source=data.source.select(np.arange(len(labels)), labels))
+
+
+def _kept(data: ImageData, size: int, seed: int) -> np.ndarray:
+    """The positions of so many examples; the classes keep their shares."""
+    if data.task != "classification":
+        return subsets.random_subset(data.num_examples, size, seed=seed)
+    labels = data.source.labels()
+    if labels.min() < 0:
+        raise ValueError(f"{data.name} {data.split} has examples without a label (-1): choose another split.")
+    return subsets.stratified_subset(labels, size, seed=seed)
+
+
+def _of_positions(data: ImageData, kept: np.ndarray) -> ImageData:
+    return dataclasses.replace(data, num_examples=len(kept), source=data.source.select(kept))

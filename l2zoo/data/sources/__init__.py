@@ -1,0 +1,1 @@
+"""Where examples come from: arrays, TensorFlow Datasets, folders, COCO files, clips."""

@@ -1,0 +1,112 @@
+"""Images and targets that are arrays already."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from l2zoo.data.checks import check_images
+from l2zoo.data.images import Arrays, ImageData
+from l2zoo.data.resizing import resized
+from l2zoo.data.targets import box_checks, boxes, masks
+from l2zoo.data.targets.targets import Targets
+
+
+def from_arrays(
+    x: ArrayLike, y: Any, *, split: str, task: str = "classification", image_size: tuple[int, int] | None
+) -> ImageData:
+    """Images `(N, H, W, C)` or `(N, H, W)` with their targets, checked.
+
+    Args:
+        x: Pixels in [0, 255]; integers become uint8, floats float32. Not copied where nothing changes.
+        y: Labels `(N,)` or `(N, 1)`; masks `(N, H, W)` or `(N, H, W, 1)`; or a dict of `boxes_xyxy` and
+            `labels`, arrays `(N, M, 4)` and `(N, M)` or lists of an array `(n, 4)` and `(n,)` an image. K is
+            the largest class plus one, and M what there is or, of lists, the largest n. For generation, None
+            where there are no labels.
+        split: What to call them.
+        task: What the targets are for.
+        image_size: `(H, W)` to resize to, or `None`.
+
+    Raises:
+        ValueError: What `check_images` finds, or targets without a single class.
+    """
+    images = np.asarray(x)
+    if images.ndim == 3:
+        images = images[..., np.newaxis]
+    if task == "generation" and y is None:
+        y = np.zeros(len(images), np.int64)
+    elif task == "generation":
+        task = "classification"
+    targets = _arranged(y, task)
+    check_images(images, targets, task=task)
+    images = images.astype(np.uint8 if np.issubdtype(images.dtype, np.integer) else np.float32, copy=False)
+    class_names = () if task == "generation" else _class_names(targets)
+    targets = _typed(targets, task, images.shape[1:3])
+    if image_size is not None and image_size != images.shape[1:3]:
+        targets = _resized_targets(targets, task, images.shape[1:3], image_size)
+        images = _in_pieces(images, image_size)
+    return ImageData(
+        name="arrays",
+        split=split,
+        task=task,
+        num_examples=len(images),
+        num_classes=len(class_names),
+        class_names=class_names,
+        image_shape=images.shape[1:],
+        dtype=images.dtype.name,
+        source=Arrays(images, targets),
+    )
+
+
+def _arranged(y: Any, task: str) -> Targets:
+    """The targets as arrays of the right rank, where there is no doubt what is meant."""
+    if task == "detection":
+        return boxes.arranged(*box_checks.parts(y))
+    if isinstance(y, dict):
+        raise ValueError(f"`y` must be an array for task={task!r}, got a dict: boxes need task='detection'.")
+    targets = np.asarray(y)
+    rank = 3 if task == "segmentation" else 1
+    if targets.ndim == rank + 1 and targets.shape[rank] == 1:  # as `keras.datasets.cifar10` has them
+        targets = targets[..., 0]
+    return targets
+
+
+def _class_names(targets: Targets) -> tuple[str, ...]:
+    """Names "0", "1", ... up to the largest class."""
+    if isinstance(targets, np.ndarray) and targets.ndim == 3:
+        return masks.numbered(masks.values_in(targets), where="`y`")
+    values = targets["labels"] if isinstance(targets, dict) else targets
+    if values.max() < 0:
+        raise ValueError("There are no objects in `y`, so nothing could be learnt from it.")
+    return tuple(str(label) for label in range(int(values.max()) + 1))
+
+
+def _typed(targets: Targets, task: str, size: tuple[int, int]) -> Targets:
+    if isinstance(targets, dict):
+        return {
+            "boxes_xyxy": box_checks.clipped(targets["boxes_xyxy"], size),
+            "labels": targets["labels"].astype(np.int64, copy=False),
+        }
+    return targets.astype(np.uint8 if task == "segmentation" else np.int64, copy=False)
+
+
+def _resized_targets(targets: Targets, task: str, before: tuple[int, int], after: tuple[int, int]) -> Targets:
+    if isinstance(targets, dict):
+        return {**targets, "boxes_xyxy": boxes.scaled(targets["boxes_xyxy"], before, after)}
+    if task == "segmentation":
+        return _in_pieces(targets[..., np.newaxis], after, nearest=True)[..., 0]
+    return targets
+
+
+def _in_pieces(
+    images: np.ndarray, size: tuple[int, int], *, nearest: bool = False, piece: int = 1024
+) -> np.ndarray:
+    import tensorflow as tf
+
+    with tf.device("CPU"):
+        return np.concatenate([
+            resized(tf.convert_to_tensor(images[start : start + piece]), size, nearest=nearest).numpy()
+            for start in range(0, len(images), piece)
+        ])  # fmt: skip

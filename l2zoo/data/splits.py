@@ -1,0 +1,102 @@
+"""What a split such as "train[:80%]+test" means, in TFDS's own reading of the words."""
+
+from __future__ import annotations
+
+import random
+import re
+from typing import Any, Protocol
+
+import numpy as np
+
+from l2zoo.data.sources import catalog
+
+
+def pieces(split: str, splits: Any) -> list[tuple[str, int, int]]:
+    """The name of a split, the first example and the one after the last, for each summand.
+
+    Args:
+        split: Splits or slices of them, with `+` between them.
+        splits: A `tfds.core.SplitDict`.
+    """
+    found = []
+    for part in catalog.import_tfds().core.ReadInstruction.from_spec(split).to_absolute(splits):
+        stop = splits[part.splitname].num_examples if part.to is None else part.to
+        found.append((part.splitname, part.from_ or 0, stop))
+    return found
+
+
+def shuffled(split: str, counts: dict[str, int]) -> list[tuple[str, np.ndarray]]:
+    """The name of a split and positions in it, for each summand of a split of named files or folders.
+
+    A split has one order, which is shuffled: names often follow the classes, and a slice should have all.
+
+    Args:
+        split: Splits or slices of them, with `+` between them.
+        counts: The number of examples of each split.
+    """
+    found = []
+    for name, start, stop in pieces(split, split_dict(counts)):
+        order = random.Random(name).sample(range(counts[name]), counts[name])
+        found.append((name, np.array(order[start:stop], np.int64)))
+    return found
+
+
+def split_dict(counts: dict[str, int]) -> Any:
+    """A `tfds.core.SplitDict` of the numbers of examples of each split."""
+    from tensorflow_datasets.core.splits import SplitDict, SplitInfo
+
+    return SplitDict(
+        [SplitInfo(name=name, shard_lengths=[count], num_bytes=0) for name, count in counts.items()]
+    )
+
+
+def names(split: str) -> list[str]:
+    """The names of the splits that a split such as "train[:80%]+test" speaks of."""
+    return re.findall(r"(?:^|\+)\s*(\w[\w\-.]*)", split)
+
+
+def check_names(split: str, splits: dict[str, Any], *, where: Any) -> None:
+    """Raises a `ValueError` unless a split speaks of splits that are there."""
+    for name in names(split):
+        if name not in splits:
+            raise ValueError(
+                f"`split` must name one of {', '.join(sorted(splits))} in {where}, got {split!r}."
+            )
+
+
+class Split(Protocol):
+    """What `ImageData` and `VideoData` say of where they are from."""
+
+    @property
+    def name(self) -> str:
+        """Of the data set."""
+
+    @property
+    def split(self) -> str:
+        """What was asked for."""
+
+    @property
+    def parts(self) -> tuple[tuple[str, int, int], ...]:
+        """As `pieces` gives them."""
+
+
+def check_splits(train: Split, test: Split) -> None:
+    """Raises a `ValueError` if what is trained on and what is measured on are overlapping slices.
+
+    It is about positions in one data set; `load` with another name, or arrays, it cannot know.
+
+    Args:
+        train: What `load` or `load_video` gave to train on.
+        test: Likewise, of the same `source`, to measure on.
+    """
+    if train.name != test.name:
+        return
+    for name, first, last in train.parts:
+        for other, start, stop in test.parts:
+            shared = min(last, stop) - max(first, start)
+            if name == other and shared > 0:
+                raise ValueError(
+                    f"`train` and `test` must have nothing in common, but {train.split!r} and {test.split!r} "
+                    f"of {train.name} share {shared} examples. Take slices such as '{name}[:80%]' and "
+                    f"'{name}[80%:]'."
+                )

@@ -1,0 +1,1 @@
+"""What belongs to an image: a class, a mask, boxes, or nothing."""

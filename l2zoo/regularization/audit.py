@@ -1,0 +1,299 @@
+"""What a model really penalises, read from the model itself and never from a policy."""
+
+from __future__ import annotations
+
+import io
+from collections import Counter
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import keras
+from keras import ops
+
+from l2zoo.regularization.scale_invariance import layers_before_norms
+from l2zoo.regularization.weights import Weight, after_reload, coefficients, weights_of
+
+_FREE_ROLES = ("bias", "norm")
+_NOTHING = (0.0, 0.0)
+_MOST_NAMES = 5
+
+
+@dataclass(frozen=True)
+class AuditRow:
+    """One weight: what it is, and what it costs.
+
+    Attributes:
+        path: `variable.path`.
+        role: `kernel`, `depthwise`, `recurrent`, `embedding`, `bias` or `norm`.
+        shape: Of the variable.
+        parameters: Product of the shape.
+        l1: Coefficient of `sum(|w|)`; `None` for a regularizer that is neither L1 nor L2.
+        strength: Lambda, coefficient of `sum(w ** 2)`, in Keras's form; `None` likewise.
+        penalty: What the weight adds to the loss now; 0 while it is frozen.
+        share: Its part of the model's penalty, in [0, 1].
+        frozen: Whether the weight does not train now.
+        normalised: Whether it is a kernel whose output goes straight into a normalisation.
+    """
+
+    path: str
+    role: str
+    shape: tuple[int, ...]
+    parameters: int
+    l1: float | None
+    strength: float | None
+    penalty: float
+    share: float
+    frozen: bool
+    normalised: bool = False
+
+
+@dataclass(frozen=True)
+class Audit:
+    """The answer of `audit`: rows, totals and problems; `print` it, or let a notebook show it.
+
+    Attributes:
+        model: The model's name.
+        rows: One for every weight that trains or can train.
+        penalty: Sum of the rows' penalties: what the model adds to its data loss.
+        problems: What is likely not meant, in words; empty if there is nothing to say.
+        decay: What the optimizer's own weight decay does, in words; empty if it has none.
+    """
+
+    model: str
+    rows: tuple[AuditRow, ...]
+    penalty: float
+    problems: tuple[str, ...]
+    decay: str = ""
+
+    @property
+    def summary(self) -> str:
+        """One line: `l2: 36 kernels at 5e-05, 17 depthwise at 0, 70 biases and norms free`.
+
+        Where some do not train now, it ends in how many: `; 60 of 123 weights frozen`.
+        """
+        costly = [row for row in self.rows if row.role not in _FREE_ROLES]
+        groups = Counter((row.role, _coefficients(row)) for row in costly)
+        parts = [f"{n} {_counted(role, n)} {how}" for (role, how), n in groups.items()]
+        bare = [row for row in self.rows if row.role in _FREE_ROLES]
+        free = [row for row in bare if not _penalised(row)]
+        parts += [f"{_counted_bare(free)} free"] if free else []
+        caught = [row for row in bare if _penalised(row)]
+        parts += [f"{_counted_bare(caught)} penalised"] if caught else []
+        asleep = sum(row.frozen for row in self.rows)
+        frozen = f"{asleep} of {len(self.rows)} weights frozen" if asleep else ""
+        return "; ".join(filter(None, ["l2: " + (", ".join(parts) or "no weights"), frozen, self.decay]))
+
+    @property
+    def note(self) -> str:
+        """What L2 means for the kernels before a normalisation, if it reaches any; else empty."""
+        count = sum(row.normalised and bool(row.strength) for row in self.rows)
+        if not count:
+            return ""
+        kernels = "1 kernel goes" if count == 1 else f"{count} kernels go"
+        return (
+            f"{kernels} straight into a normalisation: L2 sets their learning rate there, lr / |w|**2 "
+            "(van Laarhoven 2017)"
+        )
+
+    @property
+    def parameters(self) -> int:
+        """Parameters of all rows together."""
+        return sum(row.parameters for row in self.rows)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, fit for JSON."""
+        rows = [{**asdict(row), "shape": list(row.shape)} for row in self.rows]
+        totals = {"parameters": self.parameters, "penalty": self.penalty}
+        head = {"model": self.model, "summary": self.summary, **totals}
+        words = {"problems": list(self.problems), "note": self.note, "decay": self.decay}
+        return {**head, **words, "rows": rows}
+
+    def __rich__(self) -> Any:
+        from rich.console import Group
+        from rich.text import Text
+
+        lines = [Text(f"! {problem}") for problem in self.problems]
+        notes = [Text(f"≈ {self.note}")] if self.note else []
+        return Group(_table(self), Text(self.summary), *notes, *lines)
+
+    def __str__(self) -> str:
+        return self._printed(width=120)
+
+    def _repr_html_(self) -> str:
+        from rich.console import Console
+
+        console = Console(record=True, width=120, file=io.StringIO())
+        console.print(self)
+        return console.export_html(inline_styles=True, code_format="<pre>{code}</pre>")
+
+    def _printed(self, width: int) -> str:
+        from rich.console import Console
+
+        console = Console(file=io.StringIO(), width=width)
+        console.print(self)
+        return console.file.getvalue().rstrip("\n")  # type: ignore[attr-defined]
+
+
+def audit(model: keras.layers.Layer) -> Audit:
+    """Reads from a model which weights its loss penalises, how strongly, and what looks wrong.
+
+    Args:
+        model: A built Keras model or layer.
+
+    Returns:
+        A row for every weight, totals, and problems in words: kernels without a penalty; layers whose
+        saved configuration and training disagree (an attribute set on a built layer does nothing until
+        the model is saved and loaded); penalised biases and norms; frozen weights whose penalty does
+        not count now; an optimizer whose weight decay reaches biases and norms.
+
+    Raises:
+        TypeError: `model` is not a Keras layer or model.
+        ValueError: `model` is not built.
+
+    Example:
+        >>> import keras
+        >>> from l2zoo import L2Policy
+        >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, name="dense")])
+        >>> audit(L2Policy(1e-4).apply(model)).summary
+        'l2: 1 kernel at 0.0001, 1 bias free'
+    """
+    weights = weights_of(model)
+    values = [_penalty(weight) for weight in weights]
+    total = sum(values)
+    before = {id(layer) for layer in layers_before_norms(model)}
+    rows = tuple(
+        _row(w, value, total, normalised=id(w.layer) in before and w.role not in _FREE_ROLES)
+        for w, value in zip(weights, values, strict=True)
+    )
+    decay, decay_problems = _weight_decay(model, weights)
+    problems = _problems(weights, rows) + decay_problems
+    if not decay and not any(map(_penalised, rows)):
+        problems.insert(0, "no weight carries a penalty")
+    return Audit(model.name, rows, total, tuple(problems), decay)
+
+
+def _penalty(weight: Weight) -> float:
+    regularizer = weight.variable.regularizer
+    if regularizer is None or not weight.variable.trainable:
+        return 0.0
+    return float(ops.convert_to_numpy(regularizer(weight.variable)))
+
+
+def _row(weight: Weight, value: float, total: float, *, normalised: bool) -> AuditRow:
+    l1, strength = coefficients(weight.variable.regularizer) or (None, None)
+    shape = tuple(int(n) for n in weight.variable.shape)
+    parameters = 1
+    for n in shape:
+        parameters *= n
+    share = value / total if total else 0.0
+    frozen = not weight.variable.trainable
+    return AuditRow(
+        weight.path, weight.role, shape, parameters, l1, strength, value, share, frozen, normalised
+    )
+
+
+def _problems(weights: list[Weight], rows: tuple[AuditRow, ...]) -> list[str]:
+    penalised = [row for row in rows if _penalised(row)]
+    bare = [row.path for row in rows if row.role not in _FREE_ROLES and not _penalised(row)]
+    silent, lost, differ = _disagreements(weights)
+    free = [row.path for row in penalised if row.role in _FREE_ROLES]
+    frozen = [row.path for row in penalised if row.frozen]
+    foreign = [row.path for row in rows if row.strength is None]
+    found = (
+        (bare if penalised else [], "kernel", "kernels", "without a penalty"),
+        (silent, "penalty", "penalties", "set on the layer only: nothing now, but after save and load_model"),
+        (lost, "penalty", "penalties", "of the variable only: counts now, but not after save and load_model"),
+        (differ, "penalty", "penalties", "with another number after save and load_model"),
+        (free, "bias or norm", "biases or norms", "penalised"),
+        (frozen, "frozen weight", "frozen weights", "with a penalty that does not count now"),
+        (foreign, "regularizer", "regularizers", "neither L1 nor L2"),
+    )
+    return [
+        f"{len(paths)} {one if len(paths) == 1 else many} {what}: {_names(paths)}"
+        for paths, one, many, what in found
+        if paths
+    ]
+
+
+def _disagreements(weights: list[Weight]) -> tuple[list[str], list[str], list[str]]:
+    """Paths whose penalty would come, go, or be another one by `save` and `load_model`."""
+    pairs = zip(weights, after_reload(weights), strict=True)
+    known = [(w.path, coefficients(w.variable.regularizer), after) for w, after in pairs]
+    silent = [path for path, now, after in known if now == _NOTHING != after]
+    lost = [path for path, now, after in known if after == _NOTHING != now]
+    differ = [path for path, now, after in known if now != after and _NOTHING not in (now, after)]
+    return silent, lost, differ
+
+
+def _weight_decay(model: Any, weights: list[Weight]) -> tuple[str, list[str]]:
+    optimizer = getattr(model, "optimizer", None)
+    optimizer = getattr(optimizer, "inner_optimizer", optimizer)  # mixed precision wraps the one that decays
+    decay = getattr(optimizer, "weight_decay", None)
+    if not decay:
+        return "", []
+    trained = [w for w in weights if w.variable.trainable]
+    reached = [w for w, decays in zip(trained, _decays(optimizer, trained), strict=True) if decays]
+    name = type(optimizer).__name__
+    free = [w.path for w in reached if w.role in _FREE_ROLES]
+    words = f"{name} decays {len(reached)} of {len(weights)} weights, weight_decay={_number(decay)}"
+    many = "bias or norm" if len(free) == 1 else "biases or norms"
+    problem = f"{name}'s weight decay reaches {len(free)} {many}: {_names(free)}"
+    return words, [problem] if free else []
+
+
+def _decays(optimizer: Any, weights: list[Weight]) -> list[bool]:
+    variables = [weight.variable for weight in weights]
+    if hasattr(optimizer, "choices"):
+        return optimizer.choices(variables)
+    # Whoever called Keras's `exclude_from_weight_decay` is asked in the one way that Keras has.
+    return [getattr(optimizer, "_use_weight_decay", lambda _: True)(variable) for variable in variables]
+
+
+def _table(audit: Audit) -> Any:
+    from rich.table import Table
+    from rich.text import Text
+
+    # `Text`, because Rich would read a name with brackets as markup.
+    table = Table(title=Text(f"L2 audit of {audit.model}"), title_justify="left")
+    table.add_column("weight", overflow="fold")
+    table.add_column("role")
+    for name in ("shape", "parameters", "l1", "lambda", "penalty", "share"):
+        table.add_column(name, justify="right")
+    for row in audit.rows:
+        l1, strength = (_number(x) if x else "-" for x in (row.l1, row.strength))
+        strength = "other" if row.strength is None else strength
+        share = f"{row.share:.1%}" if row.penalty else "-"
+        cost = "frozen" if row.frozen else (f"{row.penalty:.4g}" if row.penalty else "-")
+        shape = "x".join(map(str, row.shape)) or "scalar"
+        role = f"{row.role} ≈" if row.normalised else row.role
+        table.add_row(Text(row.path), role, shape, f"{row.parameters:,}", l1, strength, cost, share)
+    table.add_section()
+    table.add_row("total", "", "", f"{audit.parameters:,}", "", "", f"{audit.penalty:.4g}", "")
+    return table
+
+
+def _number(value: float) -> str:
+    return f"{value:.4g}"
+
+
+def _penalised(row: AuditRow) -> bool:
+    return row.strength is None or bool(row.strength or row.l1)
+
+
+def _coefficients(row: AuditRow) -> str:
+    if row.strength is None:
+        return "with another regularizer"
+    return f"at {_number(row.strength)}" + (f" and l1 {_number(row.l1)}" if row.l1 else "")
+
+
+def _counted(role: str, n: int) -> str:
+    return f"{role}s" if n > 1 and role in ("kernel", "embedding") else role
+
+
+def _counted_bare(rows: list[AuditRow]) -> str:
+    return f"1 {rows[0].role}" if len(rows) == 1 else f"{len(rows)} biases and norms"
+
+
+def _names(paths: list[str]) -> str:
+    more = len(paths) - _MOST_NAMES
+    return ", ".join(paths[:_MOST_NAMES]) + (f" and {more} more" if more > 0 else "")

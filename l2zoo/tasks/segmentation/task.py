@@ -1,0 +1,112 @@
+"""Segmentation: which class every pixel of an image belongs to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import keras
+import numpy as np
+
+from l2zoo.data import ImageData
+from l2zoo.data.prepared import Prepared
+from l2zoo.tasks import losses
+from l2zoo.tasks.answers import answers, first, plain
+from l2zoo.tasks.augmentation import augmentation
+from l2zoo.tasks.checks import check_classes, check_data, check_form
+from l2zoo.tasks.plots import pictures
+from l2zoo.tasks.segmentation import overlap
+
+
+@dataclass(frozen=True)
+class Segmentation:
+    """How a segmenter is trained and judged.
+
+    Attributes:
+        class_names: K names, of the background too.
+        loss: `"crossentropy"`, `"focal"`, `"squared_error"`, `"dice"` or `"tversky"`, or a sum of some
+            of them, as in `"dice+crossentropy"`: see `segmentation_loss`.
+        label_smoothing: Share of a label that is spread over all classes, in [0, 1).
+    """
+
+    class_names: Sequence[str]
+    loss: str = "crossentropy"
+    label_smoothing: float = 0.0
+    name: ClassVar[str] = "segmentation"
+    score: ClassVar[str] = "mean_iou"
+    objective: ClassVar[str] = "val_mean_iou"
+    scale: ClassVar[float] = 1.0
+
+    def compiling(self) -> dict[str, Any]:
+        """Loss and metrics, for Keras's `compile` and for `fit`."""
+        loss = losses.segmentation_loss(self.loss, label_smoothing=self.label_smoothing)
+        return {"loss": loss, "metrics": overlap.training_metrics(self._num_classes)}
+
+    def prepared(self, data: ImageData, *, augment: str = "none") -> Prepared:
+        """The data with one-hot masks `(B, H, W, K)`, zero for pixels without a label, for `fit`.
+
+        Args:
+            data: Images with masks.
+            augment: What `augmentation` takes, as in `"flip+shift"`; for training alone.
+        """
+        check_data(self.name, self.class_names, data)
+        change = augmentation(augment, task=self.name, image_shape=data.image_shape)
+        num_classes = self._num_classes
+
+        def prepare(images: Any, masks: Any, seed: Any) -> tuple[Any, Any]:
+            import tensorflow as tf
+
+            wanted = tf.one_hot(masks, num_classes)
+            return (images, wanted) if change is None or seed is None else change(images, wanted, seed)
+
+        return Prepared(data, prepare, {"task": self.name, "augment": augment})
+
+    def measure(self, model: keras.Model, data: ImageData) -> dict[str, float]:
+        """How good a model is.
+
+        Returns:
+            `mean_iou` and `dice`, means over the classes, and `pixel_accuracy`.
+        """
+        self._check(model, data)
+        table = np.zeros((self._num_classes, self._num_classes), np.int64)
+        for _, masks, outputs in answers(model, data):
+            table += self._table(outputs, masks)
+        return _figures(table)
+
+    def scores(self, outputs: np.ndarray, masks: np.ndarray) -> dict[str, float]:
+        """How good answers `(N, H, W, K)` are for masks `(N, H, W)`: as `measure`, more is better."""
+        return _figures(self._table(outputs, masks))
+
+    def _table(self, outputs: np.ndarray, masks: np.ndarray) -> np.ndarray:
+        return overlap.confusion(masks, outputs.argmax(axis=-1), self._num_classes)
+
+    def examples(self, model: keras.Model, data: ImageData, most: int) -> tuple[Any, Any]:
+        """The first images, as the deployed model takes them, and their masks."""
+        del model
+        return first(data, most)
+
+    def deployed(self, model: keras.Model) -> keras.Model:
+        """The model as it is exported: the same, without what belongs to training."""
+        return keras.Model(model.inputs, model.outputs, name=model.name)
+
+    def picture(self, model: keras.Model, data: ImageData, path: str | Path) -> Path:
+        """Draws images beside their masks and those that the model finds."""
+        self._check(model, data)
+        images, masks, outputs = next(answers(model, data, batch_size=pictures.MOST))
+        return pictures.picture_of_masks(images, masks, outputs.argmax(axis=-1), self.class_names, path)
+
+    def _check(self, model: keras.Model, data: ImageData) -> None:
+        check_data(self.name, self.class_names, data)
+        check_form(self.name, model)
+        check_classes(model, self._num_classes, who="The task")
+
+    @property
+    def _num_classes(self) -> int:
+        return len(self.class_names)
+
+
+def _figures(table: np.ndarray) -> dict[str, float]:
+    measured = {"mean_iou": overlap.mean_iou(table), "dice": overlap.mean_dice(table)}
+    return plain({**measured, "pixel_accuracy": overlap.pixel_accuracy(table)})
