@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from l2zoo.artifacts.formats.table import FORMATS, formats_of
 from l2zoo.artifacts.parity import timing
 from l2zoo.artifacts.store import integrity, locations
 from l2zoo.inference import interface
+from l2zoo.reports.numbers import three_digits
 from l2zoo.utils.files import replacing
 from l2zoo.utils.validation import check_number, picture_path, whole_number
 
@@ -92,16 +92,6 @@ def latencies(
             values = {metric: both["file"] for metric, both in metrics.items()}
             found.append(Latency(name, threads_now, p50, p90, len(times), path.stat().st_size, values))
     return found
-
-
-def three_digits(number: float) -> str:
-    """A number > 0 with three digits that tell something, or all of its whole ones.
-
-    Example:
-        >>> three_digits(0.012345), three_digits(12.345), three_digits(12345)
-        ('0.0123', '12.3', '12345')
-    """
-    return f"{number:.{max(0, 2 - math.floor(math.log10(number)))}f}"
 
 
 def table(found: Sequence[Latency]) -> Table:

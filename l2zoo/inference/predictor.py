@@ -17,7 +17,7 @@ from l2zoo.artifacts.store import integrity, locations
 from l2zoo.inference import interface, postprocess, preprocess
 from l2zoo.tasks.diffusion import sampling
 from l2zoo.tasks.video import rollout
-from l2zoo.utils.progress import bar
+from l2zoo.utils.progress import progress_bar
 from l2zoo.utils.validation import check_pixels, whole_number
 
 _ANSWERS: dict[str, Callable[..., list[postprocess.Result]]] = {
@@ -142,7 +142,7 @@ class Predictor:
             (velocity,) = self._run(feed).values()  # type: ignore[arg-type]
             return velocity
 
-        with bar("drawing", unit="steps", shown=progress) as watch:
+        with progress_bar("drawing", unit="steps", shown=progress) as watch:
             return sampling.draw(
                 denoise, self._inputs["images"]["shape"][1:], n, steps=steps, labels=labels,
                 num_classes=len(self.class_names) if labelled else None,
@@ -172,7 +172,7 @@ class Predictor:
         shapes = {name: spec["shape"][1:] for name, spec in self._inputs.items()}
         clips = rollout.checked(frames, frame_shape=shapes.pop("frame"))
         check_pixels(clips, where="`frames`")
-        with bar("continuing", unit="frames", shown=progress) as watch:
+        with progress_bar("continuing", unit="frames", shown=progress) as watch:
             return rollout.rollout(
                 self._run, clips, length, states=shapes, batch_size=batch_size, watch=watch
             )

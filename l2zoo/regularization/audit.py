@@ -12,6 +12,8 @@ from keras import ops
 
 from l2zoo.regularization.scale_invariance import layers_before_norms
 from l2zoo.regularization.weights import Weight, after_reload, coefficients, weights_of
+from l2zoo.reports.page import Section
+from l2zoo.reports.table import Cell, Column, Row, Table, cell
 
 _FREE_ROLES = ("bias", "norm")
 _NOTHING = (0.0, 0.0)
@@ -100,6 +102,26 @@ class Audit:
         """Parameters of all rows together."""
         return sum(row.parameters for row in self.rows)
 
+    def table(self) -> Table:
+        """A row for each weight, and the total."""
+        names = ("shape", "parameters", "l1", "lambda", "penalty", "share")
+        total = ("total", "", "", f"{self.parameters:,}", "", "", f"{self.penalty:.4g}", "")
+        return Table(
+            (Column("weight", number=False), Column("role", number=False), *map(Column, names)),
+            (*map(_cells, self.rows), Row(tuple(map(Cell, total)), "total")),
+            title=f"L2 audit of {self.model}",
+        )
+
+    def section(self) -> Section:
+        """The audit as a part of a report."""
+        return Section(
+            "What the model penalises",
+            self.table(),
+            hint=self.note,
+            summary=self.summary,
+            problems=self.problems,
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values, fit for JSON."""
         rows = [{**asdict(row), "shape": list(row.shape)} for row in self.rows]
@@ -114,7 +136,7 @@ class Audit:
 
         lines = [Text(f"! {problem}") for problem in self.problems]
         notes = [Text(f"≈ {self.note}")] if self.note else []
-        return Group(_table(self), Text(self.summary), *notes, *lines)
+        return Group(self.table(), Text(self.summary), *notes, *lines)
 
     def __str__(self) -> str:
         return self._printed(width=120)
@@ -249,27 +271,22 @@ def _decays(optimizer: Any, weights: list[Weight]) -> list[bool]:
     return [getattr(optimizer, "_use_weight_decay", lambda _: True)(variable) for variable in variables]
 
 
-def _table(audit: Audit) -> Any:
-    from rich.table import Table
-    from rich.text import Text
-
-    # `Text`, because Rich would read a name with brackets as markup.
-    table = Table(title=Text(f"L2 audit of {audit.model}"), title_justify="left")
-    table.add_column("weight", overflow="fold")
-    table.add_column("role")
-    for name in ("shape", "parameters", "l1", "lambda", "penalty", "share"):
-        table.add_column(name, justify="right")
-    for row in audit.rows:
-        l1, strength = (_number(x) if x else "-" for x in (row.l1, row.strength))
-        strength = "other" if row.strength is None else strength
-        share = f"{row.share:.1%}" if row.penalty else "-"
-        cost = "frozen" if row.frozen else (f"{row.penalty:.4g}" if row.penalty else "-")
-        shape = "x".join(map(str, row.shape)) or "scalar"
-        role = f"{row.role} ≈" if row.normalised else row.role
-        table.add_row(Text(row.path), role, shape, f"{row.parameters:,}", l1, strength, cost, share)
-    table.add_section()
-    table.add_row("total", "", "", f"{audit.parameters:,}", "", "", f"{audit.penalty:.4g}", "")
-    return table
+def _cells(row: AuditRow) -> Row:
+    l1, strength = (cell(x or None, "{:.4g}") if x else Cell("-") for x in (row.l1, row.strength))
+    role = f"{row.role} ≈" if row.normalised else row.role
+    shape = "x".join(map(str, row.shape)) or "scalar"
+    cost = Cell(f"{row.penalty:.4g}", row.penalty) if row.penalty else Cell("-")
+    cells = (
+        cell(row.path),
+        cell(role),
+        cell(shape),
+        cell(row.parameters, "{:,}"),
+        l1,
+        Cell("other") if row.strength is None else strength,
+        Cell("frozen") if row.frozen else cost,
+        cell(row.share, "{:.1%}") if row.penalty else Cell("-"),
+    )
+    return Row(cells)
 
 
 def _number(value: float) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 
 def metric_name(metric: str) -> str:
     """A metric as people read it.
@@ -24,3 +26,55 @@ def format_strength(strength: float) -> str:
         return f"{strength:.3g}"
     mantissa, exponent = f"{strength:.2e}".split("e")
     return f"{float(mantissa):g}e{int(exponent)}"
+
+
+def format_duration(seconds: float) -> str:
+    """Seconds as people say them.
+
+    Example:
+        >>> [format_duration(seconds) for seconds in (0.42, 42.4, 200, 4350)]
+        ['0.4 s', '42 s', '3 min', '1 h 12 min']
+    """
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    return f"{minutes // 60} h {minutes % 60} min"
+
+
+def three_digits(number: float) -> str:
+    """A number > 0 with three digits that tell something, or all of its whole ones.
+
+    Example:
+        >>> three_digits(0.012345), three_digits(12.345), three_digits(12345)
+        ('0.0123', '12.3', '12345')
+    """
+    return f"{number:.{max(0, 2 - math.floor(math.log10(number)))}f}"
+
+
+def format_mean(mean: float, error: float | None = None, *, digits: int = 3) -> str:
+    """A mean and its standard error, where there is one.
+
+    Example:
+        >>> format_mean(0.91234, 0.00456), format_mean(0.5, digits=4), format_mean(math.nan)
+        ('0.912 ± 0.005', '0.5000', '-')
+    """
+    if not math.isfinite(mean):
+        return "-"
+    spread = "" if error is None or not math.isfinite(error) else f" ± {error:.{digits}f}"
+    return f"{mean:.{digits}f}{spread}"
+
+
+def format_difference(value: float | None, *, digits: int = 3) -> str:
+    """A difference with its sign, never -0.000; nothing where there is none.
+
+    Example:
+        >>> format_difference(0.0123), format_difference(-0.0001), format_difference(None)
+        ('+0.012', '+0.000', '')
+    """
+    if value is None or not math.isfinite(value):
+        return ""
+    return f"{round(value, digits) + 0.0:+.{digits}f}"

@@ -15,14 +15,11 @@ from dataclasses import dataclass
 from functools import partial
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from l2zoo.reports import plot_style
-from l2zoo.reports.tables import Table
+from l2zoo.reports.table import Table
 from l2zoo.utils.files import replacing
-
-if TYPE_CHECKING:
-    from l2zoo.regularization.audit import Audit
 
 
 @dataclass(frozen=True)
@@ -49,11 +46,21 @@ class Picture:
 
 @dataclass(frozen=True)
 class Section:
-    """A table with a heading and a line below it."""
+    """A table with a heading.
+
+    Args:
+        title: The heading.
+        table: The table.
+        hint: A line below it.
+        summary: A line above it.
+        problems: What is likely not meant, above it too.
+    """
 
     title: str
     table: Table
     hint: str = ""
+    summary: str = ""
+    problems: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -73,7 +80,6 @@ class Page:
         facts: The row of figures: name, value, explanation.
         pictures: In their order.
         sections: Tables.
-        audit: What the model penalises.
     """
 
     kicker: str
@@ -88,7 +94,6 @@ class Page:
     facts: Sequence[tuple[str, str, str]] = ()
     pictures: Sequence[Picture] = ()
     sections: Sequence[Section] = ()
-    audit: Audit | None = None
 
     @property
     def text(self) -> dict[str, str]:
@@ -116,23 +121,6 @@ def picture(name: str, title: str, words: str, draw: partial) -> Picture:
         for size, width in sizes.items()
     }
     return Picture(title, words, drawings)
-
-
-def duration(seconds: float) -> str:
-    """Seconds as people say them.
-
-    Example:
-        >>> [duration(seconds) for seconds in (0.42, 42.4, 200, 4350)]
-        ['0.4 s', '42 s', '3 min', '1 h 12 min']
-    """
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    if minutes < 60:
-        return f"{minutes} min"
-    return f"{minutes // 60} h {minutes % 60} min"
 
 
 def versions() -> dict[str, str]:

@@ -20,7 +20,7 @@ from l2zoo.engine.record import Record, Unit, Value
 from l2zoo.engine.states import States
 from l2zoo.search import select, strategies
 from l2zoo.search.candidates import Candidate, best, gather
-from l2zoo.search.progress import Progress
+from l2zoo.search.progress import SearchProgress
 from l2zoo.search.select import Selection
 
 
@@ -57,7 +57,7 @@ class Driver:
         states: States,
         seeds: Sequence[int],
         batch: int | None,
-        progress: Progress,
+        progress: SearchProgress,
     ):
         self._job = job
         self._engine = engine
@@ -148,7 +148,7 @@ class Driver:
         kept = sum(self._ledger.get(unit) is not None for unit in units)
         self._progress.expect(len(units))
         if kept:
-            self._progress.kept(kept, of=len(units))
+            self._progress.skip(kept, of=len(units))
         homes = {unit: trial for trial in trials for unit in trial.units}
         for outcome in outcomes(self._engine, self._work(trials)):
             self._take(outcome, homes)

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from l2zoo.engine.record import Record
-from l2zoo.reports.numbers import format_strength
-from l2zoo.reports.page import Page, Picture, Section, duration, picture
+from l2zoo.reports.numbers import format_duration, format_strength
+from l2zoo.reports.page import Page, Picture, Section, picture
 from l2zoo.search import pagetable
 from l2zoo.search.plots import curve, learning_curves, scatter
 from l2zoo.search.plots.averages import every, has_curves
@@ -64,8 +64,10 @@ def page(
         notices=[("At the edge", selection.edge)] if selection.edge else [],
         facts=_facts(selection, chosen=strength, records=_all_records(selection, records)),
         pictures=pictures(selection, chosen=strength, convention=convention),
-        sections=[Section("Every candidate", pagetable.of(selection, chosen=strength), hint)],
-        audit=audit,
+        sections=[
+            Section("Every candidate", pagetable.of(selection, chosen=strength), hint),
+            *([] if audit is None else [audit.section()]),
+        ],
         command=command,
         settings=settings,
         versions=versions,
@@ -91,7 +93,7 @@ def _facts(selection: Selection, *, chosen: float, records: list[Record]) -> lis
         ("Final model", format_strength(chosen), "its strength"),
         ("Trainings", f"{len(records):,}", f"{failed:,} failed" if failed else "none failed"),
         ("Epochs in all", f"{sum(record.trained for record in records):,}", "over all trainings"),
-        ("Time in all", duration(seconds), "over all trainings"),
+        ("Time in all", format_duration(seconds), "over all trainings"),
     ]
 
 

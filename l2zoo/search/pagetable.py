@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from l2zoo.reports.numbers import format_strength
-from l2zoo.reports.tables import Cell, Row, Table, number, word
+from l2zoo.reports.numbers import format_difference, format_strength
+from l2zoo.reports.table import Cell, Column, Row, Table, cell
 from l2zoo.search.candidates import Candidate
 from l2zoo.search.plots.averages import every
 from l2zoo.search.plots.curve import name
@@ -28,22 +28,26 @@ def of(selection: Selection, *, chosen: float) -> Table:
     names = list(dict.fromkeys(key for c in every(selection) for key, _ in c.others))
     kinds = {key: _numeric(selection, key) for key in names}
     effort = [h for h in _EFFORT if h != "Failed" or any(c.failed for c in every(selection))]
-    scores = [(header, True) for header in (name(selection), "± SE", "To 0")]
-    headers = (("Strength", True), *scores, *kinds.items(), ("Note", False), *[(h, True) for h in effort])
+    columns = (
+        *map(Column, ("Strength", name(selection), "± SE", "To 0")),
+        *(Column(key, numeric) for key, numeric in kinds.items()),
+        Column("Note", number=False),
+        *map(Column, effort),
+    )
     differences = {c.strength: row["difference_to_0"] for c, row in _with_rows(selection)}
     found = []
     for candidate in every(selection):
         mine = candidate in selection.candidates and candidate.strength
         note = _note(selection, candidate, chosen=chosen)
         cells = (
-            number(candidate.strength, format_strength(candidate.strength)),
+            Cell(format_strength(candidate.strength), candidate.strength),
             *_scores(candidate, difference=differences[candidate.strength] if mine else None),
             *_values(candidate, kinds),
-            word(note),
-            *(cell for header, cell in _effort(candidate).items() if header in effort),
+            cell(note),
+            *(spent for header, spent in _effort(candidate).items() if header in effort),
         )
-        found.append(Row(_kind(selection, candidate, chosen=chosen), cells))
-    return Table(headers, tuple(found), rising=not (selection.rest or selection.stopped))
+        found.append(Row(cells, _kind(selection, candidate, chosen=chosen)))
+    return Table(columns, tuple(found), rising=not (selection.rest or selection.stopped))
 
 
 def _with_rows(selection: Selection) -> Iterable[tuple[Candidate, dict[str, Any]]]:
@@ -52,23 +56,25 @@ def _with_rows(selection: Selection) -> Iterable[tuple[Candidate, dict[str, Any]
 
 def _values(candidate: Candidate, kinds: dict[str, bool]) -> Iterator[Cell]:
     values = dict(candidate.others)
-    for key, numeric in kinds.items():
+    for key in kinds:
         value = values.get(key, "")
-        yield Cell(written(value), repr(float(value)) if is_number(value) else str(value), numeric)
+        yield Cell(written(value), float(value) if is_number(value) else str(value))
 
 
 def _scores(candidate: Candidate, *, difference: float | None) -> Iterator[Cell]:
-    yield number(candidate.mean, f"{candidate.mean:.4f}")
-    yield number(candidate.standard_error, f"{candidate.standard_error:.4f}")
-    yield Cell("") if difference is None else Cell(f"{round(difference, 4) + 0.0:+.4f}", repr(difference))
+    yield cell(candidate.mean, "{:.4f}")
+    yield cell(candidate.standard_error, "{:.4f}")
+    yield Cell(format_difference(difference, digits=4), difference)
 
 
 def _effort(candidate: Candidate) -> dict[str, Cell]:
     trainings = (*candidate.done, *candidate.failed)
     seconds = math.fsum(record.seconds for record in trainings if math.isfinite(record.seconds))
     counts = (candidate.epochs, candidate.n, len(candidate.failed))
-    shown = [number(count or math.nan, str(count)) for count in counts]
-    cells = [*shown, number(seconds, f"{seconds:.{0 if seconds >= 100 else 1}f}")]
+    cells = [
+        *(cell(count or None) for count in counts),
+        cell(seconds, "{:.0f}" if seconds >= 100 else "{:.1f}"),
+    ]
     return dict(zip(_EFFORT, cells, strict=True))
 
 

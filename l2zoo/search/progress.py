@@ -9,13 +9,13 @@ from l2zoo.reports.numbers import format_strength
 from l2zoo.search.candidates import Candidate, best
 from l2zoo.search.live_table import Board
 from l2zoo.search.plots.pairing import written
-from l2zoo.utils.progress import Count
+from l2zoo.utils import progress
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 
-class Progress(Count):
+class SearchProgress(progress.Progress):
     """Shows what is done, what is left, and who leads; use it in a `with` statement.
 
     Args:
@@ -37,13 +37,11 @@ class Progress(Count):
     ):
         self._metric = metric
         self._mode = mode
-        self._stopped = stopped
         self._finished: list[Candidate] = []
         self._board = Board(metric=metric, mode=mode)
-        super().__init__("lambda search", visible=visible, console=console)  # it draws the board at once
-
-    def stopped(self) -> str:
-        return self._stopped
+        super().__init__(
+            "lambda search", stopped=stopped, below=self._table, visible=visible, console=console
+        )
 
     def record(self, record: Record) -> None:
         """One more training is finished."""
@@ -60,11 +58,11 @@ class Progress(Count):
         """
         self._board.finish(candidate)
         self._finished.append(candidate)
-        if self.lively:
+        if self.on_terminal:
             return
         count = f"{number}" if of is None else f"{number}/{of}"
         result = f"{self._metric} {candidate.mean:.4f}" if candidate.n else "failed"
-        self.say(f"[{count}] {_place(candidate)}{_early(candidate)}: {result}{self._leader()}")
+        self.write(f"[{count}] {_place(candidate)}{_early(candidate)}: {result}{self._leader()}")
 
     def _leader(self) -> str:
         whole = [c for c in self._finished if c.n and all(r.unit.end is None for r in c.done)]
@@ -73,10 +71,8 @@ class Progress(Count):
         leader = best(whole, mode=self._mode)
         return f"; best {self._metric} {leader.mean:.4f} at {format_strength(leader.strength)}"
 
-    def _picture(self) -> Any:
-        from rich.console import Group
-
-        return Group(self._bar, self._board.table()) if self._board else self._bar
+    def _table(self) -> Any:
+        return self._board.table() if self._board else None
 
 
 def _place(candidate: Candidate) -> str:

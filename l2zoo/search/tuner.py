@@ -20,7 +20,7 @@ from l2zoo.engine.record import Value
 from l2zoo.engine.states import States
 from l2zoo.search import checks, strategies
 from l2zoo.search.driver import Driver, apart
-from l2zoo.search.progress import Progress
+from l2zoo.search.progress import SearchProgress
 from l2zoo.search.result import SearchResult
 from l2zoo.utils.validation import one_of, whole_number
 
@@ -208,7 +208,7 @@ class L2Tuner(keras_tuner.Tuner):
         self.oracle.verbose = 0
         settings = {**engine.identity, "data": fingerprint(*keras.tree.flatten((job.x, job.y)))}
         ledger = Ledger(self.folder / "ledger.jsonl", settings=settings, resume=self._resume)
-        progress = Progress(metric=engine.objective, mode=mode, stopped=self._stopped, visible=visible)
+        progress = SearchProgress(metric=engine.objective, mode=mode, stopped=self._stopped, visible=visible)
         driver = Driver(
             job,
             engine,

@@ -264,15 +264,15 @@ def test_the_table_shows_every_weight_the_totals_the_line_and_the_problems() -> 
     lines = text.splitlines()
     assert "L2 audit of small" in lines[0]
     for row in found.rows:
-        line = next(line for line in lines if f" {row.path} " in line)
+        line = next(line for line in lines if line.startswith(f"{row.path} "))
         assert f" {row.role} " in line
         assert " " + "x".join(map(str, row.shape)) + " " in line
-    kernel = next(line for line in lines if " one/kernel " in line)
+    kernel = next(line for line in lines if line.startswith("one/kernel "))
     assert " 0.001 " in kernel
     assert f" {found.rows[0].penalty:.4g} " in kernel
-    assert f" {found.rows[0].share:.1%} " in kernel
-    assert " frozen " in next(line for line in lines if " two/kernel " in line)
-    total = next(line for line in lines if " total " in line)
+    assert f" {found.rows[0].share:.1%}" in kernel
+    assert " frozen " in next(line for line in lines if line.startswith("two/kernel "))
+    total = next(line for line in lines if line.startswith("total "))
     assert f" {found.parameters} " in total
     assert f" {found.penalty:.4g} " in total
     assert found.summary in lines

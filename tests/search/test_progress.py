@@ -12,7 +12,7 @@ from rich.console import Console
 from l2zoo.engine.record import Record, Unit
 from l2zoo.search.candidates import Candidate, gather
 from l2zoo.search.live_table import Board
-from l2zoo.search.progress import Progress
+from l2zoo.search.progress import SearchProgress
 from tests.search import pictured
 
 
@@ -26,7 +26,7 @@ def shown(records: list[Record], *, terminal: bool = False, of: int | None = Non
     """All that is written while these records come in."""
     file = io.StringIO()
     console = Console(file=file, force_terminal=terminal, width=100, height=40, soft_wrap=True)
-    with Progress(metric="accuracy", mode=mode, stopped="", console=console) as progress:
+    with SearchProgress(metric="accuracy", mode=mode, stopped="", console=console) as progress:
         progress.expect(len(records))
         for number, (trained, candidate) in enumerate(by_candidate(records), start=1):
             for record in trained:
@@ -78,10 +78,10 @@ def test_brackets_in_a_value_are_no_markup() -> None:
 
 def test_what_is_finished_already_is_said_and_not_counted() -> None:
     file = io.StringIO()
-    progress = Progress(metric="accuracy", mode="max", stopped="", console=Console(file=file))
+    progress = SearchProgress(metric="accuracy", mode="max", stopped="", console=Console(file=file))
     with progress:
         progress.expect(10)
-        progress.kept(4, of=10)
+        progress.skip(4, of=10)
         progress.expect(5)
     assert file.getvalue() == "4 of 10 trainings are finished already and are not run again.\n"
     assert progress.left == 11
@@ -91,18 +91,18 @@ def test_what_is_finished_already_is_said_and_not_counted() -> None:
 def test_stopping_says_what_to_do_next(terminal: bool) -> None:
     file = io.StringIO()
     console = Console(file=file, force_terminal=terminal, soft_wrap=True, width=100)
-    stopped = Progress(metric="accuracy", mode="max", stopped="Kept in [runs].", console=console)
+    stopped = SearchProgress(metric="accuracy", mode="max", stopped="Kept in [runs].", console=console)
     with pytest.raises(KeyboardInterrupt), stopped:
         raise KeyboardInterrupt
     assert file.getvalue().rstrip().endswith("Stopped. Kept in [runs].")
 
 
 def test_nothing_is_shown_where_nothing_is_wanted(capfd: pytest.CaptureFixture[str]) -> None:
-    with Progress(metric="accuracy", mode="max", stopped="", visible=False) as progress:
+    with SearchProgress(metric="accuracy", mode="max", stopped="", visible=False) as progress:
         progress.expect(1)
         (record,) = scored(0.1, 0.5)
         progress.record(record)
-        progress.kept(1, of=2)
+        progress.skip(1, of=2)
         progress.finish(gather([record])[0], number=1, of=1)
     assert capfd.readouterr() == ("", "")
 

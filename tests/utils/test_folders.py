@@ -14,15 +14,15 @@ MARK = "manifest.json"
 # into the file system (Python's audit events), and the parent looks at what is left.
 KILLED_WRITERS = """
 import json, os, pathlib, signal, sys
-from l2zoo.artifacts import replacing
+from l2zoo.utils import folders
 
 root, exchange = pathlib.Path(sys.argv[1]), sys.argv[2] == "exchange"
 if not exchange:
-    replacing._exchange = lambda one, other: False
+    folders._exchange = lambda one, other: False
 EVENTS = ("open", "os.", "shutil.", "fcntl.", "ctypes.")
 
 def write(folder, word):
-    with replacing.whole_folder(folder, overwrite=True, mark="manifest.json") as (fresh, scratch):
+    with folders.whole_folder(folder, overwrite=True, mark="manifest.json") as (fresh, scratch):
         (scratch / "graph").write_text("half")
         (fresh / "sub").mkdir()
         (fresh / "sub" / "a").write_text(word)

@@ -7,14 +7,9 @@ import io
 import pytest
 from rich.console import Console
 
-from l2zoo.utils.progress import Count
+from l2zoo.utils.progress import Progress
 
-
-class Kept(Count):
-    """Says where things are kept."""
-
-    def stopped(self) -> str:
-        return "3 are kept in [runs]."
+KEPT = "3 are kept in [runs]."
 
 
 def console(*, terminal: bool) -> Console:
@@ -22,19 +17,19 @@ def console(*, terminal: bool) -> Console:
 
 
 def test_what_is_kept_is_neither_done_nor_left():
-    with Count("models", console=console(terminal=False)) as count:
+    with Progress("models", console=console(terminal=False)) as count:
         count.expect(10)
-        count.kept(4, of=10)
+        count.skip(4, of=10)
         count.advance()
     assert (count.done, count.left) == (1, 5)
 
 
 def test_a_terminal_shows_a_bar_and_keeps_the_lines_above_it():
     place = console(terminal=True)
-    with Count("models", console=place) as count:
+    with Progress("models", console=place) as count:
         count.expect(2)
         count.advance()
-        count.say("one [of] two")
+        count.write("one [of] two")
     text = place.file.getvalue()
     assert "one [of] two" in text
     assert "models" in text[text.index("one [of] two") :]
@@ -43,9 +38,9 @@ def test_a_terminal_shows_a_bar_and_keeps_the_lines_above_it():
 
 def test_elsewhere_there_are_lines_alone():
     place = console(terminal=False)
-    with Count("models", console=place) as count:
+    with Progress("models", console=place) as count:
         count.expect(2)
-        count.say("one [of] two")
+        count.write("one [of] two")
         count.advance()
     assert place.file.getvalue() == "one [of] two\n"
 
@@ -53,20 +48,20 @@ def test_elsewhere_there_are_lines_alone():
 @pytest.mark.parametrize("terminal", [True, False])
 def test_who_stops_it_hears_what_is_kept(terminal):
     place = console(terminal=terminal)
-    with pytest.raises(KeyboardInterrupt), Kept("models", console=place):
+    with pytest.raises(KeyboardInterrupt), Progress("models", stopped=KEPT, console=place):
         raise KeyboardInterrupt
     assert place.file.getvalue().rstrip().endswith("Stopped. 3 are kept in [runs].")
 
 
 def test_an_error_speaks_for_itself():
     place = console(terminal=False)
-    with pytest.raises(ZeroDivisionError), Kept("models", console=place):
+    with pytest.raises(ZeroDivisionError), Progress("models", stopped=KEPT, console=place):
         raise ZeroDivisionError
     assert place.file.getvalue() == ""
 
 
 def test_nothing_is_shown_where_nothing_is_wanted(capfd):
-    with Count("models", visible=False) as count:
+    with Progress("models", visible=False) as count:
         count.expect(1)
-        count.say("not this")
+        count.write("not this")
     assert capfd.readouterr() == ("", "")

@@ -12,7 +12,7 @@ SHELF = "saved_models"
 
 def shelves() -> list[Path]:
     """The folders in which artifacts are looked for by name."""
-    package = Path(__file__).resolve().parent.parent
+    package = Path(__file__).resolve().parents[2]
     places = [package / SHELF]
     if (package.parent / "pyproject.toml").is_file():  # beside an installed package lie strangers
         places.append(package.parent / SHELF)

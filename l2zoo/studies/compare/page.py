@@ -6,9 +6,9 @@ import functools
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from l2zoo.reports.numbers import format_strength, metric_name
-from l2zoo.reports.page import Page, Section, duration, picture, versions
-from l2zoo.reports.tables import Row, Table, number, word
+from l2zoo.reports.numbers import format_duration, format_strength, metric_name
+from l2zoo.reports.page import Page, Section, picture, versions
+from l2zoo.reports.table import Cell, Column, Row, Table, cell
 from l2zoo.studies.compare import forest, text
 from l2zoo.utils.scripts import script_command
 
@@ -34,7 +34,7 @@ def write_page(comparison: Comparison, path: str | Path) -> Path:
             ("Variants", str(len(comparison.standings)), f"compared with {comparison.baseline}"),
             ("Seeds", str(comparison.seeds), "the same for all"),
             ("Trainings", f"{trainings:,}", f"{failed:,} failed" if failed else "none failed"),
-            ("Time", duration(comparison.seconds), "of this call"),
+            ("Time", format_duration(comparison.seconds), "of this call"),
         ],
         pictures=[picture("forest", forest.title(comparison), forest.alt_text(comparison), draw)],
         sections=[Section("Every variant", _table(comparison), "A header sorts by its column.")],
@@ -45,24 +45,23 @@ def write_page(comparison: Comparison, path: str | Path) -> Path:
 
 
 def _table(comparison: Comparison) -> Table:
-    columns = ("Score", "± SE", f"To {comparison.baseline}", "Low", "High", "p (Holm)", "Strength", "Trained")
-    headers = (("Variant", False), *((name, True) for name in columns), ("", False))
-    return Table(headers, tuple(_row(comparison, each) for each in comparison.standings))
+    names = ("Score", "± SE", f"To {comparison.baseline}", "Low", "High", "p (Holm)", "Strength", "Trained")
+    columns = (Column("Variant", number=False), *map(Column, names), Column("", number=False))
+    return Table(columns, tuple(_row(comparison, each) for each in comparison.standings))
 
 
 def _row(comparison: Comparison, standing: Standing) -> Row:
-    nothing = float("nan")
     gap, verdict = standing.difference, text.verdict(comparison, standing)
-    numbers = [standing.mean, standing.standard_error]
-    numbers += [nothing] * 3 if gap is None else [gap.mean, gap.low, gap.high]
-    numbers += [nothing if standing.p_holm is None else standing.p_holm]
-    forms = ("{:.4f}", "{:.4f}", "{:+.4f}", "{:+.4f}", "{:+.4f}", "{:.3f}")
-    strength = nothing if standing.strength is None else standing.strength
+    strength = standing.strength
+    interval = (None, None, None) if gap is None else (gap.mean, gap.low, gap.high)
     cells = (
-        word(standing.name),
-        *(number(value, form.format(value)) for value, form in zip(numbers, forms, strict=True)),
-        number(strength, "" if standing.strength is None else format_strength(strength)),
-        number(len(standing.scores), str(len(standing.scores))),
-        word(verdict),
+        cell(standing.name),
+        cell(standing.mean, "{:.4f}"),
+        cell(standing.standard_error, "{:.4f}"),
+        *(cell(value, "{:+.4f}") for value in interval),
+        cell(standing.p_holm, "{:.3f}"),
+        Cell("" if strength is None else format_strength(strength), strength),
+        cell(len(standing.scores)),
+        cell(verdict),
     )
-    return Row(KINDS.get(verdict, "whole"), cells)
+    return Row(cells, KINDS.get(verdict, "whole"))

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from l2zoo.engine.record import Record, Unit
-from l2zoo.utils.progress import Count
+from l2zoo.utils import progress
 
 
-class Progress(Count):
+class Progress(progress.Progress):
     """Shows what is done and what is left; use it in a `with` statement.
 
     Args:
@@ -19,13 +19,10 @@ class Progress(Count):
     """
 
     def __init__(self, folder: Path | None, *, visible: bool):
-        super().__init__("comparison", visible=visible)
-        self._folder = folder
+        kept = f"What is finished is kept in {folder}: the same call goes on." if folder else ""
+        super().__init__("comparison", stopped=kept, visible=visible)
         self._left: dict[str, int] = {}
         self._scores: dict[str, list[float]] = {}
-
-    def stopped(self) -> str:
-        return f"What is finished is kept in {self._folder}: the same call goes on." if self._folder else ""
 
     def begin(self, units: Sequence[Unit], *, of: int) -> None:
         """These trainings are to come, of so many."""
@@ -33,7 +30,7 @@ class Progress(Count):
             self._left[_variant(unit)] = self._left.get(_variant(unit), 0) + 1
         self.expect(of)
         if len(units) < of:
-            self.kept(of - len(units), of)
+            self.skip(of - len(units), of=of)
 
     def record(self, record: Record) -> None:
         """One more is finished."""
@@ -45,7 +42,7 @@ class Progress(Count):
         if not self._left[name]:
             scores = self._scores.pop(name, [])
             result = f"mean score {statistics.fmean(scores):.4f}" if scores else "every training failed"
-            self.say(f"{name}: {len(scores)} trainings, {result}")
+            self.write(f"{name}: {len(scores)} trainings, {result}")
 
 
 def _variant(unit: Unit) -> str:

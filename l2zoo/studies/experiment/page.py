@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from l2zoo.artifacts.folder import sizes
 from l2zoo.regularization.audit import audit
-from l2zoo.reports.page import Page, Picture, Section, duration, versions
-from l2zoo.reports.tables import Cell, Row, Table, number, word
+from l2zoo.reports.numbers import format_duration
+from l2zoo.reports.page import Page, Picture, Section, versions
+from l2zoo.reports.table import Cell, Column, Table, cell
 from l2zoo.search.page import pictures as pictures_of_search
 from l2zoo.studies.experiment.figures import mean_and_error
 from l2zoo.studies.experiment.settings import Training
@@ -49,11 +49,10 @@ def write_page(outcome: Outcome, path: Path, *, kicker: str, training: Training,
             ("Strength of L2", f"{outcome.l2:g}", "in Keras's convention"),
             ("Seeds", str(len(outcome.seeds)), "a training each"),
             ("Parameters", f"{outcome.parameters:,}", "of the model"),
-            ("Time", duration(outcome.seconds), "of the trainings in this call"),
+            ("Time", format_duration(outcome.seconds), "of the trainings in this call"),
         ],
         pictures=[*_pictures(outcome), *(pictures_of_search(search.selection) if search else ())],
-        sections=sections,
-        audit=audit(outcome.model),
+        sections=[*sections, audit(outcome.model).section()],
         command=script_command() or "the same call of experiment, with the settings below",
         settings={"data": data, "l2": outcome.l2, **dataclasses.asdict(training)},
         versions=versions(),
@@ -89,37 +88,25 @@ def _metrics(metrics: Mapping[str, tuple[float, ...]]) -> Table:
     rows = []
     for name, values in metrics.items():
         mean, error = mean_and_error(values)
-        spread = math.nan if error is None else error
-        each = Cell(" ".join(f"{value:.4f}" for value in values), number=False)
-        cells = (word(name), number(mean, f"{mean:.4f}"), number(spread, f"{spread:.4f}"), each)
-        rows.append(Row("whole", cells))
-    return Table((("Metric", False), ("Mean", True), ("± SE", True), ("Each seed", False)), tuple(rows))
+        each = " ".join(f"{value:.4f}" for value in values)
+        rows.append((name, cell(mean, "{:.4f}"), cell(error, "{:.4f}"), each))
+    return Table.of(["Metric", Column("Mean"), Column("± SE"), "Each seed"], rows)
 
 
 def _files(outcome: Outcome) -> Table:
-    manifest, rows = outcome.artifact.manifest, []
-    for name, (path, size) in sizes(manifest["formats"]).items():
+    rows = []
+    for name, (path, size) in sizes(outcome.artifact.manifest["formats"]).items():
         parity = outcome.artifact.parity[name]
-        agree = math.nan if parity.argmax_agreement is None else parity.argmax_agreement
-        cells = (
-            word(path),
-            number(size, f"{size:,}"),
-            number(parity.max_abs_diff, f"{parity.max_abs_diff:.2g}"),
-            number(agree, f"{agree:.2%}"),
-            number(parity.images, str(parity.images)),
-        )
-        rows.append(Row("whole", cells))
-    headers = ("Bytes", "Largest difference", "Same answers", "Images compared")
-    return Table((("File", False), *((header, True) for header in headers)), tuple(rows))
+        differs, agrees = cell(parity.max_abs_diff, "{:.2g}"), cell(parity.argmax_agreement, "{:.2%}")
+        rows.append((path, cell(size, "{:,}"), differs, agrees, parity.images))
+    columns = map(Column, ("Bytes", "Largest difference", "Same answers", "Images compared"))
+    return Table.of(["File", *columns], rows)
 
 
 def _attacks(outcome: Outcome) -> Table:
     report = outcome.privacy
     assert report is not None
     found = [*report.attacks, *([report.control] if report.control else [])]
-    rows = [
-        Row("whole", (word(one.name), *(number(n.value, str(n)) for n in (one.auc, one.advantage, one.tpr))))
-        for one in found
-    ]
-    headers = ("AUC", "Advantage", "Found at 1 % false alarms")
-    return Table((("Attack", False), *((header, True) for header in headers)), tuple(rows))
+    rows = [(one.name, *(Cell(str(n), n.value) for n in (one.auc, one.advantage, one.tpr))) for one in found]
+    columns = map(Column, ("AUC", "Advantage", "Found at 1 % false alarms"))
+    return Table.of(["Attack", *columns], rows)

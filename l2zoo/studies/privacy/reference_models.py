@@ -22,8 +22,8 @@ from l2zoo.engine.live_numbers import Numbers, numbers_of, structure_of
 from l2zoo.engine.warm_model import WarmModel, values
 from l2zoo.studies.privacy.checks import check_build
 from l2zoo.studies.privacy.confidence import answers, confidences
-from l2zoo.studies.privacy.progress import Following
 from l2zoo.utils.files import replacing
+from l2zoo.utils.progress import Progress
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,9 +102,15 @@ def train(
     ]
     kept = {number: phi for number, path in enumerate(paths) if (phi := _read(path, identity)) is not None}
     warm: WarmModel | None = None
-    with Following(count, directory=directory, visible=verbose) as following:
+
+    def stopped() -> str:
+        where = f"the same call goes on from {directory}" if directory else "give `directory` to keep them"
+        return f"{len(kept)} of {count} are finished; {where}."
+
+    with Progress("privacy audit", unit="reference models", stopped=stopped, visible=verbose) as progress:
+        progress.expect(count)
         if kept:
-            following.kept(len(kept), count)
+            progress.skip(len(kept), of=count)
         for number in sorted(set(range(count)) - set(kept)):
             started = time.perf_counter()
             warm = warm or _warm(recipe, numbers, x, y, first)
@@ -113,7 +119,11 @@ def train(
             if path is not None:
                 with replacing(path) as temporary:
                     np.savez(temporary, phi=kept[number], identity=identity)
-            following.finished(time.perf_counter() - started)
+            progress.advance()
+            if not progress.on_terminal:
+                progress.write(
+                    f"[{len(kept)}/{count}] reference model: {time.perf_counter() - started:.1f} s"
+                )
     found = [kept[number] for number in range(count)]
     return np.stack(found), np.stack([recipe.half(number, len(x)) for number in range(count)])
 

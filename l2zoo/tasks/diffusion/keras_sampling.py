@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from l2zoo.tasks.diffusion import sampling
-from l2zoo.utils.progress import bar
+from l2zoo.utils.progress import progress_bar
 
 
 def sample(
@@ -50,7 +50,7 @@ def sample(
         Diffusion Guidance.
     """
     denoise, image_shape, num_classes = denoiser(model)
-    with bar("drawing", unit="steps", shown=progress) as watch:
+    with progress_bar("drawing", unit="steps", shown=progress) as watch:
         return sampling.draw(
             denoise, image_shape, n, steps=steps, labels=labels, num_classes=num_classes,
             guidance=guidance, seed=seed, batch_size=batch_size, watch=watch,

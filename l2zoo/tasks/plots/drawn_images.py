@@ -15,7 +15,7 @@ from l2zoo.tasks.plots import sheet
 from l2zoo.tasks.plots.lettering import Line
 from l2zoo.tasks.plots.sheet import Panel, Sheet
 from l2zoo.utils.files import replacing
-from l2zoo.utils.progress import bar
+from l2zoo.utils.progress import progress_bar
 from l2zoo.utils.validation import whole_number
 
 COLUMNS = 10
@@ -93,7 +93,7 @@ def denoising_gif(
     denoise = sampling.guided(denoise, guidance, num_classes=num_classes, labelled=labels is not None)
     images = sampling.first_noise(seed, 0, n, image_shape)
     seen = [images]
-    with bar("drawing", unit="steps", shown=progress) as watch:
+    with progress_bar("drawing", unit="steps", shown=progress) as watch:
         for z, _ in sampling.denoised(denoise, images, steps=steps, labels=asked):
             seen.append(z)
             if watch is not None:

@@ -20,7 +20,7 @@ from l2zoo.tasks.video.keras_rollout import Stepper
 from l2zoo.tasks.video.psnr_ssim import psnr, ssim
 from l2zoo.tasks.video.rollout import checked
 from l2zoo.tasks.video.stepping import is_step, step_model
-from l2zoo.utils.progress import bar
+from l2zoo.utils.progress import progress_bar
 from l2zoo.utils.validation import check_pixels, one_of
 
 GIVEN, CONTINUED = 10, 10  # frames: what is shown of a clip, and what is asked for (Srivastava et al. 2015)
@@ -166,7 +166,7 @@ def generate(
     stepper = Stepper(VideoPrediction().deployed(model), batch_size=batch_size)
     clips = checked(frames, frame_shape=stepper.frame_shape)
     check_pixels(clips, where="`frames`")
-    with bar("continuing", unit="frames", shown=progress) as watch:
+    with progress_bar("continuing", unit="frames", shown=progress) as watch:
         return stepper.rollout(clips, length, watch=watch)
 
 
