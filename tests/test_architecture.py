@@ -20,6 +20,7 @@ import pytest
 
 import l2zoo
 from l2zoo.registration import REGISTERING
+from tests.processes import output_of
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -231,8 +232,7 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
 def test_importing_l2zoo_loads_no_framework() -> None:
     heavy = "{'keras', 'tensorflow', 'jax', 'torch', 'numpy', 'sklearn', 'matplotlib', 'rich', 'typer'}"
     code = f"import sys, l2zoo; dir(l2zoo); print(sorted({heavy} & set(sys.modules)))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    assert output_of([sys.executable, "-c", code]) == "[]\n"
 
 
 def test_every_package_that_is_imported_is_declared() -> None:
