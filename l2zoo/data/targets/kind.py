@@ -1,4 +1,8 @@
-"""What accompanies every image: a class, a mask, boxes or nothing, each a kind with a file of its own."""
+"""What belongs to every image: a class, a mask, boxes or nothing, each a kind of targets.
+
+A kind knows the form in which one source keeps its targets; what comes out is the same for all sources. What
+they share is in `labels`, `masks` and `boxes`.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +18,7 @@ TASKS = ("classification", "segmentation", "detection", "generation")
 
 
 class Kind(Protocol):
-    """One kind of targets as one kind of source keeps it: `labels`, `masks`, `boxes`, `unlabelled`."""
+    """One kind of targets, as one kind of source keeps it."""
 
     @property
     def task(self) -> str:
@@ -27,29 +31,22 @@ class Kind(Protocol):
     def decode(self, stored: Any, before: Any, after: tuple[int, int]) -> Any:
         """The target of one image that had the size `before` `(H, W)` and is given out with `after`."""
 
-    def guarded(self, target: Any) -> Any:
+    def guard(self, target: Any) -> Any:
         """The target, in a graph that fails on what a stream can see to be wrong."""
 
     def empty(self, num_examples: int, image_shape: tuple[int, int, int]) -> Targets:
         """Arrays to be filled with the targets of so many images."""
 
 
-class FeatureKind(Kind, Protocol):
-    """A kind of targets among the features of a TFDS builder."""
-
-    def stored(self, example: Any) -> Any:
-        """What `decode` takes, from an example whose images are still encoded."""
-
-
-def joined(several: Sequence[Any]) -> Targets:
+def concatenate(several: Sequence[Any]) -> Targets:
     """Targets one after another."""
     if isinstance(several[0], dict):
         return {name: np.concatenate([some[name] for some in several]) for name in several[0]}
     return np.concatenate(several)
 
 
-def rows(targets: Targets, kept: np.ndarray) -> Targets:
+def take(targets: Targets, positions: np.ndarray) -> Targets:
     """The targets at some positions."""
     if isinstance(targets, dict):
-        return {name: part[kept] for name, part in targets.items()}
-    return targets[kept]
+        return {name: part[positions] for name, part in targets.items()}
+    return targets[positions]

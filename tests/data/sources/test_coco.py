@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from l2zoo.data import images, load
+from l2zoo.data import batching, load
 
 CATEGORIES = [{"id": 18, "name": "dog"}, {"id": 3, "name": "car"}]
 
@@ -61,7 +61,7 @@ LABELS = [[1, 0], [0, -1], [-1, -1]]
 @pytest.mark.parametrize("streamed", [False, True])
 def test_boxes_become_corners_and_ids_classes_in_their_order(write, monkeypatch, streamed):
     if streamed:
-        monkeypatch.setattr(images, "MEMORY_LIMIT", 0)
+        monkeypatch.setattr(batching, "MEMORY_LIMIT", 0)
     data = load(write(content()), task="detection")
     assert (data.num_examples, data.num_classes, data.class_names) == (3, 2, ("car", "dog"))
     assert data.image_shape == (8, 10, 1)

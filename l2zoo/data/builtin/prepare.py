@@ -26,7 +26,7 @@ def is_prepared(builder: Any) -> bool:
     return (builder.data_path / "dataset_info.json").exists()
 
 
-def prepared(builder: Any) -> Any:
+def prepare(builder: Any) -> Any:
     """A builder of the same data set whose files are there, preparing them now if need be.
 
     Where the data folder cannot be written, the files go to a temporary one that lasts as long as the

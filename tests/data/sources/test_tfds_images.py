@@ -5,7 +5,7 @@ import pickle
 import numpy as np
 import pytest
 
-from l2zoo.data import images, load
+from l2zoo.data import batching, load
 
 
 def picture(height, width, value=100):
@@ -122,7 +122,7 @@ def test_cifar_has_one_label_of_the_fine_classes(root):
 def test_imagenet_needs_one_size_and_streams(root, monkeypatch):
     with pytest.raises(ValueError, match=r"differ in size: image 0 is .* Pass image_size=\(H, W\)"):
         load("imagenet2012", data_dir=root)
-    monkeypatch.setattr(images, "MEMORY_LIMIT", 0)
+    monkeypatch.setattr(batching, "MEMORY_LIMIT", 0)
     data = load("imagenet2012", data_dir=root, image_size=(6, 5))
     assert facts(data) == ("classification", 2, 1000, (6, 5, 3))
     [(x, y)] = data.batches(2).as_numpy_iterator()
@@ -162,7 +162,7 @@ def test_a_value_beyond_the_classes_is_named_and_one_below_them_is_not_labelled(
         data.arrays()
     top = load("oxford_iiit_pet", "test", task="segmentation", data_dir=root, image_size=(1, 2)).arrays()[1]
     assert top.tolist() == [[[255, 1]]]  # the middle one of three rows, whose values are 0 and 2
-    monkeypatch.setattr(images, "MEMORY_LIMIT", 0)
+    monkeypatch.setattr(batching, "MEMORY_LIMIT", 0)
     with pytest.raises(Exception, match=r"A mask holds a value that is not in \[0, 3\) or 255"):
         list(data.batches(1))
 
@@ -170,7 +170,7 @@ def test_a_value_beyond_the_classes_is_named_and_one_below_them_is_not_labelled(
 @pytest.mark.parametrize("streamed", [False, True])
 def test_boxes_of_voc_are_in_pixels_and_padded_alike_in_all_splits(root, monkeypatch, streamed):
     if streamed:
-        monkeypatch.setattr(images, "MEMORY_LIMIT", 0)
+        monkeypatch.setattr(batching, "MEMORY_LIMIT", 0)
     data = load("voc/2007", task="detection", data_dir=root)
     assert facts(data) == ("detection", 2, 20, (20, 10, 3))
     [(_, y)] = data.batches(2).as_numpy_iterator()
@@ -241,7 +241,7 @@ def test_a_config_is_the_one_that_is_prepared(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("task", ["segmentation", "detection"])
 def test_a_stream_can_be_pickled(scenes_root, monkeypatch, task):
-    monkeypatch.setattr(images, "MEMORY_LIMIT", 0)
+    monkeypatch.setattr(batching, "MEMORY_LIMIT", 0)
     data = load("l2zoo_scenes", task=task, data_dir=scenes_root, limit=5)
     copy = pickle.loads(pickle.dumps(data))
     for one, other in zip(data.batches(2), copy.batches(2), strict=True):
@@ -254,7 +254,7 @@ def test_scenes_give_what_was_drawn(scenes_root, monkeypatch, streamed):
 
     drawn = {scene.image.tobytes(): scene for scene in scenes.scenes("test", count=5)}
     if streamed:
-        monkeypatch.setattr(images, "MEMORY_LIMIT", 0)
+        monkeypatch.setattr(batching, "MEMORY_LIMIT", 0)
     boxes = load("l2zoo_scenes", "test", task="detection", data_dir=scenes_root)
     masks = load("l2zoo_scenes", "test", task="segmentation", data_dir=scenes_root)
     assert (boxes.num_classes, masks.num_classes, masks.class_names[:2]) == (10, 11, ("background", "0"))
@@ -282,7 +282,7 @@ def test_a_stream_has_the_order_and_the_choice_of_memory(scenes_root, monkeypatc
 
     expected = read()
     assert sorted(read(shuffle=True)) == sorted(expected)
-    monkeypatch.setattr(images, "MEMORY_LIMIT", 0)
+    monkeypatch.setattr(batching, "MEMORY_LIMIT", 0)
     assert read() == expected
     assert sorted(read(shuffle=True)) == sorted(expected)
     assert read(shuffle=True, start_epoch=1) == read(shuffle=True, start_epoch=1) != expected

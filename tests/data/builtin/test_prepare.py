@@ -10,7 +10,7 @@ import warnings
 import pytest
 
 from l2zoo.data import load
-from l2zoo.data.builtin import preparing
+from l2zoo.data.builtin import prepare
 
 
 def digits(root, split="test"):
@@ -50,7 +50,7 @@ def test_a_read_only_folder_that_holds_the_digits_is_enough(tfds_root, tmp_path,
     def refuse(*args, **kwargs):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(preparing.tempfile, "mkdtemp", refuse)
+    monkeypatch.setattr(prepare.tempfile, "mkdtemp", refuse)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         digits(tfds_root)
@@ -75,8 +75,9 @@ def test_two_processes_that_prepare_at_the_same_moment_both_succeed(tmp_path):
     code = (
         "import os, random, sys, time\n"
         "import tensorflow, sklearn.datasets, sklearn.model_selection\n"
-        "from l2zoo.data import load, catalog\n"
-        "catalog.import_tfds()\n"
+        "from l2zoo.data import load\n"
+        "from l2zoo.data.sources.tfds import import_tfds\n"
+        "import_tfds()\n"
         "random.seed(0)\n"
         "open(sys.argv[2], 'w').close()\n"
         "while not os.path.exists(sys.argv[3]): time.sleep(0.001)\n"

@@ -7,8 +7,8 @@ import sys
 import numpy as np
 import pytest
 
-from l2zoo.data import images, load
-from l2zoo.data.sources import catalog
+from l2zoo.data import batching, load
+from l2zoo.data.sources import tfds as l2zoo_tfds
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def test_a_download_that_cannot_reach_its_host_says_so_at_once(monkeypatch, tmp_
         raise socket.gaierror("Name or service not known")
 
     monkeypatch.setattr(socket, "create_connection", refuse)
-    monkeypatch.setattr(catalog.urllib.request, "getproxies", dict)
+    monkeypatch.setattr(l2zoo_tfds.urllib.request, "getproxies", dict)
     with pytest.raises(FileNotFoundError, match=r"cs.toronto.edu, which has .* cannot be reached from here"):
         load("cifar10", data_dir=tmp_path, download=True)
 
@@ -57,7 +57,7 @@ def test_a_download_that_fails_gives_its_reason_and_the_way_out(monkeypatch, tmp
     def fail(self, **kwargs):
         raise OSError("connection reset\nand a long story")
 
-    monkeypatch.setattr(catalog, "_unreachable_host", lambda builder: None)
+    monkeypatch.setattr(l2zoo_tfds, "_unreachable_host", lambda builder: None)
     monkeypatch.setattr(tfds.core.DatasetBuilder, "download_and_prepare", fail)
     with pytest.raises(FileNotFoundError, match=r"'cifar10' failed \(connection reset\). .* data_dir="):
         load("cifar10", data_dir=tmp_path, download=True)
@@ -182,6 +182,6 @@ def test_examples_without_a_label_are_refused(odd_root, monkeypatch):
         data.arrays()
     with pytest.raises(ValueError, match=r"examples without a label \(-1\): choose another split"):
         load("odd_unknown", data_dir=odd_root, limit=2)
-    monkeypatch.setattr(images, "MEMORY_LIMIT", 0)
+    monkeypatch.setattr(batching, "MEMORY_LIMIT", 0)
     with pytest.raises(Exception, match="A label is negative"):
         list(data.batches(2))

@@ -1,4 +1,7 @@
-"""Finds a TFDS data set by name on this machine; what is missing is said in one sentence."""
+"""A TFDS data set by name: found on this machine or fetched, and its splits and examples.
+
+What is missing is said in one sentence.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +12,17 @@ import socket
 import urllib.parse
 import urllib.request
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from l2zoo.data.builtin import preparing
+from l2zoo.data.batching import WORKERS
+from l2zoo.data.builtin import prepare
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 _OURS = ("l2zoo_digits", "l2zoo_moving_digits", "l2zoo_photos", "l2zoo_scenes")
+# Of data sets whose builder names none.
+_LICENSES = {"mnist": "CC BY-SA 3.0, as the documentation of keras.datasets.mnist says"}
 _NAMESPACE = re.compile(r"^\w+:(?!\d)")  # "huggingface:mnist", but not "mnist:3.0.1"
 
 
@@ -49,14 +58,65 @@ def open_builder(name: str, *, data_dir: str | os.PathLike[str] | None, download
         FileNotFoundError: The data set is not there and was not, or could not be, fetched.
     """
     builder = _find(name, data_dir)
-    if preparing.is_prepared(builder):
+    if prepare.is_prepared(builder):
         return builder
     if builder.name in _OURS:
-        return preparing.prepared(builder)
+        return prepare.prepare(builder)
     if not download:
         raise FileNotFoundError(_how_to_provide(name, builder))
     _fetch(name, builder)
     return builder
+
+
+def license_of(builder: Any) -> str:
+    """What is said of the license of a builder's data, by the builder first; or an empty string."""
+    return builder.info.redistribution_info.license.strip() or _LICENSES.get(builder.name, "")
+
+
+def count(builder: Any, split: str, *, words: str = "images") -> int:
+    """The number of examples in a split of a builder, at least 1.
+
+    Args:
+        builder: A prepared `tfds.core.DatasetBuilder`.
+        split: A split or slice of it.
+        words: What an example is.
+
+    Raises:
+        ValueError: The split is not there or empty.
+    """
+    splits = builder.info.splits
+    try:
+        found = splits[split].num_examples
+    except (KeyError, ValueError) as error:
+        raise ValueError(
+            f"`split` must be {' or '.join(splits)}, or a slice such as 'train[:80%]', got split={split!r}."
+        ) from error
+    if not found:
+        raise ValueError(f"There are no {words} in split={split!r} of {builder.name}.")
+    return found
+
+
+def describe(builder: Any, split: str) -> str:
+    """What to call a split of a builder, with the place where it is."""
+    return f"{builder.name} {split} in {builder.data_dir}"
+
+
+def examples(builder: Any, split: str) -> tf.data.Dataset:
+    """Stored examples with no image decoded, in a fixed order."""
+    tfds = import_tfds()
+    images = keys_of(builder.info.features, tfds.features.Image)
+    decoders = {key: tfds.decode.SkipDecoding() for key in images}
+    config = tfds.ReadConfig(
+        try_autocache=False,  # `ImageData` keeps what fits
+        num_parallel_calls_for_decode=WORKERS,
+        num_parallel_calls_for_interleave_files=WORKERS,
+    )
+    return builder.as_dataset(split=split, decoders=decoders, read_config=config)
+
+
+def keys_of(features: Any, kind: type) -> list[str]:
+    """Names of the features of a kind."""
+    return [key for key, feature in features.items() if isinstance(feature, kind)]
 
 
 def _find(name: str, data_dir: str | os.PathLike[str] | None) -> Any:
