@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import signal
 import socket
-import subprocess
 import sys
 import tempfile
 import time
@@ -23,6 +21,7 @@ from l2zoo.engine.job import Job
 from l2zoo.engine.local import InProcess, Work
 from l2zoo.engine.ray import OnRay
 from l2zoo.engine.record import Unit
+from tests.processes import output_of, running, until
 from tests.search import small
 from tests.search.obedient import Obedient
 
@@ -181,7 +180,7 @@ def test_an_error_in_a_training_arrives_as_itself(history):
 @pytest.mark.slow
 def test_closing_ends_the_workers(history):
     assert len(history.pids) >= 3
-    assert gone(history.pids)
+    all_gone(history.pids)
 
 
 @pytest.mark.slow
@@ -257,42 +256,23 @@ def test_a_ray_of_its_own_is_out_of_reach_and_gone_after_ctrl_c(tmp_path):
     pytest.importorskip("ray", reason='needs pip install "l2zoo[ray]"')
     (tmp_path / "script.py").write_text(STARTS_RAY)
     before = set(Path("/tmp").glob("l2zoo-ray-*"))
-    child = subprocess.Popen(
-        [sys.executable, "script.py", str(Path(__file__).parents[2])],
-        cwd=tmp_path,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-        env={**os.environ, "HOME": str(tmp_path)},
-        # What runs in the background of a shell ignores Ctrl-C, and so would its children.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
-    with contextlib.ExitStack() as cleaning:
-        cleaning.callback(child.wait)
-        cleaning.callback(child.kill)
-        line = child.stdout.readline()
-        assert line, child.stderr.read()
-        told = json.loads(line)
+    command = [sys.executable, "script.py", Path(__file__).parents[2]]
+    environment = {**os.environ, "HOME": str(tmp_path)}
+    with running(command, cwd=tmp_path, start_new_session=True, env=environment) as child:
+        told = json.loads(child.line(r"^\{.*\}$")[0])
         assert told["listening"]
         assert {ip.removeprefix("::ffff:") for ip in told["listening"]} <= {"127.0.0.1", "::1"}
         assert told["threads"] == str(len(os.sched_getaffinity(0)))
-        started = time.monotonic()
         os.killpg(child.pid, signal.SIGINT)  # as a terminal does
-        _, errors = child.communicate(timeout=60)
-    assert time.monotonic() - started < 20
-    assert "KeyboardInterrupt" in errors
-    assert gone(told["pids"])
+        assert "KeyboardInterrupt" in child.outcome().stderr
+        all_gone(told["pids"])
     assert set(Path("/tmp").glob("l2zoo-ray-*")) <= before
     assert not (tmp_path / ".ray").exists()  # a token there would change what `ray start` does
 
 
-def gone(pids):
-    """Whether all these processes end within some seconds."""
-    deadline = time.monotonic() + 20
-    while any(map(lives, pids)) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    return not any(map(lives, pids))
+def all_gone(pids):
+    """Waits until all these processes have ended."""
+    until(lambda: not any(map(lives, pids)), what="end by themselves")
 
 
 def lives(pid):
@@ -304,6 +284,7 @@ def lives(pid):
 
 SEARCH = """
 import sys
+from tests.processes import output_of, running, until
 from tests.search import small
 from l2zoo import tune_l2
 
@@ -320,24 +301,13 @@ def test_a_driver_that_is_killed_goes_on_from_the_ledger(tmp_path):
     environment = {**os.environ, "PYTHONPATH": str(root)}
     ledger = tmp_path / "ledger.jsonl"
 
-    def started():
-        command = [sys.executable, "-c", SEARCH, str(tmp_path)]
-        return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
-
-    child = started()
-    deadline = time.monotonic() + 120
-    while not (ledger.exists() and ledger.read_text().count("\n") >= 3):
-        assert child.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    child.kill()
-    child.communicate()
+    command = [sys.executable, "-c", SEARCH, tmp_path]
+    with running(command, env=environment) as child:
+        until(lambda: ledger.exists() and ledger.read_text().count("\n") >= 3, what="train", of=child)
+        child.kill()
     before = [line for line in ledger.read_text().splitlines(keepends=True) if line.endswith("\n")]
     assert len(before) < 1 + 9
-    child = started()
-    printed, _ = child.communicate(timeout=200)
-    assert child.returncode == 0
-    assert printed.startswith("9 ")
+    assert output_of(command, env=environment).startswith("9 ")
     after = ledger.read_text().splitlines(keepends=True)
     assert after[: len(before)] == before
     assert len(after) == 1 + 9
