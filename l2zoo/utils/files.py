@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, by one process at a time; folders that nobody wants to keep."""
+"""Files that are written whole or not at all, by one process at a time, or read with one kind of error."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 _NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP}  # what file systems answer that have none
+_LONGEST = 200  # characters of an error's words
 
 
 @contextlib.contextmanager
@@ -95,3 +96,31 @@ def sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+@contextlib.contextmanager
+def as_value_errors(words: str) -> Iterator[None]:
+    """Turns whatever a `with` block raises into a ValueError, but for ImportError.
+
+    Each framework has its own errors for files that were made to deceive: of the file system, of protocol
+    buffers, of arrays, of memory.
+
+    Args:
+        words: What failed, as in `"model.tflite cannot be opened"`. A ValueError that begins with the same
+            word passes as it is.
+
+    Example:
+        >>> with as_value_errors("x.bin cannot be read"):
+        ...     raise RuntimeError("bad magic")
+        Traceback (most recent call last):
+        ValueError: x.bin cannot be read: bad magic.
+    """
+    try:
+        yield
+    except ImportError:
+        raise
+    except Exception as error:
+        if isinstance(error, ValueError) and str(error).startswith(words.split()[0]):
+            raise
+        gist = (str(error).strip() or type(error).__name__).splitlines()[0][:_LONGEST].rstrip(".")
+        raise ValueError(f"{words}: {gist}.") from error
