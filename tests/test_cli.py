@@ -489,10 +489,10 @@ def test_export_hands_its_options_on(
     monkeypatch.setattr(artifacts, "Conversion", conversion)
     command = ("export", model_file, "-o", tmp_path / "out", "--data", "l2zoo_digits")
     assert l2zoo(*command).err == "l2zoo: enough\n"
-    assert l2zoo(*command, "--int8-io", "int8", "--allow-float", "--allow-flex").status == 1
+    assert l2zoo(*command, "--int8-io", "int8", "--allow-float").status == 1
     assert taken == [
         {"images": 200, "int8_io": "float32", "allow_float": False},
-        {"images": 200, "int8_io": "int8", "allow_float": True, "allow_flex": True},
+        {"images": 200, "int8_io": "int8", "allow_float": True},
     ]
 
 

@@ -48,9 +48,6 @@ def export(
     allow_float: Annotated[
         bool, typer.Option("--allow-float", help="Ship quantised files of which a part stayed float.")
     ] = False,
-    allow_flex: Annotated[
-        bool, typer.Option("--allow-flex", help="Ship TFLite files with operators of TensorFlow.")
-    ] = False,
     name: Annotated[str | None, typer.Option(help="Title of the artifact. That of the model.")] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace an artifact that is there.")
@@ -67,8 +64,6 @@ def export(
         raise typer.BadParameter("real images are needed to compare on.", param_hint="--data")
     loaded = load(model, modules)
     choices: dict[str, Any] = {"int8_io": int8_io, "allow_float": allow_float}
-    if allow_flex:
-        choices["allow_flex"] = True
     with without_chatter():
         from l2zoo.artifacts import Card, Conversion
         from l2zoo.artifacts import export as export_model

@@ -171,9 +171,9 @@ def load(path: Path, modules: list[str] | None) -> Any:
     warnings.filterwarnings("ignore", message=".*whereas the saved optimizer has 2 variables")
     with without_chatter():
         from l2zoo.artifacts import load as load_artifact
-        from l2zoo.artifacts.store import load_model
+        from l2zoo.artifacts.formats import keras_file
 
-        return load_artifact(path) if path.is_dir() else load_model.loaded(path, compiled=True)
+        return load_artifact(path) if path.is_dir() else keras_file.load_model(path, compiled=True)
 
 
 def _print_table(rows: list[tuple[str, str, str]]) -> None:

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from l2zoo.artifacts import sample
+from l2zoo.artifacts import manifest, sample
 from l2zoo.artifacts.formats import tflite
 from l2zoo.artifacts.formats.table import FORMATS, formats_of
 from l2zoo.artifacts.parity import timing
-from l2zoo.artifacts.store import integrity, locations
+from l2zoo.artifacts.store import locations
 from l2zoo.inference import interface
 from l2zoo.reports.numbers import three_digits
 from l2zoo.utils.files import replacing
@@ -75,7 +75,7 @@ def latencies(
     check_number("seconds", seconds)
     counts = [whole_number("threads", count, at_least=1) for count in threads]
     folder = locations.find(name_or_folder)
-    rows = formats_of(integrity.checked(folder))
+    rows = formats_of(manifest.read_and_check(folder))
     there = [name for name in rows if name in interface.RUNNABLE]
     chosen = there if formats is None else [interface.chosen(name, list(rows)) for name in formats]
     if not chosen:

@@ -41,7 +41,7 @@ def task(content: dict[str, Any]) -> str:
     inputs, outputs = content.get("inputs"), content.get("outputs")
     if not inputs or not outputs:
         raise ValueError("The manifest must say what goes in and comes out. Export the model again.")
-    found = task_spec.of(content)
+    found = content.get("task")
     if found is None:
         raise ValueError(
             "The artifact does not say what its model is for. Export it with Card(task=...), one of "

@@ -8,15 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from l2zoo.artifacts.failures import as_value_errors
+from l2zoo.artifacts import manifest
 from l2zoo.artifacts.formats import table, tflite
 from l2zoo.artifacts.formats.table import FORMATS
-from l2zoo.artifacts.inputs import Inputs
-from l2zoo.artifacts.sample import Outputs
-from l2zoo.artifacts.store import integrity, locations
+from l2zoo.artifacts.inputs import Inputs, Outputs
+from l2zoo.artifacts.store import locations
 from l2zoo.inference import interface, postprocess, preprocess
 from l2zoo.tasks.diffusion import sampling
 from l2zoo.tasks.video import rollout
+from l2zoo.utils.files import as_value_errors
 from l2zoo.utils.progress import progress_bar
 from l2zoo.utils.validation import check_pixels, whole_number
 
@@ -62,7 +62,7 @@ class Predictor:
     def __init__(self, name_or_folder: str | Path, *, format: str = "auto", threads: int = 1):  # noqa: A002
         threads = whole_number("threads", threads, at_least=1)
         self.folder = locations.find(name_or_folder)
-        content = integrity.checked(self.folder)
+        content = manifest.read_and_check(self.folder)
         self.format = interface.chosen(format, list(table.formats_of(content)))
         self.task = interface.task(content)
         self._inputs, self._outputs = content["inputs"], content["outputs"]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import keras
 
-from l2zoo.artifacts.formats import table as format_table
+from l2zoo.artifacts.formats import table
 from l2zoo.data import ImageData, VideoData
 from l2zoo.regularization.policy import L2Policy
 from l2zoo.search.result import SearchResult
@@ -81,7 +81,7 @@ def experiment(
             classes than the training images; a directory of another experiment.
     """
     whole_number("seeds", seeds, at_least=1)
-    format_table.chosen(formats)
+    table.select(formats)
     _check_alike(train, test)
     if privacy:
         _check_attackable(task, train, test)

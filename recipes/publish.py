@@ -1,7 +1,7 @@
 """Puts the artifact of a run among the saved models, under a name, and writes their table anew.
 
-    python recipes/shelve.py runs/digits/artifact cnn_digits
-    python recipes/shelve.py runs/digits/artifact cnn_digits --out my_models
+    python recipes/publish.py runs/digits/artifact cnn_digits
+    python recipes/publish.py runs/digits/artifact cnn_digits --out my_models
 
 The artifact is verified first. A builder takes the weights of what is called `ARCHITECTURE_NAME` by
 `weights="NAME"`.
@@ -25,8 +25,8 @@ def main(
 ) -> None:
     """Verifies an artifact and copies it among the saved models."""
     with without_chatter():
-        from l2zoo.artifacts import shelve
-    print(shelve(artifact, out, name=name))
+        from l2zoo.artifacts import publish
+    print(publish(artifact, out, name=name))
 
 
 if __name__ == "__main__":
