@@ -23,7 +23,7 @@ from l2zoo.engine.live_numbers import Numbers, numbers_of, structure_of
 from l2zoo.engine.record import Record, Unit, Value
 from l2zoo.engine.warm_model import State, WarmModel
 from l2zoo.tasks.checks import check_place_labels
-from l2zoo.training.memory import recall
+from l2zoo.training.snapshot import callback_state
 
 KEEP = 4  # warm models of different structure that a worker holds at the same time
 _BATCH_HOOKS = ("on_train_batch_begin", "on_train_batch_end", "on_batch_begin", "on_batch_end")
@@ -291,7 +291,7 @@ def _identity(job: Job, warm: WarmModel, objective: str) -> dict[str, Any]:
         "backend": keras.backend.backend(),
     }
     if job.callbacks:
-        found["callbacks"] = [{"class": type(c).__name__, **_words(recall(c))} for c in job.callbacks]
+        found["callbacks"] = [{"class": type(c).__name__, **_words(callback_state(c))} for c in job.callbacks]
     return found
 
 

@@ -11,9 +11,8 @@ from PIL import Image
 
 from l2zoo.inference import preprocess
 from l2zoo.inference.results import Classified, Detected, Segmented
-from l2zoo.tasks.plots import palette, sheet
-from l2zoo.tasks.plots.lettering import Line
-from l2zoo.tasks.plots.sheet import Panel, Sheet
+from l2zoo.tasks.plots.marks import Line, paint_mask
+from l2zoo.tasks.plots.sheet import Panel, Sheet, save_sheet
 
 MOST = 24  # images shown
 LARGEST = 640  # pixels of an image's longer side
@@ -53,7 +52,7 @@ def picture_of_results(images: Any, results: Sequence[Any], path: str | Path) ->
         about += f" Boxes with a score of {MIN_SCORE:g} or more."
     columns, group = min(4, 2 * len(shown)) if pairs else min(4, len(shown)), 2 if pairs else 1
     title = "Images and what the model says"
-    return sheet.save(Sheet(title, about, words, panels, columns, group=group, legend=legend), path)
+    return save_sheet(Sheet(title, about, words, panels, columns, group=group, legend=legend), path)
 
 
 def said(result: Classified | Segmented | Detected) -> str:
@@ -77,7 +76,7 @@ def _panels(name: str, image: np.ndarray, result: Any, side: int) -> list[Panel]
         answer = Line("", result.class_name, f" {result.probability:.0%}")
         return [Panel(_squared(image, side)[0], [Line("", name), answer])]
     if isinstance(result, Segmented):
-        mask = _squared(palette.painted(result.mask), side, smooth=False)[0]
+        mask = _squared(paint_mask(result.mask), side, smooth=False)[0]
         return [Panel(_squared(image, side)[0], [Line("", name)]), Panel(mask, [Line("said")])]
     pixels, scale, corner = _squared(image, side)
     sure = result.scores >= MIN_SCORE

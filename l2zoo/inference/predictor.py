@@ -170,7 +170,7 @@ class Predictor:
         """
         self._check_task("generate")
         shapes = {name: spec["shape"][1:] for name, spec in self._inputs.items()}
-        clips = rollout.checked(frames, frame_shape=shapes.pop("frame"))
+        clips = rollout.check_frames(frames, frame_shape=shapes.pop("frame"))
         check_pixels(clips, where="`frames`")
         with progress_bar("continuing", unit="frames", shown=progress) as watch:
             return rollout.rollout(

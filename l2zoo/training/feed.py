@@ -36,7 +36,7 @@ class Feed(Protocol):
     def once(self) -> Any:
         """Every example once, in order, for validation."""
 
-    def blank(self) -> tuple[Any, ...] | None:
+    def zero_batch(self) -> tuple[Any, ...] | None:
         """A batch of zeros of the shapes and types that batches have; `None` if sizes vary."""
 
     def describe(self) -> dict[str, Any]:
@@ -79,7 +79,7 @@ class ImageFeed:
     def once(self) -> tf.data.Dataset:
         return self.data.batches(self.batch_size)
 
-    def blank(self) -> tuple[Any, ...] | None:
+    def zero_batch(self) -> tuple[Any, ...] | None:
         return _zeros(self.once().element_spec, self.batch_size)
 
     def describe(self) -> dict[str, Any]:
@@ -131,7 +131,7 @@ class ArrayFeed:
     def once(self) -> tf.data.Dataset:
         return from_memory(self._tensors, Order(self.batch_size))
 
-    def blank(self) -> tuple[Any, ...] | None:
+    def zero_batch(self) -> tuple[Any, ...] | None:
         return _zeros(self.once().element_spec, self.batch_size)
 
     def describe(self) -> dict[str, Any]:
@@ -167,7 +167,7 @@ class DatasetFeed:
     def once(self) -> Any:
         return self.dataset
 
-    def blank(self) -> tuple[Any, ...] | None:
+    def zero_batch(self) -> tuple[Any, ...] | None:
         if hasattr(self.dataset, "element_spec"):
             return _zeros(self.dataset.element_spec, self.batch_size)
         return keras.tree.map_structure(np.zeros_like, tuple(self.dataset[0]))

@@ -16,7 +16,7 @@ from l2zoo.regularization.policy import L2Policy
 from l2zoo.regularization.weights import weights_of
 from l2zoo.studies.compare.variants import Build, Variant
 from l2zoo.studies.experiment import Task, Training
-from l2zoo.tasks.augmentation import AUGMENTATIONS, augmentation, names_of
+from l2zoo.tasks.augmentation import AUGMENTATIONS, augmentation, augmentation_names
 
 MIXING = ("mixup", "cutmix")  # two images and their labels: not for a layer that sees images alone
 
@@ -58,7 +58,7 @@ def augmented(model: keras.Model, names: str, *, task: str) -> keras.Model:
     """
     image_shape = model.inputs[0].shape[1:]
     augmentation(names, task=task, image_shape=image_shape)  # its errors
-    chosen = names_of(names)
+    chosen = augmentation_names(names)
     unfit = [name for name in chosen if name in MIXING]
     if unfit or task != "classification":
         raise ValueError(

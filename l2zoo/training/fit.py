@@ -12,13 +12,17 @@ from l2zoo.regularization.policy import L2Policy
 from l2zoo.regularization.strength import Strength
 from l2zoo.training import pace
 from l2zoo.training.checks import check_inputs, check_labels, check_penalty, check_validation
-from l2zoo.training.compiling import compiled, output_losses, output_weights, settings_of
-from l2zoo.training.description import about_run, describe
+from l2zoo.training.compile import (
+    compile_for_fit,
+    compile_settings,
+    mixed_policy,
+    output_losses,
+    output_weights,
+)
+from l2zoo.training.description import facts_of_run, settings_of_run
 from l2zoo.training.feed import DatasetFeed, Feed, epoch_by_epoch, feed_of
 from l2zoo.training.loss_parts import LossParts
-from l2zoo.training.precision import mixed_policy
-from l2zoo.training.recorder import Recorder
-from l2zoo.training.run_folder import RunFolder, epochs_in
+from l2zoo.training.run_folder import Recorder, RunFolder, epochs_in
 from l2zoo.training.snapshot import Snapshot
 from l2zoo.utils.validation import whole_number
 
@@ -120,7 +124,7 @@ def fit(
     run = _Run(model, settings, train, held_out, callbacks=callbacks, precision=precision)
     if run_dir is not None:
         run.open(RunFolder(run_dir), epochs=epochs, resume=resume, batch_size=batch_size, seed=seed)
-    return run.go(epochs, verbose)
+    return run.train(epochs, verbose)
 
 
 def _prepare(
@@ -128,17 +132,17 @@ def _prepare(
 ) -> dict[str, Any]:
     """Builds the model if need be, puts the penalty on it, and gives the settings to compile it with."""
     if not model.built:
-        blank = train.blank()
-        if blank is None:
+        zeros = train.zero_batch()
+        if zeros is None:
             raise ValueError(
                 f"Model {model.name!r} is not built. Call it once on a batch of your data first."
             )
-        model(blank[0])
+        model(zeros[0])
     policy = None if l2 is None else L2Policy.of(l2)
     if policy is not None:
         policy.apply(model)
     check_penalty(model, policy)
-    settings = settings_of(model, optimizer=optimizer, loss=loss, metrics=metrics)
+    settings = compile_settings(model, optimizer=optimizer, loss=loss, metrics=metrics)
     if policy is not None and policy.decoupled and not hasattr(settings["optimizer"], "selection"):
         settings["optimizer"] = policy.optimizer(settings["optimizer"], model)
     return settings
@@ -151,14 +155,14 @@ class _Run:
         self,
         model: keras.Model,
         settings: dict[str, Any],
-        train: Feed,
+        training: Feed,
         held_out: Feed | None,
         *,
         callbacks: Sequence[keras.callbacks.Callback],
         precision: str | None,
     ):
         self.model, self.settings = model, settings
-        self.train, self.held_out = train, held_out
+        self.training, self.held_out = training, held_out
         self.callbacks, self.precision = list(callbacks), precision
         self.folder: RunFolder | None = None
         self.state: Snapshot | None = None
@@ -166,10 +170,10 @@ class _Run:
     def open(self, folder: RunFolder, *, epochs: int, resume: bool, **numbers: int) -> None:
         """Takes a folder for the run, and the state that is in it."""
         precision = self.precision or self.model.dtype_policy.name
-        settings = describe(
-            self.model, self.settings, self.train, self.held_out, precision=precision, **numbers
+        settings = settings_of_run(
+            self.model, self.settings, self.training, self.held_out, precision=precision, **numbers
         )
-        about = about_run(self.model, self.callbacks, epochs=epochs, steps_per_epoch=self.train.steps)
+        about = facts_of_run(self.model, self.callbacks, epochs=epochs, steps_per_epoch=self.training.steps)
         self.folder, self.state = folder, folder.open(settings, about, resume=resume)
         done = self.state.progress["epochs"] if self.state else 0
         if done > epochs:
@@ -178,11 +182,11 @@ class _Run:
                 f"epochs={epochs}. Use another folder, or start over with resume=False."
             )
 
-    def go(self, epochs: int, verbose: str | int) -> keras.callbacks.History:
+    def train(self, epochs: int, verbose: str | int) -> keras.callbacks.History:
         """Trains the epochs that are left, and gives the history of all."""
         recorder = Recorder(self.folder, self.state, self.callbacks)
         execution, divides = self._execution()
-        with compiled(
+        with compile_for_fit(
             self.model, self.settings, steps_per_execution=execution, precision=self.precision
         ) as measures:
             if self.state:
@@ -191,7 +195,7 @@ class _Run:
                 measures,
                 output_weights(self.model, self.settings),
                 epochs=epochs,
-                steps=self.train.steps,
+                steps=self.training.steps,
                 kept=str(self.folder.path) if self.folder else None,
             )
             done = epochs if recorder.stopped else epochs_in(recorder.history)
@@ -216,21 +220,21 @@ class _Run:
 
     def _execution(self) -> tuple[int, bool]:
         """Steps that run in one execution, and whether they divide an epoch."""
-        blank, steps = self.train.blank(), self.train.steps
-        if steps is None or blank is None or not output_losses(self.model, self.settings):
+        zeros, steps = self.training.zero_batch(), self.training.steps
+        if steps is None or zeros is None or not output_losses(self.model, self.settings):
             return 1, True
         if not pace.loops_in_graph(self.model):
             return 1, True
         own = self.settings.get("steps_per_execution", 1)
-        longest = own if own > 1 else pace.longest_execution(self.model, blank[0], self.callbacks)
+        longest = own if own > 1 else pace.longest_execution(self.model, zeros[0], self.callbacks)
         return pace.divide(steps, longest)
 
     def _batches(self, done: int, divides: bool) -> tuple[Any, int | None]:
         """The batches from an epoch on, and after how many an epoch ends if they do not say it."""
-        batches = self.train.epochs_from(done)
-        if isinstance(self.train, DatasetFeed) or self.train.steps is None:
+        batches, steps = self.training.epochs_from(done), self.training.steps
+        if isinstance(self.training, DatasetFeed) or steps is None:
             return batches, None
-        return (batches, self.train.steps) if divides else (epoch_by_epoch(batches, self.train.steps), None)
+        return (batches, steps) if divides else (epoch_by_epoch(batches, steps), None)
 
     def _how_to_go_on(self, done: int, epochs: int) -> str:
         if self.folder is None:

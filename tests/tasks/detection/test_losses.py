@@ -11,7 +11,7 @@ import pytest
 from keras import ops
 
 from l2zoo.tasks.detection import boxes
-from l2zoo.tasks.detection.detection_losses import CenternessLoss, ClassLoss, SidesLoss, giou
+from l2zoo.tasks.detection.losses import CenternessLoss, ClassLoss, SidesLoss, giou
 
 pytestmark = pytest.mark.backends
 
@@ -25,13 +25,11 @@ def number(x: object) -> float:
 
 
 def test_giou_is_iou_less_the_empty_part_of_the_box_around_both() -> None:
-    one, other = np.array([[2.0, 2, 2, 2]]), np.array([[1.0, 1, 5, 1]])  # around the place (10, 10)
-    corners = [boxes.decode(sides, np.array([[10.0, 10.0, 4.0]])) for sides in (one, other)]
-    iou = boxes.iou(*corners)[0, 0]
-    union, around = 16 + 12 - 6, 7 * 4  # from (8, 8) to (15, 12)
+    # Around the place (10, 10): from (8, 8) to (12, 12), and from (9, 9) to (15, 11).
+    one, other = np.array([[2.0, 2, 2, 2]]), np.array([[1.0, 1, 5, 1]])
+    shared, union, around = 3 * 2, 16 + 12 - 6, 7 * 4  # the last from (8, 8) to (15, 12)
     found = number(giou(ops.convert_to_tensor(one), ops.convert_to_tensor(other))[0])
-    assert iou == pytest.approx(6 / union)
-    assert found == pytest.approx(iou - (around - union) / around, rel=1e-5)
+    assert found == pytest.approx(shared / union - (around - union) / around, rel=1e-5)
 
 
 def test_giou_of_equal_boxes_is_one_and_of_nothing_finite() -> None:

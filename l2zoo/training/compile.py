@@ -1,4 +1,9 @@
-"""How a model is compiled while `fit` trains it: as it was asked for, plus what `fit` measures."""
+"""How a model is compiled while `fit` trains it: as it was asked for, plus what `fit` measures.
+
+In mixed precision weights, optimizer and penalties stay float32; layers compute in a type of 16 bits. The
+layers at the end of the model keep float32, so that probabilities and losses do, and afterwards all layers
+are as before.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +13,11 @@ from typing import Any
 
 import keras
 
+from l2zoo.regularization.weights import layers_of
 from l2zoo.training.loss_parts import DataLoss
-from l2zoo.training.precision import mixed_precision
 
 
-def settings_of(model: keras.Model, *, optimizer: Any, loss: Any, metrics: Any) -> dict[str, Any]:
+def compile_settings(model: keras.Model, *, optimizer: Any, loss: Any, metrics: Any) -> dict[str, Any]:
     """The arguments of `compile`: those given, else the model's own, else Adam, cross-entropy, accuracy."""
     given = {"optimizer": optimizer, "loss": loss, "metrics": None if metrics is None else list(metrics)}
     given = {name: value for name, value in given.items() if value is not None}
@@ -28,7 +33,7 @@ def settings_of(model: keras.Model, *, optimizer: Any, loss: Any, metrics: Any) 
 
 
 @contextlib.contextmanager
-def compiled(
+def compile_for_fit(
     model: keras.Model, settings: dict[str, Any], *, steps_per_execution: int, precision: str | None
 ) -> Iterator[dict[str, DataLoss]]:
     """Compiles a model for `fit`, and in the end with its plain settings; the optimizer's state stays.
@@ -59,7 +64,9 @@ def compiled(
                     for name, loss in output_losses(model, settings).items()
                 }
                 measured = {**settings, "steps_per_execution": steps_per_execution}
-                measured["weighted_metrics"] = _with(measures, settings.get("weighted_metrics"), model)
+                measured["weighted_metrics"] = _add_data_losses(
+                    measures, settings.get("weighted_metrics"), model
+                )
                 keras.Model.compile(model, **measured)
                 model._compile_config = plain
                 for measure in measures.values():
@@ -110,7 +117,7 @@ def _by_output(names: list[str], parts: Any) -> dict[str, Any]:
     return dict.fromkeys(names, parts)
 
 
-def _with(measures: dict[str, DataLoss], others: Any, model: keras.Model) -> Any:
+def _add_data_losses(measures: dict[str, DataLoss], others: Any, model: keras.Model) -> Any:
     """`weighted_metrics` with the metrics for the data loss: Keras gives these the weights of examples."""
     if not measures:
         return others
@@ -121,3 +128,64 @@ def _with(measures: dict[str, DataLoss], others: Any, model: keras.Model) -> Any
         name: keras.tree.flatten(part) if part else [] for name, part in _by_output(names, others).items()
     }
     return {name: [*theirs.get(name, []), *filter(None, [measures.get(f"{name}_")])] for name in names}
+
+
+def mixed_policy() -> str:
+    """`"mixed_float16"` on a GPU, else `"mixed_bfloat16"`: CPUs and TPUs have no fast float16."""
+    return "mixed_float16" if _has_gpu() else "mixed_bfloat16"
+
+
+@contextlib.contextmanager
+def mixed_precision(model: keras.Model, policy: str) -> Iterator[None]:
+    """Lets the layers of a built float32 model compute in mixed precision.
+
+    Layers that are of another type already are left as they are, as are those that give the model's
+    outputs. The model must be compiled inside the block, and again after it.
+
+    Args:
+        model: A built model.
+        policy: A Keras dtype policy, `"mixed_float16"` or `"mixed_bfloat16"`.
+
+    Raises:
+        ValueError: No layer of the model could change.
+    """
+    ends = {id(layer) for layer in _ends(model)}
+    before = [(layer, layer.dtype_policy) for layer in layers_of(model) if id(layer) not in ends]
+    before = [(layer, own) for layer, own in before if own.name == "float32"]
+    if all(isinstance(layer, (keras.Model, keras.layers.InputLayer)) for layer, _ in before):
+        raise ValueError(
+            f"`mixed_precision=True` found no float32 layer but the last in model {model.name!r}: "
+            "leave it out, or build the model in float32."
+        )
+    for layer, _ in before:
+        layer.dtype_policy = policy
+    try:
+        yield
+    finally:
+        for layer, own in before:
+            layer.dtype_policy = own
+
+
+def _ends(model: Any) -> list[keras.layers.Layer]:
+    """The layers that give the model's outputs, down to those inside a nested model at the end."""
+    if isinstance(model, keras.Sequential):
+        ends = model.layers[-1:]
+    else:
+        names = getattr(model, "output_names", [])  # a subclassed model has none: nobody knows its end
+        ends = [layer for layer in model.layers if layer.name in names]
+    found: list[keras.layers.Layer] = []
+    for layer in ends:
+        found += _ends(layer) if isinstance(layer, keras.Model) else layers_of(layer)
+    return found
+
+
+def _has_gpu() -> bool:
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        return bool(tf.config.list_physical_devices("GPU"))
+    if keras.backend.backend() == "torch":
+        import torch
+
+        return torch.cuda.is_available()
+    return any(name.startswith(("gpu", "cuda")) for name in keras.distribution.list_devices())
