@@ -18,7 +18,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from l2zoo.engine.ledger import Ledger, fingerprint
+from l2zoo.engine.ledger import Ledger
 from l2zoo.engine.record import Record, Unit
 
 SETTINGS = {"strengths": [0.0, 1e-4], "folds": 5}
@@ -267,12 +267,3 @@ def test_a_unit_is_the_same_whatever_kind_of_number_it_was_made_of() -> None:
         Unit(0.25, 1.5, 0)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="`fold` must be an integer >= 0, got fold=-1"):
         Unit(0.25, -1, 0)
-
-
-def test_the_fingerprint_sees_values_types_and_shapes() -> None:
-    x = np.arange(6, dtype=np.float32)
-    others = [x + 1, x.astype(np.float64), x.reshape(2, 3), x[::-1], x[:0]]
-    assert fingerprint(x) == fingerprint(x.copy()) == fingerprint(np.repeat(x, 2)[::2])
-    assert len({fingerprint(x), *map(fingerprint, others), fingerprint(x, x)}) == 7
-    with pytest.raises(TypeError, match="`arrays` must be numeric, got dtype=object"):
-        fingerprint(np.array([None]))

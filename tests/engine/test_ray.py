@@ -20,9 +20,10 @@ import psutil
 import pytest
 
 from l2zoo.engine.job import Job
-from l2zoo.engine.local import InProcess, Work
+from l2zoo.engine.local import InProcess
 from l2zoo.engine.ray import OnRay
 from l2zoo.engine.record import Unit
+from l2zoo.engine.run import Work
 from tests.search import small
 from tests.search.obedient import Obedient
 
@@ -50,7 +51,7 @@ def outcomes(engine, works):
     for work in works:
         engine.submit(work)
     found = [engine.wait() for _ in works]
-    return {outcome.record.unit: outcome for outcome in found}
+    return {record.unit: SimpleNamespace(record=record, state=state) for record, state in found}
 
 
 @pytest.mark.slow
@@ -168,7 +169,7 @@ def test_a_unit_that_kills_three_workers_is_recorded_as_failed(history):
 @pytest.mark.slow
 def test_the_final_training_leaves_units_that_wait_alone(history):
     assert history.final[0] == 7.0
-    assert history.later.record.unit.strength == 0.6
+    assert history.later[0].unit.strength == 0.6
 
 
 @pytest.mark.slow
@@ -228,9 +229,9 @@ import psutil
 
 sys.path.append(sys.argv[1])
 from tests.search.obedient import Obedient
-from l2zoo.engine.local import Work
 from l2zoo.engine.ray import OnRay
 from l2zoo.engine.record import Unit
+from l2zoo.engine.run import Work
 
 def do(unit):
     time.sleep(1000 * unit.strength)
@@ -238,7 +239,7 @@ def do(unit):
 
 engine = OnRay(do, workers=1, trainer=Obedient)
 engine.submit(Work(Unit(0, 0, 0)))
-threads = engine.wait().record.reason
+threads = engine.wait()[0].reason
 me = psutil.Process()
 family = [me, *me.children(recursive=True)]
 told = {
