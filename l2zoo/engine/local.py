@@ -45,7 +45,7 @@ class InProcess:
 def engine_for(
     engine: Callable[[Job], Engine] | None, *, workers: int, address: str | None
 ) -> Callable[[Job], Engine]:
-    """What makes the engine of a job: what is given, Ray for several workers or a cluster, or this process."""
+    """What makes an engine: the given function, Ray for several workers or a cluster, or this process."""
     whole_number("workers", workers, at_least=1)
     if engine is not None:
         if workers > 1 or address is not None:

@@ -11,6 +11,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from hypothesis import strategies as st
 
 from l2zoo.engine.ledger import Ledger
 from l2zoo.engine.record import Record, Unit
+from l2zoo.utils.files import exclusive
 
 SETTINGS = {"strengths": [0.0, 1e-4], "folds": 5}
 
@@ -182,6 +184,18 @@ def test_two_writers_share_a_ledger(path: Path) -> None:
     one.append(record(fold=2))
     expected = [record(fold=0, score=0.5), record(fold=1), record(fold=2)]
     assert one.records == expected == Ledger(path, settings=SETTINGS).records
+
+
+def test_a_writer_waits_for_another_and_leaves_no_lock_behind(path: Path) -> None:
+    ledger = Ledger(path, settings=SETTINGS)
+    writer = threading.Thread(target=ledger.append, args=[record()])
+    with exclusive(path):
+        writer.start()
+        writer.join(timeout=0.2)
+        assert path.read_text().count("\n") == 1
+    writer.join()
+    assert Ledger(path, settings=SETTINGS).records == [record()]
+    assert list(path.parent.iterdir()) == [path]
 
 
 def test_a_ledger_that_shrank_under_its_writer_is_an_error(path: Path) -> None:
