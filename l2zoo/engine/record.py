@@ -107,8 +107,10 @@ def encode(record: Record) -> dict[str, Any]:
     unit = content.pop("unit")
     if not unit["others"]:
         del unit["others"]
+    if not unit["begin"]:
+        del unit["begin"]
     if unit["end"] is None:
-        del unit["begin"], unit["end"]
+        del unit["end"]
     return {**unit, **content}
 
 

@@ -38,7 +38,7 @@ def test_a_model_that_is_not_compiled_is_compiled_with_an_optimizer_of_its_own(o
     job_of = job(lambda values: small.build(values["l2"]), optimizer=optimizer)
     one, other = job_of.model({"l2": 0.0}), job_of.model({"l2": 0.0})
     assert one.optimizer is not other.optimizer
-    assert float(one.optimizer.learning_rate) == (0.01 if optimizer == "sgd" else 0.5)
+    assert float(one.optimizer.learning_rate) == pytest.approx(0.01 if optimizer == "sgd" else 0.5)
     assert one.loss == "sparse_categorical_crossentropy"
 
 

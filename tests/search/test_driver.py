@@ -108,6 +108,9 @@ def test_hyperband_goes_on_from_saved_weights_and_counts_its_epochs(tmp_path):
     assert len(result.selection.stopped) == 8
     assert [len(r.curves["loss"]) for c in result.candidates for r in c.done] == [9] * 6
     assert not (tmp_path / "states").exists()
+    again, done = search(tmp_path, strategy="hyperband", max_trials=9)
+    assert done == []
+    assert again.selection == result.selection
 
 
 def test_a_lost_state_costs_a_training_from_the_first_epoch(tmp_path, monkeypatch):
