@@ -55,7 +55,7 @@ def main(
         import keras
 
         from l2zoo.models.backbones import application, unfreeze
-        from l2zoo.studies.experiment import Training, mean_and_error, table_of, trained
+        from l2zoo.studies.experiment import Training, mean_and_error, table_of, train_model
         from l2zoo.tasks import Classification
     from rich import print as show
 
@@ -79,7 +79,7 @@ def main(
 
         how = Training(epochs, batch_size, learning_rate=rate, augment=augment)
         goal = Classification(images.class_names)
-        trained(build, goal, images, training=how, l2=l2, seed=seed, run_dir=out / stage, verbose=0)
+        train_model(build, goal, images, training=how, l2=l2, seed=seed, run_dir=out / stage, verbose=0)
         print(f", then {l2zoo.audit(model).penalty:.4f}")
 
     test, stages = opened("test", classes), levels.split(",")

@@ -74,7 +74,7 @@ def main(
 ) -> None:
     """Trains, measures and exports a model that draws images."""
     with without_chatter():
-        from l2zoo.studies.experiment import Search, Training, experiment, trained
+        from l2zoo.studies.experiment import Search, Training, experiment, train_model
         from l2zoo.tasks import Classification, Generation, Judge, denoising_gif
     from rich import print as show
 
@@ -107,7 +107,7 @@ def main(
     judge = Judge(train, n=samples, steps=steps, guidance=guidance, progress=True, fresh=fresh)
     Generation(train.class_names, judge).check(build(training.policy(0.0)), test)  # before anything trains
     if judge_epochs and train.num_classes > 1:
-        classifier = trained(
+        classifier = train_model(
             lambda policy: l2zoo.build("resnet20", train.image_shape, train.num_classes, l2=policy),
             Classification(train.class_names), train,
             training=Training(judge_epochs, augment="shift"), l2=5e-5, seed=0, run_dir=out / "judge",
