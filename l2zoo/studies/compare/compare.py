@@ -18,9 +18,10 @@ from l2zoo.engine.job import Job
 from l2zoo.engine.ledger import Ledger, fingerprint
 from l2zoo.engine.local import Engine
 from l2zoo.search import checks, strategies
+from l2zoo.studies.compare.findings import differences
 from l2zoo.studies.compare.models import Maker
-from l2zoo.studies.compare.progress import Progress
-from l2zoo.studies.compare.result import Comparison, judged
+from l2zoo.studies.compare.progress import ComparisonProgress
+from l2zoo.studies.compare.result import Comparison
 from l2zoo.studies.compare.splits import Division
 from l2zoo.studies.compare.trainings import Trainings, standings
 from l2zoo.studies.compare.variants import Build, Variant, check_variants
@@ -116,12 +117,12 @@ def compare(
             "backend": keras.backend.backend(),
         }
         ledger = Ledger(folder / "ledger.jsonl", settings=settings, resume=resume)
-        progress = held.enter_context(Progress(folder if directory else None, visible=verbose))
+        progress = held.enter_context(ComparisonProgress(folder if directory else None, visible=verbose))
         mode = strategies.direction(running.objective)
         trainings = Trainings(running, ledger, progress, maker, division)
         found = standings(trainings, variants, numbers, mode=mode)
     comparison = Comparison(
-        judged(found, baseline=baseline, folds=folds if test is None else 0),
+        differences(found, baseline=baseline, folds=folds if test is None else 0),
         baseline=baseline,
         metric=running.objective,
         mode=mode,

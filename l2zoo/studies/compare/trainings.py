@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from l2zoo.engine.ledger import Ledger
 from l2zoo.engine.local import Engine, Work, outcomes
 from l2zoo.engine.record import Record, Unit
+from l2zoo.studies.compare.findings import Standing
 from l2zoo.studies.compare.models import Maker, identity
-from l2zoo.studies.compare.progress import Progress
-from l2zoo.studies.compare.result import Standing
+from l2zoo.studies.compare.progress import ComparisonProgress
 from l2zoo.studies.compare.selection import chosen, honest_scores
 from l2zoo.studies.compare.splits import Division
 from l2zoo.studies.compare.variants import Variant
@@ -29,7 +29,9 @@ class Trainings:
         division: Of the rows.
     """
 
-    def __init__(self, engine: Engine, ledger: Ledger, progress: Progress, maker: Maker, division: Division):
+    def __init__(
+        self, engine: Engine, ledger: Ledger, progress: ComparisonProgress, maker: Maker, division: Division
+    ):
         self.division = division
         self._engine, self._ledger, self._progress, self._maker = engine, ledger, progress, maker
         self._identities: dict[tuple[str, float, int], str] = {}

@@ -11,7 +11,8 @@ import keras
 from l2zoo.studies.privacy import attacks, reference_models
 from l2zoo.studies.privacy.checks import check_labels, members_and_others
 from l2zoo.studies.privacy.confidence import answers, confidences
-from l2zoo.studies.privacy.result import Attack, PrivacyReport
+from l2zoo.studies.privacy.findings import Attack
+from l2zoo.studies.privacy.result import PrivacyReport
 from l2zoo.utils.validation import whole_number
 
 FEWEST = 4  # reference models: two in and two out for every image, the least that has a variance
