@@ -6,6 +6,7 @@ devices refuse it, and no interpreter for Python runs it as a whole.
 
 from __future__ import annotations
 
+import contextlib
 import re
 import warnings
 from pathlib import Path
@@ -143,13 +144,17 @@ def open_file(
             run = flex.Parts(path.read_bytes(), takes, gives)
     single = any(detail["shape_signature"][0] == 1 for detail in takes.values())
     found["inputs"], found["outputs"] = _specs(takes), _specs(gives)
+    first = True
 
     def answer(inputs: Inputs) -> Outputs:
+        nonlocal first
         # The runner resizes the batch by itself. An input that the model ignores is not in the file.
         missing = sorted(set(takes) - set(inputs))
         if missing:
             raise ValueError(f"{path.name} takes {sorted(takes)}, got no {missing}.")
-        answers = run(**{name: quantized(inputs[name], detail) for name, detail in takes.items()})
+        with without_chatter() if first else contextlib.nullcontext():  # LiteRT writes of its delegate, once
+            answers = run(**{name: quantized(inputs[name], detail) for name, detail in takes.items()})
+        first = False
         return {name: dequantized(value, gives[name]) for name, value in answers.items()}
 
     def predict(inputs: Inputs) -> Outputs:

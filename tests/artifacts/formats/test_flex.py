@@ -14,7 +14,7 @@ from l2zoo.artifacts.formats.inspect_tflite import contents
 from l2zoo.artifacts.parity.comparison import Comparison
 from l2zoo.artifacts.parity.limits import Limits
 from l2zoo.inference import Predictor
-from l2zoo.inference.benchmark import latencies
+from l2zoo.inference.benchmark import measure_latency
 
 layers = keras.layers
 IMAGES = np.random.default_rng(0).integers(0, 256, (9, 8, 8, 1), dtype=np.uint8)
@@ -103,7 +103,7 @@ def test_predictor_and_bench_refuse_it_with_the_next_step(artifact):
     with pytest.raises(ValueError, match=words):
         Predictor(artifact.folder)
     with pytest.raises(ValueError, match=words):
-        latencies(artifact.folder, seconds=0.01)
+        measure_latency(artifact.folder, seconds=0.01)
 
 
 def test_int8_cannot_be_calibrated_with_flex_and_says_so(model, tmp_path):
