@@ -22,7 +22,8 @@ def show(*values: Any) -> None:
 
     console = Console()
     for value in values:
-        console.print(value, markup=False, highlight=False, soft_wrap=not hasattr(value, "__rich__"))
+        rich = hasattr(value, "__rich__") or hasattr(value, "__rich_console__")
+        console.print(value if rich else str(value), markup=False, highlight=False, soft_wrap=not rich)
 
 
 @contextlib.contextmanager
@@ -43,13 +44,8 @@ def without_chatter() -> Iterator[None]:
     import tempfile
 
     logging.getLogger("tensorflow").addFilter(_is_no_retracing)  # one and the same is added once
-    with contextlib.suppress(AttributeError, ValueError):  # a program without a console has no stderr
-        sys.stderr.flush()
-    try:
-        shown = os.dup(2)
-    except OSError:  # nor a descriptor 2
-        shown = None
-    if shown is None:
+    shown = _copy_stderr()
+    if shown is None:  # a program without a console: nobody would read it
         yield
         return
     with tempfile.TemporaryFile() as held:
@@ -64,6 +60,14 @@ def without_chatter() -> Iterator[None]:
         finally:
             os.dup2(shown, 2)
             os.close(shown)
+
+
+def _copy_stderr() -> int | None:
+    try:
+        sys.stderr.flush()
+        return os.dup(2)
+    except (AttributeError, OSError, ValueError):
+        return None
 
 
 def _is_no_retracing(record: logging.LogRecord) -> bool:
