@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Callable
+from functools import partial
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 from typing import Any
@@ -62,7 +63,7 @@ _LOADS: dict[str, Load] = {"keras": _load_keras, "tensorflow": _load_tensorflow}
 
 
 class _Finder:
-    """Finds some packages as Python would, each once, and hands their loading over."""
+    """Finds some packages as Python would, and hands their loading over, until all are loaded."""
 
     def __init__(self, waiting: dict[str, Load]):
         self._waiting = waiting
@@ -70,11 +71,14 @@ class _Finder:
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
         if name not in self._waiting:
             return None
-        load = self._waiting.pop(name)
-        if not self._waiting:
-            sys.meta_path.remove(self)
         spec = PathFinder.find_spec(name, path, target)
         if spec is not None and spec.loader is not None:
             execute = spec.loader.exec_module
-            spec.loader.exec_module = lambda module: load(execute, module)  # type: ignore[method-assign]
-        return spec
+            spec.loader.exec_module = partial(self._load, name, execute)  # type: ignore[method-assign]
+        return spec  # of which nothing may come: some only ask whether a package is installed
+
+    def _load(self, name: str, execute: Execute, module: ModuleType) -> None:
+        load = self._waiting.pop(name)
+        if not self._waiting:
+            sys.meta_path.remove(self)
+        load(execute, module)

@@ -57,7 +57,7 @@ def expand_options(main: Callable[..., None]) -> Callable[..., None]:
             expanded.append(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY))
             continue
         groups[name] = default
-        hints = get_type_hints(type(default), include_extras=True)
+        hints = get_type_hints(type(default), localns=main.__globals__, include_extras=True)
         expanded += [
             inspect.Parameter(
                 field.name,
