@@ -2,51 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 import pytest
 
 from l2zoo import build_cnn, cli
-
-# ---- Verify ------------------------------------------------------------------------------------------------
-
-
-def test_verify_says_whether_an_artifact_holds(l2zoo, model_file: Path, tmp_path: Path) -> None:
-    from l2zoo.artifacts import export
-
-    folder = tmp_path / "artifact"
-    images = np.random.default_rng(0).integers(0, 256, (8, 8, 8, 1), dtype=np.uint8)
-    export(keras.saving.load_model(model_file, compile=False), folder, sample=images, formats=["tflite"])
-    answer = l2zoo("verify", folder)
-    assert answer.status == 0
-    assert answer.out.endswith("verified\n")
-    found = json.loads(l2zoo("verify", folder, "--json").out)
-    assert (found["folder"], found["name"], found["signed"]) == (str(folder), "small", None)
-    assert set(found["formats"]) == {"keras", "tflite"}
-    for name, path in (("keras", "model.keras"), ("tflite", "model.tflite")):
-        row = found["formats"][name]
-        assert (row["path"], row["bytes"]) == (path, (folder / path).stat().st_size)
-        assert (row["images"], row["max_abs_diff"] <= row["limits"]["max_abs_diff"]) == (8, True)
-    with open(folder / "model.tflite", "r+b") as file:
-        file.seek(100)
-        file.write(b"damage")
-    damaged = l2zoo("verify", folder)
-    assert damaged.status == 1
-    assert damaged.err.startswith("l2zoo: ")
-    assert "model.tflite" in damaged.err
-
-
-def test_verify_of_another_folder_is_one_line(l2zoo, tmp_path: Path) -> None:
-    answer = l2zoo("verify", tmp_path)
-    assert answer.status == 1
-    assert "manifest.json" in answer.err
-
-
-# ---- Export, predict, bench, sign --------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -56,26 +22,46 @@ def artifact(tmp_path_factory: pytest.TempPathFactory) -> Path:
     model = build_cnn((8, 8, 1), num_classes=10, filters=(4, 8))
     folder = tmp_path_factory.mktemp("exported")
     model.save(folder / "digits.keras")
-    command = ["export", folder / "digits.keras", "-o", folder / "artifact", "--calibrate", "l2zoo_digits"]
+    command = f"export {folder}/digits.keras -o {folder}/artifact --calibrate l2zoo_digits --name Digits"
+    options = "-f tflite -f tflite_int8 --int8-io uint8"
     with pytest.raises(SystemExit) as ended:
-        cli.main(
-            [
-                str(part)
-                for part in [
-                    *command,
-                    "-f",
-                    "tflite",
-                    "-f",
-                    "tflite_int8",
-                    "--int8-io",
-                    "uint8",
-                    "--name",
-                    "Digits",
-                ]
-            ]
-        )
+        cli.main([*command.split(), *options.split()])
     assert not ended.value.code
     return folder / "artifact"
+
+
+# ---- Verify ------------------------------------------------------------------------------------------------
+
+
+def test_verify_says_whether_an_artifact_holds(l2zoo, artifact: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(artifact, tmp_path / "copy")
+    answer = l2zoo("verify", folder)
+    assert (answer.status, answer.err) == (0, "")
+    assert answer.out.endswith("verified\n")
+    assert all(f"| {name} |" in answer.out for name in ("keras", "tflite", "tflite_int8"))
+    found = json.loads(l2zoo("verify", folder, "--json").out)
+    assert (found["folder"], found["name"], found["signed"]) == (str(folder), "Digits", None)
+    assert set(found["formats"]) == {"keras", "tflite", "tflite_int8"}
+    for name, path in (("keras", "model.keras"), ("tflite", "model.tflite")):
+        row = found["formats"][name]
+        assert (row["path"], row["bytes"]) == (path, (folder / path).stat().st_size)
+        assert (row["images"], row["max_abs_diff"] <= row["limits"]["max_abs_diff"]) == (32, True)
+    with open(folder / "model.tflite", "r+b") as file:
+        file.seek(100)
+        file.write(b"damage")
+    damaged = l2zoo("verify", folder)
+    assert (damaged.status, damaged.out, damaged.err.count("\n")) == (1, "", 1)
+    assert damaged.err.startswith("l2zoo: ")
+    assert "model.tflite was changed" in damaged.err
+
+
+def test_verify_of_another_folder_is_one_line(l2zoo, tmp_path: Path) -> None:
+    answer = l2zoo("verify", tmp_path)
+    assert answer.status == 1
+    assert "manifest.json" in answer.err
+
+
+# ---- Export, predict, bench, sign --------------------------------------------------------------------------
 
 
 def digit_file(folder: Path) -> Path:
@@ -102,24 +88,33 @@ def test_export_compares_on_real_images_by_their_labels(artifact: Path) -> None:
 
 
 def test_export_hands_its_options_on(
-    l2zoo, model_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    l2zoo, model_file: Path, artifact: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from l2zoo import artifacts
 
-    taken: list[dict[str, object]] = []
+    taken: list[dict[str, Any]] = []
 
-    def conversion(*, calibration: np.ndarray, **others: object) -> None:
-        taken.append({"images": len(calibration), **others})
+    def export(model: keras.Model, folder: Path, **options: Any) -> None:
+        taken.append({"folder": folder, **options})
         raise ValueError("enough")
 
-    monkeypatch.setattr(artifacts, "Conversion", conversion)
-    command = ("export", model_file, "-o", tmp_path / "out", "--data", "l2zoo_digits")
-    assert l2zoo(*command).err == "l2zoo: enough\n"
-    assert l2zoo(*command, "--int8-io", "int8", "--allow-float").status == 1
-    assert taken == [
-        {"images": 200, "int8_io": "float32", "allow_float": False},
-        {"images": 200, "int8_io": "int8", "allow_float": True},
-    ]
+    monkeypatch.setattr(artifacts, "export", export)
+    common = ("-o", tmp_path / "out", "--data", "l2zoo_digits")
+    assert l2zoo("export", model_file, *common).err == "l2zoo: enough\n"
+    options = ("-f", "tflite_int8", "--int8-io", "int8", "--allow-float", "--overwrite")
+    assert l2zoo("export", artifact, *common, *options).status == 1
+    plain, full = taken
+    assert plain["folder"] == full["folder"] == tmp_path / "out"
+    assert [len(one["sample"]) for one in taken] == [256, 256]
+    assert [one["formats"] for one in taken] == [("savedmodel", "tflite"), ["tflite_int8"]]
+    assert [one["overwrite"] for one in taken] == [False, True]
+    assert [one["conversion"].int8_io for one in taken] == ["float32", "int8"]
+    assert [one["conversion"].allow_float for one in taken] == [False, True]
+    assert [len(one["conversion"].calibration) for one in taken] == [200, 200]
+    # A model of other classes than the data is exported without names and metrics.
+    assert (plain["measure"], plain["card"].class_names) == (None, None)
+    assert full["measure"] is not None
+    assert len(full["card"].class_names) == 10
 
 
 def saved(model: keras.Model, folder: Path) -> Path:
@@ -139,6 +134,7 @@ class Subclassed(keras.Model):
         return self.dense(keras.layers.Flatten()(images))
 
 
+@functools.cache
 def detector_of_digits() -> keras.Model:
     from l2zoo import build_detector
 
@@ -199,17 +195,6 @@ def test_export_needs_images_and_a_known_task(l2zoo, model_file: Path, tmp_path:
     assert answer.status == 2
     assert "must be one of classification, segmentation, detection, got 'art'.\n" in answer.err
     assert not (tmp_path / "out").exists()
-
-
-def test_a_model_of_other_classes_is_exported_without_names_and_metrics(
-    l2zoo, model_file: Path, tmp_path: Path
-) -> None:
-    folder = tmp_path / "out"
-    options = ("--data", "l2zoo_digits", "-f", "tflite")
-    assert l2zoo("export", model_file, "-o", folder, *options).status == 0
-    manifest = json.loads((folder / "manifest.json").read_text())
-    assert manifest["class_names"] is None
-    assert manifest["formats"]["tflite"]["parity"]["metrics"] == {}
 
 
 def test_predict_prints_what_the_predictor_says(l2zoo, artifact: Path, tmp_path: Path) -> None:
