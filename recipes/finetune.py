@@ -22,7 +22,7 @@ import typer
 
 import l2zoo
 from l2zoo.data import load
-from l2zoo.utils.console import without_chatter
+from l2zoo.utils.console import show
 from l2zoo.utils.scripts import run_script, script_command
 
 
@@ -51,13 +51,11 @@ def main(
     out: Annotated[Path, typer.Option(help="Folder for everything that comes out.")] = Path("runs/finetune"),
 ) -> None:
     """Fine-tunes a backbone stage by stage, measures each stage, and exports the last."""
-    with without_chatter():
-        import keras
+    import keras
 
-        from l2zoo.models.backbones import application, unfreeze
-        from l2zoo.studies.experiment import Training, mean_and_error, metrics_table, train_model
-        from l2zoo.tasks import Classification
-    from rich import print as show
+    from l2zoo.models.backbones import application, unfreeze
+    from l2zoo.studies.experiment import Training, mean_and_error, metrics_table, train_model
+    from l2zoo.tasks import Classification
 
     def opened(split: str, names: str, **few: Any) -> Any:
         size, chosen = (image_size, image_size), names.split(",") if names else None
@@ -116,7 +114,7 @@ def main(
     )  # fmt: skip
     ordered = {name: values[::-1] for name, values in found.items()}
     table = metrics_table(ordered, title=f"Accuracy on {test.num_examples} test images", heading="Training")
-    show(table, str(artifact), f"Picture: {picture}\nArtifact: {artifact.folder}", sep="\n")
+    show(table, artifact, f"Picture: {picture}\nArtifact: {artifact.folder}")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,8 @@ from typing import Annotated
 
 import typer
 
-from l2zoo.utils.console import without_chatter
+from l2zoo.artifacts import publish
+from l2zoo.utils.console import show
 from l2zoo.utils.scripts import run_script
 
 
@@ -24,9 +25,7 @@ def main(
     out: Annotated[Path, typer.Option(help="The folder of saved models.")] = Path("saved_models"),
 ) -> None:
     """Verifies an artifact and copies it among the saved models."""
-    with without_chatter():
-        from l2zoo.artifacts import publish
-    print(publish(artifact, out, name=name))
+    show(publish(artifact, out, name=name))
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ weights in int8 is refused if none is; else the manifest and the card name the l
 
 from __future__ import annotations
 
+import contextlib
 import re
 import warnings
 from collections import Counter
@@ -234,13 +235,17 @@ def open_file(path: Path, *, threads: int | None = None) -> tuple[Predict, dict[
         takes, gives = run.get_input_details(), run.get_output_details()
     single = any(detail["shape_signature"][0] == 1 for detail in takes.values())
     found["inputs"], found["outputs"] = _specs(takes), _specs(gives)
+    first = True
 
     def answer(inputs: Inputs) -> Outputs:
+        nonlocal first
         # The runner resizes the batch by itself. An input that the model ignores is not in the file.
         missing = sorted(set(takes) - set(inputs))
         if missing:
             raise ValueError(f"{path.name} takes {sorted(takes)}, got no {missing}.")
-        answers = run(**{name: quantize(inputs[name], detail) for name, detail in takes.items()})
+        with without_chatter() if first else contextlib.nullcontext():  # LiteRT writes of its delegate, once
+            answers = run(**{name: quantize(inputs[name], detail) for name, detail in takes.items()})
+        first = False
         return {name: dequantize(value, gives[name]) for name, value in answers.items()}
 
     def predict(inputs: Inputs) -> Outputs:
