@@ -72,7 +72,7 @@ def test_a_stream_joined_at_epoch_two_is_the_rest_of_the_uninterrupted_one(data)
 def test_epochs_and_seeds_have_orders_of_their_own(data):
     orders = [
         flat(read(data.batches(5, shuffle=True, seed=seed, start_epoch=epoch)))
-        for seed, epoch in itertools.product([-1, 0, 1], range(2))
+        for seed, epoch in itertools.product([-1, 1], range(2))
     ]
     assert len({tuple(order) for order in orders}) == len(orders)
 

@@ -100,7 +100,7 @@ def _silence() -> Any:
 
 @functools.cache
 def _temporary_root() -> tempfile.TemporaryDirectory[str]:
-    return tempfile.TemporaryDirectory(prefix="l2zoo-data-")
+    return tempfile.TemporaryDirectory(prefix="l2zoo-data-", ignore_cleanup_errors=True)
 
 
 @functools.cache

@@ -78,11 +78,11 @@ def test_a_frame_shows_the_brighter_of_two_digits_where_they_overlap(some):
 
 def test_overlapping_digits_take_the_maximum(monkeypatch):
     ramp = np.arange(64).reshape(1, 8, 8, 1).repeat(1797, 0).astype(np.uint8)
-    monkeypatch.setattr(moving_digits, "scaled_digits", lambda: (ramp, digit_images()[1]))
+    monkeypatch.setattr(moving_digits, "digit_images", lambda: (ramp, digit_images()[1]))
     monkeypatch.setattr(
         moving_digits, "_places", lambda side, size, rng: np.array([[[0, 0]] * 20, [[0, 2]] * 20])
     )
-    monkeypatch.setattr(moving_digits, "_enlarged", lambda digit, size: digit.astype(float))
+    monkeypatch.setattr(moving_digits, "_enlarge", lambda digit, size: digit.astype(float))
     clip = next(moving_digits.clips("train", side=10))
     # The first row of one is 0 to 7 at the left; of the other, 0 to 7 two pixels further.
     np.testing.assert_array_equal(clip.video[0, 0, :, 0], [0, 1, 2, 3, 4, 5, 6, 7, 6, 7])
@@ -109,7 +109,7 @@ def test_digits_are_those_of_the_split(monkeypatch, split):
     held = np.zeros(1797, np.uint8)
     held[split_positions(labels)[1]] = 1
     plain = np.broadcast_to((100 + 100 * held)[:, None, None, None], (1797, 8, 8, 1)).astype(np.uint8)
-    monkeypatch.setattr(moving_digits, "scaled_digits", lambda: (plain, labels))
+    monkeypatch.setattr(moving_digits, "digit_images", lambda: (plain, labels))
     brightest = {int(clip.video.max()) for clip in moving_digits.clips(split, count=100)}
     assert max(brightest) <= (200 if split == "test" else 100)
     assert min(brightest) > (100 if split == "test" else 0)
@@ -118,7 +118,7 @@ def test_digits_are_those_of_the_split(monkeypatch, split):
 def test_the_labels_are_those_of_the_digits(monkeypatch):
     _, labels = digit_images()
     plain = np.broadcast_to((20 * labels + 20)[:, None, None, None], (1797, 8, 8, 1)).astype(np.uint8)
-    monkeypatch.setattr(moving_digits, "scaled_digits", lambda: (plain, labels))
+    monkeypatch.setattr(moving_digits, "digit_images", lambda: (plain, labels))
     for clip in moving_digits.clips("train", count=40):
         # A place that is exact in pixels shows the square as it is; others fade at its rim only.
         assert clip.video.max() == 20 * clip.labels.max() + 20

@@ -1,5 +1,6 @@
 """Preparing is quiet, happens once, and survives company, a folder that cannot be written, and a kill."""
 
+import contextlib
 import os
 import random
 import subprocess
@@ -86,21 +87,19 @@ def test_two_processes_that_prepare_at_the_same_moment_both_succeed(tmp_path):
     )
     root, go = tmp_path / "tfds", tmp_path / "go"
     ready = [tmp_path / f"ready{i}" for i in range(2)]
-    both = [
-        subprocess.Popen(
-            [sys.executable, "-c", code, root, mine, go],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for mine in ready
-    ]
-    deadline = time.monotonic() + 120
-    while not all(path.exists() for path in ready) and time.monotonic() < deadline:
-        assert all(process.poll() is None for process in both), both[0].communicate()
-        time.sleep(0.01)
-    go.touch()
-    outcomes = [process.communicate(timeout=120) for process in both]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with contextlib.ExitStack() as stack:
+        both = []
+        for mine in ready:
+            command = [sys.executable, "-c", code, root, mine, go]
+            both.append(stack.enter_context(subprocess.Popen(command, **pipes)))
+            stack.callback(both[-1].kill)  # before it is waited for; no effect on one that has ended
+        deadline = time.monotonic() + 300
+        while not all(path.exists() for path in ready) and time.monotonic() < deadline:
+            assert all(process.poll() is None for process in both), both[0].communicate()
+            time.sleep(0.01)
+        go.touch()
+        outcomes = [process.communicate(timeout=300) for process in both]
     assert [process.returncode for process in both] == [0, 0], outcomes
     assert outcomes[0][0] == outcomes[1][0]
     assert outcomes[0][0].startswith("1437 ")

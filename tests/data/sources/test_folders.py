@@ -65,6 +65,16 @@ def test_limit_and_noise_work_on_folders(image_folder):
     assert (data.arrays()[1] != clean[1]).sum() == 1
 
 
+def test_a_stream_of_class_folders_is_what_memory_holds(image_folder, monkeypatch):
+    choice = {"limit": 5, "label_noise": 0.4, "seed": 1}
+    expected = load(f"folder:{image_folder}", **choice).arrays()
+    monkeypatch.setattr(batching, "MEMORY_LIMIT", 0)
+    data = pickle.loads(pickle.dumps(load(f"folder:{image_folder}", **choice)))
+    [(x, y)] = data.batches(5).as_numpy_iterator()
+    np.testing.assert_array_equal(x, expected[0])
+    np.testing.assert_array_equal(y, expected[1])
+
+
 def test_one_colour_image_in_any_split_makes_all_have_three_channels(image_folder, write_image):
     write_image(image_folder / "test" / "cat" / "colour.jpg", mode="RGB")
     assert load(f"folder:{image_folder}").arrays()[0].shape == (10, 8, 8, 3)
