@@ -98,9 +98,9 @@ class Augmentation:
         import tensorflow as tf
 
         # Keras's layers compute with TensorFlow, whatever the backend, wherever a TensorFlow graph is made.
-        return tf.function(self._augmented, autograph=False, reduce_retracing=True)
+        return tf.function(self._apply_layers, autograph=False, reduce_retracing=True)
 
-    def _augmented(self, images: tf.Tensor, targets: Any, seed: tf.Tensor) -> tuple[tf.Tensor, Any]:
+    def _apply_layers(self, images: tf.Tensor, targets: Any, seed: tf.Tensor) -> tuple[tf.Tensor, Any]:
         import tensorflow as tf
 
         kind = random_layers.target_kind(targets)
@@ -150,8 +150,8 @@ def augmentation(names: Sequence[str] | str, *, task: str, image_shape: Sequence
     names = augmentation_names(names)
     kind = KIND_OF_TASK[one_of("task", task, tuple(KIND_OF_TASK))]
     channels = whole_numbers("image_shape", image_shape, at_least=1)[-1]
-    chosen = [layer for name in names for layer in _layers(name, kind, channels)]
-    return Augmentation(chosen) if chosen else None
+    layers = [layer for name in names for layer in _layers(name, kind, channels)]
+    return Augmentation(layers) if layers else None
 
 
 def augmentation_names(names: Sequence[str] | str) -> list[str]:
@@ -173,13 +173,13 @@ def _layers(name: str, kind: str, channels: int) -> list[keras.layers.Layer]:
         raise ValueError(
             f"Augmentation {name!r} needs images of 3 channels (red, green, blue), got channels={channels}."
         )
-    made = AUGMENTATIONS[name]()
-    for layer in made:
+    layers = AUGMENTATIONS[name]()
+    for layer in layers:
         try:
             random_layers.check_fit(layer, kind)
         except ValueError as error:
             raise ValueError(f"Augmentation {name!r} is not for {kind}: {error}") from None
-    return made
+    return layers
 
 
 def _clip_boxes(after: dict[str, tf.Tensor], before: dict[str, tf.Tensor], shape: tf.Tensor) -> Any:

@@ -12,7 +12,7 @@ from l2zoo.regularization.policy import L2Policy
 from l2zoo.regularization.strength import Strength
 from l2zoo.training import pace
 from l2zoo.training.checks import check_inputs, check_labels, check_penalty, check_validation
-from l2zoo.training.compile import (
+from l2zoo.training.compilation import (
     compile_for_fit,
     compile_settings,
     mixed_policy,

@@ -65,7 +65,7 @@ class Judge:
 
     def draw(self, model: keras.Model, n: int, labels: np.ndarray | None, *, progress: bool) -> np.ndarray:
         """Images as they are judged, `(n, H, W, C)`, uint8, of these labels `(n,)`; None for any."""
-        return self._drawn(model, n, labels, self.guidance, progress=progress)
+        return self._sample(model, n, labels, self.guidance, progress=progress)
 
     def measure(self, model: keras.Model, test: ImageData) -> dict[str, float]:
         """Judges what a denoiser draws.
@@ -108,16 +108,16 @@ class Judge:
         train, unseen = self.train.arrays()[0], test.arrays()[0]
         noise = sampling.to_uint8_pixels(sampling.initial_noise(self.seed, 0, self.n, image_shape))
         drawn, known, new, blank = self._features(images, train, unseen, noise)
-        measured = {} if labels is None else self._classified(model, images, labels, test)
+        measured = {} if labels is None else self._class_accuracy(model, images, labels, test)
         measured |= {
             "frechet": frechet_distance(drawn, new),
-            "frechet_train": frechet_distance(known[self._some(len(known), self.n)], new),
+            "frechet_train": frechet_distance(known[self._random_positions(len(known), self.n)], new),
             "frechet_noise": frechet_distance(blank, new),
             "copying": copying(drawn, known, new),
         }
         if self.fresh is not None:
             others = self.fresh.arrays()[0]
-            (features,) = self._features(others[self._some(len(others), FRESH)])
+            (features,) = self._features(others[self._random_positions(len(others), FRESH)])
             measured["copying_fresh"] = copying(features, known, new)
         for name, reference in (("train", train), ("test", unseen)):
             measured[f"nearest_{name}"] = float(np.median(nearest_neighbours(images, reference)[0]))
@@ -130,7 +130,7 @@ class Judge:
                 f"{data.image_shape}."
             )
 
-    def _classified(
+    def _class_accuracy(
         self, model: keras.Model, images: np.ndarray, labels: np.ndarray, test: ImageData
     ) -> dict[str, float]:
         """How often the classifier sees the class that it should."""
@@ -138,7 +138,7 @@ class Judge:
             return {}
         found = {"class_accuracy": self._accuracy(images, labels)}
         if self.guidance != 1:
-            plain = self._drawn(model, self.n, labels, 1.0, progress=self.progress)
+            plain = self._sample(model, self.n, labels, 1.0, progress=self.progress)
             found["class_accuracy_unguided"] = self._accuracy(plain, labels)
         if test.task == "classification":
             found["class_accuracy_real"] = self._accuracy(*test.arrays())
@@ -149,7 +149,7 @@ class Judge:
         seen = self.classifier.predict(images, verbose=0).argmax(axis=1)
         return float((seen == labels).mean())
 
-    def _drawn(
+    def _sample(
         self, model: keras.Model, n: int, labels: np.ndarray | None, guidance: float, *, progress: bool
     ) -> np.ndarray:
         return sample(
@@ -157,7 +157,7 @@ class Judge:
             seed=self.seed, progress=progress,
         )  # fmt: skip
 
-    def _some(self, count: int, most: int) -> np.ndarray:
+    def _random_positions(self, count: int, most: int) -> np.ndarray:
         """Positions of some of so many images, or of all."""
         return np.random.default_rng(self.seed).permutation(count)[:most]
 

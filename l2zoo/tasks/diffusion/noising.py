@@ -46,7 +46,7 @@ class AddNoise:
         if self.num_classes:
             drop = tf.random.stateless_uniform(count, seeds[3]) < DROPPED
             labels = tf.where(drop, tf.cast(self.num_classes, labels.dtype), labels)
-        return self._mixed(images, labels, tf.cast(times, tf.float32), noises)
+        return self._add(images, labels, tf.cast(times, tf.float32), noises)
 
     def fixed(self, images: Any, labels: Any, positions: Any, draw: int = 0) -> tuple[Any, Any]:
         """A batch whose noise and times depend on the positions of the images `(B,)` and a number alone."""
@@ -59,9 +59,9 @@ class AddNoise:
             return tf.random.stateless_normal(tf.shape(images)[1:], seed, alg="philox")
 
         noises = tf.map_fn(noise_at, positions, fn_output_signature=tf.float32)
-        return self._mixed(images, labels, tf.cast(times, tf.float32), noises)
+        return self._add(images, labels, tf.cast(times, tf.float32), noises)
 
-    def _mixed(self, images: Any, labels: Any, times: Any, noises: Any) -> tuple[Any, Any]:
+    def _add(self, images: Any, labels: Any, times: Any, noises: Any) -> tuple[Any, Any]:
         import tensorflow as tf
 
         clean = schedule.scale_pixels(tf.cast(images, tf.float32))

@@ -76,16 +76,16 @@ class Segmentation:
             `mean_iou` and `dice`, means over the classes, and `pixel_accuracy`.
         """
         self._check(model, data)
-        table = np.zeros((self._num_classes, self._num_classes), np.int64)
+        matrix = np.zeros((self._num_classes, self._num_classes), np.int64)
         for _, masks, outputs in predict_batches(model, data):
-            table += self._table(outputs, masks)
-        return _figures(table)
+            matrix += self._confusion(outputs, masks)
+        return _scores(matrix)
 
     def scores(self, outputs: np.ndarray, masks: np.ndarray) -> dict[str, float]:
         """How good answers `(N, H, W, K)` are for masks `(N, H, W)`: as `measure`, more is better."""
-        return _figures(self._table(outputs, masks))
+        return _scores(self._confusion(outputs, masks))
 
-    def _table(self, outputs: np.ndarray, masks: np.ndarray) -> np.ndarray:
+    def _confusion(self, outputs: np.ndarray, masks: np.ndarray) -> np.ndarray:
         return overlap.confusion(masks, outputs.argmax(axis=-1), self._num_classes)
 
     def examples(self, model: keras.Model, data: ImageData, most: int) -> tuple[Any, Any]:
@@ -113,6 +113,6 @@ class Segmentation:
         return len(self.class_names)
 
 
-def _figures(table: np.ndarray) -> dict[str, float]:
-    measured = {"mean_iou": overlap.mean_iou(table), "dice": overlap.mean_dice(table)}
-    return as_floats({**measured, "pixel_accuracy": overlap.pixel_accuracy(table)})
+def _scores(matrix: np.ndarray) -> dict[str, float]:
+    measured = {"mean_iou": overlap.mean_iou(matrix), "dice": overlap.mean_dice(matrix)}
+    return as_floats({**measured, "pixel_accuracy": overlap.pixel_accuracy(matrix)})

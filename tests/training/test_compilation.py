@@ -1,4 +1,4 @@
-"""Mixed precision lasts as long as the training, and spares weights, penalties and outputs."""
+"""How a model is compiled for a training: mixed precision lasts as long, and spares weights and outputs."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import keras
 import numpy as np
 import pytest
 
-from l2zoo.training import fit
-from l2zoo.training.compile import mixed_policy, mixed_precision
+from l2zoo.training import compilation, fit
+from l2zoo.training.compilation import mixed_policy, mixed_precision
 
 Arrays = tuple[np.ndarray, np.ndarray]
 Build = Callable[..., keras.Model]
@@ -30,7 +30,7 @@ class Look(keras.callbacks.Callback):
 def test_layers_compute_in_16_bits_and_the_rest_in_32(
     policy: str, tiny: Build, train: Arrays, held_out: Arrays, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(compile, "_has_gpu", lambda: policy == "mixed_float16")
+    monkeypatch.setattr(compilation, "_has_gpu", lambda: policy == "mixed_float16")
     look, model = Look(), tiny(0)
     logs = fit(
         model,
@@ -61,7 +61,7 @@ def test_layers_compute_in_16_bits_and_the_rest_in_32(
 def test_the_scale_of_the_loss_is_resumed_too(
     tiny: Build, train: Arrays, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(compile, "_has_gpu", lambda: True)
+    monkeypatch.setattr(compilation, "_has_gpu", lambda: True)
 
     def run(name: str, epochs: int, seed: int) -> list[float]:
         settings = {"epochs": epochs, "run_dir": tmp_path / name, "verbose": 0}
