@@ -18,12 +18,11 @@ from typing import Any
 REGISTERING = (
     "l2zoo.regularization.weight_decay",
     "l2zoo.models.frames",
-    "l2zoo.tasks.detection.detection_losses",
+    "l2zoo.tasks.detection.losses",
     "l2zoo.tasks.detection.final_boxes",
     "l2zoo.tasks.losses",
     "l2zoo.tasks.segmentation.overlap",
-    "l2zoo.tasks.pixel_losses",
-    "l2zoo.tasks.video.stepping",
+    "l2zoo.tasks.video.keras_rollout",
 )
 
 Execute = Callable[[ModuleType], None]

@@ -54,7 +54,7 @@ def main(
     import keras
 
     from l2zoo.models.backbones import application, unfreeze
-    from l2zoo.studies.experiment import Training, mean_and_error, table_of, trained
+    from l2zoo.studies.experiment import Training, mean_and_error, metrics_table, train_model
     from l2zoo.tasks import Classification
 
     def open_split(split: str, names: str, **few: Any) -> Any:
@@ -77,7 +77,7 @@ def main(
 
         how = Training(epochs, batch_size, learning_rate=rate, augment=augment)
         goal = Classification(images.class_names)
-        trained(build, goal, images, training=how, l2=l2, seed=seed, run_dir=out / stage, verbose=0)
+        train_model(build, goal, images, training=how, l2=l2, seed=seed, run_dir=out / stage, verbose=0)
         print(f", then {l2zoo.audit(model).penalty:.4f}")
 
     test, stages = open_split("test", classes), levels.split(",")
@@ -113,7 +113,7 @@ def main(
         measure=lambda outputs: task.scores(outputs, labels), metrics={"test_accuracy": accuracy}, card=card,
     )  # fmt: skip
     ordered = {name: values[::-1] for name, values in found.items()}
-    table = table_of(ordered, title=f"Accuracy on {test.num_examples} test images", heading="training")
+    table = metrics_table(ordered, title=f"Accuracy on {test.num_examples} test images", heading="Training")
     show(table, artifact, f"Picture: {picture}\nArtifact: {artifact.folder}")
 
 

@@ -69,7 +69,7 @@ def main(
     training = options.training(augment=augment, average=average)
     channels = tuple(int(number) for number in filters.split(","))
 
-    from l2zoo.studies.experiment import Training, trained
+    from l2zoo.studies.experiment import Training, train_model
     from l2zoo.tasks import Classification, Generation, Judge, denoising_gif
 
     def build(policy: l2zoo.L2Policy) -> Any:
@@ -82,7 +82,7 @@ def main(
     judge = Judge(train, n=samples, steps=steps, guidance=guidance, progress=True, fresh=fresh)
     Generation(train.class_names, judge).check(build(training.policy(0.0)), test)  # before anything trains
     if judge_epochs and train.num_classes > 1:
-        classifier = trained(
+        classifier = train_model(
             build_judge, Classification(train.class_names), train,
             training=Training(judge_epochs, augment="shift"), l2=5e-5, seed=0, run_dir=options.out / "judge",
         )  # fmt: skip

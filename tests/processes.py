@@ -68,7 +68,10 @@ class Process:
 
     def outcome(self, *, timeout: float = PATIENCE) -> subprocess.CompletedProcess[str]:
         """Exit status and outputs, once it has ended by itself."""
-        self._popen.wait(timeout)
+        try:
+            self._popen.wait(timeout)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"It did not end within {timeout:.0f} seconds. {self!r}") from None
         self._drain()
         return subprocess.CompletedProcess(
             self._popen.args, self._popen.returncode, "".join(self.stdout), "".join(self.stderr)

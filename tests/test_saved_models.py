@@ -17,15 +17,15 @@ import pytest
 
 from l2zoo import Predictor, build, load, verify
 from l2zoo.artifacts import manifest
-from l2zoo.artifacts.store import integrity, locations
-from l2zoo.artifacts.store.publish import TABLE, table
+from l2zoo.artifacts.store import locations
+from l2zoo.artifacts.store.publish import README, readme
 from l2zoo.data import load as load_data
 from l2zoo.data import load_video
 from l2zoo.tasks import generate, sample
 
 ROOT = Path(__file__).parents[1]
-SHELF = ROOT / locations.SHELF
-NAMES = sorted(path.parent.name for path in SHELF.glob(f"*/{manifest.FILE}"))
+FOLDER = ROOT / locations.SAVED_MODELS
+NAMES = sorted(path.parent.name for path in FOLDER.glob(f"*/{manifest.FILE}"))
 PIP = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
 FORMATS = {
     "cnn_digits": {"savedmodel", "tflite", "tflite_int8"},
@@ -42,18 +42,18 @@ LARGEST = 25 * 2**20  # bytes of all together
 
 def test_there_are_some_and_they_are_small() -> None:
     assert set(FORMATS) <= set(NAMES)
-    assert sum(path.stat().st_size for path in SHELF.rglob("*") if path.is_file()) < LARGEST
+    assert sum(path.stat().st_size for path in FOLDER.rglob("*") if path.is_file()) < LARGEST
 
 
 def test_the_table_is_that_of_the_manifests() -> None:
-    assert (SHELF / TABLE).read_text(encoding="utf-8") == table(SHELF)
+    assert (FOLDER / README).read_text(encoding="utf-8") == readme(FOLDER)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_nothing_was_changed_and_the_card_says_how_it_was_made(name: str) -> None:
-    content = integrity.checked(SHELF / name)
+    content = manifest.read_and_check(FOLDER / name)
     assert {"keras", *FORMATS.get(name, ())} <= set(content["formats"])
-    card = (SHELF / name / "README.md").read_text(encoding="utf-8")
+    card = (FOLDER / name / "README.md").read_text(encoding="utf-8")
     for words in (
         "Made by `python recipes/",
         "Trained: ",
@@ -68,7 +68,7 @@ def test_nothing_was_changed_and_the_card_says_how_it_was_made(name: str) -> Non
 
 
 def test_it_answers_like_the_model_that_it_was() -> None:
-    artifact = verify(SHELF / "cnn_digits")
+    artifact = verify(FOLDER / "cnn_digits")
     assert all(found.holds for found in artifact.parity.values())
 
 
@@ -77,7 +77,7 @@ def test_it_is_as_good_as_its_card_says(kind: str) -> None:
     images, labels = load_data("l2zoo_digits", "test").arrays()
     found = Predictor("cnn_digits", format=kind).predict(images)
     accuracy = np.mean([int(one.class_name) == label for one, label in zip(found, labels, strict=True)])
-    metrics = integrity.checked(SHELF / "cnn_digits")["metrics"]["test_accuracy"]
+    metrics = manifest.read_and_check(FOLDER / "cnn_digits")["metrics"]["test_accuracy"]
     assert accuracy == pytest.approx(metrics["mean"], abs=0.02)
 
 
@@ -90,7 +90,7 @@ def built_for(content: dict[str, Any]) -> tuple[int, ...]:
 @pytest.mark.parametrize("name", NAMES)
 def test_its_weights_fit_the_builder_that_it_is_called_after(name: str) -> None:
     architecture, _, weights = name.partition("_")
-    content = integrity.checked(SHELF / name)
+    content = manifest.read_and_check(FOLDER / name)
     shape, names = built_for(content), content["class_names"]
     classes = len(names) if names else None
     model = build(architecture, shape, classes, weights=weights)
@@ -137,12 +137,12 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.slow
 def test_the_wheel_holds_every_file_of_them(wheel: Path) -> None:
-    inside = f"l2zoo/{locations.SHELF}/"
+    inside = f"l2zoo/{locations.SAVED_MODELS}/"
     with zipfile.ZipFile(wheel) as archive:
         packed = [name for name in archive.namelist() if name.startswith(inside)]
         found = {name.removeprefix(inside): archive.read(name) for name in packed}
-    files = [path for path in SHELF.rglob("*") if path.is_file()]
-    assert found == {path.relative_to(SHELF).as_posix(): path.read_bytes() for path in files}
+    files = [path for path in FOLDER.rglob("*") if path.is_file()]
+    assert found == {path.relative_to(FOLDER).as_posix(): path.read_bytes() for path in files}
 
 
 def environment_with(wheel: Path, folder: Path) -> Path:

@@ -21,7 +21,7 @@ import pytest
 from PIL import Image
 
 from l2zoo import Predictor
-from tests.processes import Process, run, running, until
+from tests.processes import PATIENCE, Process, run, running, until
 
 RECIPE = Path(__file__).parents[1] / "recipes/serve.py"
 MAX_BYTES, MAX_PIXELS, MAX_IMAGES = 100_000, 10_000, 5
@@ -54,13 +54,15 @@ class Server(NamedTuple):
     def replicas(self) -> list[psutil.Process]:
         """The processes that predict, once all of them are there."""
 
-        def find() -> list[psutil.Process]:
-            with contextlib.suppress(psutil.NoSuchProcess):  # it ended while it was looked at
-                found = [one for one in self.process.family() if "default:Model" in " ".join(one.cmdline())]
-                return found if len(found) == REPLICAS else []
-            return []
+        def those_there() -> list[psutil.Process]:
+            found = []
+            for each in self.process.family():
+                with contextlib.suppress(psutil.NoSuchProcess):  # it ended while it was looked at
+                    if "default:Model" in " ".join(each.cmdline()):
+                        found.append(each)
+            return found if len(found) == REPLICAS else []
 
-        return until(find, what=f"have {REPLICAS} replicas", of=self.process)
+        return until(those_there, what=f"start {REPLICAS} replicas", of=self.process)
 
 
 @pytest.fixture(scope="module")
@@ -256,9 +258,10 @@ def test_what_a_replica_was_asked_when_it_died_another_answers(server, artifact,
 def test_ctrl_c_ends_all_of_it(server):  # the last test of this server
     everyone = server.process.family()
     os.killpg(server.process.pid, signal.SIGINT)  # as a terminal does
-    ended = server.process.outcome()
-    assert (ended.returncode, "Traceback" in ended.stderr) == (0, False)
-    assert psutil.wait_procs(everyone, timeout=20)[1] == []
+    done = server.process.outcome()
+    assert done.returncode == 0
+    assert "Traceback" not in done.stderr
+    assert psutil.wait_procs(everyone, timeout=PATIENCE)[1] == []
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", server.port), timeout=5)
 

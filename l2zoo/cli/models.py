@@ -157,14 +157,14 @@ def print_json(value: Any) -> None:
 def load_model(path: Path, modules: list[str] | None) -> Any:
     """Loads a saved model or that of an artifact, once modules that register its classes are imported."""
     from l2zoo.artifacts import load
-    from l2zoo.artifacts.store import load_model
+    from l2zoo.artifacts.formats import keras_file
 
     sys.path.insert(0, os.getcwd())
     for module in modules or []:
         importlib.import_module(module)
     # A model that was compiled and never trained has no state of its optimizer to load; nothing is lost.
     warnings.filterwarnings("ignore", message=".*whereas the saved optimizer has 2 variables")
-    return load(path) if path.is_dir() else load_model.loaded(path, compiled=True)
+    return load(path) if path.is_dir() else keras_file.load_model(path, compiled=True)
 
 
 def _check_output(path: Path, *, force: bool) -> None:

@@ -7,11 +7,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from l2zoo.artifacts import sample
+from l2zoo.artifacts import manifest, sample
 from l2zoo.artifacts.formats import tflite
 from l2zoo.artifacts.formats.table import FORMATS, formats_of
 from l2zoo.artifacts.parity import timing
-from l2zoo.artifacts.store import integrity, locations
+from l2zoo.artifacts.store import locations
 from l2zoo.inference.predictor import RUNNABLE, select_format
 from l2zoo.reports.numbers import three_digits
 from l2zoo.reports.table import Cell, Column, Table, cell
@@ -70,7 +70,7 @@ def measure_latency(
     check_number("seconds", seconds)
     counts = [whole_number("threads", count, at_least=1) for count in threads]
     folder = locations.find(name_or_folder)
-    rows = formats_of(integrity.checked(folder))
+    rows = formats_of(manifest.read_and_check(folder))
     there = [name for name in rows if name in RUNNABLE]
     selected = there if formats is None else [select_format(name, list(rows)) for name in formats]
     if not selected:

@@ -15,9 +15,8 @@ from l2zoo.inference.benchmark import Latency
 from l2zoo.inference.results import Classified, Detected, Result, Segmented
 from l2zoo.reports import plot_style
 from l2zoo.reports.numbers import three_digits
-from l2zoo.tasks.plots import palette, sheet
-from l2zoo.tasks.plots.lettering import Line
-from l2zoo.tasks.plots.sheet import Panel, Sheet
+from l2zoo.tasks.plots.marks import Line, paint_mask
+from l2zoo.tasks.plots.sheet import Panel, Sheet, save_sheet
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -60,7 +59,7 @@ def plot_results(images: Any, results: Sequence[Any], path: str | Path) -> Path:
         about += f" Boxes with a score of {MIN_SCORE:g} or more."
     columns, group = min(4, 2 * len(shown)) if pairs else min(4, len(shown)), 2 if pairs else 1
     title = "Images and what the model says"
-    return sheet.save(Sheet(title, about, words, panels, columns, group=group, legend=legend), path)
+    return save_sheet(Sheet(title, about, words, panels, columns, group=group, legend=legend), path)
 
 
 def describe(result: Result) -> str:
@@ -93,14 +92,11 @@ def plot_latency(found: Sequence[Latency], path: str | Path) -> Path:
         ValueError: Another ending.
     """
     words = "; ".join(f"{_name(one)}: {_figures(one)}, p90 {three_digits(one.p90_ms)} ms" for one in found)
-    return plot_style.save(
-        partial(_draw_latency, found), path=path, title="Latency of an artifact", words=f"{words}."
-    )
+    return plot_style.Plot("Latency of an artifact", f"{words}.", partial(_draw_latency, found)).save(path)
 
 
 def _draw_latency(found: Sequence[Latency]) -> Figure:
-    figure = plot_style.blank(width=7.5, height=1.1 + 0.42 * len(found))
-    figure.set_layout_engine("constrained")
+    figure = plot_style.blank(width=7.5, height=1.1 + 0.42 * len(found), layout="constrained")
     axes = figure.add_subplot()
     rows = np.arange(len(found))[::-1]
     middles = np.array([one.p50_ms for one in found])
@@ -131,7 +127,7 @@ def _panels(name: str, image: np.ndarray, result: Any, side: int) -> list[Panel]
         answer = Line("", result.class_name, f" {result.probability:.0%}")
         return [Panel(_fit_square(image, side)[0], [Line("", name), answer])]
     if isinstance(result, Segmented):
-        mask = _fit_square(palette.painted(result.mask), side, smooth=False)[0]
+        mask = _fit_square(paint_mask(result.mask), side, smooth=False)[0]
         return [Panel(_fit_square(image, side)[0], [Line("", name)]), Panel(mask, [Line("said")])]
     pixels, scale, corner = _fit_square(image, side)
     sure = result.scores >= MIN_SCORE

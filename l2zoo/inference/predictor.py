@@ -8,17 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from l2zoo.artifacts import task_spec
-from l2zoo.artifacts.failures import as_value_errors
+from l2zoo.artifacts import manifest, task_spec
 from l2zoo.artifacts.formats import table, tflite
 from l2zoo.artifacts.formats.table import FORMATS
-from l2zoo.artifacts.inputs import Inputs
-from l2zoo.artifacts.sample import Outputs
-from l2zoo.artifacts.store import integrity, locations
+from l2zoo.artifacts.inputs import Inputs, Outputs
+from l2zoo.artifacts.store import locations
 from l2zoo.inference import postprocess, preprocess
 from l2zoo.inference.results import Result
 from l2zoo.tasks.diffusion import sampling
 from l2zoo.tasks.video import rollout
+from l2zoo.utils.files import as_value_errors
 from l2zoo.utils.progress import progress_bar
 from l2zoo.utils.validation import check_pixels, whole_number
 
@@ -65,7 +64,7 @@ class Predictor:
     def __init__(self, name_or_folder: str | Path, *, format: str = "auto", threads: int = 1):  # noqa: A002
         threads = whole_number("threads", threads, at_least=1)
         self.folder = locations.find(name_or_folder)
-        content = integrity.checked(self.folder)
+        content = manifest.read_and_check(self.folder)
         self.format = select_format(format, list(table.formats_of(content)))
         self.task = _task(content)
         self._inputs, self._outputs = content["inputs"], content["outputs"]
@@ -173,7 +172,7 @@ class Predictor:
         """
         self._check_task("generate")
         shapes = {name: spec["shape"][1:] for name, spec in self._inputs.items()}
-        clips = rollout.checked(frames, frame_shape=shapes.pop("frame"))
+        clips = rollout.check_frames(frames, frame_shape=shapes.pop("frame"))
         check_pixels(clips, where="`frames`")
         with progress_bar("continuing", unit="frames", shown=progress) as watch:
             return rollout.rollout(
@@ -245,7 +244,7 @@ def _task(content: dict[str, Any]) -> str:
     inputs, outputs = content.get("inputs"), content.get("outputs")
     if not inputs or not outputs:
         raise ValueError("The manifest must say what goes in and comes out. Export the model again.")
-    found = task_spec.of(content)
+    found = content.get("task")
     if found is None:
         raise ValueError(
             "The artifact does not say what its model is for. Export it with Card(task=...), one of "

@@ -1,22 +1,12 @@
 """One small trained network and one artifact of it, shared by all tests of this folder."""
 
-import os
+import dataclasses
 import shutil
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pytest
-
-# Keras reads TensorFlow variables through `numpy.array(variable)`; TensorFlow's `__array__` has no `copy`.
-NUMPY_COPY = "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"
-
-
-def pytest_collection_modifyitems(items):
-    here = os.path.dirname(__file__)
-    for item in items:
-        if str(item.path).startswith(here):
-            item.add_marker(pytest.mark.filterwarnings(NUMPY_COPY))
 
 
 class Trained(NamedTuple):
@@ -97,3 +87,19 @@ def small_files(trained, tmp_path_factory):
 def folder(written, tmp_path):
     """A copy of the artifact's folder, to spoil."""
     return Path(shutil.copytree(written.folder, tmp_path / "copy"))
+
+
+@pytest.fixture
+def nothing_opens(monkeypatch):
+    """Fails the test when any file of an artifact is opened for what it holds."""
+    from l2zoo.artifacts import sample
+    from l2zoo.artifacts.formats import keras_file, tflite
+    from l2zoo.artifacts.formats.table import FORMATS
+
+    def refuse(path, **_):
+        pytest.fail(f"{path} was opened before the checksums were compared")
+
+    for name, row in FORMATS.items():
+        monkeypatch.setitem(FORMATS, name, dataclasses.replace(row, open=refuse))
+    for module, name in ((sample, "read"), (keras_file, "load_model"), (tflite, "open_file")):
+        monkeypatch.setattr(module, name, refuse)

@@ -14,7 +14,7 @@ import pytest
 from l2zoo import L2Policy, Strength
 from l2zoo.artifacts import Card, Limits, export, manifest
 from l2zoo.artifacts.formats.table import FORMATS
-from l2zoo.artifacts.parity import comparison
+from l2zoo.artifacts.parity import check
 
 layers = keras.layers
 FILES = {
@@ -401,7 +401,7 @@ KILLED_EXPORT = """
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("module", "step"),
-    [(comparison, "compare"), (manifest, "write")],
+    [(check, "compare"), (manifest, "write")],
 )
 def test_a_killed_export_leaves_the_old_artifact_and_the_next_one_cleans_up(folder, module, step):
     before = {path: (folder / path).read_bytes() for path in files_of(folder)}

@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from l2zoo.data import images, load
+from l2zoo.data import batching, load
 
 
 def pixels(count=12, size=(4, 6), channels=3, dtype="uint8"):
@@ -82,7 +82,7 @@ def test_limit_and_noise_choose_the_same_from_names_as_from_arrays(tfds_root, mo
     expected = load(everything, **choice).arrays()
     clean = load("l2zoo_digits", data_dir=tfds_root, limit=100, seed=4).arrays()
     if streamed:
-        monkeypatch.setattr(images, "MEMORY_LIMIT", 0)
+        monkeypatch.setattr(batching, "MEMORY_LIMIT", 0)
     data = load("l2zoo_digits", data_dir=tfds_root, **choice)
     x, y = (np.concatenate(parts) for parts in zip(*data.batches(32).as_numpy_iterator(), strict=True))
     np.testing.assert_array_equal(x, expected[0])

@@ -11,7 +11,7 @@ import sklearn.datasets
 import tensorflow as tf
 from PIL import Image
 
-from l2zoo.data.resizing import resized as in_training
+from l2zoo.data.resizing import resize as in_training
 from l2zoo.inference import preprocess
 from l2zoo.inference.postprocess import resize_mask
 from tests.inference.tiny import random_images

@@ -45,18 +45,18 @@ def written(model: keras.Model, folder: Path) -> Path:
 
 
 @pytest.fixture
-def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(locations, "shelves", lambda: [tmp_path])
+def models_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(locations, "search_path", lambda: [tmp_path])
     return tmp_path
 
 
 @pytest.mark.parametrize("name", SMALL)
-def test_a_builder_begins_with_trained_weights_and_its_own_penalty(name: str, shelf: Path) -> None:
+def test_a_builder_begins_with_trained_weights_and_its_own_penalty(name: str, models_folder: Path) -> None:
     keras.utils.set_random_seed(1)
     trained = build(name, **SMALL[name], l2=1e-3)
     for weight in trained.weights:
         weight.assign(np.random.default_rng(2).uniform(0.5, 1.0, weight.shape))
-    written(trained, shelf / f"{name}_small")
+    written(trained, models_folder / f"{name}_small")
     keras.utils.set_random_seed(3)
     model = build(name, **SMALL[name], weights="small", l2=L2Policy(l2zoo.Strength(1e-4)))
     for mine, theirs in zip(
@@ -67,9 +67,9 @@ def test_a_builder_begins_with_trained_weights_and_its_own_penalty(name: str, sh
     assert l2zoo.audit(model).penalty == pytest.approx(expected, rel=1e-5)
 
 
-def test_other_sizes_of_images_and_a_folder_do_too(shelf: Path) -> None:
+def test_other_sizes_of_images_and_a_folder_do_too(models_folder: Path) -> None:
     trained = build("cnn", **SMALL["cnn"])
-    folder = written(trained, shelf / "mine")
+    folder = written(trained, models_folder / "mine")
     larger = {**SMALL["cnn"], "input_shape": (32, 20, 1)}
     found = build("cnn", **larger, weights=str(folder)).get_weights()
     np.testing.assert_array_equal(found[0], trained.get_weights()[0])
@@ -89,15 +89,15 @@ def test_other_sizes_of_images_and_a_folder_do_too(shelf: Path) -> None:
     ],
 )
 def test_weights_that_do_not_fit_are_refused(
-    changes: dict, error: type[Exception], message: str, shelf: Path
+    changes: dict, error: type[Exception], message: str, models_folder: Path
 ) -> None:
-    written(build("cnn", **SMALL["cnn"]), shelf / "cnn_small")
+    written(build("cnn", **SMALL["cnn"]), models_folder / "cnn_small")
     with pytest.raises(error, match=message):
         build("cnn", **{**SMALL["cnn"], "weights": "small", **changes})
 
 
-def test_a_damaged_file_is_not_opened(shelf: Path) -> None:
-    folder = written(build("cnn", **SMALL["cnn"]), shelf / "cnn_small")
+def test_a_damaged_file_is_not_opened(models_folder: Path) -> None:
+    folder = written(build("cnn", **SMALL["cnn"]), models_folder / "cnn_small")
     with (folder / "model.keras").open("r+b") as file:
         file.seek(100)
         file.write(b"damage")

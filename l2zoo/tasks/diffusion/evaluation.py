@@ -9,9 +9,8 @@ import numpy as np
 
 from l2zoo.data import ImageData
 from l2zoo.tasks.diffusion import sampling
-from l2zoo.tasks.diffusion.frechet import frechet_distance
-from l2zoo.tasks.diffusion.keras_sampling import interface, sample
-from l2zoo.tasks.diffusion.memorisation import copying, nearest
+from l2zoo.tasks.diffusion.feature_distances import copying, frechet_distance, nearest_neighbours
+from l2zoo.tasks.diffusion.keras_sampling import denoiser_interface, sample
 from l2zoo.utils.validation import check_number, whole_number
 
 FRESH = 1000  # images that are compared with the training images as new ones
@@ -84,9 +83,9 @@ class Judge:
             `frechet`, the distance of the features from those of `test`, between `frechet_train`, that of as
             many training images, and `frechet_noise`, that of noise.
 
-            `copying`, as in `l2zoo.tasks.diffusion.memorisation`: the share of pairs of a sample and a test
-            image of which the sample has the smaller distance to its nearest training image, by features. 0.5
-            for images as new as those of `test`, if these are from where the training images are from.
+            `copying`, as in `l2zoo.tasks.copying`: the share of pairs of a sample and a test image of which
+            the sample has the smaller distance to its nearest training image, by features. 0.5 for images as
+            new as those of `test`, if these are from where the training images are from.
             `copying_fresh`, if there is `fresh`: what up to 1,000 images of it score in the place of samples.
 
             `nearest_train` and `nearest_test`: medians over samples `s` of `min over x of
@@ -97,7 +96,7 @@ class Judge:
             TypeError: The model is no denoiser.
             ValueError: The model, or `test`, is of images of another shape than `train`.
         """
-        image_shape, num_classes = interface(model)
+        image_shape, num_classes = denoiser_interface(model)
         if image_shape != self.train.image_shape:
             raise ValueError(
                 f"`model` must draw images like those of `train`, {self.train.image_shape}, got one that "
@@ -107,7 +106,7 @@ class Judge:
         labels = None if num_classes is None else np.arange(self.n) % num_classes
         images = self.draw(model, self.n, labels, progress=self.progress)
         train, unseen = self.train.arrays()[0], test.arrays()[0]
-        noise = sampling.as_pixels(sampling.first_noise(self.seed, 0, self.n, image_shape))
+        noise = sampling.to_uint8_pixels(sampling.initial_noise(self.seed, 0, self.n, image_shape))
         drawn, known, new, blank = self._features(images, train, unseen, noise)
         measured = {} if labels is None else self._classified(model, images, labels, test)
         measured |= {
@@ -121,7 +120,7 @@ class Judge:
             (features,) = self._features(others[self._some(len(others), FRESH)])
             measured["copying_fresh"] = copying(features, known, new)
         for name, reference in (("train", train), ("test", unseen)):
-            measured[f"nearest_{name}"] = float(np.median(nearest(images, reference)[0]))
+            measured[f"nearest_{name}"] = float(np.median(nearest_neighbours(images, reference)[0]))
         return measured
 
     def _check_shape(self, name: str, data: ImageData) -> None:
@@ -165,11 +164,11 @@ class Judge:
     def _features(self, *sets: np.ndarray) -> list[np.ndarray]:
         if self.classifier is None:
             return [images.reshape(len(images), -1) / 255.0 for images in sets]
-        features = features_of(self.classifier)
+        features = feature_model(self.classifier)
         return [features.predict(images, verbose=0) for images in sets]
 
 
-def features_of(classifier: keras.Model) -> keras.Model:
+def feature_model(classifier: keras.Model) -> keras.Model:
     """What a classifier knows of an image before it tells the classes apart: the input of its last `Dense`.
 
     Raises:
