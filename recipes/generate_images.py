@@ -88,17 +88,12 @@ def main(
         )  # fmt: skip
         judge = dataclasses.replace(judge, classifier=classifier)
     outcome = options.run(
-        build,
-        Generation(train.class_names, judge),
-        train,
-        test,
-        training=training,
-        searched=functools.partial(images, train_split),
-    )
+        build, Generation(train.class_names, judge), train, test,
+        training=training, searched=functools.partial(images, train_split),
+    )  # fmt: skip
     labels = [number % train.num_classes for number in range(16)] if train.num_classes else None
-    movie = denoising_gif(
-        outcome.model, options.out / "denoising.gif", steps=steps, labels=labels, guidance=guidance
-    )
+    path = options.out / "denoising.gif"
+    movie = denoising_gif(outcome.model, path, steps=steps, labels=labels, guidance=guidance)
     show(outcome, f"Animation: {movie}")
 
 

@@ -74,20 +74,11 @@ def main(
             hp.Float("learning_rate", learning_rate / 10, learning_rate * 10, sampling="log")
 
     result = l2zoo.tune_l2(
-        build,
-        train,
+        build, train,
         strengths=[float(number) for number in strengths.split(",")] if strengths else None,
-        strategy=strategy,
-        max_trials=max_trials,
-        space=rates if space else None,
-        objective=metric,
-        folds=folds,
-        seeds=seeds,
-        epochs=epochs,
-        batch_size=batch_size,
-        workers=workers,
-        directory=out,
-    )
+        strategy=strategy, max_trials=max_trials, space=rates if space else None, objective=metric,
+        folds=folds, seeds=seeds, epochs=epochs, batch_size=batch_size, workers=workers, directory=out,
+    )  # fmt: skip
     picture = result.plot(out / "lambda.png")
     for kind in ["learning", "plane"] if space else ["learning"]:
         result.plot(out / f"{kind}.png", kind=kind)

@@ -56,15 +56,9 @@ def main(
         return l2zoo.build(model, shape, num_classes=num_classes, l2=l2)
 
     result = l2zoo.tune_l2(
-        build,
-        train,
-        strategy=strategy,
-        folds=folds,
-        epochs=epochs,
-        workers=workers,
-        address=address,
-        directory=out,
-    )
+        build, train, strategy=strategy, folds=folds, epochs=epochs,
+        workers=workers, address=address, directory=out,
+    )  # fmt: skip
     show(result.table(), f"\n{result.verdict}")
     show(f"Trained on all {train.num_examples} images at {result.chosen:g}; records and table are in {out}.")
 

@@ -55,7 +55,7 @@ def test_list(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_list_in_a_terminal_is_a_table(tmp_path: Path) -> None:
     terminal, ours = pty.openpty()
-    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "80"}
+    environment = {**os.environ, "TERM": "dumb", "COLUMNS": "80"}
     with os.fdopen(terminal, "rb", buffering=0) as shown:
         done = subprocess.run([str(L2ZOO), "list", "unet"], stdout=ours, cwd=tmp_path, env=environment)
         os.close(ours)

@@ -101,6 +101,7 @@ def test_json_of_list_and_convert_says_the_same(l2zoo) -> None:
 
 def test_a_terminal_is_shown_a_table(l2zoo, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("TERM", "dumb")  # without colours
     heading, row = l2zoo("list", "unet").out.splitlines()[:2]
     assert heading.split() == ["name", "task", "source"]
     assert "unet" in row

@@ -4,10 +4,26 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 
 import pytest
 
-from l2zoo.utils.console import without_chatter
+from l2zoo.reports.table import Table
+from l2zoo.utils.console import show, without_chatter
+
+
+def test_tables_are_drawn_and_text_is_printed_as_it_is(monkeypatch, capsys) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    long = "[bold]every word of [3/3] 0.5, " + "word " * 20 + "end"
+    show(long, Table.of(["name"], [["[cat]"]]), 0.5, ["a", 1])
+    assert capsys.readouterr().out.splitlines() == [long, "name ", "[cat]", "0.5", "['a', 1]"]
+
+
+def test_a_program_without_a_console_goes_on(monkeypatch) -> None:
+    monkeypatch.setattr(sys, "stderr", None)
+    with without_chatter():
+        went = True
+    assert went
 
 
 def test_what_is_held_back_while_loading_is_shown_if_it_fails(capfd: pytest.CaptureFixture[str]) -> None:
