@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 import sysconfig
-import time
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -37,6 +36,8 @@ FORMATS = {
     "diffusion_digits": {"tflite"},
     "video_moving_digits": {"tflite", "tflite_int8"},
 }
+QUICK = ("video_moving_digits",)  # beside the CNN, whose answers are compared
+TEMPLATES = ("artifacts/card.md.jinja", "reports/page.html.jinja")
 LARGEST = 25 * 2**20  # bytes of all together
 
 
@@ -67,8 +68,11 @@ def test_nothing_was_changed_and_the_card_says_how_it_was_made(name: str) -> Non
     assert str(ROOT) not in card
 
 
-def test_it_answers_like_the_model_that_it_was() -> None:
-    artifact = verify(FOLDER / "cnn_digits")
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name == "cnn_digits" else pytest.mark.slow) for name in NAMES]
+)
+def test_it_answers_like_the_model_that_it_was(name: str) -> None:
+    artifact = verify(FOLDER / name)
     assert all(found.holds for found in artifact.parity.values())
 
 
@@ -87,7 +91,9 @@ def built_for(content: dict[str, Any]) -> tuple[int, ...]:
     return (4, *shapes["frame"]) if "frame" in shapes else tuple(shapes["images"])
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in NAMES]
+)
 def test_its_weights_fit_the_builder_that_it_is_called_after(name: str) -> None:
     architecture, _, weights = name.partition("_")
     content = manifest.read_and_check(FOLDER / name)
@@ -136,9 +142,10 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
-def test_the_wheel_holds_every_file_of_them(wheel: Path) -> None:
+def test_the_wheel_holds_every_file_of_them_and_the_templates(wheel: Path) -> None:
     inside = f"l2zoo/{locations.SAVED_MODELS}/"
     with zipfile.ZipFile(wheel) as archive:
+        assert {f"l2zoo/{name}" for name in TEMPLATES} <= set(archive.namelist())
         packed = [name for name in archive.namelist() if name.startswith(inside)]
         found = {name.removeprefix(inside): archive.read(name) for name in packed}
     files = [path for path in FOLDER.rglob("*") if path.is_file()]
@@ -195,16 +202,11 @@ def test_who_installs_the_wheel_has_them_without_the_repository(wheel: Path, tmp
     assert found["parameters"] == 70_746
 
 
-def test_a_fresh_process_answers_soon_and_without_a_framework(tmp_path: Path) -> None:
+def test_a_fresh_process_answers_without_a_framework() -> None:
     code = (
         "import sys, numpy as np, l2zoo\n"
         "l2zoo.Predictor('cnn_digits').predict(np.zeros((1, 8, 8, 1), 'uint8'))\n"
         "print(sorted({'keras', 'tensorflow', 'sklearn', 'matplotlib'} & set(sys.modules)))"
     )
-    seconds = []
-    for _ in range(3):
-        started = time.perf_counter()
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-        seconds.append(time.perf_counter() - started)
-        assert done.stdout == "[]\n"
-    assert min(seconds) < 3  # a second, where nothing else runs: benchmarks/export.py --case start
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

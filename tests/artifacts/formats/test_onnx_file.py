@@ -8,6 +8,7 @@ import pytest
 
 from l2zoo.artifacts import export, verify
 from l2zoo.artifacts.formats import onnx_file
+from tests.artifacts.folders import cards_code
 
 
 @pytest.fixture
@@ -57,11 +58,9 @@ def test_the_file_answers_in_onnx_runtime(tmp_path, monkeypatch):
     assert found["custom_operators"] == {}
     assert verify(artifact.folder).parity["onnx"].holds
     monkeypatch.chdir(artifact.folder)
-    blocks = [
-        part.split("```")[0] for part in (artifact.folder / "README.md").read_text().split("```python\n")
-    ]
+    blocks = cards_code(artifact.folder)
     names = {}
-    for block in (blocks[1], blocks[-1]):
+    for block in (blocks[0], blocks[-1]):
         exec(block, names)
     names["sample"].close()
     for name, answer in model.predict({key: names[key] for key in feed}, verbose=0).items():

@@ -138,6 +138,7 @@ def test_calls_that_double_sixty_times_are_counted_at_once(tmp_path):
     assert savedmodel.count_operators(tmp_path, "serving_default") == {"AddV2": 2**60}
 
 
+@pytest.mark.slow
 def test_tensorflow_s_own_command_shows_the_named_inputs_and_outputs(written):
     command = Path(sys.executable).with_name("saved_model_cli")
     folder = written.folder / "saved_model" / "1"
