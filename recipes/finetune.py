@@ -55,7 +55,7 @@ def main(
         import keras
 
         from l2zoo.models.backbones import application, unfreeze
-        from l2zoo.studies.experiment import Training, mean_and_error, table_of, train_model
+        from l2zoo.studies.experiment import Training, mean_and_error, metrics_table, train_model
         from l2zoo.tasks import Classification
     from rich import print as show
 
@@ -115,7 +115,7 @@ def main(
         measure=lambda outputs: task.scores(outputs, labels), metrics={"test_accuracy": accuracy}, card=card,
     )  # fmt: skip
     ordered = {name: values[::-1] for name, values in found.items()}
-    table = table_of(ordered, title=f"Accuracy on {test.num_examples} test images", heading="training")
+    table = metrics_table(ordered, title=f"Accuracy on {test.num_examples} test images", heading="Training")
     show(table, str(artifact), f"Picture: {picture}\nArtifact: {artifact.folder}", sep="\n")
 
 

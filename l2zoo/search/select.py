@@ -39,6 +39,11 @@ class Selection:
     rest: tuple[Candidate, ...] = ()
     stopped: tuple[Candidate, ...] = ()
 
+    @property
+    def every(self) -> tuple[Candidate, ...]:
+        """All that was tried, whatever became of it."""
+        return (*self.candidates, *self.rest, *self.stopped)
+
 
 def choose(records: Iterable[Record], *, mode: str = "max", metric: str = "score") -> Selection:
     """Chooses a strength from what came out of a search.

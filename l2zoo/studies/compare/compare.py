@@ -20,8 +20,10 @@ from l2zoo.engine.ledger import Ledger
 from l2zoo.engine.local import engine_for
 from l2zoo.engine.objective import direction
 from l2zoo.engine.run import Engine, Run
-from l2zoo.studies.compare.result import Comparison, judged
-from l2zoo.studies.compare.trainings import Progress, Splits, Trainings, train_variants
+from l2zoo.studies.compare.findings import differences
+from l2zoo.studies.compare.progress import ComparisonProgress
+from l2zoo.studies.compare.result import Comparison
+from l2zoo.studies.compare.trainings import Splits, Trainings, train_variants
 from l2zoo.studies.compare.variants import Build, Variant, VariantBuilder, check_variants
 from l2zoo.studies.experiment import Task, Training
 from l2zoo.tasks import Classification
@@ -115,12 +117,12 @@ def compare(
             "backend": keras.backend.backend(),
         }
         ledger = Ledger(folder / "ledger.jsonl", settings=settings, resume=resume)
-        progress = held.enter_context(Progress(folder if directory else None, visible=verbose))
+        progress = held.enter_context(ComparisonProgress(folder if directory else None, visible=verbose))
         mode = direction(running.objective)
         trainings = Trainings(job, Run(running, ledger, progress), splits, progress)
         standings = train_variants(trainings, variants, numbers, mode=mode)
     comparison = Comparison(
-        judged(standings, baseline=baseline, folds=folds if test is None else 0),
+        differences(standings, baseline=baseline, folds=folds if test is None else 0),
         baseline=baseline,
         metric=running.objective,
         mode=mode,

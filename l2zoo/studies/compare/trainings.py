@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -14,11 +13,10 @@ from l2zoo.engine.identity import identity_of_model
 from l2zoo.engine.job import Job, Rows, split
 from l2zoo.engine.record import Record, Unit
 from l2zoo.engine.run import Run
-from l2zoo.stats.summary import mean
-from l2zoo.studies.compare.result import Standing
+from l2zoo.studies.compare.findings import Standing
+from l2zoo.studies.compare.progress import ComparisonProgress
 from l2zoo.studies.compare.selection import best_strength, held_out_scores
 from l2zoo.studies.compare.variants import Variant
-from l2zoo.utils import progress
 
 Wanted = dict[str, list[tuple[Variant, float, int, int]]]
 """Of each variant: itself, a strength, a seed and a fold."""
@@ -58,38 +56,6 @@ class Splits:
         return self.trained if fold == self.folds else self.trained * (self.folds - 1) // self.folds
 
 
-class Progress(progress.Progress):
-    """Shows what is done and what is left, and a line for every variant that is through.
-
-    Args:
-        folder: Where trainings are kept, to be named if somebody stops; None if nowhere.
-        visible: Whether to show anything, on stderr.
-    """
-
-    def __init__(self, folder: Path | None, *, visible: bool):
-        kept = f"What is finished is kept in {folder}: the same call goes on." if folder else ""
-        super().__init__("comparison", stopped=kept, visible=visible)
-        self._left: dict[str, int] = {}
-        self._scores: dict[str, list[float]] = {}
-
-    def begin(self, units: Sequence[Unit]) -> None:
-        """These are to be trained."""
-        for unit in units:
-            self._left[_variant_of(unit)] = self._left.get(_variant_of(unit), 0) + 1
-
-    def record(self, record: Record) -> None:
-        """One more is trained."""
-        name = _variant_of(record.unit)
-        self.advance()
-        self._left[name] -= 1
-        if record.score is not None:
-            self._scores.setdefault(name, []).append(record.score)
-        if not self._left[name]:
-            scores = self._scores.pop(name, [])
-            result = f"mean score {mean(scores):.4f}" if scores else "every training failed"
-            self.write(f"{name}: {len(scores)} trainings, {result}")
-
-
 class Trainings:
     """Trains variants; what the ledger has is not trained again as long as it is what it was.
 
@@ -100,7 +66,7 @@ class Trainings:
         progress: What is shown.
     """
 
-    def __init__(self, job: Job, run: Run, splits: Splits, progress: Progress):
+    def __init__(self, job: Job, run: Run, splits: Splits, progress: ComparisonProgress):
         self.splits = splits
         self._job, self._run, self._progress = job, run, progress
         self._identities: dict[tuple[str, float, int], str] = {}
@@ -180,7 +146,3 @@ def _on_test_set(
         strength = strengths[variant.name]
         wanted[variant.name] = [] if strength is None else [(variant, strength, seed, fold) for seed in seeds]
     return trainings.records(wanted)
-
-
-def _variant_of(unit: Unit) -> str:
-    return str(dict(unit.others)["variant"])

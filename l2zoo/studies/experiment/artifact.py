@@ -10,7 +10,7 @@ import keras
 
 from l2zoo.artifacts import Artifact, Card, Conversion, Limits, export
 from l2zoo.artifacts.formats.table import FORMATS
-from l2zoo.studies.experiment.figures import mean_and_error
+from l2zoo.stats.summary import mean_and_error
 from l2zoo.studies.experiment.settings import Data, Task, Training
 
 CALIBRATION_IMAGES = 200  # of the training set, on which int8 learns its ranges

@@ -13,7 +13,8 @@ from l2zoo.data import ImageData, check_images
 from l2zoo.data.checks import check_apart
 from l2zoo.studies.privacy import attacks, reference_models
 from l2zoo.studies.privacy.attacks import class_probabilities, confidences
-from l2zoo.studies.privacy.result import Attack, PrivacyReport
+from l2zoo.studies.privacy.findings import Attack
+from l2zoo.studies.privacy.result import PrivacyReport
 from l2zoo.utils.validation import whole_number
 
 FEWEST_IMAGES = 100  # of fewer, 1 % is less than one
