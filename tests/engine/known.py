@@ -1,4 +1,4 @@
-"""An engine that trains nothing and knows every score, for tests of what is trained and what becomes of it."""
+"""An engine that trains nothing and knows every score, for tests of what is trained and when."""
 
 from __future__ import annotations
 
