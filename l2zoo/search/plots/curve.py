@@ -150,10 +150,7 @@ def _norms(axes: Axes, selection: Selection) -> None:
     axis.spines[["left", "top", "bottom"]].set_visible(False)
     axis.spines["right"].set_color(OCHRE)
     # By the axes of the scores, at the heights of the other: so it lies below what is said of scores.
-    for some in ([point for point in known if point[0]], [point for point in known if not point[0]]):
-        axes.plot(
-            *zip(*some, strict=True) if some else ([], []), **NORM, transform=axis.transData, zorder=1.6
-        )
+    axes.plot(*plot_style.with_gap(*zip(*known, strict=True)), **NORM, transform=axis.transData, zorder=1.6)
 
 
 def _levels(axes: Axes, selection: Selection) -> None:

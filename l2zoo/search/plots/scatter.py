@@ -31,7 +31,7 @@ SHADES = ["#edf2f9", "#8fb2d9", "#3f77b5", "#12305c"]
 STAR: dict[str, Any] = {"marker": "*", "markerfacecolor": RED, "linestyle": "none"}
 FAILED: dict[str, Any] = {"marker": "x", "color": RED, "markersize": 7, "linestyle": "none"}
 DISC, LARGE = 150.0, 950.0  # area of a disc, and of one with a number in it, in square points
-ROOM = 0.5  # that the latter needs, in inches
+ROOM = 0.48  # that the latter needs, in inches
 ROWS = 8  # so many values stand in rows of equal height; more numbers on an axis
 LOGARITHMIC = 30.0  # numbers over so large a factor stand on a logarithmic axis
 LETTERS = 16  # of a value at an axis
@@ -107,18 +107,18 @@ def draw(
     heights = _rows(axes, values) if rows else _numbers(axes, values)
     margins = 2.0 + 0.07 * max((len(label.get_text()) for label in axes.get_yticklabels()), default=0)
     strengths = sorted({c.strength for c in (*tried, *stopped)})
-    plot_style.strength_axis(axes, strengths, margins=margins)
+    linear = plot_style.strength_axis(axes, strengths, margins=margins)
 
     def places(some: Sequence[Candidate]) -> tuple[list[float], list[float]]:
         return [c.strength for c in some], [heights[repr(_value(c, other))] for c in some]
 
     axes.plot(*places(stopped), **STOPPED)
     axes.plot(*places([c for c in tried if not c.n]), **FAILED, zorder=3)
-    positive = [strength for strength in strengths if strength]
-    decades = max(math.log10(positive[-1] / positive[0]), 1.0) if positive else 1.0
-    room = (width - margins) * math.log10(plot_style.step(positive)) / decades
+    decades = math.log10(axes.get_xlim()[1] / linear)
+    closest = math.log10(plot_style.step([strength for strength in strengths if strength]))
+    numbered = grid and (width - margins) * closest / decades > ROOM
     scored = [c for c in tried if c.n]
-    _discs(axes, selection, scored, *places(scored), numbered=grid and room > ROOM)
+    _discs(axes, selection, scored, *places(scored), numbered=numbered)
     return figure
 
 
