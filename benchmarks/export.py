@@ -14,7 +14,6 @@ Sides take turns, so that a busy machine slows them alike; a ratio is the median
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import tempfile
@@ -25,10 +24,8 @@ from typing import Annotated, Any
 
 import numpy as np
 import typer
-from cases import chosen
+from cases import select_cases
 from turns import in_turns, median_ratio
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 POLICY = 5e-5
 
@@ -198,7 +195,7 @@ def main(
 ) -> None:
     """Times exported files against their peers."""
     with tempfile.TemporaryDirectory() as folder:
-        for name in chosen(case, CASES):
+        for name in select_cases(case, CASES):
             measure, usual = CASES[name]
             started = time.perf_counter()
             measure(rounds or usual, Path(folder) / name)

@@ -13,17 +13,14 @@ Sides take turns, so that a busy machine slows them alike; a ratio is the median
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from typing import Annotated, Any
 
 import numpy as np
 import typer
-from cases import chosen
+from cases import select_cases
 from turns import in_turns, median_ratio
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 SIDE, BATCH = 96, 32
 CLASSES = 10
@@ -225,7 +222,7 @@ def main(
     rounds: Annotated[int, typer.Option(help="How often the sides take turns; 0: as many as is good.")] = 0,
 ) -> None:
     """Times models, training and pipeline against their peers."""
-    for name in chosen(case, CASES):
+    for name in select_cases(case, CASES):
         measure, usual = CASES[name]
         measure(rounds or usual)
 

@@ -33,8 +33,6 @@ import psutil
 import typer
 from PIL import Image
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
 RECIPE = Path(__file__).parents[1] / "recipes/serve.py"
 SIDE, IMAGES = 64, 32
 

@@ -108,6 +108,16 @@ class Plot:
         return head.replace("<svg", f'<svg id="{name}" aria-hidden="true" focusable="false"', 1) + ">" + rest
 
 
+def blank(*, width: float, height: float, layout: Any = None) -> Figure:
+    """An empty white figure, in inches, that no window shows; `layout` is matplotlib's."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), facecolor="white", layout=layout)
+    FigureCanvasAgg(figure)
+    return figure
+
+
 def frame(
     *,
     width: float,
@@ -125,16 +135,12 @@ def frame(
         sentences: Below the title.
         legend: Its entries.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     lines = textwrap.wrap(" ".join(filter(None, sentences)), 110) if title else []
     rows = legend_rows(legend, width=width)
     down = 0.60 + _LINE * len(lines) if title else 0.05
     top = down + _ROW * len(rows) + 0.1
     whole = top + height
-    figure = Figure(figsize=(width, whole), facecolor="white", layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = blank(width=width, height=whole, layout="constrained")
     figure.get_layout_engine().set(rect=(0, 0, 1, height / whole), w_pad=0.1, h_pad=0.06)  # type: ignore[union-attr, call-arg]
     if title:
         figure.text(0.03, 1 - 0.16 / whole, title, size=14, weight="bold", va="top")

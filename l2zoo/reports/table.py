@@ -146,15 +146,16 @@ class Table:
         return "\n".join(line.rstrip() for line in place.getvalue().splitlines())
 
 
-def write_csv(path: str | Path, rows: Sequence[Mapping[str, Any]]) -> Path:
+def write_csv(path: str | Path, rows: Sequence[Mapping[str, Any]], *, columns: Sequence[str] = ()) -> Path:
     """Writes rows of the same names as CSV, whole or not at all; numbers in full, empty where there is none.
 
     Args:
         path: Where to.
-        rows: At least one; the first gives the columns.
+        rows: At least one if there are no `columns`.
+        columns: Their names; by default those of the first row.
     """
     with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+        writer = csv.DictWriter(file, fieldnames=list(columns or rows[0]))
         writer.writeheader()
         writer.writerows(rows)
     return Path(path)

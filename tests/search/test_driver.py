@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from l2zoo import tune_l2
-from l2zoo.engine.local import Outcome
 from l2zoo.engine.record import Record
 from tests.search import small
 
@@ -53,20 +52,20 @@ class Known:
             trained=end - begin,
             curves={"loss": curve, "val_accuracy": curve},
         )
-        return Outcome(record, [np.array(end)] if work.keep and not failed else None)
+        return record, [np.array(end)] if work.keep and not failed else None
 
     def close(self):
         pass
 
 
 def _weights(values):
-    from l2zoo.engine.warm_model import values as copies
+    from l2zoo.engine.warm_model import copy_values
 
     model = small.build(values["l2"])
     model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
     model.optimizer.build(model.trainable_variables)
     state = [v for v in model.optimizer.variables if v.name != "learning_rate"]
-    return copies([*model.variables, *state])
+    return copy_values([*model.variables, *state])
 
 
 def search(folder=None, **changes):
@@ -109,10 +108,13 @@ def test_hyperband_goes_on_from_saved_weights_and_counts_its_epochs(tmp_path):
     assert len(result.selection.stopped) == 8
     assert [len(r.curves["loss"]) for c in result.candidates for r in c.done] == [9] * 6
     assert not (tmp_path / "states").exists()
+    again, done = search(tmp_path, strategy="hyperband", max_trials=9)
+    assert done == []
+    assert again.selection == result.selection
 
 
 def test_a_lost_state_costs_a_training_from_the_first_epoch(tmp_path, monkeypatch):
-    from l2zoo.engine.states import States
+    from l2zoo.engine.ledger import States
 
     whole, _ = search(strategy="hyperband", max_trials=9)
     monkeypatch.setattr(States, "load", lambda self, unit: None)

@@ -5,16 +5,11 @@ from __future__ import annotations
 import json
 import math
 import os
-import queue
-import re
-import subprocess
 import sys
-import threading
-import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +17,8 @@ import pytest
 
 from l2zoo.engine.record import Record, Unit
 from l2zoo.search.tensorboard import write
+from tests.processes import running, until
 from tests.search import pictured
-
-WAIT = 90.0  # seconds; the server imports TensorFlow
 
 
 def searched() -> list[Record]:
@@ -35,54 +29,21 @@ def searched() -> list[Record]:
     return [*(pictured.record(unit, epochs=5) for unit in units), pictured.failed(Unit(0.1, 1, 3, others))]
 
 
-def arrived(question: Callable[[], Any], *, what: str) -> Any:
-    """Asks until there is an answer, but not for ever."""
-    end = time.monotonic() + WAIT
-    while time.monotonic() < end:
-        answer = question()
-        if answer:
-            return answer
-        time.sleep(0.1)
-    raise AssertionError(f"TensorBoard did not {what} within {WAIT:.0f} seconds.")
-
-
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A TensorBoard that shows `searched()`, on a port that it chose; gives its address."""
     folder = write(searched(), folder=tmp_path_factory.mktemp("board") / "search", metric="val_accuracy")
     command = [sys.executable, "-m", "tensorboard.main", "--logdir", str(folder), "--load_fast=false"]
-    process = subprocess.Popen(
-        [*command, "--host", "127.0.0.1", "--port", "0"],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "CUDA_VISIBLE_DEVICES": "", "TF_CPP_MIN_LOG_LEVEL": "3"},
-    )
-    addresses: queue.Queue[str] = queue.Queue()
-
-    def listen() -> None:
-        for line in process.stderr or ():  # to the end, so that the pipe never fills
-            found = re.search(r"at (http://127\.0\.0\.1:\d+)/", line)
-            if found:
-                addresses.put(found[1])
-
-    listener = threading.Thread(target=listen, daemon=True)
-    listener.start()
-    try:
-        yield addresses.get(timeout=WAIT)
-    finally:
-        process.kill()
-        process.wait(timeout=10)
-        listener.join(timeout=10)
-        if process.stderr:
-            process.stderr.close()
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    with running([*command, "--host", "127.0.0.1", "--port", "0"], env=environment) as process:
+        yield process.line(r"at (http://127\.0\.0\.1:\d+)/")[1]
 
 
 def asked(url: str, content: dict[str, Any] | None = None) -> Any:
     data = None if content is None else json.dumps(content).encode()
     request = urllib.request.Request(url, data, headers={"Content-Type": "application/json"})
     try:
-        with urllib.request.urlopen(request, timeout=10) as response:
+        with urllib.request.urlopen(request, timeout=60) as response:
             return json.load(response)
     except urllib.error.HTTPError as error:
         error.close()
@@ -105,7 +66,7 @@ def groups(server: str) -> dict[tuple[float, int], dict[str, Any]]:
         whole = [g for g in found if g["sessions"][0]["status"] != "STATUS_RUNNING"]
         return found if len(whole) == len(searched()) else None
 
-    found = arrived(all_there, what="load every run")
+    found = until(all_there, what="load every run")
     return {(group["hparams"]["l2"], int(group["hparams"]["fold"])): group for group in found}
 
 

@@ -13,7 +13,6 @@ import pytest
 
 from l2zoo import tune_l2
 from l2zoo.engine.local import InProcess
-from l2zoo.search.strategies import direction
 from l2zoo.search.tune_l2 import DEFAULT_STRENGTHS
 from tests.search import small
 
@@ -41,7 +40,7 @@ def counting(runs: list) -> type:
     class Counting(InProcess):
         def wait(self):
             outcome = super().wait()
-            runs.append(outcome.record.unit)
+            runs.append(outcome[0].unit)
             return outcome
 
     return Counting
@@ -158,8 +157,6 @@ CHILD = """
 import os, signal, sys
 from l2zoo import tune_l2
 from l2zoo.engine.local import InProcess
-from l2zoo.search.strategies import direction
-from l2zoo.engine.ledger import Ledger
 from tests.search import small
 
 moment, count = sys.argv[2], int(sys.argv[3])
@@ -243,16 +240,6 @@ def test_an_error_in_the_builder_ends_the_search_as_it_is():
 
     with pytest.raises(RuntimeError, match="no second model"):
         tune_l2(build, small.data(), strengths=[1e-3], seeds=[1], **SETTINGS)
-
-
-@pytest.mark.parametrize(("name", "mode"), [("val_data_loss", "min"), ("val_mae", "min"), ("val_auc", "max")])
-def test_more_or_less_is_better_as_keras_tuner_has_it(name, mode):
-    assert direction(name) == mode
-
-
-def test_a_score_of_unknown_direction_must_be_given_with_one():
-    with pytest.raises(ValueError, match=r"keras_tuner.Objective\('val_charm', 'max'\)"):
-        direction("val_charm")
 
 
 def test_a_loss_as_objective_is_minimised():

@@ -14,7 +14,7 @@ import pytest
 
 from l2zoo import L2Policy, Training, Variant, compare
 from l2zoo.data import load
-from l2zoo.studies.compare.models import Maker
+from l2zoo.studies.compare.variants import VariantBuilder
 from l2zoo.tasks import Classification
 from tests.search import small
 
@@ -101,8 +101,8 @@ def test_a_variant_that_diverges_is_said_to_have_failed(tested: bool) -> None:
 def test_the_objective_of_textbooks_term_by_term() -> None:
     """`1/(2n) * sum of squared errors + s/(2m) * sum(w ** 2)`, with Adam."""
     variant = Variant("textbook", l2=L2Policy(0.5, convention="mean"), loss="squared_error")
-    maker = Maker(build, (variant,), Classification(["a", "b", "c"]), TRAINING)
-    model = maker({"variant": "textbook", "l2": 0.0, "examples": 48})
+    builder = VariantBuilder(build, (variant,), Classification(["a", "b", "c"]), TRAINING)
+    model = builder({"variant": "textbook", "l2": 0.0, "examples": 48})
     assert isinstance(model.optimizer, keras.optimizers.Adam)
     x, y = DATA
     wanted = np.eye(3, dtype="float32")[y]
@@ -114,10 +114,10 @@ def test_the_objective_of_textbooks_term_by_term() -> None:
     assert model.evaluate(x, wanted, batch_size=48, verbose=0)[0] == pytest.approx(errors + penalty, rel=1e-5)
 
 
-def test_a_maker_reaches_workers_with_its_functions() -> None:
+def test_a_builder_reaches_workers_with_its_functions() -> None:
     variant = Variant("L1", l2=lambda s: L2Policy(0.0, l1=s), strengths=(1e-2,), augment="shift+zoom")
-    maker = Maker(build, (variant,), Classification(["a", "b", "c"]), TRAINING)
-    there = cloudpickle.loads(cloudpickle.dumps(maker))
+    builder = VariantBuilder(build, (variant,), Classification(["a", "b", "c"]), TRAINING)
+    there = cloudpickle.loads(cloudpickle.dumps(builder))
     model = there({"variant": "L1", "l2": 1e-2, "examples": 48})
     kinds = [type(layer).__name__ for layer in model.layers]
     assert kinds == ["InputLayer", "RandomTranslation", "RandomZoom", "Sequential"]

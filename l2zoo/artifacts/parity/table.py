@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
 from l2zoo.artifacts.parity.parity import Parity
+from l2zoo.reports.table import Column, Table
+
+Formats = Mapping[str, Mapping[str, Any]]
+"""The rows of a manifest's `formats`, with the path and the bytes of each."""
 
 
 def problems(parity: Mapping[str, Parity]) -> list[str]:
@@ -49,30 +54,29 @@ _SHORT = {
 }
 
 
-def table(parity: Mapping[str, Parity], sizes: Mapping[str, tuple[str, int]]) -> str:
-    """The figures as a Markdown table; `sizes` gives the path and the bytes of each format."""
+def parity_table(parity: Mapping[str, Parity], formats: Formats) -> Table:
+    """A row of figures for each format."""
     metrics: dict[str, float] = {}
     for found in parity.values():
         metrics |= {key: pair["model"] for key, pair in found.metrics.items()}
     words = [f"{key} (model {value:.4f})" for key, value in metrics.items()]
     heads = ["bytes", "images", "max abs diff", "mean abs diff", "same argmax", *words, "limit"]
-    rows = [f"| format | file | {' | '.join(heads)} |", "|---|---|" + "--:|" * len(heads)]
-    for name, found in parity.items():
-        path, size = sizes[name]
-        cells = [
-            f"{size:,}", f"{found.images}", f"{found.max_abs_diff:.2g}", f"{found.mean_abs_diff:.2g}",
-            _percent(found.argmax_agreement),
+    rows = [
+        [
+            name, f"`{formats[name]['path']}`", f"{formats[name]['bytes']:,}", f"{found.images}",
+            f"{found.max_abs_diff:.2g}", f"{found.mean_abs_diff:.2g}", _percent(found.argmax_agreement),
             *(f"{found.metrics[key]['file']:.4f}" if key in found.metrics else "-" for key in metrics),
             ", ".join(_limit(*one) for one in found.limits.items()),
-        ]  # fmt: skip
-        rows.append(f"| {name} | `{path}` | {' | '.join(cells)} |")
-    return "\n".join(rows)
+        ]
+        for name, found in parity.items()
+    ]  # fmt: skip
+    return Table.of(["format", "file", *map(Column, heads)], rows)
 
 
-def decided(parity: Mapping[str, Parity], sizes: Mapping[str, tuple[str, int]]) -> str:
+def explain(parity: Mapping[str, Parity], formats: Formats) -> str:
     """Which figures decided where the largest difference did not, in a sentence; nothing if it always did."""
     reasons = [
-        f"`{sizes[name][0]}` ({', '.join(_reason(found, figure) for figure in found.limits)})"
+        f"`{formats[name]['path']}` ({', '.join(_reason(found, figure) for figure in found.limits)})"
         for name, found in parity.items()
         if found.limits and "max_abs_diff" not in found.limits
     ]

@@ -25,12 +25,9 @@ class ComparisonProgress(Progress):
         self._missing: Counter[str] = Counter()
         self._scores: dict[str, list[float]] = defaultdict(list)
 
-    def begin(self, units: Sequence[Unit], *, of: int) -> None:
-        """These trainings are to come, of so many."""
+    def begin(self, units: Sequence[Unit]) -> None:
+        """These are to be trained."""
         self._missing.update(map(_variant, units))
-        self.expect(of)
-        if len(units) < of:
-            self.skip(of - len(units), of=of)
 
     def record(self, record: Record) -> None:
         """One more is finished."""

@@ -1,7 +1,7 @@
 """Experiments: a model trained with several seeds, judged on a test set, drawn and exported."""
 
 from l2zoo.stats.summary import mean_and_error
-from l2zoo.studies.experiment.experiment import experiment, trained
+from l2zoo.studies.experiment.experiment import experiment, train_model
 from l2zoo.studies.experiment.result import Outcome, metrics_table
 from l2zoo.studies.experiment.search import Search
 from l2zoo.studies.experiment.settings import Task, Training
@@ -14,5 +14,5 @@ __all__ = [
     "experiment",
     "mean_and_error",
     "metrics_table",
-    "trained",
+    "train_model",
 ]

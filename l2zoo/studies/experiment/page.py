@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from l2zoo.artifacts.folder import sizes
 from l2zoo.regularization.audit import audit
 from l2zoo.reports.numbers import format_duration, format_mean, metric_name
 from l2zoo.reports.page import Page, Picture, Section, versions
@@ -82,9 +81,9 @@ def _pictures(outcome: Outcome) -> list[Picture]:
 
 def _files(outcome: Outcome) -> Table:
     rows = []
-    for name, (path, size) in sizes(outcome.artifact.manifest["formats"]).items():
+    for name, row in outcome.artifact.manifest["formats"].items():
         parity = outcome.artifact.parity[name]
         differs, agrees = cell(parity.max_abs_diff, "{:.2g}"), cell(parity.argmax_agreement, "{:.2%}")
-        rows.append((path, cell(size, "{:,}"), differs, agrees, parity.images))
+        rows.append((row["path"], cell(row["bytes"], "{:,}"), differs, agrees, parity.images))
     columns = map(Column, ("Bytes", "Largest difference", "Same answers", "Images compared"))
     return Table.of(["File", *columns], rows)

@@ -11,7 +11,7 @@ from l2zoo.engine.record import Record, Unit
 from l2zoo.studies.compare import forest
 from l2zoo.studies.compare.findings import Standing, differences
 from l2zoo.studies.compare.result import Comparison
-from l2zoo.studies.compare.selection import chosen, honest_scores
+from l2zoo.studies.compare.selection import best_strength, held_out_scores
 
 
 def record(strength: float, fold: int, score: float | None) -> Record:
@@ -23,14 +23,14 @@ def test_a_fold_is_scored_at_the_strength_that_the_others_choose() -> None:
     scores = {1.0: (0.9, 0.5, 0.5), 2.0: (0.5, 0.6, 0.6)}
     records = [record(s, fold, score) for s, each in scores.items() for fold, score in enumerate(each)]
     # Fold 0 gets the choice of folds 1 and 2, which is 2.0; the other two are misled by the 0.9 of fold 0.
-    assert honest_scores(records, mode="max") == {(0, 0): 0.5, (0, 1): 0.5, (0, 2): 0.5}
-    assert chosen(records, mode="max") == 1.0
-    assert chosen(records, mode="min") == 2.0
-    assert chosen([record(1.0, 0, None)], mode="max") is None
+    assert held_out_scores(records, mode="max") == {(0, 0): 0.5, (0, 1): 0.5, (0, 2): 0.5}
+    assert best_strength(records, mode="max") == 1.0
+    assert best_strength(records, mode="min") == 2.0
+    assert best_strength([record(1.0, 0, None)], mode="max") is None
 
 
 def test_a_single_strength_has_its_own_scores_without_what_failed() -> None:
-    assert honest_scores([record(0.0, 0, 0.5), record(0.0, 1, None)], mode="max") == {(0, 0): 0.5}
+    assert held_out_scores([record(0.0, 0, 0.5), record(0.0, 1, None)], mode="max") == {(0, 0): 0.5}
 
 
 def comparison(**scores: list[float]) -> Comparison:

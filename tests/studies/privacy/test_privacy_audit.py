@@ -105,15 +105,16 @@ def test_losses_get_labels_as_they_want_them() -> None:
 
 
 def test_an_audit_goes_on_where_it_was_stopped(tmp_path: Path, monkeypatch: Any, capsys: Any) -> None:
-    model, trained, one = memory.untrained(), [], reference_models._train_one
+    model, trained = memory.untrained(), []
 
-    def counted(*given: Any) -> np.ndarray:
-        trained.append(given[3])
-        if len(trained) == 3:
-            raise KeyboardInterrupt
-        return one(*given)
+    class Counted(reference_models.ReferenceModels):
+        def train(self, number: int) -> np.ndarray:
+            trained.append(number)
+            if len(trained) == 3:
+                raise KeyboardInterrupt
+            return super().train(number)
 
-    monkeypatch.setattr(reference_models, "_train_one", counted)
+    monkeypatch.setattr(reference_models, "ReferenceModels", Counted)
     with pytest.raises(KeyboardInterrupt):
         audit(model, epochs=2, directory=tmp_path, verbose=True)
     said = " ".join(capsys.readouterr().err.split())
