@@ -14,8 +14,11 @@ import pytest
 
 from l2zoo import L2Policy, Training, Variant, compare
 from l2zoo.data import load
+from l2zoo.engine.record import Unit
+from l2zoo.studies.compare.result import Comparison
 from l2zoo.studies.compare.variants import VariantBuilder
 from l2zoo.tasks import Classification
+from tests.engine.known import Known
 from tests.search import small
 
 DATA = small.data(48)
@@ -25,7 +28,13 @@ BARE = L2Policy(0.0)
 
 
 def build(policy: L2Policy) -> keras.Model:
-    return small.build(policy)
+    layers = [
+        keras.layers.Rescaling(1 / 255),
+        keras.layers.Flatten(),
+        keras.layers.Dense(16, activation="relu"),
+        keras.layers.Dense(3, activation="softmax"),
+    ]
+    return policy.apply(keras.Sequential([keras.Input((4, 4, 1)), *layers]))
 
 
 @pytest.mark.backends
@@ -57,12 +66,23 @@ def test_variants_share_folds_and_seeds_and_keep_their_own_settings(tmp_path: Pa
     assert "What differs from none?" in (tmp_path / "report.html").read_text()
 
 
-def test_only_what_is_new_or_changed_is_trained_again(tmp_path: Path) -> None:
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Settings with which nothing is trained and nothing is drawn."""
+    monkeypatch.setattr(Comparison, "save", lambda self, directory: None)
+    return {**QUICK, "engine": lambda job: Known(job, fail=lambda unit: _variant(unit) == "wild")}
+
+
+def _variant(unit: Unit) -> Any:
+    return dict(unit.others)["variant"]
+
+
+def test_only_what_is_new_or_changed_is_trained_again(tmp_path: Path, quick: dict[str, Any]) -> None:
     ledger = tmp_path / "ledger.jsonl"
 
     def trained(*variants: Variant, **more: Any) -> int:
         before = len(ledger.read_text().splitlines()) if ledger.exists() else 1
-        compare(build, DATA, variants, directory=tmp_path, **{**QUICK, **more})
+        compare(build, DATA, variants, directory=tmp_path, **{**quick, **more})
         return len(ledger.read_text().splitlines()) - before
 
     none, strong = Variant("none"), Variant("L2", l2=1e-2)
@@ -71,7 +91,7 @@ def test_only_what_is_new_or_changed_is_trained_again(tmp_path: Path) -> None:
     assert trained(none, Variant("L2", l2=1e-3), Variant("L1", l2=L2Policy(0.0, l1=1e-3))) == 8
     assert trained(none, strong, training=Training(epochs=1, batch_size=8)) == 8
     with pytest.raises(ValueError, match="ledger of another search"):
-        compare(build, small.data(48, seed=1), [none, strong], directory=tmp_path, **QUICK)
+        compare(build, small.data(48, seed=1), [none, strong], directory=tmp_path, **quick)
 
 
 def test_with_a_test_set_strengths_are_chosen_on_folds_of_the_training_images(tmp_path: Path) -> None:
@@ -88,10 +108,12 @@ def test_with_a_test_set_strengths_are_chosen_on_folds_of_the_training_images(tm
 
 
 @pytest.mark.parametrize("tested", [False, True])
-def test_a_variant_that_diverges_is_said_to_have_failed(tested: bool) -> None:
-    wild = {"optimizer": "sgd", "learning_rate": 1e30, "strengths": (1e-3, 1e-2)}
+def test_a_variant_whose_trainings_all_fail_is_said_to_have_failed(
+    tested: bool, quick: dict[str, Any]
+) -> None:
+    variants = [Variant("none"), Variant("wild", strengths=(1e-3, 1e-2))]
     test = small.data(30, seed=1) if tested else None
-    found = compare(build, DATA, [Variant("none"), Variant("wild", **wild)], test=test, **QUICK)
+    found = compare(build, DATA, variants, test=test, **quick)
     assert found["wild"].failed == (4 if tested else 8)
     assert found["wild"].scores == {}
     assert "Too few trainings of wild finished" in found.may_be_said
@@ -167,8 +189,25 @@ def test_a_variant_with_a_strength_and_a_choice_is_refused() -> None:
         Variant("")
 
 
-def test_images_and_labels_or_what_load_gives() -> None:
-    data = load(DATA)
-    assert compare(build, data, [Variant("a"), Variant("b")], **QUICK)["a"].scores == (
-        compare(build, DATA, [Variant("a"), Variant("b")], **QUICK)["a"].scores
-    )
+def test_images_and_labels_or_what_load_gives(quick: dict[str, Any]) -> None:
+    jobs: list[Any] = []
+    quick["engine"] = lambda job: jobs.append(job) or Known(job)
+    for data in (load(DATA), DATA):
+        compare(build, data, [Variant("a"), Variant("b")], **quick)
+    for x, y in ((job.x, job.y) for job in jobs):
+        np.testing.assert_array_equal(x, DATA[0])
+        np.testing.assert_array_equal(y, DATA[1])
+
+
+def test_each_variant_that_is_through_is_a_line(
+    quick: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = {**quick, "directory": tmp_path, "verbose": True}
+    compare(build, DATA, [Variant("none"), Variant("wild", l2=1e-3)], **settings)
+    assert capsys.readouterr().err.splitlines() == [
+        "none: 4 trainings, mean score 0.5000",
+        "wild: 0 trainings, every training failed",
+    ]
+    compare(build, DATA, [Variant("none"), Variant("wild", l2=1e-3)], **settings)
+    said = capsys.readouterr().err
+    assert said.strip() == "8 of 8 trainings are finished already and are not run again."
