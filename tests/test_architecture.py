@@ -128,43 +128,6 @@ def module_in(name: str) -> str | None:
     return next((name for name in found if name in MODULES), None)
 
 
-def file_of(module: str) -> str:
-    """The module, or for a name in it the module that holds it; empty for the table of contents itself."""
-    while module and module not in MODULES:
-        module = module.rpartition(".")[0]
-    return module
-
-
-def circle_of(arrows: dict[str, set[str]]) -> list[str]:
-    """A way along the arrows that ends where it began; empty if there is none."""
-    finished: set[str] = set()
-
-    def walk(path: list[str]) -> list[str]:
-        for other in sorted(arrows.get(path[-1], ())):
-            if other in path:
-                return [*path[path.index(other) :], other]
-            if other not in finished and (found := walk([*path, other])):
-                return found
-        finished.add(path[-1])
-        return []
-
-    return next((found for start in sorted(arrows) if start not in finished and (found := walk([start]))), [])
-
-
-def test_no_files_import_each_other_in_a_circle() -> None:
-    # Not under TYPE_CHECKING or in functions either: no such file can be read without the others.
-    arrows = {m: {file_of(other) for _, other in imports_of(path)} - {m, ""} for m, path in MODULES.items()}
-    circle = circle_of(arrows)
-    assert not circle, (
-        f"{' -> '.join(circle)}. Put what they share, such as a result as a value, into a file below them."
-    )
-
-
-def test_a_circle_is_found_and_a_diamond_is_none() -> None:
-    assert circle_of({"a": {"b", "c"}, "b": {"d"}, "c": {"d"}}) == []
-    assert circle_of({"a": {"b", "c"}, "b": {"d"}, "c": {"d"}, "d": {"c"}}) == ["d", "c", "d"]
-
-
 def test_what_is_registered_needs_nothing_that_may_be_importing_keras_at_that_moment() -> None:
     seen, waiting = set(), [module.removeprefix("l2zoo.") for module in REGISTERING]
     while waiting:

@@ -14,7 +14,7 @@ import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -102,9 +102,7 @@ class Plot:
         text = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{name}-", text)
         text = text.replace('<style type="text/css">*{', f'<style type="text/css">#{name} *{{', 1)
         head, rest = text.strip().split(">", 1)
-        head = re.sub(
-            r' (?:width|height)="[^"]*"', "", head
-        )  # the page gives the size, the viewBox the shape
+        head = re.sub(r' (?:width|height)="[^"]*"', "", head)  # the page gives it, the viewBox the shape
         return head.replace("<svg", f'<svg id="{name}" aria-hidden="true" focusable="false"', 1) + ">" + rest
 
 
@@ -177,12 +175,11 @@ def legend_rows(handles: Sequence[Artist], *, width: float) -> list[list[Artist]
     return rows
 
 
-def plain_axes(*some: Axes) -> None:
-    """Leaves two spines, and lines across that lie behind everything."""
-    for axes in some:
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.grid(axis="y", color=BAND, linewidth=0.8)
-        axes.set_axisbelow(True)
+def plain_axes(axes: Axes, *, grid: Literal["x", "y", "both"] = "y") -> None:
+    """Leaves two spines, and a grid that lies behind everything."""
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(axis=grid, color=BAND, linewidth=0.8)
+    axes.set_axisbelow(True)
 
 
 def step(strengths: Sequence[float]) -> float:
@@ -217,7 +214,8 @@ def strength_axis(axes: Axes, strengths: Iterable[float], *, margins: float = _M
         room = max(room, (positive[-1] / positive[0]) ** 0.03)
     low, high = positive[0] / room, positive[-1] * room
     inches = axes.get_figure(root=True).get_figwidth() - margins  # type: ignore[union-attr]
-    axes.set_xscale("symlog", linthresh=low, linscale=0.9 * math.log10(high / low) * _APART / inches)
+    decades = math.log10(high / low) * _APART / inches  # between 0 and the logarithm's end
+    axes.set_xscale("symlog", linthresh=low, linscale=(1 - 1 / 10) * decades)  # so matplotlib counts them
     zero = strengths[0] == 0
     axes.set_xlim(-0.85 * low if zero else low, high)
     most = max(2, int(inches / _LABEL))

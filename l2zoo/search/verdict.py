@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from l2zoo.engine.record import Record
-from l2zoo.reports.numbers import format_strength, metric_name
+from l2zoo.reports.numbers import format_difference, format_strength, metric_name
 from l2zoo.search.candidates import Candidate, best, eligible
 from l2zoo.stats.paired import corrected_interval, held_out_gains, rounding_of
 from l2zoo.stats.summary import mean, sign_of
@@ -136,12 +136,12 @@ def _obstacle(tried: Sequence[Candidate], zero: Candidate, *, comparable: int, m
 
 def _sentence(verdict: Verdict, *, metric: str, smallest: bool, lost: int) -> str:
     digits = _digits(verdict.high - verdict.low)
-    difference = _signed(verdict.difference, digits)
-    interval = f"95 % interval {_signed(verdict.low, digits)} to {_signed(verdict.high, digits)}"
+    numbers = (verdict.difference, verdict.gain, verdict.low, verdict.high)
+    difference, honest, low, high = (format_difference(number, digits=digits) for number in numbers)
+    interval = f"95 % interval {low} to {high}"
     pairs = f"{verdict.pairs} paired trainings"
     if lost:
         pairs += f"; {lost} at strength 0 failed"
-    honest = _signed(verdict.gain, digits)
     if honest != difference and not math.isclose(verdict.gain, verdict.difference, rel_tol=1e-9):
         interval = f"{honest} where the other folds choose the strength, {interval}"
     strength, what = format_strength(verdict.strength or 0.0), metric_name(metric)
@@ -164,10 +164,6 @@ def _sentence(verdict: Verdict, *, metric: str, smallest: bool, lost: int) -> st
 def _digits(width: float) -> int:
     """Decimals that show the half width of an interval, at least 3."""
     return 3 if width <= 0 else min(max(3, -math.floor(math.log10(width / 2))), 9)
-
-
-def _signed(value: float, digits: int) -> str:
-    return f"{round(value, digits) + 0.0:+.{digits}f}"  # never -0.000
 
 
 def _reason(record: Record) -> str:

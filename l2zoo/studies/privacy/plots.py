@@ -10,7 +10,7 @@ import numpy as np
 
 from l2zoo.reports import plot_style
 from l2zoo.reports.numbers import format_strength
-from l2zoo.reports.plot_style import BAND, BLUE, DOTTED, GREY, INK, RED, Plot
+from l2zoo.reports.plot_style import BLUE, DOTTED, GREY, INK, RED, Plot
 from l2zoo.stats.roc import FALSE_POSITIVES
 from l2zoo.studies.privacy.findings import Findings
 
@@ -46,11 +46,13 @@ def strengths(findings: Mapping[float, Findings]) -> Plot:
     return Plot(title, words, partial(_draw_strengths, findings, title=title))
 
 
-def _draw_roc(findings: Findings, *, title: str, width: float = plot_style.WIDE) -> Figure:
+def _draw_roc(
+    findings: Findings, *, title: str, width: float = plot_style.WIDE, headed: bool = True
+) -> Figure:
     from matplotlib.ticker import PercentFormatter
 
     sentence = findings.sentence.replace(" %", "\N{NO-BREAK SPACE}%")
-    figure = plot_style.frame(width=width, height=4.6, title=title, sentences=[sentence])
+    figure = plot_style.frame(width=width, height=4.6, title=title if headed else "", sentences=[sentence])
     axes = figure.add_subplot()
     lowest = 0.5 / max(findings.members, findings.others)  # where a rate of 0 stands
     axes.plot([lowest, 1], [lowest, 1], **DOTTED, label="a coin")
@@ -59,8 +61,7 @@ def _draw_roc(findings: Findings, *, title: str, width: float = plot_style.WIDE)
         shown = {"label": f"{attack.name}, AUC {attack.auc}", "linewidth": 1.8, "drawstyle": "steps-post"}
         fpr, tpr = (np.maximum(rate, lowest) for rate in (attack.roc.fpr, attack.roc.tpr))
         axes.plot(fpr, tpr, **{**LINES[attack.name], **shown})
-    plot_style.plain_axes(axes)
-    axes.grid(axis="x", color=BAND, linewidth=0.8)
+    plot_style.plain_axes(axes, grid="both")
     axes.set(xscale="log", yscale="log", xlim=(lowest, 1), ylim=(lowest, 1.1))
     axes.set(xlabel="Others taken for members (false positives)", ylabel="Members found (true positives)")
     for axis in (axes.xaxis, axes.yaxis):
@@ -70,14 +71,14 @@ def _draw_roc(findings: Findings, *, title: str, width: float = plot_style.WIDE)
 
 
 def _draw_strengths(
-    findings: Mapping[float, Findings], *, title: str, width: float = plot_style.WIDE
+    findings: Mapping[float, Findings], *, title: str, width: float = plot_style.WIDE, headed: bool = True
 ) -> Figure:
     first = next(iter(findings.values()))
     sentence = (
         f"Can the {first.members} images of the training be told from {first.others} others? "
         "AUC with 95 % intervals; 0.5 is a coin."
     )
-    figure = plot_style.frame(width=width, height=4.8, title=title, sentences=[sentence])
+    figure = plot_style.frame(width=width, height=4.8, title=title if headed else "", sentences=[sentence])
     top, bottom = figure.subplots(2, 1, height_ratios=(1.5, 1))
     for axes, label in ((top, "AUC of the attack"), (bottom, "Accuracy")):
         plot_style.plain_axes(axes)
