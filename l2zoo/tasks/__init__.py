@@ -12,14 +12,14 @@ _HOME = {
     "Generation": "l2zoo.tasks.diffusion.task",
     "VideoPrediction": "l2zoo.tasks.video.task",
     "generate": "l2zoo.tasks.video.task",
-    "step_model": "l2zoo.tasks.video.stepping",
-    "rollout_gif": "l2zoo.tasks.plots.clip_pictures",
+    "step_model": "l2zoo.tasks.video.keras_rollout",
+    "rollout_gif": "l2zoo.tasks.plots.generated",
     "optimizer": "l2zoo.tasks.optimizers",
     "Judge": "l2zoo.tasks.diffusion.evaluation",
     "sample": "l2zoo.tasks.diffusion.keras_sampling",
-    "denoising_gif": "l2zoo.tasks.plots.drawn_images",
-    "frechet_distance": "l2zoo.tasks.diffusion.frechet",
-    "copying": "l2zoo.tasks.diffusion.memorisation",
+    "denoising_gif": "l2zoo.tasks.plots.generated",
+    "frechet_distance": "l2zoo.tasks.diffusion.feature_distances",
+    "copying": "l2zoo.tasks.diffusion.feature_distances",
 }
 
 __all__ = list(_HOME)

@@ -98,18 +98,18 @@ class Augmentation:
         import tensorflow as tf
 
         # Keras's layers compute with TensorFlow, whatever the backend, wherever a TensorFlow graph is made.
-        return tf.function(self._augmented, autograph=False, reduce_retracing=True)
+        return tf.function(self._apply_layers, autograph=False, reduce_retracing=True)
 
-    def _augmented(self, images: tf.Tensor, targets: Any, seed: tf.Tensor) -> tuple[tf.Tensor, Any]:
+    def _apply_layers(self, images: tf.Tensor, targets: Any, seed: tf.Tensor) -> tuple[tf.Tensor, Any]:
         import tensorflow as tf
 
-        kind = random_layers.kind_of(targets)
+        kind = random_layers.target_kind(targets)
         images, after = tf.cast(images, tf.float32), targets
         for index, layer in enumerate(self.layers):
             mine = tf.random.fold_in(seed, index)
-            images, after = random_layers.transformed(layer, images, after, seed=mine)
+            images, after = random_layers.apply_layer(layer, images, after, seed=mine)
             images = tf.clip_by_value(images, 0.0, 255.0)
-        return images, _inside(after, targets, tf.shape(images)) if kind == "boxes" else after
+        return images, _clip_boxes(after, targets, tf.shape(images)) if kind == "boxes" else after
 
 
 def augmentation(names: Sequence[str] | str, *, task: str, image_shape: Sequence[int]) -> Augmentation | None:
@@ -147,14 +147,14 @@ def augmentation(names: Sequence[str] | str, *, task: str, image_shape: Sequence
         >>> len(augmentation("flip+shift", task="classification", image_shape=(32, 32, 3)).layers)
         2
     """
-    names = names_of(names)
+    names = augmentation_names(names)
     kind = KIND_OF_TASK[one_of("task", task, tuple(KIND_OF_TASK))]
     channels = whole_numbers("image_shape", image_shape, at_least=1)[-1]
-    chosen = [layer for name in names for layer in _layers(name, kind, channels)]
-    return Augmentation(chosen) if chosen else None
+    layers = [layer for name in names for layer in _layers(name, kind, channels)]
+    return Augmentation(layers) if layers else None
 
 
-def names_of(names: Sequence[str] | str) -> list[str]:
+def augmentation_names(names: Sequence[str] | str) -> list[str]:
     """The names of augmentations, which may be one string with `+` or `,` between, in their order.
 
     Raises:
@@ -173,16 +173,16 @@ def _layers(name: str, kind: str, channels: int) -> list[keras.layers.Layer]:
         raise ValueError(
             f"Augmentation {name!r} needs images of 3 channels (red, green, blue), got channels={channels}."
         )
-    made = AUGMENTATIONS[name]()
-    for layer in made:
+    layers = AUGMENTATIONS[name]()
+    for layer in layers:
         try:
             random_layers.check_fit(layer, kind)
         except ValueError as error:
             raise ValueError(f"Augmentation {name!r} is not for {kind}: {error}") from None
-    return made
+    return layers
 
 
-def _inside(after: dict[str, tf.Tensor], before: dict[str, tf.Tensor], shape: tf.Tensor) -> Any:
+def _clip_boxes(after: dict[str, tf.Tensor], before: dict[str, tf.Tensor], shape: tf.Tensor) -> Any:
     """Boxes clipped to the image `(B, H, W, C)`; padding in the place of those that are hardly left."""
     import tensorflow as tf
 

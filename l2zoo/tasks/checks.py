@@ -1,8 +1,8 @@
-"""Whether data and models are what a task is for."""
+"""Whether data and models are what a task is for, and what a model predicts of data that it is for."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -10,8 +10,7 @@ import numpy as np
 
 from l2zoo.data import ImageData
 
-# What the model of a task answers.
-FORMS = {
+OUTPUTS = {
     "classification": "probabilities (B, K)",
     "segmentation": "probabilities (B, H, W, K)",
     "detection": "'class_logits' (B, N, K), 'sides' and 'centerness_logits'",
@@ -55,14 +54,14 @@ def check_images(model: keras.Model, found: tuple[int, ...]) -> None:
     )
 
 
-def check_form(task: str, model: keras.Model) -> None:
-    """Raises if a model answers in the form of another task; one that does not tell its outputs passes."""
+def check_outputs(task: str, model: keras.Model) -> None:
+    """Raises if a model has the outputs of another task; one that does not tell its outputs passes."""
     shapes = output_shapes(model)
-    if shapes is None or _answers(shapes) == task:
+    if shapes is None or _task_of(shapes) == task:
         return
     got = dict(shapes) if isinstance(shapes, Mapping) else shapes
     raise ValueError(
-        f"`model` must be for {task}, with outputs {FORMS[task]}, got {model.name!r} with {got}. "
+        f"`model` must be for {task}, with outputs {OUTPUTS[task]}, got {model.name!r} with {got}. "
         f"l2zoo.list_models(task={task!r}) names those that are."
     )
 
@@ -71,7 +70,7 @@ def check_classes(model: keras.Model, num_classes: int, *, who: str) -> None:
     """Raises if a model knows another number of classes; one that does not tell them passes.
 
     Args:
-        model: Of the right form.
+        model: With outputs that `check_outputs` passes.
         num_classes: How many it must know.
         who: Has them, for the message.
     """
@@ -126,8 +125,32 @@ def output_shapes(model: keras.Model) -> Any:
     return None
 
 
-def _answers(shapes: Any) -> str | None:
-    """The task whose form shapes have."""
+def predict_batches(
+    model: keras.Model, data: ImageData, *, batch_size: int = 64
+) -> Iterator[tuple[Any, Any, Any]]:
+    """Images, targets and the model's outputs of one batch after another, as NumPy arrays, in order.
+
+    Raises:
+        ValueError: The model is for images of another shape.
+    """
+    check_images(model, data.image_shape)
+    for images, targets in data.batches(batch_size).as_numpy_iterator():
+        outputs = model.predict_on_batch(images)
+        yield images, targets, keras.tree.map_structure(np.asarray, outputs)
+
+
+def first_batch(data: ImageData, most: int) -> tuple[Any, Any]:
+    """The first images and their targets."""
+    return next(data.batches(min(most, data.num_examples)).as_numpy_iterator())
+
+
+def as_floats(scores: Mapping[str, Any]) -> dict[str, float]:
+    """Python's own numbers, for JSON."""
+    return {name: float(value) for name, value in scores.items()}
+
+
+def _task_of(shapes: Any) -> str | None:
+    """The task whose outputs have such shapes."""
     if isinstance(shapes, Mapping):
         raw = {"class_logits", "sides", "centerness_logits"} <= set(shapes)
         return "detection" if raw or "boxes_xyxy" in shapes else None

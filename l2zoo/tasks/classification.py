@@ -13,9 +13,15 @@ import numpy as np
 from l2zoo.data import ImageData
 from l2zoo.data.prepared import Prepared
 from l2zoo.tasks import losses
-from l2zoo.tasks.answers import answers, first, plain
 from l2zoo.tasks.augmentation import augmentation
-from l2zoo.tasks.checks import check_classes, check_data, check_form
+from l2zoo.tasks.checks import (
+    as_floats,
+    check_classes,
+    check_data,
+    check_outputs,
+    first_batch,
+    predict_batches,
+)
 from l2zoo.tasks.plots import pictures
 
 TOP = 5
@@ -75,12 +81,12 @@ class Classification:
         self._check(model, data)
         from sklearn.metrics import log_loss
 
-        parts = [(labels, outputs) for _, labels, outputs in answers(model, data)]
+        parts = [(labels, outputs) for _, labels, outputs in predict_batches(model, data)]
         labels, found = (np.concatenate(part) for part in zip(*parts, strict=True))
         found = found.astype(np.float64)
         found /= found.sum(axis=1, keepdims=True)  # float32 misses 1 by more than scikit-learn likes
         loss = log_loss(labels, found, labels=range(self._num_classes))
-        return plain({**self.scores(found, labels), "log_loss": loss})
+        return as_floats({**self.scores(found, labels), "log_loss": loss})
 
     def scores(self, outputs: np.ndarray, labels: np.ndarray) -> dict[str, float]:
         """How good answers `(N, K)` are for labels `(N,)`: `accuracy` and `top5`, more is better."""
@@ -89,12 +95,12 @@ class Classification:
         scores = {"accuracy": accuracy_score(labels, outputs.argmax(axis=1))}
         if self._num_classes > TOP:
             scores["top5"] = top_k_accuracy_score(labels, outputs, k=TOP, labels=range(self._num_classes))
-        return plain(scores)
+        return as_floats(scores)
 
     def examples(self, model: keras.Model, data: ImageData, most: int) -> tuple[Any, Any]:
         """The first images, as the deployed model takes them, and their labels."""
         del model
-        return first(data, most)
+        return first_batch(data, most)
 
     def deployed(self, model: keras.Model) -> keras.Model:
         """The model as it is exported: the same, without what belongs to training."""
@@ -103,12 +109,12 @@ class Classification:
     def picture(self, model: keras.Model, data: ImageData, path: str | Path) -> Path:
         """Draws images with what they are and what the model takes them for."""
         self._check(model, data)
-        images, labels, found = next(answers(model, data, batch_size=pictures.MOST))
+        images, labels, found = next(predict_batches(model, data, batch_size=pictures.MOST))
         return pictures.picture_of_labels(images, labels, found, self.class_names, path)
 
     def _check(self, model: keras.Model, data: ImageData) -> None:
         check_data(self.name, self.class_names, data)
-        check_form(self.name, model)
+        check_outputs(self.name, model)
         check_classes(model, self._num_classes, who="The task")
 
     @property

@@ -1,4 +1,4 @@
-"""Losses by name, so that they can be compared: Keras's own, for targets that can be smoothed and mixed."""
+"""Losses by name: Keras's own, for labels and masks that can be smoothed and mixed, and for pixels."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from keras import ops
 from l2zoo.utils.validation import one_of
 
 _OF_AREAS = (keras.losses.Dice, keras.losses.Tversky)
-_PIXELS = (0, 1, 2)  # of a batch: what is summed before a class's overlap is taken
+_BATCH_AND_PLACE = (0, 1, 2)  # of a batch: what is summed before a class's overlap is taken
 
 CLASSIFICATION: Mapping[str, Callable[[float], keras.losses.Loss]] = MappingProxyType(
     {
@@ -25,10 +25,17 @@ CLASSIFICATION: Mapping[str, Callable[[float], keras.losses.Loss]] = MappingProx
 SEGMENTATION: Mapping[str, Callable[[float], keras.losses.Loss]] = MappingProxyType(
     {
         **CLASSIFICATION,
-        "dice": lambda _: keras.losses.Dice(axis=_PIXELS),
+        "dice": lambda _: keras.losses.Dice(axis=_BATCH_AND_PLACE),
         # The weight of what is missed and of what is found wrongly, 0.7 and 0.3 in the paper; Keras's
         # `alpha` is the former, the paper's the latter (Salehi et al. 2017, Tversky loss function).
-        "tversky": lambda _: keras.losses.Tversky(alpha=0.7, beta=0.3, axis=_PIXELS),
+        "tversky": lambda _: keras.losses.Tversky(alpha=0.7, beta=0.3, axis=_BATCH_AND_PLACE),
+    }
+)
+PIXELS: Mapping[str, Callable[[], keras.losses.Loss]] = MappingProxyType(
+    {
+        "crossentropy": keras.losses.BinaryCrossentropy,
+        "absolute": keras.losses.MeanAbsoluteError,
+        "squared": keras.losses.MeanSquaredError,
     }
 )
 
@@ -49,7 +56,7 @@ def classification_loss(name: str, *, label_smoothing: float = 0.0) -> keras.los
         0.1
     """
     one_of("loss", name, tuple(CLASSIFICATION))
-    return CLASSIFICATION[name](_smoothing(label_smoothing))
+    return CLASSIFICATION[name](_check_smoothing(label_smoothing))
 
 
 def segmentation_loss(name: str, *, label_smoothing: float = 0.0) -> keras.losses.Loss:
@@ -79,7 +86,25 @@ def segmentation_loss(name: str, *, label_smoothing: float = 0.0) -> keras.losse
             f"`label_smoothing` is for {list(CLASSIFICATION)}, which compare pixel by pixel; loss={name!r} "
             "compares areas. Use label_smoothing=0."
         )
-    return LabelledPixels(SEGMENTATION[name](_smoothing(label_smoothing)))
+    return LabelledPixels(SEGMENTATION[name](_check_smoothing(label_smoothing)))
+
+
+def pixel_loss(name: str) -> keras.losses.Loss:
+    """The loss of a model that answers pixels in [0, 255].
+
+    Args:
+        name: `"crossentropy"`, where a pixel is the share of white in it (Shi et al. 2015); `"absolute"` or
+            `"squared"`, the mean error. All of pixels / 255, so that a strength of L2 weighs alike.
+
+    Raises:
+        ValueError: An unknown name.
+
+    Example:
+        >>> loss = pixel_loss("absolute")(ops.array([[0.0, 255.0]]), ops.array([[51.0, 255.0]]))
+        >>> round(float(loss), 3)
+        0.1
+    """
+    return OfPixels(PIXELS[one_of("loss", name, tuple(PIXELS))]())
 
 
 @keras.saving.register_keras_serializable("l2zoo")
@@ -125,7 +150,7 @@ class SquaredError(keras.losses.Loss):
         self, label_smoothing: float = 0.0, *, reduction: str = "sum_over_batch_size", **settings: Any
     ):
         super().__init__(reduction=reduction, **{"name": "squared_error", **settings})
-        self.label_smoothing = _smoothing(label_smoothing)
+        self.label_smoothing = _check_smoothing(label_smoothing)
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         y_true = ops.cast(y_true, y_pred.dtype)
@@ -160,11 +185,35 @@ class Sum(keras.losses.Loss):
         return cls([keras.saving.deserialize_keras_object(loss) for loss in config.pop("losses")], **config)
 
 
+@keras.saving.register_keras_serializable("l2zoo")
+class OfPixels(keras.losses.Loss):
+    """A loss of pixels divided by 255.
+
+    Args:
+        loss: A Keras loss for values in [0, 1].
+    """
+
+    def __init__(self, loss: keras.losses.Loss, *, reduction: str = "sum_over_batch_size", **settings: Any):
+        super().__init__(reduction=reduction, **{"name": "of_pixels", **settings})
+        self.loss = loss
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        y_true = ops.cast(y_true, y_pred.dtype)
+        return self.loss.call(y_true / 255.0, y_pred / 255.0)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "loss": keras.saving.serialize_keras_object(self.loss)}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> OfPixels:
+        return cls(keras.saving.deserialize_keras_object(config.pop("loss")), **config)
+
+
 def _size(values: Any) -> Any:
     return ops.cast(ops.prod(ops.shape(values)), values.dtype)
 
 
-def _smoothing(share: float) -> float:
+def _check_smoothing(share: float) -> float:
     if isinstance(share, bool) or not isinstance(share, numbers.Real):
         raise TypeError(f"`label_smoothing` must be a number, got label_smoothing={share!r}.")
     if not 0 <= share < 1:

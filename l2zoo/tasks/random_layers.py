@@ -81,7 +81,7 @@ def check_fit(layer: keras.layers.Layer, kind: str) -> None:
         )
 
 
-def kind_of(targets: Any) -> str:
+def target_kind(targets: Any) -> str:
     """Which of `KINDS` the targets of a batch are.
 
     Raises:
@@ -102,7 +102,7 @@ def kind_of(targets: Any) -> str:
     )
 
 
-def transformed(
+def apply_layer(
     layer: keras.layers.Layer, images: tf.Tensor, targets: Any, *, seed: tf.Tensor
 ) -> tuple[tf.Tensor, Any]:
     """A batch after a layer, in a TensorFlow graph, whatever backend Keras has.
@@ -120,18 +120,18 @@ def transformed(
     Raises:
         ValueError: The layer cannot transform such targets, or changes shapes.
     """
-    kind = kind_of(targets)
+    kind = target_kind(targets)
     check_fit(layer, kind)
-    with _drawing_from(Seeds(seed), layer):
+    with _use_seeds(Seeds(seed), layer):
         try:
-            data = layer({"images": images, KINDS[kind]: _for_keras(targets)}, training=True)
+            data = layer({"images": images, KINDS[kind]: _to_keras(targets)}, training=True)
         except NotImplementedError as error:
             raise ValueError(f"keras.layers.{type(layer).__name__} cannot transform {kind}.") from error
     return _same_shape(layer, data["images"], images), _from_keras(layer, data[KINDS[kind]], targets)
 
 
 @contextlib.contextmanager
-def _drawing_from(seeds: Seeds, layer: Any) -> Iterator[None]:
+def _use_seeds(seeds: Seeds, layer: Any) -> Iterator[None]:
     """Lets `layer` draw from `seeds`.
 
     The one private name of Keras's that is needed: all its layers ask this method for their generator, also
@@ -144,7 +144,7 @@ def _drawing_from(seeds: Seeds, layer: Any) -> Iterator[None]:
         del layer._get_seed_generator
 
 
-def _for_keras(targets: Any) -> Any:
+def _to_keras(targets: Any) -> Any:
     if isinstance(targets, dict):
         return {"boxes": targets["boxes_xyxy"], "labels": targets["labels"]}
     return targets

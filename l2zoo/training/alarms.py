@@ -24,7 +24,7 @@ class Losses:
     worst: float
 
 
-def warn(first: Sequence[Any], now: Sequence[Any], losses: Losses, *, said: str = "") -> str:
+def warn_of_trouble(first: Sequence[Any], now: Sequence[Any], losses: Losses, *, said: str = "") -> str:
     """Warns of each kind of trouble that was not said yet.
 
     Args:
@@ -37,7 +37,7 @@ def warn(first: Sequence[Any], now: Sequence[Any], losses: Losses, *, said: str 
         The kinds that are said now.
     """
     kinds = said.split()
-    for kind, which, what, remedy in _signs(first, now, losses):
+    for kind, which, what, remedy in _trouble(first, now, losses):
         if which and kind not in kinds:
             kinds.append(kind)
             names = ", ".join(one.path for one in which[:_MOST])
@@ -47,7 +47,7 @@ def warn(first: Sequence[Any], now: Sequence[Any], losses: Losses, *, said: str 
     return " ".join(kinds)
 
 
-def _signs(
+def _trouble(
     first: Sequence[Any], now: Sequence[Any], losses: Losses
 ) -> Iterator[tuple[str, Sequence[Any], str, str]]:
     """Each kind of trouble with the kernels that show it, what it is, and what to try."""

@@ -12,10 +12,10 @@ from l2zoo.regularization.policy import L2Policy
 from l2zoo.regularization.strength import Strength
 from l2zoo.regularization.weights import after_reload, coefficients, weights_of
 from l2zoo.tasks.checks import (
-    FORMS,
+    OUTPUTS,
     check_classes,
-    check_form,
     check_images,
+    check_outputs,
     check_place_labels,
     check_places,
     output_shapes,
@@ -25,14 +25,14 @@ from l2zoo.training.feed import ArrayFeed, Feed, ImageFeed, PreparedFeed
 
 def check_inputs(model: keras.Model, data: Feed) -> None:
     """Raises if the model is for images of another shape."""
-    blank = data.blank()
-    if blank is not None and not isinstance(blank[0], (dict, tuple)):
-        check_images(model, blank[0].shape[1:])
+    zeros = data.zero_batch()
+    if zeros is not None and not isinstance(zeros[0], (dict, tuple)):
+        check_images(model, zeros[0].shape[1:])
 
 
 def check_validation(data: Feed, validation: Feed) -> None:
     """Raises if validation batches are not like those of the training."""
-    ours, theirs = data.blank(), validation.blank()
+    ours, theirs = data.zero_batch(), validation.zero_batch()
     if ours is None or theirs is None:
         return
     for what, mine, its in zip(("inputs", "targets"), ours, theirs, strict=False):
@@ -56,8 +56,8 @@ def check_labels(model: keras.Model, loss: Any, data: Feed, *, name: str = "data
     if not sparse or getattr(loss, "ignore_class", None) is not None:
         return
     images = data.data if isinstance(data, ImageFeed) and not isinstance(data, PreparedFeed) else None
-    if images is not None and images.task in FORMS:
-        check_form(images.task, model)
+    if images is not None and images.task in OUTPUTS:
+        check_outputs(images.task, model)
     shape = output_shapes(model)
     if not isinstance(shape, tuple) or not isinstance(classes := shape[-1], int):
         return
@@ -72,13 +72,13 @@ def check_labels(model: keras.Model, loss: Any, data: Feed, *, name: str = "data
 
 def _check_prepared(model: keras.Model, data: PreparedFeed, name: str) -> None:
     """Raises if the model is not one for the task that has prepared the data."""
-    blank, task = data.blank(), data.task
-    if task not in FORMS or blank is None:
+    zeros, task = data.zero_batch(), data.task
+    if task not in OUTPUTS or zeros is None:
         return
-    check_form(task, model)
-    if isinstance(blank[1], dict):
-        check_places(model, blank[1]["sides"].shape[1])
-    check_classes(model, data.num_classes or blank[1].shape[-1], who=f"`{name}`")
+    check_outputs(task, model)
+    if isinstance(zeros[1], dict):
+        check_places(model, zeros[1]["sides"].shape[1])
+    check_classes(model, data.num_classes or zeros[1].shape[-1], who=f"`{name}`")
 
 
 def _check_range(labels: np.ndarray, classes: int, name: str) -> None:

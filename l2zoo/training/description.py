@@ -18,7 +18,7 @@ from l2zoo.training.feed import Feed
 from l2zoo.training.run_folder import UNKNOWN
 
 
-def describe(
+def settings_of_run(
     model: keras.Model,
     settings: dict[str, Any],
     data: Feed,
@@ -37,15 +37,15 @@ def describe(
         "batch_size": batch_size,
         "seed": seed,
         "optimizer": _optimizer(model, settings["optimizer"]),
-        "loss": _named(settings.get("loss")),
-        "loss_weights": _named(settings.get("loss_weights")),
-        "metrics": _named([settings.get("metrics"), settings.get("weighted_metrics")]),
+        "loss": _to_json(settings.get("loss")),
+        "loss_weights": _to_json(settings.get("loss_weights")),
+        "metrics": _to_json([settings.get("metrics"), settings.get("weighted_metrics")]),
         "precision": precision,
         "backend": keras.backend.backend(),
     }
 
 
-def about_run(model: keras.Model, callbacks: Sequence[Any], **values: Any) -> dict[str, Any]:
+def facts_of_run(model: keras.Model, callbacks: Sequence[Any], **values: Any) -> dict[str, Any]:
     """What a reader of `config.json` wants to know besides."""
     found = audit(model)
     return {
@@ -97,20 +97,20 @@ def _optimizer(model: keras.Model, optimizer: Any) -> Any:
     if optimizer.built:
         # A second call in the same process finds the learning rate that callbacks left behind.
         config["learning_rate"] = UNKNOWN
-    return {"class": type(optimizer).__name__, **_named({k: v for k, v in config.items() if k != "name"})}
+    return {"class": type(optimizer).__name__, **_to_json({k: v for k, v in config.items() if k != "name"})}
 
 
-def _named(value: Any) -> Any:
+def _to_json(value: Any) -> Any:
     """JSON values for what a Keras user passes to `compile`."""
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     if isinstance(value, dict):
-        return {str(key): _named(part) for key, part in value.items()}
+        return {str(key): _to_json(part) for key, part in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_named(part) for part in value]
+        return [_to_json(part) for part in value]
     if hasattr(value, "get_config"):
         try:
-            return {"class": type(value).__name__, **_named(value.get_config())}
+            return {"class": type(value).__name__, **_to_json(value.get_config())}
         except NotImplementedError:
             return type(value).__name__
     if hasattr(value, "tolist"):

@@ -36,7 +36,7 @@ class Feed(Protocol):
     def once(self) -> Any:
         """Every example once, in order, for validation."""
 
-    def blank(self) -> tuple[Any, ...] | None:
+    def zero_batch(self) -> tuple[Any, ...] | None:
         """A batch of zeros of the shapes and types that batches have; `None` if sizes vary."""
 
     def describe(self) -> dict[str, Any]:
@@ -79,7 +79,7 @@ class ImageFeed:
     def once(self) -> tf.data.Dataset:
         return self.data.batches(self.batch_size)
 
-    def blank(self) -> tuple[Any, ...] | None:
+    def zero_batch(self) -> tuple[Any, ...] | None:
         return _zeros(self.once().element_spec, self.batch_size)
 
     def describe(self) -> dict[str, Any]:
@@ -125,14 +125,13 @@ class ArrayFeed:
         self.steps = math.ceil(self.num_examples / batch_size)
 
     def epochs_from(self, epoch: int) -> tf.data.Dataset:
-        return self._batches(
-            Order(self.batch_size, shuffle=True, seed=self.seed, start_epoch=epoch, repeat=True)
-        )
+        order = Order(self.batch_size, shuffle=True, seed=self.seed, start_epoch=epoch, repeat=True)
+        return from_memory(self._tensors, order)
 
     def once(self) -> tf.data.Dataset:
-        return self._batches(Order(self.batch_size))
+        return from_memory(self._tensors, Order(self.batch_size))
 
-    def blank(self) -> tuple[Any, ...] | None:
+    def zero_batch(self) -> tuple[Any, ...] | None:
         return _zeros(self.once().element_spec, self.batch_size)
 
     def describe(self) -> dict[str, Any]:
@@ -145,19 +144,6 @@ class ArrayFeed:
 
         with tf.device("CPU"):  # tf.data gathers on the CPU, and the accelerator's memory is the model's
             return keras.tree.map_structure(tf.convert_to_tensor, self.parts)
-
-    def _batches(self, order: Order) -> tf.data.Dataset:
-        import tensorflow as tf
-
-        tensors = self._tensors
-        if len(keras.tree.flatten(tensors)) == len(tensors) == 2:
-            return from_memory(*tensors, order)
-        positions = tf.range(self.num_examples, dtype=tf.int64)
-
-        def gather(batch: tf.Tensor, _: tf.Tensor) -> Any:
-            return keras.tree.map_structure(lambda part: tf.gather(part, batch), tensors)
-
-        return from_memory(positions, positions, order).map(gather)
 
 
 class DatasetFeed:
@@ -181,7 +167,7 @@ class DatasetFeed:
     def once(self) -> Any:
         return self.dataset
 
-    def blank(self) -> tuple[Any, ...] | None:
+    def zero_batch(self) -> tuple[Any, ...] | None:
         if hasattr(self.dataset, "element_spec"):
             return _zeros(self.dataset.element_spec, self.batch_size)
         return keras.tree.map_structure(np.zeros_like, tuple(self.dataset[0]))

@@ -12,10 +12,10 @@ import keras
 import numpy as np
 from keras import ops
 
-Look = Callable[[], np.ndarray]
+NormFunction = Callable[[], np.ndarray]
 
 
-def looker(model: keras.Model, x: Any, y: Any) -> Look:
+def norm_function(model: keras.Model, x: Any, y: Any) -> NormFunction:
     """A function that says how the trainable weights are now; compiled when first called.
 
     The forward pass is that of training. What it changes (moving averages, seeds of dropout) is put back.
@@ -55,7 +55,7 @@ def _norms(values: Any, data: Any, penalty: Any) -> Any:
     return ops.stack([ops.stack(row) for row in rows])
 
 
-class _Restored:
+class _StateKept:
     """Puts the state that is not trained back when a `with` block ends."""
 
     def __init__(self, model: keras.Model):
@@ -69,7 +69,7 @@ class _Restored:
             variable.assign(value)
 
 
-def _tensorflow(model: keras.Model, x: Any, y: Any) -> Look:
+def _tensorflow(model: keras.Model, x: Any, y: Any) -> NormFunction:
     import tensorflow as tf
 
     x, y = keras.tree.map_structure(tf.convert_to_tensor, (x, y))
@@ -84,13 +84,13 @@ def _tensorflow(model: keras.Model, x: Any, y: Any) -> Look:
         return _norms(variables, *dense)
 
     def look() -> np.ndarray:
-        with _Restored(model):
+        with _StateKept(model):
             return compiled().numpy().astype(np.float64)
 
     return look
 
 
-def _jax(model: keras.Model, x: Any, y: Any) -> Look:
+def _jax(model: keras.Model, x: Any, y: Any) -> NormFunction:
     import jax
 
     x, y = keras.tree.map_structure(jax.numpy.asarray, (x, y))
@@ -119,14 +119,14 @@ def _jax(model: keras.Model, x: Any, y: Any) -> Look:
     return look
 
 
-def _torch(model: keras.Model, x: Any, y: Any) -> Look:
+def _torch(model: keras.Model, x: Any, y: Any) -> NormFunction:
     import torch
 
     x, y = keras.tree.map_structure(ops.convert_to_tensor, (x, y))
 
     def look() -> np.ndarray:
         values = [v.value for v in model.trainable_variables]
-        with _Restored(model):
+        with _StateKept(model):
             data, penalty = _parts(model, x, y)
             both = [
                 torch.autograd.grad(part, values, retain_graph=True, allow_unused=True)

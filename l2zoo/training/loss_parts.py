@@ -34,7 +34,7 @@ class DataLoss(keras.metrics.Mean):
     def __init__(self, loss: Any, *, replicas: int = 1):
         super().__init__(name="data_loss")
         self._direction = "down"  # where Keras's callbacks look which way is better
-        self._loss = loss if isinstance(loss, keras.losses.Loss) else _Averaged(keras.losses.get(loss))
+        self._loss = loss if isinstance(loss, keras.losses.Loss) else _FunctionLoss(keras.losses.get(loss))
         self._replicas = replicas
         self._summed_loss: Callable[[], Any] = lambda: ops.convert_to_tensor(self.total)
         self._alone = True
@@ -70,7 +70,7 @@ class DataLoss(keras.metrics.Mean):
             variable.assign(0.0)
 
 
-class _Averaged(keras.losses.Loss):
+class _FunctionLoss(keras.losses.Loss):
     """A function of `(y_true, y_pred)` with a value for each example, averaged as Keras does it."""
 
     def __init__(self, function: Callable[[Any, Any], Any]):

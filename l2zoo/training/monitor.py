@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
@@ -15,14 +14,26 @@ from keras import ops
 
 from l2zoo.regularization.scale_invariance import layers_before_norms
 from l2zoo.regularization.weights import Weight, weights_of
+from l2zoo.reports import plot_style
+from l2zoo.reports.table import write_csv
 from l2zoo.training import alarms
-from l2zoo.training.gradients import looker
+from l2zoo.training.gradients import norm_function
 from l2zoo.training.loss_parts import weight_penalty
-from l2zoo.utils.files import replacing
-from l2zoo.utils.validation import whole_number
+from l2zoo.utils.validation import one_of, whole_number
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 STEPS = 128  # of training between two looks, which so cost less than 3 percent of it
 NEAR_ZERO = 0.01  # of the root of the mean square with which a kernel began
+LABELS = {
+    "norm": "norm of the weights",
+    "data_gradient": "norm of the data's gradient",
+    "penalty_gradient": "norm of the penalty's gradient",
+    "ratio": "penalty's gradient / data's gradient",
+    "effective_rate": "learning rate / |w|²",
+    "near_zero": "share of weights near zero",
+}
 
 
 @dataclass(frozen=True)
@@ -102,7 +113,7 @@ class L2Monitor(keras.callbacks.Callback):
             w for w in weights_of(self.model) if w.role not in ("bias", "norm") and w.path in trained
         ]
         self._before_norms = {id(layer) for layer in layers_before_norms(self.model)}
-        self._look = looker(self.model, *self._probe)
+        self._look = norm_function(self.model, *self._probe)
         steps = self.params.get("steps") or STEPS
         self._interval = self.every or math.ceil(STEPS / steps)
         self._writer: Any = None
@@ -114,8 +125,8 @@ class L2Monitor(keras.callbacks.Callback):
         losses = self._losses(logs or {})
         if (epoch + 1) % self._interval == 0 or epoch + 1 == self.params.get("epochs"):
             self._record(epoch)
-            first, now = self._states_of(self.history[0]), self._states_of(self.history[-1])
-            self.warned = alarms.warn(first, now, losses, said=self.warned)
+            first, now = self._states_in(self.history[0]), self._states_in(self.history[-1])
+            self.warned = alarms.warn_of_trouble(first, now, losses, said=self.warned)
 
     def _losses(self, logs: Mapping[str, float]) -> alarms.Losses:
         penalty = logs["l2_penalty"] if "l2_penalty" in logs else weight_penalty(self.model)
@@ -126,9 +137,9 @@ class L2Monitor(keras.callbacks.Callback):
     @property
     def states(self) -> list[KernelState]:
         """What was seen: look after look, kernel after kernel."""
-        return [state for look in self.history for state in self._states_of(look)]
+        return [state for look in self.history for state in self._states_in(look)]
 
-    def _states_of(self, look: np.ndarray) -> list[KernelState]:
+    def _states_in(self, look: np.ndarray) -> list[KernelState]:
         """The kernels in one look `(K, 7)`."""
         found = []
         for weight, row in zip(self._kernels, look.tolist(), strict=True):
@@ -148,8 +159,6 @@ class L2Monitor(keras.callbacks.Callback):
         Raises:
             ValueError: Nothing was seen yet; an unknown value; another ending.
         """
-        from l2zoo.training.heatmap import heatmap
-
         return heatmap(self.states, path, value=value)
 
     def _record(self, epoch: int) -> None:
@@ -177,24 +186,62 @@ class L2Monitor(keras.callbacks.Callback):
     def _write(self) -> None:
         """The table of all looks, written anew, and the scalars of the last one."""
         assert self.directory is not None
-        self.directory.mkdir(parents=True, exist_ok=True)
-        with (
-            replacing(self.directory / "monitor.csv") as temporary,
-            temporary.open("w", newline="", encoding="utf-8") as file,
-        ):
-            table = csv.DictWriter(file, [field.name for field in fields(KernelState)])
-            table.writeheader()
-            table.writerows(asdict(state) for state in self.states)
+        write_csv(self.directory / "monitor.csv", [asdict(state) for state in self.states])
         import tensorflow as tf
 
         if self._writer is None:
             self._writer = tf.summary.create_file_writer(str(self.directory / "monitor"))
         with self._writer.as_default():
-            for state in self._states_of(self.history[-1]):
+            for state in self._states_in(self.history[-1]):
                 for name, value in asdict(state).items():
                     if isinstance(value, float) and math.isfinite(value):
                         tf.summary.scalar(f"{name}/{state.path}", value, step=state.epoch + 1)
         self._writer.flush()
+
+
+def heatmap(states: Sequence[KernelState], path: str | Path, *, value: str) -> Path:
+    """Draws a value of every kernel over the epochs, by its logarithm; what is 0 or infinite is hatched.
+
+    Args:
+        states: What a monitor saw.
+        path: Where to; the ending says how: `.png`, `.svg` or `.pdf`.
+        value: One of `LABELS`.
+
+    Returns:
+        The path.
+
+    Raises:
+        ValueError: There are no states, or none has the value; an unknown value; another ending.
+    """
+    one_of("value", value, tuple(LABELS))
+    known = [state for state in states if getattr(state, value) is not None]
+    if not known:
+        raise ValueError(
+            f"There is no {value!r} to draw. Train a model with the monitor among the callbacks."
+        )
+    words = f"The {LABELS[value]} of every kernel, epoch by epoch, as colours."
+    return plot_style.Plot(LABELS[value], words, lambda: _draw_heatmap(known, value)).save(path)
+
+
+def _draw_heatmap(states: Sequence[KernelState], value: str) -> Figure:
+    """Kernels from the first to the last, over the epochs."""
+    kernels = list(dict.fromkeys(state.path for state in states))
+    epochs = sorted({state.epoch for state in states})
+    grid = np.full((len(kernels), len(epochs)), np.nan)
+    for state in states:
+        number = getattr(state, value)
+        grid[kernels.index(state.path), epochs.index(state.epoch)] = number if 0 < number < np.inf else np.nan
+    figure = plot_style.blank(width=plot_style.WIDE, height=1.3 + 0.22 * len(kernels), layout="constrained")
+    axes = figure.add_subplot()
+    axes.patch.set(hatch="///", facecolor="white", edgecolor="#b6bcc6")
+    shown = axes.imshow(np.log10(grid), aspect="auto", cmap="cividis", interpolation="nearest")
+    figure.colorbar(shown, ax=axes, label="log10")
+    axes.set_yticks(range(len(kernels)), [name.removesuffix("/kernel") for name in kernels], size=7)
+    ticks = np.unique(np.linspace(0, len(epochs) - 1, min(len(epochs), 12)).round().astype(int))
+    axes.set_xticks(ticks, ["start" if epochs[i] < 0 else str(epochs[i] + 1) for i in ticks])
+    axes.set_xlabel("epoch")
+    axes.set_title(f"{LABELS[value].capitalize()}, every kernel", loc="left")
+    return figure
 
 
 def _root_mean_square(weight: Weight) -> float:

@@ -1,4 +1,4 @@
-"""The folder of a run: what was run, what came out of each epoch, and the state from which it goes on.
+"""The folder of a run, and the callback that writes it an epoch at a time.
 
 | file | what |
 |---|---|
@@ -14,20 +14,24 @@ left them behind it.
 
 from __future__ import annotations
 
-import csv
 import json
 import math
 import shutil
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import keras
 
-from l2zoo.training.snapshot import Snapshot
+from l2zoo.reports.table import write_csv
+from l2zoo.training import snapshot
+from l2zoo.training.snapshot import CallbackState, Snapshot, callback_state, changed_state, restore_callbacks
 from l2zoo.utils.files import replacing
 
 History = dict[str, list[float]]
+MONITORED = ("val_data_loss", "val_loss", "data_loss", "loss")
+"""What decides which epoch is the best: the first of these that is logged. Lower is better."""
 UNKNOWN = "unknown"
 """In settings, stands for what cannot be told any more and is not compared."""
 _FIRST_COLUMNS = ("loss", "data_loss", "l2_penalty", "val_loss", "val_data_loss")
@@ -68,18 +72,18 @@ class RunFolder:
         settings = json.loads(json.dumps(settings))
         if not resume:
             self._clear()
-        snapshot = None
+        state = None
         if self.state.exists():
-            settings = self._settings_there(settings)
+            settings = self._stored_settings(settings)
             try:
-                snapshot = Snapshot(self.state)
+                state = Snapshot(self.state)
             except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
                 raise ValueError(
                     f"`run_dir` holds a state that cannot be read: {self.state} ({error}). "
                     "Start over with resume=False."
                 ) from error
         self._config = {"settings": settings, "about": about}
-        return snapshot
+        return state
 
     def start(self, history: History) -> None:
         """Writes what was opened, and the logs of all epochs so far anew: none is missing or there twice."""
@@ -112,7 +116,7 @@ class RunFolder:
             writer.close()
         self._writers.clear()
 
-    def _settings_there(self, settings: dict[str, Any]) -> dict[str, Any]:
+    def _stored_settings(self, settings: dict[str, Any]) -> dict[str, Any]:
         """The settings of the run that is there, if `settings` are the same."""
         try:
             there = json.loads((self.path / "config.json").read_text())["settings"]
@@ -144,12 +148,12 @@ class RunFolder:
     def _write_csv(self, history: History) -> None:
         columns = [name for name in _FIRST_COLUMNS if name in history]
         columns += sorted(set(history) - set(columns))
-        with replacing(self.path / "metrics.csv") as partial, partial.open("w", newline="") as file:
-            rows = csv.writer(file)
-            rows.writerow(["epoch", *columns])
-            for epoch in range(epochs_in(history)):
-                values = [history[name][epoch] for name in columns]
-                rows.writerow([epoch, *("" if math.isnan(value) else value for value in values)])
+        rows = [
+            {name: None if math.isnan(history[name][epoch]) else history[name][epoch] for name in columns}
+            for epoch in range(epochs_in(history))
+        ]
+        numbered = [{"epoch": epoch, **row} for epoch, row in enumerate(rows)]
+        write_csv(self.path / "metrics.csv", numbered, columns=["epoch", *columns])
 
     def _write_events(self, epoch: int, history: History) -> None:
         validated = any(name.startswith("val_") for name in history)
@@ -172,12 +176,82 @@ class RunFolder:
             tf.summary.scalar(tag, value, step=epoch)
 
 
+class Recorder(keras.callbacks.Callback):
+    """Keeps the logs of all epochs and the files of the run; it must come after the other callbacks.
+
+    Args:
+        folder: Where to write, `None` for nowhere.
+        resumed: The state from which the run goes on, `None` at the start.
+        callbacks: Those whose own state is part of it.
+    """
+
+    def __init__(self, folder: RunFolder | None, resumed: Snapshot | None, callbacks: Sequence[Any]):
+        super().__init__()
+        progress = resumed.progress if resumed else {}
+        self.folder, self.resumed, self.callbacks = folder, resumed, callbacks
+        self.history: History = progress.get("history", {})
+        self.best: float = progress.get("best", math.inf)
+        self.stopped: bool = progress.get("stopped", False)
+        self._before: list[CallbackState] = []
+        self._random: Any = None
+
+    def on_train_begin(self, logs: dict | None = None) -> None:
+        self._before = [callback_state(callback) for callback in self.callbacks]
+        self._random = snapshot.random_state() if self.resumed is None else self.resumed.random
+        if self.resumed is not None:
+            restore_callbacks(self.callbacks, self.resumed.callback_states)
+        if self.folder is not None:
+            self.folder.start(self.history)
+            if self.resumed is None:
+                self._save()  # a run killed in its first epoch starts again from the same weights
+
+    def on_train_batch_begin(self, batch: int, logs: dict | None = None) -> None:
+        # Not earlier: PyTorch's data loader draws a number when it begins.
+        if self._random is not None:
+            snapshot.set_random_state(self._random)
+            self._random = None
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        append_logs(self.history, logs or {})
+        self.stopped = bool(self.model.stop_training)
+        if self.folder is None:
+            return
+        monitored = next((self.history[name][-1] for name in MONITORED if name in self.history), math.nan)
+        best = monitored < self.best
+        if best:
+            self.best = monitored
+        self.folder.save_weights(self.model, best=best)
+        self._save()
+        self.folder.log(self.history)
+
+    def on_train_end(self, logs: dict | None = None) -> None:
+        if self.folder is not None:
+            self.folder.save_weights(self.model, best=False)  # other callbacks may have put back better ones
+
+    def close(self) -> None:
+        """Closes the files; to be called however the training ended."""
+        if self.folder is not None:
+            self.folder.close()
+
+    def _save(self) -> None:
+        progress = {
+            "epochs": epochs_in(self.history),
+            "history": self.history,
+            "best": self.best,
+            "stopped": self.stopped,
+        }
+        pairs = zip(self.callbacks, self._before, strict=True)
+        states = [(type(callback).__name__, changed_state(callback, before)) for callback, before in pairs]
+        assert self.folder is not None
+        snapshot.save(self.folder.state, self.model, progress=progress, callback_states=states)
+
+
 def epochs_in(history: History) -> int:
     """Epochs of which a history has the logs."""
     return max(map(len, history.values()), default=0)
 
 
-def append(history: History, logs: dict[str, float]) -> None:
+def append_logs(history: History, logs: dict[str, float]) -> None:
     """Adds the logs of an epoch; what only some epochs have is NaN in the others."""
     before = epochs_in(history)
     for name in dict.fromkeys([*history, *logs]):

@@ -1,8 +1,8 @@
 """The whole state of a training between two epochs, in one file.
 
 Weights, moving statistics, the states of dropout's random numbers, the optimizer, live strengths, what
-callbacks remember: with the same data from there on, the rest of the run is the same. The file is a NumPy
-archive without pickles, so that reading one never runs code.
+callbacks such as `EarlyStopping` remember: with the same data from there on, the rest of the run is the same.
+The file is a NumPy archive without pickles, so that reading one never runs code.
 """
 
 from __future__ import annotations
@@ -16,12 +16,19 @@ import keras
 import numpy as np
 
 from l2zoo.regularization.strength import LiveL2, Strength
-from l2zoo.training.memory import Memory
 from l2zoo.utils.files import replacing
+
+CallbackState = dict[str, Any]
+# Keras turns the sign of `min_delta` when a callback first needs it, and would turn it again.
+_SETTINGS = ("min_delta",)
 
 
 def save(
-    path: Path, model: keras.Model, *, progress: dict[str, Any], memories: Sequence[tuple[str, Memory]] = ()
+    path: Path,
+    model: keras.Model,
+    *,
+    progress: dict[str, Any],
+    callback_states: Sequence[tuple[str, CallbackState]] = (),
 ) -> None:
     """Writes the state, whole or not at all.
 
@@ -29,13 +36,13 @@ def save(
         path: The file.
         model: A compiled model whose optimizer is built.
         progress: JSON values to go with it.
-        memories: Class and memory of each callback.
+        callback_states: Class and state of each callback.
     """
-    arrays = {f"variable/{i:06d}": _plain(variable) for i, variable in enumerate(_variables(model))}
-    simple: list[tuple[str, Memory]] = []
-    for i, (kind, memory) in enumerate(memories):
+    arrays = {f"variable/{i:06d}": _to_numpy(variable) for i, variable in enumerate(_variables(model))}
+    simple: list[tuple[str, CallbackState]] = []
+    for i, (kind, state) in enumerate(callback_states):
         simple.append((kind, {}))
-        for name, value in memory.items():
+        for name, value in state.items():
             if isinstance(value, list):
                 arrays.update({f"callback/{i}/{name}/{j:06d}": part for j, part in enumerate(value)})
             elif isinstance(value, np.ndarray):
@@ -55,7 +62,7 @@ class Snapshot:
 
     Attributes:
         progress: The JSON values.
-        memories: Class and memory of each callback.
+        callback_states: Class and state of each callback.
         random: State of the random numbers that belong to no model.
     """
 
@@ -64,18 +71,20 @@ class Snapshot:
             arrays = {name: archive[name] for name in sorted(archive.files)}
         about = json.loads(arrays.pop("about").tobytes())
         self.progress: dict[str, Any] = about["progress"]
-        self.memories: list[tuple[str, Memory]] = [(kind, memory) for kind, memory in about["callbacks"]]
+        self.callback_states: list[tuple[str, CallbackState]] = [
+            (k, state) for k, state in about["callbacks"]
+        ]
         self._strengths: list[float] = about["strengths"]
         self.random = arrays.pop("random")
         self._variables = [array for name, array in arrays.items() if name.startswith("variable/")]
         for key, array in arrays.items():
             if key.startswith("callback/"):
                 _, i, name, *position = key.split("/")
-                memory = self.memories[int(i)][1]
+                state = self.callback_states[int(i)][1]
                 if position:
-                    memory.setdefault(name, []).append(array)
+                    state.setdefault(name, []).append(array)
                 else:
-                    memory[name] = array
+                    state[name] = array
 
     def restore(self, model: keras.Model) -> None:
         """Puts the state into a compiled model of the same structure, and into its optimizer.
@@ -101,7 +110,7 @@ def _variables(model: keras.Model) -> list[Any]:
     return [*model.variables, *model.optimizer.variables]
 
 
-def _plain(variable: Any) -> np.ndarray:
+def _to_numpy(variable: Any) -> np.ndarray:
     value = keras.ops.convert_to_numpy(keras.ops.convert_to_tensor(variable))
     # bfloat16 and the float8 types are not NumPy's own; float32 holds each of their values.
     return value if value.dtype.kind in "fiub" else value.astype("float32")
@@ -129,3 +138,42 @@ def set_random_state(state: np.ndarray) -> None:
 
         set_state = torch.cuda.set_rng_state if torch.cuda.is_available() else torch.set_rng_state
         set_state(torch.from_numpy(state.copy()))
+
+
+def callback_state(callback: Any) -> CallbackState:
+    """The numbers, words, arrays and lists of arrays among a callback's public attributes."""
+    found: CallbackState = {}
+    for name, value in vars(callback).items():
+        if name.startswith("_") or name in _SETTINGS:
+            continue
+        if isinstance(value, np.generic):
+            value = value.item()
+        arrays = isinstance(value, list) and value and all(isinstance(part, np.ndarray) for part in value)
+        if value is None or isinstance(value, (bool, int, float, str, np.ndarray)) or arrays:
+            found[name] = value
+    return found
+
+
+def changed_state(callback: Any, before: CallbackState) -> CallbackState:
+    """What differs from `before`, as it was when the training began: settings do not, so they stay free."""
+    return {
+        name: value
+        for name, value in callback_state(callback).items()
+        if not _same(value, before.get(name, ...))
+    }
+
+
+def restore_callbacks(callbacks: Sequence[Any], states: Sequence[tuple[str, CallbackState]]) -> None:
+    """Gives callbacks their state back; one of another class than at that position begins as it is."""
+    for callback, (kind, state) in zip(callbacks, states, strict=False):
+        if type(callback).__name__ == kind:
+            for name, value in state.items():
+                setattr(callback, name, value)
+
+
+def _same(one: Any, other: Any) -> bool:
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(np.array_equal, one, other))
+    if isinstance(one, (list, np.ndarray)) or isinstance(other, (list, np.ndarray)):
+        return type(one) is type(other) and bool(np.array_equal(one, other))
+    return bool(one == other)

@@ -11,7 +11,7 @@ import pytest
 from l2zoo import L2Policy, audit
 from l2zoo.models.cnn import build_cnn
 from l2zoo.models.video import build_video
-from l2zoo.tasks.video.stepping import step_model
+from l2zoo.tasks.video.keras_rollout import step_model
 
 LAM = 1e-3
 FRAME = (8, 16, 1)

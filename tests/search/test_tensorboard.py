@@ -1,4 +1,4 @@
-"""TensorBoard shows the numbers of the records: asked over HTTP of the real server."""
+"""TensorBoard shows the numbers of the records: read from its files, and asked of the real server."""
 
 from __future__ import annotations
 
@@ -70,6 +70,7 @@ def groups(server: str) -> dict[tuple[float, int], dict[str, Any]]:
     return {(group["hparams"]["l2"], int(group["hparams"]["fold"])): group for group in found}
 
 
+@pytest.mark.slow
 def test_every_training_is_a_row_with_its_hyperparameters(groups: dict) -> None:
     for record in searched():
         unit = record.unit
@@ -77,6 +78,7 @@ def test_every_training_is_a_row_with_its_hyperparameters(groups: dict) -> None:
         assert shown == {"l2": unit.strength, "fold": unit.fold, "seed": 3, **dict(unit.others)}
 
 
+@pytest.mark.slow
 def test_the_columns_of_measures_hold_the_records_numbers(groups: dict) -> None:
     for record in searched():
         group = groups[record.unit.strength, record.unit.fold]
@@ -88,6 +90,7 @@ def test_the_columns_of_measures_hold_the_records_numbers(groups: dict) -> None:
         assert group["sessions"][0]["status"] == status
 
 
+@pytest.mark.slow
 def test_the_experiment_knows_its_columns(server: str, groups: dict) -> None:
     experiment = asked(f"{server}/data/plugin/hparams/experiment", {})
     kinds = {info["name"]: info["type"] for info in experiment["hparamInfos"]}
@@ -104,6 +107,7 @@ def test_the_experiment_knows_its_columns(server: str, groups: dict) -> None:
     assert tags == ["val_accuracy", "epochs", "penalty", "weight_norm"]
 
 
+@pytest.mark.slow
 def test_the_curves_are_those_of_the_records(server: str, groups: dict) -> None:
     for record in searched():
         run = groups[record.unit.strength, record.unit.fold]["sessions"][0]["name"]
@@ -112,6 +116,32 @@ def test_the_curves_are_those_of_the_records(server: str, groups: dict) -> None:
             points = asked(f"{server}/data/plugin/scalars/scalars?{query}")
             assert [step for _, step, _ in points] == list(range(len(values)))
             assert [value for _, _, value in points] == pytest.approx(values, rel=1e-6)
+
+
+def test_a_run_holds_the_numbers_of_its_record(tmp_path: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    from tensorboard.plugins.hparams import metadata
+    from tensorboard.util.tensor_util import make_ndarray
+
+    records = searched()
+    folder = write(records, folder=tmp_path / "board", metric="val_accuracy")
+    runs = sorted(path for path in folder.iterdir() if path.is_dir())
+    assert len(runs) == len(records)
+    done = sorted((r for r in records if r.curves), key=lambda r: (r.unit.strength, r.unit.fold))
+    for path, record in zip(runs, done, strict=False):  # what failed has no numbers, and is the last
+        run = EventAccumulator(str(path)).Reload()
+        names = [name for name in run.Tags()["tensors"] if not name.startswith("_hparams_")]
+        shown = {name: [make_ndarray(event.tensor_proto) for event in run.Tensors(name)] for name in names}
+        measures = {"val_accuracy": record.score, "epochs": record.epochs, "penalty": record.penalty}
+        expected = {f"epoch_{name}": values for name, values in record.curves.items()}
+        expected |= {name: [value] for name, value in {**measures, "weight_norm": record.weight_norm}.items()}
+        assert shown.keys() == expected.keys()
+        for name, values in expected.items():
+            assert shown[name] == pytest.approx(values, rel=1e-6)
+        start = run.SummaryMetadata(metadata.SESSION_START_INFO_TAG).plugin_data.content
+        given = metadata.parse_session_start_info_plugin_data(start).hparams
+        assert given["l2"].number_value == record.unit.strength
+        assert (given["activation"].string_value, given["bias"].bool_value) == ("relu", True)
 
 
 def test_a_second_write_replaces_the_first(tmp_path: Path) -> None:

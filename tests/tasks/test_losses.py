@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
@@ -94,3 +96,41 @@ def test_unknown_names_and_shares_are_refused() -> None:
         losses.segmentation_loss("crossentropy", label_smoothing="x")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="loss='dice' compares areas"):
         losses.segmentation_loss("dice", label_smoothing=0.1)
+
+
+TRUE_PIXELS = np.array([[0, 255], [51, 102]], "uint8").reshape(1, 2, 1, 2, 1)
+FOUND_PIXELS = np.array([[25.5, 204.0], [51.0, 51.0]], "float32").reshape(1, 2, 1, 2, 1)
+
+
+def mean_error(name: str) -> float:
+    p, q = TRUE_PIXELS / 255, FOUND_PIXELS / 255
+    each = {
+        "crossentropy": -(p * np.log(q) + (1 - p) * np.log(1 - q)),
+        "absolute": np.abs(p - q),
+        "squared": (p - q) ** 2,
+    }
+    return float(each[name].mean())
+
+
+@pytest.mark.parametrize("name", losses.PIXELS)
+def test_pixel_losses_are_those_of_pixels_between_0_and_1(name: str) -> None:
+    assert float(losses.pixel_loss(name)(TRUE_PIXELS, FOUND_PIXELS)) == pytest.approx(
+        mean_error(name), rel=1e-5
+    )
+
+
+@pytest.mark.parametrize("name", losses.PIXELS)
+def test_a_file_keeps_the_pixel_loss(name: str, tmp_path: Path) -> None:
+    inputs = keras.Input((1, 2, 1))
+    model = keras.Model(inputs, keras.layers.Rescaling(1.0)(inputs))
+    model.compile("sgd", losses.pixel_loss(name))
+    model.save(tmp_path / "model.keras")
+    again = keras.saving.load_model(tmp_path / "model.keras")
+    assert again.evaluate(FOUND_PIXELS[0], TRUE_PIXELS[0], verbose=0) == pytest.approx(
+        mean_error(name), rel=1e-5
+    )
+
+
+def test_an_unknown_pixel_loss_is_refused() -> None:
+    with pytest.raises(ValueError, match="`loss` must be one of"):
+        losses.pixel_loss("hinge")

@@ -133,7 +133,7 @@ def test_every_place_gets_its_target_and_padding_gives_none(some: list[scenes.Sc
     corners, labels = np.zeros((2, 3, 4), "float32"), np.full((2, 3), -1)
     corners[0, 1], labels[0, 1] = some[0].boxes_xyxy[0], some[0].labels[0]  # padding before it too
     found = batch_targets(corners, labels, where)
-    alone = boxes.targets(some[0].boxes_xyxy[:1], some[0].labels[:1], where)
+    alone = boxes.place_targets(some[0].boxes_xyxy[:1], some[0].labels[:1], where)
     np.testing.assert_array_equal(found["class_logits"][0, :, 0], alone.classes)
     np.testing.assert_array_equal(found["sides"][0, :, :4], alone.sides)
     np.testing.assert_array_equal(found["sides"][0, :, 4], alone.centerness)

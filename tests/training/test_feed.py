@@ -83,7 +83,9 @@ def test_a_description_tells_other_data_apart() -> None:
 
 
 def test_zeros_of_the_right_shape_stand_for_a_batch() -> None:
-    inputs, labels = feed_of((np.ones((5, 4, 4), "uint8"), np.ones(5, "int64")), batch_size=3, seed=0).blank()
+    inputs, labels = feed_of(
+        (np.ones((5, 4, 4), "uint8"), np.ones(5, "int64")), batch_size=3, seed=0
+    ).zero_batch()
     assert (inputs.shape, inputs.dtype, labels.shape) == ((3, 4, 4), np.uint8, (3,))
     assert not inputs.any()
 

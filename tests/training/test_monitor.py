@@ -14,7 +14,7 @@ import pytest
 from keras import layers
 
 from l2zoo import L2Monitor, L2Policy, Strength, fit
-from l2zoo.training.alarms import Losses, warn
+from l2zoo.training.alarms import Losses, warn_of_trouble
 from l2zoo.training.monitor import KernelState
 
 LAM = 0.1
@@ -180,11 +180,11 @@ FINE = Losses(data=0.006, penalty=0.12, worst=2.3)  # a model that has learnt ne
 )
 def test_each_sign_has_its_warning_and_only_once(changes: dict, losses: Losses, words: str) -> None:
     with pytest.warns(UserWarning, match=words):
-        said = warn([state()], [state(**changes)], losses)
+        said = warn_of_trouble([state()], [state(**changes)], losses)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert warn([state()], [state(**changes)], losses, said=said) == said
-        assert warn([state()], [state()], FINE) == ""
+        assert warn_of_trouble([state()], [state(**changes)], losses, said=said) == said
+        assert warn_of_trouble([state()], [state()], FINE) == ""
 
 
 @pytest.mark.slow

@@ -13,8 +13,8 @@ import pytest
 
 from l2zoo import L2Policy, Strength
 from l2zoo.training import snapshot
-from l2zoo.training.memory import learned, recall, remind
-from l2zoo.training.run_folder import UNKNOWN, RunFolder, append
+from l2zoo.training.run_folder import UNKNOWN, RunFolder, append_logs
+from l2zoo.training.snapshot import callback_state, changed_state, restore_callbacks
 
 Build = Callable[..., keras.Model]
 
@@ -80,9 +80,9 @@ def test_starting_over_deletes_the_run_and_nothing_else(tiny: Build, tmp_path: P
 
 def test_a_quantity_that_some_epochs_lack_is_empty_there(tmp_path: Path) -> None:
     history: dict[str, list[float]] = {}
-    append(history, {"loss": 1.0})
-    append(history, {"loss": 0.5, "rate": 0.1})
-    append(history, {"loss": 0.25})
+    append_logs(history, {"loss": 1.0})
+    append_logs(history, {"loss": 0.5, "rate": 0.1})
+    append_logs(history, {"loss": 0.25})
     assert history["loss"] == [1.0, 0.5, 0.25]
     assert math.isnan(history["rate"][0])
     assert math.isnan(history["rate"][2])
@@ -139,14 +139,14 @@ def test_callbacks_are_reminded_of_what_they_learned_and_keep_new_settings() -> 
             self.best_weights: list[np.ndarray] | None = None
 
     old = Patient(3)
-    before = recall(old)
+    before = callback_state(old)
     old.wait, old.best, old.best_weights = 2, np.float32(0.5), [np.ones(2), np.zeros(3)]
-    memory = learned(old, before)
+    memory = changed_state(old, before)
     assert set(memory) == {"wait", "best", "best_weights"}
     new = Patient(5)
-    remind([new], [("Patient", memory)])
+    restore_callbacks([new], [("Patient", memory)])
     assert (new.patience, new.wait, new.best) == (5, 2, 0.5)
     np.testing.assert_array_equal(new.best_weights[0], np.ones(2))
     other = Patient(5)
-    remind([other], [("Impatient", memory)])
+    restore_callbacks([other], [("Impatient", memory)])
     assert other.wait == 0

@@ -7,26 +7,21 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from l2zoo.utils.validation import whole_number, whole_numbers
+from l2zoo.utils.validation import whole_number
 
 MOST = 100  # boxes of a class in an image that count, the best first: COCO's number
-SLACK = 0.5  # pixels that a true box may leave the image, by rounding
 
 Arrays = dict[str, np.ndarray]
 
 
 def average_precision(
-    found: Mapping[str, Any],
-    truth: Mapping[str, Any],
-    *,
-    num_classes: int,
-    image_shape: Sequence[int] | None = None,
-) -> dict[str, Any]:
+    found: Mapping[str, Any], truth: Mapping[str, Any], *, num_classes: int
+) -> dict[str, float]:
     """COCO's average precision: the area under precision over recall, with 101 recalls, for ten overlaps.
 
     A box found is right if it overlaps a true box of its class, which no better-scored one has taken, with
@@ -37,15 +32,13 @@ def average_precision(
             class -1 or score 0 is none. What `FinalBoxes` gives.
         truth: `"boxes_xyxy"` `(N, M, 4)` in pixels and `"labels"` `(N, M)`; a box of label -1 is none.
         num_classes: K, at least 1.
-        image_shape: `(H, W)` in pixels, inside which true boxes must lie; None does not look.
 
     Returns:
-        Figures in [0, 1]: `"map"`, the mean over the classes that occur in the truth and the thresholds
-        0.5, 0.55, ..., 0.95; `"map50"` and `"map75"`, the same at one threshold; and `"by_class"`, a list
-        of K figures whose mean is `"map"`, `None` for a class that does not occur.
+        In [0, 1]: `"map"`, the mean over the classes that occur in the truth and the thresholds 0.5, 0.55,
+        ..., 0.95; `"map50"` and `"map75"`, the same at one threshold.
 
     Raises:
-        ValueError: There is no true box, or the arrays do not fit each other, the classes or the image.
+        ValueError: There is no true box, or the arrays do not fit each other or the classes.
 
     References:
         Lin et al. 2014, Microsoft COCO: Common Objects in Context, and its evaluation tool, pycocotools.
@@ -54,31 +47,24 @@ def average_precision(
         >>> boxes = [[[2, 2, 9, 9]]]
         >>> found = {"boxes_xyxy": boxes, "scores": [[0.9]], "classes": [[1]]}
         >>> truth = {"boxes_xyxy": boxes, "labels": [[1]]}
-        >>> round(average_precision(found, truth, num_classes=2, image_shape=(16, 16))["map"], 3)
+        >>> round(average_precision(found, truth, num_classes=2)["map"], 3)
         1.0
     """
     num_classes = whole_number("num_classes", num_classes, at_least=1)
     said = found_boxes(found, num_classes=num_classes)
     real = true_boxes(truth, num_classes=num_classes)
     _check_together(said, real)
-    if image_shape is not None:
-        _check_inside(real, image_shape)
     images = len(real["labels"])
-    curves = _precision(_records(said), _records(real), images=images, num_classes=num_classes)
+    curves = _precision_curves(_records(said), _records(real), images=images, num_classes=num_classes)
     precision = curves.mean(axis=1)  # (T, K)
     occurs = np.isin(np.arange(num_classes), real["labels"])
     means = precision[:, occurs].mean(axis=1)  # (T,): thresholds 0.5, 0.55, ..., 0.95
-    return {
-        "map": float(means.mean()),
-        "map50": float(means[0]),
-        "map75": float(means[5]),
-        "by_class": [float(precision[:, k].mean()) if occurs[k] else None for k in range(num_classes)],
-    }
+    return {"map": float(means.mean()), "map50": float(means[0]), "map75": float(means[5])}
 
 
 def found_boxes(found: Mapping[str, Any], *, num_classes: int) -> Arrays:
     """What a detector found, as arrays in which only boxes with a score have a class; else a clear error."""
-    boxes, classes = _filled("found", found, "classes", num_classes)
+    boxes, classes = _boxes_and_labels("found", found, "classes", num_classes)
     scores = _entry("found", found, "scores").astype(np.float64)
     if scores.shape != classes.shape:
         raise ValueError(
@@ -91,7 +77,7 @@ def found_boxes(found: Mapping[str, Any], *, num_classes: int) -> Arrays:
 
 def true_boxes(truth: Mapping[str, Any], *, num_classes: int) -> Arrays:
     """What there is to find, as arrays of which the boxes have an area; else a clear error."""
-    boxes, labels = _filled("truth", truth, "labels", num_classes)
+    boxes, labels = _boxes_and_labels("truth", truth, "labels", num_classes)
     empty = np.argwhere((labels >= 0) & ~(boxes[..., 2:] > boxes[..., :2]).all(axis=-1))
     if len(empty):
         image, box = empty[0]
@@ -103,7 +89,9 @@ def true_boxes(truth: Mapping[str, Any], *, num_classes: int) -> Arrays:
     return {"boxes_xyxy": boxes, "labels": labels}
 
 
-def _filled(name: str, given: Mapping[str, Any], labels_name: str, num_classes: int) -> tuple[Any, Any]:
+def _boxes_and_labels(
+    name: str, given: Mapping[str, Any], labels_name: str, num_classes: int
+) -> tuple[Any, Any]:
     """Boxes `(N, D, 4)`, float64, and their labels `(N, D)`, int64, in [-1, K)."""
     labels = _entry(name, given, labels_name)
     boxes = _entry(name, given, "boxes_xyxy").astype(np.float64)
@@ -144,19 +132,6 @@ def _check_together(found: Arrays, truth: Arrays) -> None:
         raise ValueError("`truth` must hold at least one box: without one, precision has no meaning.")
 
 
-def _check_inside(truth: Arrays, image_shape: Sequence[int]) -> None:
-    if len(whole_numbers("image_shape", image_shape, at_least=1)) < 2:
-        raise ValueError(f"`image_shape` must be (H, W), got image_shape={image_shape!r}.")
-    height, width = image_shape[:2]
-    boxes = truth["boxes_xyxy"][truth["labels"] >= 0]
-    outside = (boxes < -SLACK).any(axis=1) | (boxes > np.array([width, height] * 2) + SLACK).any(axis=1)
-    if outside.any():
-        raise ValueError(
-            f"`truth['boxes_xyxy']` must lie inside the image, height {height} and width {width}, "
-            f"got {boxes[outside][0].tolist()}. See whether `image_shape` is the images' the boxes belong to."
-        )
-
-
 def _records(given: Arrays) -> list[dict[str, Any]]:
     """COCO's annotations; all its ids count from 1, as it takes the id 0 for "matched to nothing"."""
     there = given["labels"] >= 0
@@ -177,7 +152,7 @@ def _records(given: Arrays) -> list[dict[str, Any]]:
     ]
 
 
-def _precision(found: list, truth: list, *, images: int, num_classes: int) -> np.ndarray:
+def _precision_curves(found: list, truth: list, *, images: int, num_classes: int) -> np.ndarray:
     """`(T, R, K)`: precision for every threshold, recall and class, -1 for a class without true boxes."""
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval

@@ -55,7 +55,7 @@ def places(height: int, width: int, *, strides: Sequence[int]) -> np.ndarray:
     return np.concatenate(levels).astype(np.float32)
 
 
-def targets(boxes_xyxy: np.ndarray, labels: np.ndarray, where: np.ndarray) -> Targets:
+def place_targets(boxes_xyxy: np.ndarray, labels: np.ndarray, where: np.ndarray) -> Targets:
     """What the places of a detector should answer for an image.
 
     A place sees a box if it lies within `RADIUS` strides of the box's centre and inside the box, and if the
@@ -78,7 +78,7 @@ def targets(boxes_xyxy: np.ndarray, labels: np.ndarray, where: np.ndarray) -> Ta
     """
     boxes = np.asarray(boxes_xyxy, np.float32).reshape(-1, 4)
     labels = np.asarray(labels, np.int64).reshape(-1)
-    check(boxes, labels)
+    _check_boxes(boxes, labels)
     classes = np.full(len(where), NOTHING)
     sides = np.zeros((len(where), 4), np.float32)
     if len(boxes):
@@ -90,18 +90,6 @@ def targets(boxes_xyxy: np.ndarray, labels: np.ndarray, where: np.ndarray) -> Ta
         classes[rows] = labels[chosen[rows]]
         sides[rows] = distances[rows, chosen[rows]]
     return Targets(classes, sides, centerness(sides))
-
-
-def decode(sides: np.ndarray, where: np.ndarray) -> np.ndarray:
-    """The boxes that the places of a detector speak of, `(..., N, 4)`; the inverse of `targets`.
-
-    Args:
-        sides: `(..., N, 4)`: distances in pixels to the left, top, right and bottom side.
-        where: What `places` gives, `(N, 3)`.
-    """
-    x, y = where[:, 0], where[:, 1]
-    left, top, right, bottom = np.moveaxis(np.asarray(sides), -1, 0)
-    return np.stack([x - left, y - top, x + right, y + bottom], axis=-1)
 
 
 def centerness(sides: np.ndarray) -> np.ndarray:
@@ -121,21 +109,7 @@ def area(boxes_xyxy: np.ndarray) -> np.ndarray:
     return np.prod(np.maximum(boxes_xyxy[..., 2:] - boxes_xyxy[..., :2], 0), axis=-1)
 
 
-def iou(one_xyxy: np.ndarray, other_xyxy: np.ndarray) -> np.ndarray:
-    """Intersection over union of every box with every other, `(M, 4)` and `(N, 4)` to `(M, N)`.
-
-    Example:
-        >>> iou(np.array([[0, 0, 2, 2]]), np.array([[1, 0, 3, 2], [5, 5, 6, 6]])).round(3).tolist()
-        [[0.333, 0.0]]
-    """
-    low = np.maximum(one_xyxy[:, None, :2], other_xyxy[None, :, :2])
-    high = np.minimum(one_xyxy[:, None, 2:], other_xyxy[None, :, 2:])
-    shared = np.prod(np.maximum(high - low, 0), axis=-1)
-    union = area(one_xyxy)[:, None] + area(other_xyxy)[None] - shared
-    return np.divide(shared, union, out=np.zeros(shared.shape), where=union > 0)
-
-
-def check(boxes_xyxy: np.ndarray, labels: np.ndarray) -> None:
+def _check_boxes(boxes_xyxy: np.ndarray, labels: np.ndarray) -> None:
     """Raises a `ValueError` if boxes and labels do not belong together or a box has no area."""
     if len(boxes_xyxy) != len(labels):
         raise ValueError(f"`labels` must be one for each of {len(boxes_xyxy)} boxes, got {len(labels)}.")

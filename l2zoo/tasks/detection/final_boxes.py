@@ -71,24 +71,24 @@ class FinalBoxes(keras.layers.Layer):
         scores, found = ops.top_k(ops.reshape(scores, (-1, num_places * num_classes)), count)
         found = ops.cast(found, "int32")
         classes = ops.mod(found, num_classes)
-        corners = _gathered(self._decoded(outputs["sides"]), ops.floor_divide(found, num_classes))
-        keep = self._stay(corners, classes) * ops.cast(scores >= self.score_threshold, "float32")
+        corners = _gather(self._corners(outputs["sides"]), ops.floor_divide(found, num_classes))
+        keep = self._suppress(corners, classes) * ops.cast(scores >= self.score_threshold, "float32")
         scores, found = ops.top_k(scores * keep, min(self.max_boxes, count))
         there = scores > 0
         found = ops.cast(found, "int32")
-        corners = _gathered(corners, found) * ops.cast(there, "float32")[..., None]
-        classes = ops.where(there, ops.squeeze(_gathered(classes[..., None], found), -1), -1)
-        return self._filled({"boxes_xyxy": corners, "scores": scores, "classes": classes})
+        corners = _gather(corners, found) * ops.cast(there, "float32")[..., None]
+        classes = ops.where(there, ops.squeeze(_gather(classes[..., None], found), -1), -1)
+        return self._pad({"boxes_xyxy": corners, "scores": scores, "classes": classes})
 
-    def _decoded(self, sides: Any) -> Any:
-        """`boxes.decode` in the graph, inside the image."""
+    def _corners(self, sides: Any) -> Any:
+        """The boxes `(B, N, 4)` that the places speak of, inside the image."""
         height, width = self.image_shape
         xy = ops.convert_to_tensor(self._places[:, :2])
         low, high = xy - sides[..., :2], xy + sides[..., 2:]
         limits = ops.convert_to_tensor(np.array([width, height], "float32"))
         return ops.concatenate([ops.maximum(low, 0.0), ops.minimum(high, limits)], axis=-1)
 
-    def _stay(self, corners: Any, classes: Any) -> Any:
+    def _suppress(self, corners: Any, classes: Any) -> Any:
         """`(B, M)`: 1 for boxes that stay, of those that are sorted by score."""
         count = corners.shape[1]
         one, other = corners[:, :, None], corners[:, None]
@@ -106,7 +106,7 @@ class FinalBoxes(keras.layers.Layer):
             stay = 1.0 - ops.max(stay[:, :, None] * hides, axis=1)
         return stay
 
-    def _filled(self, found: dict[str, Any]) -> dict[str, Any]:
+    def _pad(self, found: dict[str, Any]) -> dict[str, Any]:
         """As many as were asked for, where an image has not even so many places."""
         missing = self.max_boxes - found["scores"].shape[1]
         if missing:
@@ -133,7 +133,7 @@ class FinalBoxes(keras.layers.Layer):
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 
 
-def deployed(detector: keras.Model, *, strides: Sequence[int], **settings: Any) -> keras.Model:
+def add_final_boxes(detector: keras.Model, *, strides: Sequence[int], **settings: Any) -> keras.Model:
     """A detector from pixels to final boxes, with the weights of `detector`.
 
     Args:
@@ -146,7 +146,7 @@ def deployed(detector: keras.Model, *, strides: Sequence[int], **settings: Any) 
     return keras.Model(detector.inputs, outputs, name=f"{detector.name}_deployed")
 
 
-def _gathered(values: Any, rows: Any) -> Any:
+def _gather(values: Any, rows: Any) -> Any:
     """`values[b, rows[b]]` for every image: `(B, N, C)` and `(B, M)` to `(B, M, C)`."""
     return ops.take_along_axis(values, rows[..., None], axis=1)
 

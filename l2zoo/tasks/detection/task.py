@@ -12,12 +12,18 @@ import numpy as np
 
 from l2zoo.data import ImageData
 from l2zoo.data.prepared import Prepared
-from l2zoo.tasks.answers import answers, first, plain
 from l2zoo.tasks.augmentation import augmentation
-from l2zoo.tasks.checks import check_classes, check_data, check_form, check_places
+from l2zoo.tasks.checks import (
+    check_classes,
+    check_data,
+    check_outputs,
+    check_places,
+    first_batch,
+    predict_batches,
+)
 from l2zoo.tasks.detection import boxes, final_boxes
 from l2zoo.tasks.detection.average_precision import average_precision
-from l2zoo.tasks.detection.detection_losses import CenternessLoss, ClassLoss, SidesLoss
+from l2zoo.tasks.detection.losses import CenternessLoss, ClassLoss, SidesLoss
 from l2zoo.tasks.plots import pictures
 
 STRIDES = (4, 8, 16)  # of `build_detector`
@@ -87,7 +93,7 @@ class Detection:
             `map`, COCO's average precision over IoU 0.5 to 0.95, `map50` and `map75`, at 0.5 and 0.75.
         """
         check_data(self.name, self.class_names, data)
-        parts = [(objects, found) for _, objects, found in answers(self.deployed(model), data)]
+        parts = [(objects, found) for _, objects, found in predict_batches(self.deployed(model), data)]
         truth, found = (
             {name: np.concatenate([part[name] for part in some]) for name in some[0]}
             for some in zip(*parts, strict=True)
@@ -101,28 +107,27 @@ class Detection:
             outputs: `boxes_xyxy` `(N, D, 4)`, `scores` `(N, D)` and `classes` `(N, D)`.
             objects: `boxes_xyxy` `(N, M, 4)` and `labels` `(N, M)`.
         """
-        measured = average_precision(outputs, objects, num_classes=len(self.class_names))
-        return plain({name: measured[name] for name in ("map", "map50", "map75")})
+        return average_precision(outputs, objects, num_classes=len(self.class_names))
 
     def examples(self, model: keras.Model, data: ImageData, most: int) -> tuple[Any, Any]:
         """The first images, as the deployed model takes them, and their boxes."""
         del model
-        return first(data, most)
+        return first_batch(data, most)
 
     def deployed(self, model: keras.Model) -> keras.Model:
         """The model as it is exported: from pixels to final boxes. One that gives them is passed."""
         if isinstance(model.output, dict) and "boxes_xyxy" in model.output:
             return model
-        check_form(self.name, model)
+        check_outputs(self.name, model)
         check_classes(model, len(self.class_names), who="The task")
         height, width, _ = model.input_shape[1:]
         check_places(model, len(boxes.places(height, width, strides=self.strides)))
-        return final_boxes.deployed(model, strides=self.strides, max_boxes=self.max_boxes)
+        return final_boxes.add_final_boxes(model, strides=self.strides, max_boxes=self.max_boxes)
 
     def picture(self, model: keras.Model, data: ImageData, path: str | Path) -> Path:
         """Draws images with the boxes of their objects and those that the model finds."""
         check_data(self.name, self.class_names, data)
-        images, objects, found = next(answers(self.deployed(model), data, batch_size=pictures.MOST))
+        images, objects, found = next(predict_batches(self.deployed(model), data, batch_size=pictures.MOST))
         return pictures.picture_of_boxes(images, objects, found, self.class_names, path)
 
 
@@ -139,7 +144,7 @@ def batch_targets(boxes_xyxy: np.ndarray, labels: np.ndarray, where: np.ndarray)
         distances and the centerness; `centerness_logits` `(B, N, 1)`.
     """
     found = [
-        boxes.targets(corners[there], some[there], where)
+        boxes.place_targets(corners[there], some[there], where)
         for corners, some, there in zip(boxes_xyxy, labels, labels >= 0, strict=True)
     ]
     classes, sides, centerness = (

@@ -9,9 +9,8 @@ import numpy as np
 
 from l2zoo.data import ImageData
 from l2zoo.tasks.diffusion import sampling
-from l2zoo.tasks.diffusion.frechet import frechet_distance
-from l2zoo.tasks.diffusion.keras_sampling import interface, sample
-from l2zoo.tasks.diffusion.memorisation import copying, nearest
+from l2zoo.tasks.diffusion.feature_distances import copying, frechet_distance, nearest_neighbours
+from l2zoo.tasks.diffusion.keras_sampling import denoiser_interface, sample
 from l2zoo.utils.validation import check_number, whole_number
 
 FRESH = 1000  # images that are compared with the training images as new ones
@@ -66,7 +65,7 @@ class Judge:
 
     def draw(self, model: keras.Model, n: int, labels: np.ndarray | None, *, progress: bool) -> np.ndarray:
         """Images as they are judged, `(n, H, W, C)`, uint8, of these labels `(n,)`; None for any."""
-        return self._drawn(model, n, labels, self.guidance, progress=progress)
+        return self._sample(model, n, labels, self.guidance, progress=progress)
 
     def measure(self, model: keras.Model, test: ImageData) -> dict[str, float]:
         """Judges what a denoiser draws.
@@ -84,9 +83,9 @@ class Judge:
             `frechet`, the distance of the features from those of `test`, between `frechet_train`, that of as
             many training images, and `frechet_noise`, that of noise.
 
-            `copying`, as in `l2zoo.tasks.diffusion.memorisation`: the share of pairs of a sample and a test
-            image of which the sample has the smaller distance to its nearest training image, by features. 0.5
-            for images as new as those of `test`, if these are from where the training images are from.
+            `copying`, as in `l2zoo.tasks.copying`: the share of pairs of a sample and a test image of which
+            the sample has the smaller distance to its nearest training image, by features. 0.5 for images as
+            new as those of `test`, if these are from where the training images are from.
             `copying_fresh`, if there is `fresh`: what up to 1,000 images of it score in the place of samples.
 
             `nearest_train` and `nearest_test`: medians over samples `s` of `min over x of
@@ -97,7 +96,7 @@ class Judge:
             TypeError: The model is no denoiser.
             ValueError: The model, or `test`, is of images of another shape than `train`.
         """
-        image_shape, num_classes = interface(model)
+        image_shape, num_classes = denoiser_interface(model)
         if image_shape != self.train.image_shape:
             raise ValueError(
                 f"`model` must draw images like those of `train`, {self.train.image_shape}, got one that "
@@ -107,21 +106,21 @@ class Judge:
         labels = None if num_classes is None else np.arange(self.n) % num_classes
         images = self.draw(model, self.n, labels, progress=self.progress)
         train, unseen = self.train.arrays()[0], test.arrays()[0]
-        noise = sampling.as_pixels(sampling.first_noise(self.seed, 0, self.n, image_shape))
+        noise = sampling.to_uint8_pixels(sampling.initial_noise(self.seed, 0, self.n, image_shape))
         drawn, known, new, blank = self._features(images, train, unseen, noise)
-        measured = {} if labels is None else self._classified(model, images, labels, test)
+        measured = {} if labels is None else self._class_accuracy(model, images, labels, test)
         measured |= {
             "frechet": frechet_distance(drawn, new),
-            "frechet_train": frechet_distance(known[self._some(len(known), self.n)], new),
+            "frechet_train": frechet_distance(known[self._random_positions(len(known), self.n)], new),
             "frechet_noise": frechet_distance(blank, new),
             "copying": copying(drawn, known, new),
         }
         if self.fresh is not None:
             others = self.fresh.arrays()[0]
-            (features,) = self._features(others[self._some(len(others), FRESH)])
+            (features,) = self._features(others[self._random_positions(len(others), FRESH)])
             measured["copying_fresh"] = copying(features, known, new)
         for name, reference in (("train", train), ("test", unseen)):
-            measured[f"nearest_{name}"] = float(np.median(nearest(images, reference)[0]))
+            measured[f"nearest_{name}"] = float(np.median(nearest_neighbours(images, reference)[0]))
         return measured
 
     def _check_shape(self, name: str, data: ImageData) -> None:
@@ -131,7 +130,7 @@ class Judge:
                 f"{data.image_shape}."
             )
 
-    def _classified(
+    def _class_accuracy(
         self, model: keras.Model, images: np.ndarray, labels: np.ndarray, test: ImageData
     ) -> dict[str, float]:
         """How often the classifier sees the class that it should."""
@@ -139,7 +138,7 @@ class Judge:
             return {}
         found = {"class_accuracy": self._accuracy(images, labels)}
         if self.guidance != 1:
-            plain = self._drawn(model, self.n, labels, 1.0, progress=self.progress)
+            plain = self._sample(model, self.n, labels, 1.0, progress=self.progress)
             found["class_accuracy_unguided"] = self._accuracy(plain, labels)
         if test.task == "classification":
             found["class_accuracy_real"] = self._accuracy(*test.arrays())
@@ -150,7 +149,7 @@ class Judge:
         seen = self.classifier.predict(images, verbose=0).argmax(axis=1)
         return float((seen == labels).mean())
 
-    def _drawn(
+    def _sample(
         self, model: keras.Model, n: int, labels: np.ndarray | None, guidance: float, *, progress: bool
     ) -> np.ndarray:
         return sample(
@@ -158,18 +157,18 @@ class Judge:
             seed=self.seed, progress=progress,
         )  # fmt: skip
 
-    def _some(self, count: int, most: int) -> np.ndarray:
+    def _random_positions(self, count: int, most: int) -> np.ndarray:
         """Positions of some of so many images, or of all."""
         return np.random.default_rng(self.seed).permutation(count)[:most]
 
     def _features(self, *sets: np.ndarray) -> list[np.ndarray]:
         if self.classifier is None:
             return [images.reshape(len(images), -1) / 255.0 for images in sets]
-        features = features_of(self.classifier)
+        features = feature_model(self.classifier)
         return [features.predict(images, verbose=0) for images in sets]
 
 
-def features_of(classifier: keras.Model) -> keras.Model:
+def feature_model(classifier: keras.Model) -> keras.Model:
     """What a classifier knows of an image before it tells the classes apart: the input of its last `Dense`.
 
     Raises:

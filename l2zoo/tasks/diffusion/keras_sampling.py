@@ -49,7 +49,7 @@ def sample(
         Song, Meng, Ermon 2021, Denoising Diffusion Implicit Models; Ho and Salimans 2022, Classifier-Free
         Diffusion Guidance.
     """
-    denoise, image_shape, num_classes = denoiser(model)
+    denoise, image_shape, num_classes = denoise_function(model)
     with progress_bar("drawing", unit="steps", shown=progress) as watch:
         return sampling.draw(
             denoise, image_shape, n, steps=steps, labels=labels, num_classes=num_classes,
@@ -57,7 +57,7 @@ def sample(
         )  # fmt: skip
 
 
-def denoiser(model: keras.Model) -> tuple[sampling.Denoise, tuple[int, ...], int | None]:
+def denoise_function(model: keras.Model) -> tuple[sampling.Denoise, tuple[int, ...], int | None]:
     """What `l2zoo.tasks.diffusion.sampling` needs of a model.
 
     Returns:
@@ -66,8 +66,8 @@ def denoiser(model: keras.Model) -> tuple[sampling.Denoise, tuple[int, ...], int
     Raises:
         TypeError: The model has other inputs.
     """
-    image_shape, num_classes = interface(model)
-    call = _compiled(model)
+    image_shape, num_classes = denoiser_interface(model)
+    call = _compile(model)
 
     def denoise(images: np.ndarray, times: np.ndarray, labels: np.ndarray | None) -> np.ndarray:
         batch = {"images": images, "times": times}
@@ -76,7 +76,7 @@ def denoiser(model: keras.Model) -> tuple[sampling.Denoise, tuple[int, ...], int
     return denoise, image_shape, num_classes
 
 
-def interface(model: keras.Model) -> tuple[tuple[int, ...], int | None]:
+def denoiser_interface(model: keras.Model) -> tuple[tuple[int, ...], int | None]:
     """The shape of a denoiser's images, `(H, W, C)`, and K, the number of its classes; None without classes.
 
     Raises:
@@ -101,7 +101,7 @@ def interface(model: keras.Model) -> tuple[tuple[int, ...], int | None]:
     return image_shape, labels[0].input_dim - 1  # the last row is "any class"
 
 
-def _compiled(model: keras.Model) -> Callable[[dict[str, Any]], np.ndarray]:
+def _compile(model: keras.Model) -> Callable[[dict[str, Any]], np.ndarray]:
     """The model as a function of arrays that is traced once, whatever the batch size."""
     if keras.backend.backend() != "tensorflow":
         return lambda batch: np.asarray(model.predict_on_batch(batch))

@@ -19,7 +19,7 @@ DRAWS = 4  # of noise and time that an image may have for good
 GOLDEN = (math.sqrt(5) - 1) / 2  # its multiples, modulo 1, are spread evenly, however many there are
 
 
-class Noise:
+class AddNoise:
     """Puts noise into batches, in a TensorFlow graph.
 
     Args:
@@ -46,7 +46,7 @@ class Noise:
         if self.num_classes:
             drop = tf.random.stateless_uniform(count, seeds[3]) < DROPPED
             labels = tf.where(drop, tf.cast(self.num_classes, labels.dtype), labels)
-        return self._mixed(images, labels, tf.cast(times, tf.float32), noises)
+        return self._add(images, labels, tf.cast(times, tf.float32), noises)
 
     def fixed(self, images: Any, labels: Any, positions: Any, draw: int = 0) -> tuple[Any, Any]:
         """A batch whose noise and times depend on the positions of the images `(B,)` and a number alone."""
@@ -59,30 +59,30 @@ class Noise:
             return tf.random.stateless_normal(tf.shape(images)[1:], seed, alg="philox")
 
         noises = tf.map_fn(noise_at, positions, fn_output_signature=tf.float32)
-        return self._mixed(images, labels, tf.cast(times, tf.float32), noises)
+        return self._add(images, labels, tf.cast(times, tf.float32), noises)
 
-    def _mixed(self, images: Any, labels: Any, times: Any, noises: Any) -> tuple[Any, Any]:
+    def _add(self, images: Any, labels: Any, times: Any, noises: Any) -> tuple[Any, Any]:
         import tensorflow as tf
 
-        clean = schedule.scaled(tf.cast(images, tf.float32))
-        alpha, sigma = (part[:, None, None, None] for part in schedule.mixture(times, ops=tf.math))
-        noisy = schedule.noisy(clean, noises, alpha, sigma)
-        inputs = {"images": schedule.pixels_of(tf.ensure_shape(noisy, images.shape)), "times": times}
+        clean = schedule.scale_pixels(tf.cast(images, tf.float32))
+        alpha, sigma = (part[:, None, None, None] for part in schedule.alpha_sigma(times, ops=tf.math))
+        noisy = schedule.add_noise(clean, noises, alpha, sigma)
+        inputs = {"images": schedule.to_pixels(tf.ensure_shape(noisy, images.shape)), "times": times}
         if self.num_classes:
             inputs["labels"] = tf.cast(labels, tf.int32)
         return inputs, tf.ensure_shape(schedule.velocity(clean, noises, alpha, sigma), images.shape)
 
 
-class Noised(Prepared):
+class NoisyData(Prepared):
     """`Prepared` with noise that is fixed by the position where there is no seed."""
 
-    prepare: Noise
+    prepare: AddNoise
 
     def once(self, batch_size: int) -> tf.data.Dataset:
-        return numbered(self.data, batch_size, self.prepare.fixed)
+        return map_with_positions(self.data, batch_size, self.prepare.fixed)
 
 
-def numbered(data: ImageData, batch_size: int, function: Callable[..., Any]) -> tf.data.Dataset:
+def map_with_positions(data: ImageData, batch_size: int, function: Callable[..., Any]) -> tf.data.Dataset:
     """What a function makes of each batch in order, of images, labels and the positions of the images."""
     import tensorflow as tf
 

@@ -60,22 +60,22 @@ def draw(
     """
     whole_number("n", n, at_least=1)
     whole_number("batch_size", batch_size, at_least=1)
-    asked = checked_labels(labels, n, num_classes)
-    chosen = guided(denoise, guidance, num_classes=num_classes, labelled=labels is not None)
+    asked = broadcast_labels(labels, n, num_classes)
+    chosen = guide(denoise, guidance, num_classes=num_classes, labelled=labels is not None)
     starts, found, done = range(0, n, batch_size), [], 0
     for start in starts:
         stop = min(start + batch_size, n)
-        images = first_noise(seed, start, stop, image_shape)
+        images = initial_noise(seed, start, stop, image_shape)
         mine = None if asked is None else asked[start:stop]
-        for step in denoised(chosen, images, steps=steps, labels=mine):
+        for step in ddim_steps(chosen, images, steps=steps, labels=mine):
             images, done = step[0], done + 1
             if watch is not None:
                 watch(done, len(starts) * steps)
-        found.append(as_pixels(images))
+        found.append(to_uint8_pixels(images))
     return np.concatenate(found)
 
 
-def denoised(
+def ddim_steps(
     denoise: Denoise, images: np.ndarray, *, steps: int, labels: np.ndarray | None = None
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Takes the noise out of images, a step after the other, at evenly spaced times from 1 to 0.
@@ -96,17 +96,17 @@ def denoised(
     """
     whole_number("steps", steps, at_least=1)
     times = np.linspace(1.0, 0.0, steps + 1)
-    parts = [(float(alpha), float(sigma)) for alpha, sigma in zip(*schedule.mixture(times), strict=True)]
+    parts = [(float(alpha), float(sigma)) for alpha, sigma in zip(*schedule.alpha_sigma(times), strict=True)]
     z = images.astype(np.float32)
     for time, here, there in zip(times, parts, parts[1:], strict=False):
         at = np.full(len(z), time, np.float32)
-        v = np.asarray(denoise(schedule.pixels_of(z), at, labels), np.float32)
-        clean = np.clip(schedule.clean_of(z, v, *here), -1.0, 1.0)
-        z = schedule.noisy(clean, schedule.rest_of(z, clean, *here), *there)
+        v = np.asarray(denoise(schedule.to_pixels(z), at, labels), np.float32)
+        clean = np.clip(schedule.clean_image(z, v, *here), -1.0, 1.0)
+        z = schedule.add_noise(clean, schedule.remaining_noise(z, clean, *here), *there)
         yield z, clean
 
 
-def guided(
+def guide(
     denoise: Denoise, guidance: float, *, num_classes: int | None = None, labelled: bool = True
 ) -> Denoise:
     """A denoiser that goes further from "any" in the direction of a class: `any + guidance * (class - any)`.
@@ -141,7 +141,7 @@ def guided(
     return both
 
 
-def checked_labels(
+def broadcast_labels(
     labels: int | Sequence[int] | np.ndarray | None, n: int, num_classes: int | None
 ) -> np.ndarray | None:
     """A label for each of `n` images, `(n,)`, int32: K where any class will do; None without classes."""
@@ -165,7 +165,7 @@ def checked_labels(
     return np.broadcast_to(given, (n,)).astype(np.int32)
 
 
-def first_noise(seed: int, start: int, stop: int, image_shape: Sequence[int]) -> np.ndarray:
+def initial_noise(seed: int, start: int, stop: int, image_shape: Sequence[int]) -> np.ndarray:
     """The noise that images `start` to `stop` of a seed begin with, `(stop - start, H, W, C)`, float32."""
     whole_number("seed", seed, at_least=0)
     images = [
@@ -174,6 +174,6 @@ def first_noise(seed: int, start: int, stop: int, image_shape: Sequence[int]) ->
     return np.stack(images).astype(np.float32)
 
 
-def as_pixels(numbers: np.ndarray) -> np.ndarray:
+def to_uint8_pixels(numbers: np.ndarray) -> np.ndarray:
     """Numbers of which [-1, 1] can be seen as pixels, uint8."""
-    return np.rint(schedule.pixels_of(np.clip(numbers, -1.0, 1.0))).astype(np.uint8)
+    return np.rint(schedule.to_pixels(np.clip(numbers, -1.0, 1.0))).astype(np.uint8)

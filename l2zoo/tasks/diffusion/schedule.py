@@ -21,7 +21,7 @@ OFFSET = 0.008  # keeps the noise at the first small times from being none at al
 HALF_RANGE = 127.5  # pixels that make 1
 
 
-def mixture(times: Any, *, ops: Any = np) -> tuple[Any, Any]:
+def alpha_sigma(times: Any, *, ops: Any = np) -> tuple[Any, Any]:
     """How much there is of the image, and of the noise.
 
     `alpha = cos(a) / cos(b)` with `a = (t + s) / (1 + s) * pi / 2` and `b` the same at `t = 0`, computed in a
@@ -35,7 +35,7 @@ def mixture(times: Any, *, ops: Any = np) -> tuple[Any, Any]:
         `alpha` and `sigma`, of the shape of `times`.
 
     Example:
-        >>> alpha, sigma = mixture(np.array([0.0, 1.0]))
+        >>> alpha, sigma = alpha_sigma(np.array([0.0, 1.0]))
         >>> alpha.tolist(), sigma.tolist()
         ([1.0, 0.0], [0.0, 1.0])
     """
@@ -47,7 +47,7 @@ def mixture(times: Any, *, ops: Any = np) -> tuple[Any, Any]:
     return alpha, sigma
 
 
-def noisy(clean: Any, noise: Any, alpha: Any, sigma: Any) -> Any:
+def add_noise(clean: Any, noise: Any, alpha: Any, sigma: Any) -> Any:
     """An image with noise in it."""
     return alpha * clean + sigma * noise
 
@@ -57,26 +57,21 @@ def velocity(clean: Any, noise: Any, alpha: Any, sigma: Any) -> Any:
     return alpha * noise - sigma * clean
 
 
-def clean_of(image: Any, v: Any, alpha: Any, sigma: Any) -> Any:
+def clean_image(image: Any, v: Any, alpha: Any, sigma: Any) -> Any:
     """The image without its noise, by its velocity."""
     return alpha * image - sigma * v
 
 
-def noise_of(image: Any, v: Any, alpha: Any, sigma: Any) -> Any:
-    """The noise of an image, by its velocity."""
-    return sigma * image + alpha * v
-
-
-def rest_of(image: Any, clean: Any, alpha: Any, sigma: Any) -> Any:
-    """The noise of an image, if this is what is below it; `sigma` must be above 0."""
+def remaining_noise(image: Any, clean: Any, alpha: Any, sigma: Any) -> Any:
+    """The noise of an image, if `clean` is what is below it; `sigma` must be above 0."""
     return (image - alpha * clean) / sigma
 
 
-def scaled(pixels: Any) -> Any:
+def scale_pixels(pixels: Any) -> Any:
     """Pixels in [0, 255] as numbers in [-1, 1]."""
     return pixels / HALF_RANGE - 1.0
 
 
-def pixels_of(numbers: Any) -> Any:
+def to_pixels(numbers: Any) -> Any:
     """Numbers in [-1, 1] as pixels in [0, 255]."""
     return (numbers + 1.0) * HALF_RANGE

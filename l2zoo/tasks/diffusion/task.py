@@ -15,9 +15,9 @@ from l2zoo.data import ImageData
 from l2zoo.data.prepared import Prepared
 from l2zoo.tasks.augmentation import augmentation
 from l2zoo.tasks.diffusion.evaluation import Judge
-from l2zoo.tasks.diffusion.keras_sampling import interface
-from l2zoo.tasks.diffusion.noising import DRAWS, Noise, Noised, numbered
-from l2zoo.tasks.plots.drawn_images import COLUMNS, picture_of_samples
+from l2zoo.tasks.diffusion.keras_sampling import denoiser_interface
+from l2zoo.tasks.diffusion.noising import DRAWS, AddNoise, NoisyData, map_with_positions
+from l2zoo.tasks.plots.generated import COLUMNS, picture_of_samples
 
 MIXING = ("mixup", "cutmix")
 ROWS = 4  # of images in a picture
@@ -79,7 +79,7 @@ class Generation:
             raise ValueError(f"`augment` must not mix images, which would be drawn mixed, got {augment!r}.")
         change = augmentation(augment, task="classification", image_shape=data.image_shape)
         words = {"task": self.name, "classes": len(self.class_names), "augment": augment}
-        return Noised(data, Noise(len(self.class_names), change), words)
+        return NoisyData(data, AddNoise(len(self.class_names), change), words)
 
     def check(self, model: keras.Model, data: ImageData) -> None:
         """Raises if a model cannot be measured on images: best before it is trained.
@@ -93,7 +93,7 @@ class Generation:
             ValueError: The images are of another shape than the model's, or of other classes.
         """
         self._check_classes(data)
-        image_shape, num_classes = interface(model)
+        image_shape, num_classes = denoiser_interface(model)
         if (num_classes or 0) != len(self.class_names):
             raise ValueError(
                 f"`model` must know the {len(self.class_names)} classes of `class_names`, got one of "
@@ -129,10 +129,10 @@ class Generation:
             ValueError: As `check`.
         """
         self.check(model, data)
-        prepare = Noise(len(self.class_names))
+        prepare = AddNoise(len(self.class_names))
         times, errors = [], []
         for draw in range(DRAWS):
-            batches = numbered(data, 64, functools.partial(prepare.fixed, draw=draw))
+            batches = map_with_positions(data, 64, functools.partial(prepare.fixed, draw=draw))
             for inputs, v in batches.as_numpy_iterator():
                 found = np.asarray(model.predict_on_batch(inputs))
                 errors.append(np.square(found - v).mean(axis=(1, 2, 3), dtype=np.float64))
@@ -153,7 +153,9 @@ class Generation:
     def examples(self, model: keras.Model, data: ImageData, most: int) -> tuple[dict[str, Any], np.ndarray]:
         """The first images with noise in them, as the deployed model takes them, and their velocities."""
         del model
-        batches = numbered(data, min(most, data.num_examples), Noise(len(self.class_names)).fixed)
+        batches = map_with_positions(
+            data, min(most, data.num_examples), AddNoise(len(self.class_names)).fixed
+        )
         return next(batches.as_numpy_iterator())
 
     def deployed(self, model: keras.Model) -> keras.Model:

@@ -12,9 +12,8 @@ from typing import Any
 import numpy as np
 
 from l2zoo.tasks.detection.average_precision import Arrays, found_boxes, true_boxes
-from l2zoo.tasks.plots import palette, sheet
-from l2zoo.tasks.plots.lettering import Line
-from l2zoo.tasks.plots.sheet import Panel, Sheet
+from l2zoo.tasks.plots.marks import Line, paint_mask
+from l2zoo.tasks.plots.sheet import Panel, Sheet, save_sheet
 from l2zoo.tasks.segmentation.overlap import UNLABELLED, confusion, mean_iou
 from l2zoo.utils.validation import check_number, whole_number
 
@@ -61,7 +60,7 @@ def picture_of_labels(
         words.append(f"#{i}: true {true}, said {answer} {share}.")
     right = int((said == labels).sum())
     about = f"{_share(shown, images)} Right: {right:,} of {len(images):,}. ✕ and a dashed frame: wrong."
-    return sheet.save(Sheet("Images and what the model says", about, words, panels, columns=4), path)
+    return save_sheet(Sheet("Images and what the model says", about, words, panels, columns=4), path)
 
 
 def picture_of_masks(
@@ -99,7 +98,7 @@ def picture_of_masks(
     shown = _evenly(len(images), most)
     panels, words = [], []
     for i in shown:
-        both = [palette.painted(masks[i]), palette.painted(predicted[i])]
+        both = [paint_mask(masks[i]), paint_mask(predicted[i])]
         captions = ["truth", "predicted"]
         panels.append(Panel(images[i], [Line(f"#{i}")]))
         panels += [Panel(mask, [Line(caption)]) for mask, caption in zip(both, captions, strict=True)]
@@ -111,7 +110,7 @@ def picture_of_masks(
     legend = [(names[k], int(k)) for k in seen if k >= 0] + [("not labelled", -1)] * bool(seen[0] < 0)
     columns = 3 if len(shown) < 4 else 6
     title = "Images, true masks and predicted masks"
-    return sheet.save(Sheet(title, about, words, panels, columns, group=3, legend=legend), path)
+    return save_sheet(Sheet(title, about, words, panels, columns, group=3, legend=legend), path)
 
 
 def picture_of_boxes(
@@ -161,7 +160,7 @@ def picture_of_boxes(
         words.append(f"#{i}: true {_listed(there, boxes[0])}; found {_listed(spoken, boxes[1])}.")
     marks = f"Dashed: true. Solid, with class and score: found with a score of {min_score:g} or more."
     about = f"{_share(shown, images)} {marks}"
-    return sheet.save(Sheet("Images, true boxes and boxes found", about, words, panels, columns=3), path)
+    return save_sheet(Sheet("Images, true boxes and boxes found", about, words, panels, columns=3), path)
 
 
 def _pixels(images: Any) -> np.ndarray:

@@ -6,14 +6,22 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from l2zoo.tasks.plots import box_marks, palette
-from l2zoo.tasks.plots.lettering import CAPTION, FONT, INK, POINTS, Line, fitted, width
-from l2zoo.utils.files import replacing
-from l2zoo.utils.validation import picture_path
+from l2zoo.reports import plot_style
+from l2zoo.reports.plot_style import INK
+from l2zoo.tasks.plots.marks import (
+    CAPTION,
+    POINTS,
+    Line,
+    draw_answers,
+    draw_boxes,
+    fit_text,
+    paint_mask,
+    text_width,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,15 +32,7 @@ NEAR, APART = 0.06, 0.22  # inches between panels of one image, and of two
 LINE, ROW = 0.17, 0.25  # inches: height of a line of text, and of a row of the legend
 NAME = 2.2  # inches that a name may take in the legend
 SWATCH = (34, 17)  # width and height of a sample in the legend, in hundredths of an inch
-DOTS = 160  # per inch
 PALE = "#b6bcc6"
-STYLE: Any = {"font.family": FONT, "text.color": INK, "svg.hashsalt": "l2zoo"}
-# Where a format keeps the description, and the date that it would add if nobody said no.
-FORMATS: dict[str, tuple[str, dict[str, None]]] = {
-    ".png": ("Description", {}),
-    ".svg": ("Description", {"Date": None}),
-    ".pdf": ("Subject", {"CreationDate": None}),
-}
 
 
 @dataclass(frozen=True)
@@ -66,24 +66,14 @@ class Sheet:
     legend: Sequence[tuple[str, int]] = ()
 
 
-def save(sheet: Sheet, path: str | Path) -> Path:
+def save_sheet(sheet: Sheet, path: str | Path) -> Path:
     """Writes a sheet with its description in words; the ending says how: `.png`, `.svg` or `.pdf`."""
-    import matplotlib
-
-    path = picture_path(path)
-    description, undated = FORMATS[path.suffix.lower()]
     words = " ".join([f"{sheet.title}.", sheet.about, *sheet.words])
-    metadata = {"Title": sheet.title, description: words, **undated}
-    with matplotlib.rc_context(STYLE), replacing(path) as temporary:
-        drawn(sheet).savefig(temporary, dpi=DOTS, metadata=metadata)
-    return path
+    return plot_style.Plot(sheet.title, words, lambda: draw_sheet(sheet)).save(path)
 
 
-def drawn(sheet: Sheet) -> Figure:
+def draw_sheet(sheet: Sheet) -> Figure:
     """The figure of a sheet: its axes are the panels in their order, then those of the legend."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     columns = min(sheet.columns, len(sheet.panels))
     groups = columns // sheet.group
     gaps = (groups - 1) * APART + groups * (sheet.group - 1) * NEAR
@@ -93,8 +83,7 @@ def drawn(sheet: Sheet) -> Figure:
     rows = math.ceil(len(sheet.panels) / columns)
     legend = _legend_rows(sheet.legend)
     height = HEADING + rows * high + (rows - 1) * APART / 2 + MARGIN + ROW * len(legend)
-    figure = Figure(figsize=(WIDTH, height), facecolor="white")
-    FigureCanvasAgg(figure)
+    figure = plot_style.blank(width=WIDTH, height=height)
     figure.text(MARGIN / WIDTH, 1 - 0.18 / height, sheet.title, size=14, weight="bold", va="top")
     figure.text(MARGIN / WIDTH, 1 - 0.54 / height, sheet.about, size=9.5, va="top")
     for number, panel in enumerate(sheet.panels):
@@ -119,7 +108,7 @@ def _draw_panel(axes: Axes, panel: Panel, points: float) -> None:
         axes.text(0.955, 0.945, "✕", size=11, ha="right", va="top", transform=axes.transAxes, bbox=cross)
     for number, line in enumerate(reversed(panel.above)):
         axes.annotate(
-            fitted(line, points),
+            fit_text(line, points),
             (0, 1),
             xycoords="axes fraction",
             xytext=(0, 4 + POINTS * LINE * number),
@@ -128,9 +117,9 @@ def _draw_panel(axes: Axes, panel: Panel, points: float) -> None:
             weight="bold" if line.bold else "normal",
             parse_math=False,
         )
-    box_marks.draw_boxes(axes, panel.truth_xyxy, "truth")
-    box_marks.draw_boxes(axes, panel.found_xyxy, "found")
-    box_marks.draw_answers(axes, panel.found_xyxy, panel.found, shape=shape, points=points)
+    draw_boxes(axes, panel.truth_xyxy, "truth")
+    draw_boxes(axes, panel.found_xyxy, "found")
+    draw_answers(axes, panel.found_xyxy, panel.found, shape=shape, points=points)
 
 
 def _legend_rows(entries: Sequence[tuple[str, int]]) -> list[list[tuple[float, str, int]]]:
@@ -138,8 +127,8 @@ def _legend_rows(entries: Sequence[tuple[str, int]]) -> list[list[tuple[float, s
     rows: list[list[tuple[float, str, int]]] = []
     x = math.inf
     for entry, label in entries:
-        name = fitted(Line("", entry), POINTS * NAME)
-        taken = SWATCH[0] / 100 + 0.08 + width(name) / POINTS
+        name = fit_text(Line("", entry), POINTS * NAME)
+        taken = SWATCH[0] / 100 + 0.08 + text_width(name) / POINTS
         if x + taken > WIDTH - MARGIN:
             rows.append([])
             x = MARGIN
@@ -158,7 +147,7 @@ def _draw_legend(figure: Figure, rows: Sequence[Sequence[tuple[float, str, int]]
     for number, row in enumerate(reversed(rows)):
         y = 0.12 + ROW * number
         for x, name, label in row:
-            swatch = palette.painted(np.full(SWATCH[::-1], label), repeats=5)
+            swatch = paint_mask(np.full(SWATCH[::-1], label), repeats=5)
             axes.imshow(swatch, extent=(x, x + wide, y, y + high))
             axes.text(x + wide + 0.08, y + high / 2, name, size=CAPTION, va="center", parse_math=False)
     axes.set(xlim=(0, WIDTH), ylim=(0, height), aspect="auto")

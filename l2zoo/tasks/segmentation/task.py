@@ -13,9 +13,15 @@ import numpy as np
 from l2zoo.data import ImageData
 from l2zoo.data.prepared import Prepared
 from l2zoo.tasks import losses
-from l2zoo.tasks.answers import answers, first, plain
 from l2zoo.tasks.augmentation import augmentation
-from l2zoo.tasks.checks import check_classes, check_data, check_form
+from l2zoo.tasks.checks import (
+    as_floats,
+    check_classes,
+    check_data,
+    check_outputs,
+    first_batch,
+    predict_batches,
+)
 from l2zoo.tasks.plots import pictures
 from l2zoo.tasks.segmentation import overlap
 
@@ -70,22 +76,22 @@ class Segmentation:
             `mean_iou` and `dice`, means over the classes, and `pixel_accuracy`.
         """
         self._check(model, data)
-        table = np.zeros((self._num_classes, self._num_classes), np.int64)
-        for _, masks, outputs in answers(model, data):
-            table += self._table(outputs, masks)
-        return _figures(table)
+        matrix = np.zeros((self._num_classes, self._num_classes), np.int64)
+        for _, masks, outputs in predict_batches(model, data):
+            matrix += self._confusion(outputs, masks)
+        return _scores(matrix)
 
     def scores(self, outputs: np.ndarray, masks: np.ndarray) -> dict[str, float]:
         """How good answers `(N, H, W, K)` are for masks `(N, H, W)`: as `measure`, more is better."""
-        return _figures(self._table(outputs, masks))
+        return _scores(self._confusion(outputs, masks))
 
-    def _table(self, outputs: np.ndarray, masks: np.ndarray) -> np.ndarray:
+    def _confusion(self, outputs: np.ndarray, masks: np.ndarray) -> np.ndarray:
         return overlap.confusion(masks, outputs.argmax(axis=-1), self._num_classes)
 
     def examples(self, model: keras.Model, data: ImageData, most: int) -> tuple[Any, Any]:
         """The first images, as the deployed model takes them, and their masks."""
         del model
-        return first(data, most)
+        return first_batch(data, most)
 
     def deployed(self, model: keras.Model) -> keras.Model:
         """The model as it is exported: the same, without what belongs to training."""
@@ -94,12 +100,12 @@ class Segmentation:
     def picture(self, model: keras.Model, data: ImageData, path: str | Path) -> Path:
         """Draws images beside their masks and those that the model finds."""
         self._check(model, data)
-        images, masks, outputs = next(answers(model, data, batch_size=pictures.MOST))
+        images, masks, outputs = next(predict_batches(model, data, batch_size=pictures.MOST))
         return pictures.picture_of_masks(images, masks, outputs.argmax(axis=-1), self.class_names, path)
 
     def _check(self, model: keras.Model, data: ImageData) -> None:
         check_data(self.name, self.class_names, data)
-        check_form(self.name, model)
+        check_outputs(self.name, model)
         check_classes(model, self._num_classes, who="The task")
 
     @property
@@ -107,6 +113,6 @@ class Segmentation:
         return len(self.class_names)
 
 
-def _figures(table: np.ndarray) -> dict[str, float]:
-    measured = {"mean_iou": overlap.mean_iou(table), "dice": overlap.mean_dice(table)}
-    return plain({**measured, "pixel_accuracy": overlap.pixel_accuracy(table)})
+def _scores(matrix: np.ndarray) -> dict[str, float]:
+    measured = {"mean_iou": overlap.mean_iou(matrix), "dice": overlap.mean_dice(matrix)}
+    return as_floats({**measured, "pixel_accuracy": overlap.pixel_accuracy(matrix)})

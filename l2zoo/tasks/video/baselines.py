@@ -11,39 +11,39 @@ from types import MappingProxyType
 
 import numpy as np
 
-from l2zoo.tasks.video.rollout import checked
+from l2zoo.tasks.video.rollout import check_frames
 from l2zoo.utils.validation import whole_number
 
 TINY = 1e-6  # of the largest frequency: below, there is nothing whose phase could be known
 
 
-def copied(frames: np.ndarray, length: int) -> np.ndarray:
+def copy_last_frame(frames: np.ndarray, length: int) -> np.ndarray:
     """The last frame again and again.
 
     Example:
-        >>> copied(np.arange(3.0).reshape(1, 3, 1, 1, 1), 2).ravel()
+        >>> copy_last_frame(np.arange(3.0).reshape(1, 3, 1, 1, 1), 2).ravel()
         array([2., 2.], dtype=float32)
     """
-    last = checked(frames)[:, -1:].astype(np.float32)
+    last = check_frames(frames)[:, -1:].astype(np.float32)
     return np.repeat(last, whole_number("length", length, at_least=1), axis=1)
 
 
-def extrapolated(frames: np.ndarray, length: int) -> np.ndarray:
+def extrapolate(frames: np.ndarray, length: int) -> np.ndarray:
     """Every pixel changes on as it did from the last frame but one to the last: `x + k * (x - before)`.
 
     It is cut to [0, 255]. Good for light that changes slowly; a thing that moves leaves a double behind.
 
     Example:
-        >>> extrapolated(np.array([100.0, 150.0]).reshape(1, 2, 1, 1, 1), 3).ravel()
+        >>> extrapolate(np.array([100.0, 150.0]).reshape(1, 2, 1, 1, 1), 3).ravel()
         array([200., 250., 255.], dtype=float32)
     """
-    before, last = checked(frames)[:, -2:].astype(np.float32).swapaxes(0, 1)
+    before, last = check_frames(frames)[:, -2:].astype(np.float32).swapaxes(0, 1)
     times = np.arange(1, whole_number("length", length, at_least=1) + 1, dtype=np.float32)
     following = last[:, None] + times[:, None, None, None] * (last - before)[:, None]
     return np.clip(following, 0.0, 255.0)
 
 
-def shifted(frames: np.ndarray, length: int) -> np.ndarray:
+def shift_frames(frames: np.ndarray, length: int) -> np.ndarray:
     """The whole frame moves on as it moved from the last frame but one to the last, by whole pixels.
 
     How far that was is found by phase correlation. What comes in at an edge is the pixel that was there.
@@ -52,9 +52,9 @@ def shifted(frames: np.ndarray, length: int) -> np.ndarray:
     References:
         Kuglin and Hines 1975, The Phase Correlation Image Alignment Method.
     """
-    frames, length = checked(frames), whole_number("length", length, at_least=1)
+    frames, length = check_frames(frames), whole_number("length", length, at_least=1)
     count, _, height, width, _ = frames.shape
-    last, ways = frames[:, -1].astype(np.float32), shifts(frames[:, -2], frames[:, -1])
+    last, ways = frames[:, -1].astype(np.float32), frame_shifts(frames[:, -2], frames[:, -1])
     found = np.empty((count, length, *last.shape[1:]), np.float32)
     for clip, (down, right) in enumerate(ways):
         for time in range(length):
@@ -64,7 +64,7 @@ def shifted(frames: np.ndarray, length: int) -> np.ndarray:
     return found
 
 
-def shifts(before: np.ndarray, after: np.ndarray) -> np.ndarray:
+def frame_shifts(before: np.ndarray, after: np.ndarray) -> np.ndarray:
     """How far frames moved down and to the right, by phase correlation of their channels' sums.
 
     Args:
@@ -86,5 +86,5 @@ def shifts(before: np.ndarray, after: np.ndarray) -> np.ndarray:
 
 
 BASELINES: Mapping[str, Callable[[np.ndarray, int], np.ndarray]] = MappingProxyType(
-    {"copy": copied, "linear": extrapolated, "shift": shifted}
+    {"copy": copy_last_frame, "linear": extrapolate, "shift": shift_frames}
 )

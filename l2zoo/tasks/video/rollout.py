@@ -55,7 +55,7 @@ def rollout(
         >>> rollout(brighter, np.zeros((1, 2, 1, 1, 1)), 3, states={"state0": (1, 1, 1)}).ravel()
         array([2., 5., 9.], dtype=float32)
     """
-    frames = checked(frames)
+    frames = check_frames(frames)
     length = whole_number("length", length, at_least=1)
     size = len(frames) if batch_size is None else whole_number("batch_size", batch_size, at_least=1)
     parts = [frames[start : start + size] for start in range(0, len(frames), size)]
@@ -68,10 +68,10 @@ def rollout(
             watch(next(steps), total)
         return after
 
-    return np.concatenate([_continued(watched, part, length, states) for part in parts])
+    return np.concatenate([_continue_clips(watched, part, length, states) for part in parts])
 
 
-def _continued(step: Step, frames: np.ndarray, length: int, states: Shapes) -> np.ndarray:
+def _continue_clips(step: Step, frames: np.ndarray, length: int, states: Shapes) -> np.ndarray:
     """What follows clips that go through the step together."""
     count, given = frames.shape[:2]
     found = np.empty((count, length, *frames.shape[2:]), np.float32)
@@ -80,7 +80,7 @@ def _continued(step: Step, frames: np.ndarray, length: int, states: Shapes) -> n
         yield from frames.swapaxes(0, 1)
         yield from found.swapaxes(0, 1)[:-1]  # read as late as they are asked for, when they are there
 
-    for time, following in enumerate(_followed(step, seen(), states, count)):
+    for time, following in enumerate(_next_frames_of(step, seen(), states, count)):
         if time >= given - 1:
             found[:, time - given + 1] = following
     return found
@@ -100,12 +100,12 @@ def next_frames(step: Step, frames: np.ndarray, *, states: Shapes) -> np.ndarray
     Raises:
         ValueError: Too few frames, or frames of a wrong rank.
     """
-    frames = checked(frames)
-    found = list(_followed(step, frames.swapaxes(0, 1), states, len(frames)))
+    frames = check_frames(frames)
+    found = list(_next_frames_of(step, frames.swapaxes(0, 1), states, len(frames)))
     return np.stack(found, axis=1).astype(np.float32)
 
 
-def inputs(step: Step, frames: np.ndarray, *, states: Shapes) -> dict[str, np.ndarray]:
+def step_inputs(step: Step, frames: np.ndarray, *, states: Shapes) -> dict[str, np.ndarray]:
     """What the step is given for the last of some frames, to predict the one after it.
 
     Args:
@@ -129,7 +129,7 @@ def inputs(step: Step, frames: np.ndarray, *, states: Shapes) -> dict[str, np.nd
     return seen[0]
 
 
-def checked(frames: Any, *, frame_shape: Sequence[int] | None = None) -> np.ndarray:
+def check_frames(frames: Any, *, frame_shape: Sequence[int] | None = None) -> np.ndarray:
     """Frames `(N, T, H, W, C)` as an array, if there are enough and they are of the shape.
 
     Raises:
@@ -161,7 +161,7 @@ def checked(frames: Any, *, frame_shape: Sequence[int] | None = None) -> np.ndar
     return frames
 
 
-def _followed(step: Step, frames: Any, states: Shapes, count: int) -> Iterator[np.ndarray]:
+def _next_frames_of(step: Step, frames: Any, states: Shapes, count: int) -> Iterator[np.ndarray]:
     """The next frame after each frame `(N, H, W, C)`."""
     now = {name: np.zeros((count, *shape), np.float32) for name, shape in states.items()}
     for frame in frames:

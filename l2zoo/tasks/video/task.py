@@ -12,20 +12,20 @@ import numpy as np
 
 from l2zoo.data.prepared import Prepared
 from l2zoo.data.videos import VideoData
-from l2zoo.tasks.answers import plain
-from l2zoo.tasks.pixel_losses import pixel_loss
-from l2zoo.tasks.plots.clip_pictures import picture_of_clips
+from l2zoo.tasks.checks import as_floats
+from l2zoo.tasks.losses import pixel_loss
+from l2zoo.tasks.plots.generated import picture_of_clips
 from l2zoo.tasks.video import baselines
-from l2zoo.tasks.video.keras_rollout import Stepper
+from l2zoo.tasks.video.keras_rollout import Stepper, is_step_model, step_model
 from l2zoo.tasks.video.psnr_ssim import psnr, ssim
-from l2zoo.tasks.video.rollout import checked
-from l2zoo.tasks.video.stepping import is_step, step_model
+from l2zoo.tasks.video.rollout import check_frames
 from l2zoo.utils.progress import progress_bar
 from l2zoo.utils.validation import check_pixels, one_of
 
 GIVEN, CONTINUED = 10, 10  # frames: what is shown of a clip, and what is asked for (Srivastava et al. 2015)
 SHORTEST = 4  # frames of a clip that is judged: two given, two to come
 SHOWN = 3  # clips in a picture
+TOGETHER = 16  # clips whose frames are compared at a time
 
 
 @dataclass(frozen=True)
@@ -107,37 +107,37 @@ class VideoPrediction:
         self.check(model, data)
         step = Stepper(self.deployed(model))
         clips = data.arrays()
-        given, length = _divided(clips.shape[1])
+        given, length = _split_frames(clips.shape[1])
         following, continued = clips[:, 2:], clips[:, given : given + length]
         pairs = np.stack([clips[:, :-2], clips[:, 1:-1]], axis=2)  # (N, T - 2, 2, H, W, C)
-        measured = _compared("", following, step.next_frames(clips[:, :-1])[:, 1:])
-        measured |= _compared("rollout_", continued, step.rollout(clips[:, :given], length))
+        measured = _mean_scores("", following, step.next_frames(clips[:, :-1])[:, 1:])
+        measured |= _mean_scores("rollout_", continued, step.rollout(clips[:, :given], length))
         for name, rule in baselines.BASELINES.items():
             one = rule(pairs.reshape(-1, *pairs.shape[2:]), 1).reshape(following.shape)
-            measured |= _compared(f"{name}_", following, one)
-            measured |= _compared(f"{name}_rollout_", continued, rule(clips[:, :given], length))
-        return plain(measured)
+            measured |= _mean_scores(f"{name}_", following, one)
+            measured |= _mean_scores(f"{name}_rollout_", continued, rule(clips[:, :given], length))
+        return as_floats(measured)
 
     def scores(self, outputs: dict[str, np.ndarray], frames: np.ndarray) -> dict[str, float]:
         """How good the frames are that the deployed model predicts: `ssim`, more is better."""
-        return plain({"ssim": np.mean(ssim(frames, outputs["next"]))})
+        return as_floats({"ssim": np.mean(ssim(frames, outputs["next"]))})
 
     def examples(
         self, model: keras.Model, data: VideoData, most: int
     ) -> tuple[dict[str, np.ndarray], np.ndarray]:
         """The middle of the first clips, as the deployed model takes it, and the frames that follow."""
         clips = data.arrays()[:most]
-        given, _ = _divided(clips.shape[1])
+        given, _ = _split_frames(clips.shape[1])
         return Stepper(self.deployed(model)).inputs(clips[:, :given]), clips[:, given]
 
     def deployed(self, model: keras.Model) -> keras.Model:
         """One time step of the model, as it is exported: see `step_model`, which it passes if it is one."""
-        return model if is_step(model) else step_model(model)
+        return model if is_step_model(model) else step_model(model)
 
     def picture(self, model: keras.Model, data: VideoData, path: str | Path) -> Path:
         """Draws clips, and below each how the model continues its first half."""
         clips = data.arrays()
-        given, length = _divided(clips.shape[1])
+        given, length = _split_frames(clips.shape[1])
         shown = clips[np.linspace(0, len(clips) - 1, min(SHOWN, len(clips))).round().astype(int)]
         found = generate(model, shown[:, :given], length, progress=False)
         return picture_of_clips(shown[:, : given + length], found, path)
@@ -164,7 +164,7 @@ def generate(
             pixels; a number below 1.
     """
     stepper = Stepper(VideoPrediction().deployed(model), batch_size=batch_size)
-    clips = checked(frames, frame_shape=stepper.frame_shape)
+    clips = check_frames(frames, frame_shape=stepper.frame_shape)
     check_pixels(clips, where="`frames`")
     with progress_bar("continuing", unit="frames", shown=progress) as watch:
         return stepper.rollout(clips, length, watch=watch)
@@ -173,10 +173,10 @@ def generate(
 def _check_clips(data: Any) -> None:
     if not isinstance(data, VideoData):
         raise TypeError(f"`data` must be a VideoData from l2zoo.data.load_video, got {type(data).__name__}.")
-    _divided(data.clip_shape[0])
+    _split_frames(data.clip_shape[0])
 
 
-def _divided(frames: int) -> tuple[int, int]:
+def _split_frames(frames: int) -> tuple[int, int]:
     """How many frames of a clip are given, and how many are to come."""
     if frames < SHORTEST:
         raise ValueError(f"`data` must have clips of at least {SHORTEST} frames, got {frames}.")
@@ -184,10 +184,10 @@ def _divided(frames: int) -> tuple[int, int]:
     return given, min(CONTINUED, frames - given)
 
 
-def _compared(prefix: str, truth: np.ndarray, found: np.ndarray) -> dict[str, float]:
-    """Mean PSNR and SSIM over frames, of one clip after the other, as they take memory."""
-    scores = {"psnr": psnr, "ssim": ssim}
+def _mean_scores(prefix: str, truth: np.ndarray, found: np.ndarray) -> dict[str, float]:
+    """Mean PSNR and SSIM over the frames of clips, some clips at a time, as they take memory."""
+    parts = [slice(start, start + TOGETHER) for start in range(0, len(truth), TOGETHER)]
     return {
-        f"{prefix}{name}": np.mean([score(*pair) for pair in zip(truth, found, strict=True)])
-        for name, score in scores.items()
+        f"{prefix}{name}": np.concatenate([score(truth[part], found[part]) for part in parts]).mean()
+        for name, score in (("psnr", psnr), ("ssim", ssim))
     }

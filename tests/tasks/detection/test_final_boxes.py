@@ -9,7 +9,7 @@ import pytest
 
 from l2zoo.models.detector import build_detector
 from l2zoo.tasks.detection import boxes
-from l2zoo.tasks.detection.final_boxes import FinalBoxes, deployed
+from l2zoo.tasks.detection.final_boxes import FinalBoxes, add_final_boxes
 
 SHAPE, STRIDES, CLASSES = (32, 48), (4, 8), 3
 WHERE = boxes.places(*SHAPE, strides=STRIDES)
@@ -30,18 +30,24 @@ def sigmoid(x: np.ndarray) -> np.ndarray:
     return 1 / (1 + np.exp(-x))
 
 
+def iou(one: np.ndarray, other: np.ndarray) -> float:
+    """Of two boxes `(4,)`."""
+    shared = np.prod(np.maximum(np.minimum(one[2:], other[2:]) - np.maximum(one[:2], other[:2]), 0))
+    return shared / (np.prod(one[2:] - one[:2]) + np.prod(other[2:] - other[:2]) - shared)
+
+
 def greedy(said: dict[str, np.ndarray], image: int, *, threshold: float, overlap: float, most: int) -> list:
     """One box after another, as a textbook has it."""
     scores = np.sqrt(sigmoid(said["class_logits"][image]) * sigmoid(said["centerness_logits"][image]))
-    corners = boxes.decode(said["sides"][image], WHERE)
+    sides = said["sides"][image]
+    corners = np.concatenate([WHERE[:, :2] - sides[:, :2], WHERE[:, :2] + sides[:, 2:]], axis=1)
     corners = np.clip(corners, 0, [SHAPE[1], SHAPE[0]] * 2)
     kept: list = []
     for index in np.argsort(-scores, axis=None, kind="stable"):
         place, label = np.unravel_index(index, scores.shape)
         if scores[place, label] < threshold or len(kept) == most:
             break
-        mine = corners[place][None]
-        if all(c != label or boxes.iou(mine, box[None])[0, 0] <= overlap for _, c, box in kept):
+        if all(c != label or iou(corners[place], box) <= overlap for _, c, box in kept):
             kept.append((scores[place, label], label, corners[place]))
     return kept
 
@@ -95,7 +101,7 @@ def test_a_deployed_detector_runs_in_tflite_with_builtin_operators_alone(tmp_pat
     model.get_layer("class_logits").set_weights(
         [np.random.default_rng(0).normal(0, 1, (3, 3, 8, 3)), np.zeros(3)]
     )
-    whole = deployed(model, strides=(4, 8, 16), max_boxes=10)
+    whole = add_final_boxes(model, strides=(4, 8, 16), max_boxes=10)
     whole.export(tmp_path / "saved", verbose=False)
     converter = tf.lite.TFLiteConverter.from_saved_model(str(tmp_path / "saved"))
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
@@ -111,7 +117,9 @@ def test_a_deployed_detector_runs_in_tflite_with_builtin_operators_alone(tmp_pat
 
 
 def test_it_is_saved_and_loaded(tmp_path):
-    model = deployed(build_detector((32, 32, 3), num_classes=2, channels=8), strides=(4, 8, 16), max_boxes=5)
+    model = add_final_boxes(
+        build_detector((32, 32, 3), num_classes=2, channels=8), strides=(4, 8, 16), max_boxes=5
+    )
     model.save(tmp_path / "detector.keras")
     again = keras.saving.load_model(tmp_path / "detector.keras")
     images = np.zeros((1, 32, 32, 3), "uint8")

@@ -10,8 +10,8 @@ from keras import layers
 from l2zoo.data import ImageData, load
 from l2zoo.models.diffusion import build_diffusion
 from l2zoo.tasks.diffusion import evaluation
-from l2zoo.tasks.diffusion.evaluation import Judge, features_of
-from l2zoo.tasks.diffusion.frechet import frechet_distance
+from l2zoo.tasks.diffusion.evaluation import Judge, feature_model
+from l2zoo.tasks.diffusion.feature_distances import frechet_distance
 
 
 def brightness(classes: int = 2) -> keras.Model:
@@ -158,7 +158,7 @@ def test_bad_arguments_are_refused() -> None:
     with pytest.raises(ValueError, match=r"`model` must draw images like those of `train`, \(4, 4, 1\)"):
         Judge(load((np.zeros((2, 4, 4, 1)), [0, 1]))).measure(denoiser(2), plain(4, seed=0))
     with pytest.raises(ValueError, match="must end in a Dense layer, got 'flat'"):
-        features_of(keras.Sequential([keras.Input((2,)), layers.Flatten()], name="flat"))
+        feature_model(keras.Sequential([keras.Input((2,)), layers.Flatten()], name="flat"))
 
 
 def test_drawing_shows_progress_where_that_is_wanted(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from l2zoo.models.diffusion import build_diffusion
 from l2zoo.tasks.diffusion import sampling
-from l2zoo.tasks.diffusion.keras_sampling import denoiser, sample
+from l2zoo.tasks.diffusion.keras_sampling import denoise_function, sample
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +78,7 @@ def test_the_model_is_traced_once() -> None:
 
 def test_a_model_without_classes_takes_no_labels() -> None:
     plain = build_diffusion((8, 8, 1), filters=(8,), attention=0)
-    assert denoiser(plain)[1:] == ((8, 8, 1), None)
+    assert denoise_function(plain)[1:] == ((8, 8, 1), None)
     assert sample(plain, 1, steps=1, progress=False).shape == (1, 8, 8, 1)
     with pytest.raises(ValueError, match="`labels` must be None for a model without classes"):
         sample(plain, 1, labels=0, progress=False)

@@ -9,7 +9,7 @@ import tensorflow as tf
 from l2zoo.data import ImageData, load
 from l2zoo.tasks import Classification
 from l2zoo.tasks.diffusion import schedule
-from l2zoo.tasks.diffusion.noising import Noise
+from l2zoo.tasks.diffusion.noising import AddNoise
 from l2zoo.tasks.diffusion.task import Generation
 
 N, SHAPE = 50, (6, 8, 1)
@@ -24,9 +24,11 @@ def data() -> ImageData:
 
 def undone(inputs: dict[str, np.ndarray], v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Image, in pixels, and noise, by the formulas of NumPy."""
-    alpha, sigma = (part[:, None, None, None] for part in schedule.mixture(inputs["times"].astype("float64")))
-    z = schedule.scaled(inputs["images"].astype("float64"))
-    return schedule.pixels_of(schedule.clean_of(z, v, alpha, sigma)), schedule.noise_of(z, v, alpha, sigma)
+    alpha, sigma = (
+        part[:, None, None, None] for part in schedule.alpha_sigma(inputs["times"].astype("float64"))
+    )
+    z = schedule.scale_pixels(inputs["images"].astype("float64"))
+    return schedule.to_pixels(schedule.clean_image(z, v, alpha, sigma)), sigma * z + alpha * v
 
 
 def as_numpy(parts: Any) -> Any:
@@ -35,7 +37,7 @@ def as_numpy(parts: Any) -> Any:
 
 def made(images: np.ndarray, labels: np.ndarray, seed: tuple[int, int], change: Any = None) -> Any:
     batch = tf.constant(images), tf.constant(labels), tf.constant(seed, tf.int64)
-    return as_numpy(Noise(10, change)(*batch))
+    return as_numpy(AddNoise(10, change)(*batch))
 
 
 def test_the_image_and_noise_of_variance_one_are_in_what_a_denoiser_sees() -> None:

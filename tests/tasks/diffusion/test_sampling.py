@@ -16,8 +16,8 @@ SHAPE = (4, 6, 1)
 
 
 def parts(images: np.ndarray, times: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    alpha, sigma = (part.astype("float64")[:, None, None, None] for part in schedule.mixture(times))
-    return schedule.scaled(images.astype("float64")), alpha, sigma
+    alpha, sigma = (part.astype("float64")[:, None, None, None] for part in schedule.alpha_sigma(times))
+    return schedule.scale_pixels(images.astype("float64")), alpha, sigma
 
 
 def knowing(one: np.ndarray) -> sampling.Denoise:
@@ -25,8 +25,8 @@ def knowing(one: np.ndarray) -> sampling.Denoise:
 
     def denoise(images: np.ndarray, times: np.ndarray, labels: Any) -> np.ndarray:
         z, alpha, sigma = parts(images, times)
-        x = schedule.scaled(one.astype("float64"))
-        return schedule.velocity(x, schedule.rest_of(z, x, alpha, sigma), alpha, sigma)
+        x = schedule.scale_pixels(one.astype("float64"))
+        return schedule.velocity(x, schedule.remaining_noise(z, x, alpha, sigma), alpha, sigma)
 
     return denoise
 
@@ -38,7 +38,7 @@ def gaussian(mean: float, std: float) -> sampling.Denoise:
         z, alpha, sigma = parts(images, times)
         gain = alpha * std**2 / (alpha**2 * std**2 + sigma**2)
         x = mean + gain * (z - alpha * mean)
-        return schedule.velocity(x, schedule.rest_of(z, x, alpha, sigma), alpha, sigma)
+        return schedule.velocity(x, schedule.remaining_noise(z, x, alpha, sigma), alpha, sigma)
 
     return denoise
 
@@ -53,7 +53,7 @@ def test_where_there_is_one_image_it_is_drawn_exactly(steps: int) -> None:
 
 def test_normal_pixels_come_out_with_their_mean_and_deviation() -> None:
     drawn = sampling.draw(gaussian(0.1, 0.2), SHAPE, 400, steps=100, batch_size=400)
-    numbers = schedule.scaled(drawn.astype("float64"))
+    numbers = schedule.scale_pixels(drawn.astype("float64"))
     error = 0.2 / np.sqrt(numbers.size)
     assert numbers.mean() == pytest.approx(0.1, abs=4 * error)
     assert numbers.std() == pytest.approx(0.2, abs=4 * error + 0.002)  # and of 100 steps
@@ -63,10 +63,10 @@ def test_normal_pixels_come_out_with_their_mean_and_deviation() -> None:
 def test_every_step_of_normal_pixels_is_the_one_of_the_paper(steps: int) -> None:
     # With x ~ N(0, s^2), a step multiplies by (alpha alpha' s^2 + sigma sigma') / (alpha^2 s^2 + sigma^2).
     std = 0.2
-    first = sampling.first_noise(0, 0, 5, SHAPE)
-    alpha, sigma = schedule.mixture(np.linspace(1, 0, steps + 1))
+    first = sampling.initial_noise(0, 0, 5, SHAPE)
+    alpha, sigma = schedule.alpha_sigma(np.linspace(1, 0, steps + 1))
     expected = first.astype("float64")
-    for i, (z, _) in enumerate(sampling.denoised(gaussian(0, std), first, steps=steps)):
+    for i, (z, _) in enumerate(sampling.ddim_steps(gaussian(0, std), first, steps=steps)):
         shrink = alpha[i] * alpha[i + 1] * std**2 + sigma[i] * sigma[i + 1]
         expected = expected * shrink / (alpha[i] ** 2 * std**2 + sigma[i] ** 2)
         np.testing.assert_allclose(z, expected, atol=1e-5)
@@ -76,7 +76,7 @@ def test_clean_images_stay_in_the_range_of_pixels() -> None:
     def wild(images: np.ndarray, times: np.ndarray, labels: Any) -> np.ndarray:
         return np.full_like(images, -30.0)
 
-    for _, clean in sampling.denoised(wild, sampling.first_noise(0, 0, 2, SHAPE), steps=4):
+    for _, clean in sampling.ddim_steps(wild, sampling.initial_noise(0, 0, 2, SHAPE), steps=4):
         assert np.abs(clean).max() <= 1
 
 
@@ -93,7 +93,7 @@ def test_an_image_depends_on_seed_and_position_alone() -> None:
 
 def test_the_first_noise_is_numpys() -> None:
     expected = np.random.default_rng([7, 3]).standard_normal(SHAPE).astype("float32")
-    np.testing.assert_array_equal(sampling.first_noise(7, 3, 4, SHAPE)[0], expected)
+    np.testing.assert_array_equal(sampling.initial_noise(7, 3, 4, SHAPE)[0], expected)
 
 
 def by_label(images: np.ndarray, times: np.ndarray, labels: Any) -> np.ndarray:
@@ -104,15 +104,15 @@ def test_guidance_goes_on_from_any_to_the_class() -> None:
     images, times = np.zeros((2, *SHAPE), "float32"), np.ones(2, "float32")
     labels = np.array([1, 2], "int32")
     for weight in (0.0, 1.0, 3.0):
-        v = sampling.guided(by_label, weight, num_classes=4)(images, times, labels)
+        v = sampling.guide(by_label, weight, num_classes=4)(images, times, labels)
         np.testing.assert_allclose(v[:, 0, 0, 0], 16 + weight * (labels**2 - 16))
 
 
 def test_images_without_labels_are_of_any_class() -> None:
-    assert sampling.checked_labels(None, 2, 10).tolist() == [10, 10]
-    assert sampling.checked_labels(3, 2, 10).tolist() == [3, 3]
-    assert sampling.checked_labels([3, 9], 2, 10).tolist() == [3, 9]
-    assert sampling.checked_labels(None, 2, None) is None
+    assert sampling.broadcast_labels(None, 2, 10).tolist() == [10, 10]
+    assert sampling.broadcast_labels(3, 2, 10).tolist() == [3, 3]
+    assert sampling.broadcast_labels([3, 9], 2, 10).tolist() == [3, 9]
+    assert sampling.broadcast_labels(None, 2, None) is None
 
 
 def test_steps_are_told_over_all_batches() -> None:

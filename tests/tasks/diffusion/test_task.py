@@ -17,7 +17,7 @@ from l2zoo.tasks.diffusion import schedule
 from l2zoo.tasks.diffusion.evaluation import Judge
 from l2zoo.tasks.diffusion.keras_sampling import sample
 from l2zoo.tasks.diffusion.task import Generation
-from l2zoo.tasks.plots.drawn_images import picture_of_samples
+from l2zoo.tasks.plots.generated import picture_of_samples
 from l2zoo.training import fit
 
 NAMES = [str(i) for i in range(10)]
@@ -48,9 +48,11 @@ class Knowing(Stand):
     """Stands for a model that knows that all images are black."""
 
     def predict_on_batch(self, inputs: dict[str, np.ndarray]) -> np.ndarray:
-        alpha, sigma = (part[:, None, None, None] for part in schedule.mixture(inputs["times"].astype("f8")))
-        z = schedule.scaled(inputs["images"].astype("f8"))
-        return schedule.velocity(-1.0, schedule.rest_of(z, -1.0, alpha, sigma), alpha, sigma)
+        alpha, sigma = (
+            part[:, None, None, None] for part in schedule.alpha_sigma(inputs["times"].astype("f8"))
+        )
+        z = schedule.scale_pixels(inputs["images"].astype("f8"))
+        return schedule.velocity(-1.0, schedule.remaining_noise(z, -1.0, alpha, sigma), alpha, sigma)
 
 
 class Silent(Stand):

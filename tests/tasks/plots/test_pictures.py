@@ -9,7 +9,7 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from l2zoo.tasks.plots import pictures, sheet
+from l2zoo.tasks.plots import pictures
 
 H, W = 20, 32
 NAMES = ["sky", "a $5 bill & a very long name that fits nowhere", "cat"]
@@ -18,13 +18,12 @@ NAMES = ["sky", "a $5 bill & a very long name that fits nowhere", "cat"]
 @pytest.fixture
 def saved(monkeypatch) -> list[Figure]:
     """The figures that are written, in coarse pixels, which are quick."""
-    monkeypatch.setattr(sheet, "DOTS", 40)
     figures: list[Figure] = []
     write = Figure.savefig
 
     def spy(figure: Figure, *args, **kwargs) -> None:
         figures.append(figure)
-        write(figure, *args, **kwargs)
+        write(figure, *args, **{**kwargs, "dpi": 40})
 
     monkeypatch.setattr(Figure, "savefig", spy)
     return figures

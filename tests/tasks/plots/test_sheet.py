@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from l2zoo.tasks.plots.lettering import Line
-from l2zoo.tasks.plots.sheet import Panel, Sheet, drawn, save
+from l2zoo.tasks.plots.marks import Line
+from l2zoo.tasks.plots.sheet import Panel, Sheet, draw_sheet, save_sheet
 
 H, W = 20, 32
 PIXELS = np.random.default_rng(0).integers(0, 256, (H, W, 3)).astype("uint8")
@@ -27,7 +27,7 @@ def sheet(count: int = 2, columns: int = 4, group: int = 1, legend=(), **panel) 
     [(".png", None), (".svg", b"<dc:description>Title. About it. #0: cat. #1: dog."), (".PDF", b"/Subject")],
 )
 def test_the_same_sheet_gives_the_same_file_with_its_description(ending, description, tmp_path):
-    one, other = (save(sheet(legend=[("sky", 0)]), tmp_path / name / f"a{ending}") for name in "xy")
+    one, other = (save_sheet(sheet(legend=[("sky", 0)]), tmp_path / name / f"a{ending}") for name in "xy")
     assert one.read_bytes() == other.read_bytes()
     assert [file.name for file in one.parent.iterdir()] == [f"a{ending}"]
     if description:
@@ -39,7 +39,7 @@ def test_the_same_sheet_gives_the_same_file_with_its_description(ending, descrip
 
 def test_other_endings_are_refused(tmp_path):
     with pytest.raises(ValueError, match=r"`path` must end in .png, .svg or .pdf, got path='.*a.jpg'"):
-        save(sheet(), tmp_path / "a.jpg")
+        save_sheet(sheet(), tmp_path / "a.jpg")
     assert not list(tmp_path.iterdir())
 
 
@@ -48,7 +48,7 @@ def test_other_endings_are_refused(tmp_path):
     [(1, 4, 1, 1, []), (5, 4, 1, 2, [0.22] * 3), (6, 6, 3, 1, [0.06, 0.06, 0.22, 0.06, 0.06])],
 )
 def test_panels_stand_in_rows_and_those_of_one_image_closer(count, columns, group, rows, gaps):
-    figure = drawn(sheet(count, columns, group))
+    figure = draw_sheet(sheet(count, columns, group))
     wide, high = figure.get_size_inches()
     places = [axes.get_position() for axes in figure.axes]
     assert len(places) == count
@@ -60,14 +60,14 @@ def test_panels_stand_in_rows_and_those_of_one_image_closer(count, columns, grou
 
 
 def test_pixels_stand_in_their_own_coordinates():
-    axes = drawn(sheet()).axes[0]
+    axes = draw_sheet(sheet()).axes[0]
     assert axes.get_xlim() == (0, W)
     assert axes.get_ylim() == (H, 0)
     np.testing.assert_array_equal(axes.images[0].get_array(), PIXELS)
 
 
 def test_a_wrong_panel_has_a_cross_and_a_dashed_frame():
-    right, wrong = (drawn(sheet(wrong=given)).axes[0] for given in (False, True))
+    right, wrong = (draw_sheet(sheet(wrong=given)).axes[0] for given in (False, True))
     assert "✕" in [text.get_text() for text in wrong.texts]
     assert "✕" not in [text.get_text() for text in right.texts]
     assert wrong.spines["top"].get_linestyle() != right.spines["top"].get_linestyle() == "solid"
@@ -78,7 +78,7 @@ def test_nothing_leaves_the_sheet_and_no_texts_touch():
     legend = [(f"{label} {LONG[: 9 * label]}", label) for label in range(8)] + [("not labelled", -1)]
     answers = [Line("", "cat", " 0.90"), Line("", LONG, " 0.50")]
     boxed = sheet(2, found_xyxy=np.array([[0, 0, 10, 10], [4, 2, 32, 20]]), found=answers)
-    figure = drawn(
+    figure = draw_sheet(
         replace(boxed, panels=[*boxed.panels, *sheet(1, wrong=True).panels], columns=2, legend=legend)
     )
     figure.canvas.draw()
@@ -92,7 +92,7 @@ def test_nothing_leaves_the_sheet_and_no_texts_touch():
 
 
 def test_every_class_of_the_legend_has_its_own_swatch():
-    figure = drawn(sheet(legend=[(str(label), label) for label in range(-1, 12)]))
+    figure = draw_sheet(sheet(legend=[(str(label), label) for label in range(-1, 12)]))
     legend = figure.axes[-1]
     assert legend.get_gid() == "legend"
     assert [int(text.get_text()) for text in legend.texts] != list(range(-1, 12))  # the last row comes first

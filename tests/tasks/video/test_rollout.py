@@ -47,7 +47,7 @@ def test_next_frames_are_fed_the_truth() -> None:
 
 
 def test_what_the_step_is_given_for_the_last_frame() -> None:
-    found = rollout.inputs(summing, frames(1, 2, 5), states=SHAPES)
+    found = rollout.step_inputs(summing, frames(1, 2, 5), states=SHAPES)
     assert {name: value.ravel().tolist() for name, value in found.items()} == {"frame": [5], "state0": [3]}
 
 

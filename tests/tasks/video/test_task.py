@@ -14,9 +14,8 @@ from l2zoo.data import VideoData, load, load_video
 from l2zoo.models.diffusion import build_diffusion
 from l2zoo.models.video import build_video
 from l2zoo.tasks.video import baselines, rollout
-from l2zoo.tasks.video.keras_rollout import Stepper
+from l2zoo.tasks.video.keras_rollout import Stepper, step_model
 from l2zoo.tasks.video.psnr_ssim import psnr, ssim
-from l2zoo.tasks.video.stepping import step_model
 from l2zoo.tasks.video.task import VideoPrediction, generate
 from l2zoo.training.feed import feed_of
 
@@ -70,7 +69,7 @@ def test_batches_joined_late_are_those_of_an_uninterrupted_run(data: VideoData) 
         np.testing.assert_array_equal(one[0], other[0])
         np.testing.assert_array_equal(one[1], other[1])
     np.testing.assert_array_equal(late[0][0][:, 1:], late[0][1][:, :-1])
-    assert [part.shape for part in feed.blank()] == [(4, 5, *FRAME)] * 2
+    assert [part.shape for part in feed.zero_batch()] == [(4, 5, *FRAME)] * 2
 
 
 def test_a_run_is_not_resumed_on_other_clips(data: VideoData) -> None:
@@ -192,7 +191,7 @@ def test_figures_of_the_model_and_of_the_rules(model: keras.Model, data: VideoDa
     truth = clips()
     after_two = model.predict(truth[:, :-1], verbose=0)[:, 1:]
     continued = generate(model, truth[:, :3], 3)
-    copy, shift = baselines.copied(truth[:, :3], 3), baselines.shifted(truth[:, :3], 3)
+    copy, shift = baselines.copy_last_frame(truth[:, :3], 3), baselines.shift_frames(truth[:, :3], 3)
     expected = {
         "psnr": psnr(truth[:, 2:], after_two).mean(),
         "ssim": ssim(truth[:, 2:], after_two).mean(),
