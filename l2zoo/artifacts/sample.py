@@ -36,9 +36,9 @@ def _as_bytes(array: np.ndarray) -> np.ndarray:
 
 
 def write(path: Path, inputs: Inputs, outputs: Outputs) -> None:
-    """Stores inputs and the answers of the Keras model, as plain arrays."""
+    """Stores inputs and the answers of the Keras model, as plain arrays of numbers."""
     answers = {RESERVED + name: array for name, array in outputs.items()}
-    np.savez_compressed(path, allow_pickle=False, **inputs, **answers)
+    np.savez_compressed(path, **inputs, **answers)  # before NumPy 2.2, `allow_pickle` would be an array too
 
 
 def read(path: Path) -> tuple[Inputs, Outputs]:
