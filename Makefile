@@ -18,8 +18,6 @@ BASE := $(VENV)/.installed
 comma := ,
 FULL := $(VENV)/.installed-$(subst $(comma),-,$(EXTRAS))
 
-export TF_CPP_MIN_LOG_LEVEL ?= 2
-
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help demo test test-tensorflow test-jax test-torch lint bench clean

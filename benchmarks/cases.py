@@ -11,7 +11,7 @@ from l2zoo.utils.validation import did_you_mean
 ALL = "all"
 
 
-def chosen(case: str, known: Collection[str], *, usual: Collection[str] = ()) -> list[str]:
+def select_cases(case: str, known: Collection[str], *, usual: Collection[str] = ()) -> list[str]:
     """The names of the cases that are run: the one asked for, or all.
 
     Args:

@@ -96,7 +96,7 @@ CASES = {
 }
 
 
-def trained(name: str, l2: float, seeds: int) -> None:
+def run_training(name: str, l2: float, seeds: int) -> None:
     """Runs the recipe of a case at a strength, if that is not finished."""
     case, out = CASES[name], folder(name, l2)
     if len(values(name, l2) or ()) < seeds:
@@ -104,19 +104,19 @@ def trained(name: str, l2: float, seeds: int) -> None:
         subprocess.run([*command, "--l2", str(l2), "--seeds", str(seeds), "--out", str(out)], check=True)
 
 
-def chosen(name: str) -> float | None:
+def chosen_strength(name: str) -> float | None:
     """The strength that the search of a case chose, if it is finished."""
     result = FOLDER / name / "tuned" / "search" / "result.json"
     return float(json.loads(result.read_text())["best"]) if result.is_file() else None
 
 
-def searched(name: str) -> float:
+def run_search(name: str) -> float:
     """The strength that the recipe's search chooses; the training after it is kept short."""
-    if chosen(name) is None:
+    if chosen_strength(name) is None:
         case, out = CASES[name], FOLDER / name / "tuned"
         command = [sys.executable, str(ROOT / f"recipes/{case.recipe}.py"), *case.options, *case.searching]
         subprocess.run([*command, "--tune-l2", "--epochs", "1", "--out", str(out)], check=True)
-    found = chosen(name)
+    found = chosen_strength(name)
     assert found is not None
     return found
 
@@ -135,7 +135,7 @@ def values(name: str, l2: float, metric: str = "") -> list[float] | None:
 
 def rows(name: str) -> list[str]:
     """The lines of a case in the table, one a metric."""
-    case, best = CASES[name], chosen(name)
+    case, best = CASES[name], chosen_strength(name)
     lines = []
     for metric in (case.metric, *case.more):
         cells = [cell(name, 0.0, metric), f"{cell(name, case.default, metric)} at {case.default:g}"]
@@ -160,10 +160,10 @@ def main(
     show: Annotated[bool, typer.Option("--show", help="Only show what is finished.")] = False,
 ) -> None:
     """Trains every model at its strengths and prints what they do to it."""
-    names = cases.chosen(case, CASES)
+    names = cases.select_cases(case, CASES)
     for name in [] if show else names:
-        for l2 in (*CASES[name].strengths, searched(name)):
-            trained(name, l2, seeds)
+        for l2 in (*CASES[name].strengths, run_search(name)):
+            run_training(name, l2, seeds)
     print("| model | metric on the test split | no L2 | the recipe's | chosen | strong |")
     print("|---|---|--:|--:|--:|--:|")
     for name in names:

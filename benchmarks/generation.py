@@ -20,10 +20,8 @@ from typing import Annotated, Any
 
 import numpy as np
 import typer
-from cases import chosen
+from cases import select_cases
 from turns import in_turns, median_ratio
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 SIDE, DRAWN, STEPS = 28, 64, 10
 CLIPS, GIVEN, LENGTH = 16, 10, 10
@@ -135,7 +133,7 @@ def main(
 ) -> None:
     """Times drawing and going on with clips."""
     with tempfile.TemporaryDirectory() as folder:
-        for name in chosen(case, CASES):
+        for name in select_cases(case, CASES):
             CASES[name](rounds, Path(folder) / name)
 
 

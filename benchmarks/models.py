@@ -13,17 +13,14 @@ Sides take turns, so that a busy machine slows them alike; a ratio is the median
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from typing import Annotated, Any
 
 import numpy as np
 import typer
-from cases import chosen
+from cases import select_cases
 from turns import in_turns, median_ratio
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 SIDE, BATCH = 96, 32
 CLASSES = 10
@@ -106,14 +103,14 @@ EPOCHS = 5  # of which the first, where a model is traced, is not counted
 def plain_epochs(model: Any, x: np.ndarray, y: np.ndarray) -> Callable[[], float]:
     """Seconds of an epoch of Keras's `fit`, after the first."""
     model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
-    return lambda: timed_epochs(lambda clock: model.fit(x, y, epochs=EPOCHS, verbose=0, callbacks=[clock]))
+    return lambda: time_epochs(lambda clock: model.fit(x, y, epochs=EPOCHS, verbose=0, callbacks=[clock]))
 
 
 def our_epochs(model: Any, data: tuple[np.ndarray, np.ndarray]) -> Callable[[], float]:
     """Likewise of `l2zoo.fit`."""
     from l2zoo import fit as train
 
-    return lambda: timed_epochs(
+    return lambda: time_epochs(
         lambda clock: train(model, data, epochs=EPOCHS, optimizer="adam", verbose=0, callbacks=[clock])
     )
 
@@ -149,9 +146,9 @@ class Timed:
     def __init__(self, monitor: Any):
         self.monitor = monitor
         self._look, self._ends, self._looking = monitor.on_epoch_end, [], []
-        monitor.on_epoch_end = self._timed
+        monitor.on_epoch_end = self._time
 
-    def _timed(self, epoch: int, logs: dict | None = None) -> None:
+    def _time(self, epoch: int, logs: dict | None = None) -> None:
         begin = time.perf_counter()
         self._look(epoch, logs)
         self._ends.append(time.perf_counter())
@@ -162,7 +159,7 @@ class Timed:
         return sum(self._looking[1:]) / (self._ends[-1] - self._ends[0])
 
 
-def timed_epochs(run: Callable[[Any], Any]) -> float:
+def time_epochs(run: Callable[[Any], Any]) -> float:
     """Mean seconds of the epochs after the first."""
     import keras
 
@@ -225,7 +222,7 @@ def main(
     rounds: Annotated[int, typer.Option(help="How often the sides take turns; 0: as many as is good.")] = 0,
 ) -> None:
     """Times models, training and pipeline against their peers."""
-    for name in chosen(case, CASES):
+    for name in select_cases(case, CASES):
         measure, usual = CASES[name]
         measure(rounds or usual)
 

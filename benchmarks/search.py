@@ -17,7 +17,6 @@ the workers is counted, and shown apart.
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -26,9 +25,7 @@ from typing import Annotated, Any
 
 import numpy as np
 import typer
-from cases import chosen
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+from cases import select_cases
 
 CASES: dict[str, dict[str, Any]] = {
     "digits": {"strengths": (0.0, 1e-4, 1e-3, 1e-2), "folds": 5, "epochs": 5, "batch_size": 32},
@@ -148,7 +145,7 @@ def ours(case: str) -> dict[str, Any]:
             memory.append(resident())
             return outcome
 
-    return {**searched(case, Watched), "memory": memory}
+    return {**run_search(case, Watched), "memory": memory}
 
 
 def ray(case: str, **changes: Any) -> dict[str, Any]:
@@ -169,7 +166,7 @@ def ray(case: str, **changes: Any) -> dict[str, Any]:
             memory.append(max(workers_memory()))
             return outcome
 
-    found = searched(case, Watched, **changes)
+    found = run_search(case, Watched, **changes)
     return {**found, "memory": memory, "start": started[0]}
 
 
@@ -178,7 +175,7 @@ def hyperband(case: str) -> dict[str, Any]:
     return ray(case, strategy="hyperband")
 
 
-def searched(case: str, engine: Any, **changes: Any) -> dict[str, Any]:
+def run_search(case: str, engine: Any, **changes: Any) -> dict[str, Any]:
     """Times `tune_l2` on an engine."""
     import functools
 
@@ -296,7 +293,7 @@ def main(
     if side:
         print(json.dumps(SIDES[side](case)))
         return
-    for name in chosen(case, CASES, usual=("digits", "resnet")):
+    for name in select_cases(case, CASES, usual=("digits", "resnet")):
         report(name)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from l2zoo.registration import register_when_keras_is_there
+from l2zoo.registration import watch_imports
 
 __version__ = "0.1.0"
 
@@ -63,4 +63,4 @@ def __dir__() -> list[str]:
     return sorted(__all__)
 
 
-register_when_keras_is_there()
+watch_imports()

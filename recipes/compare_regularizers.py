@@ -20,7 +20,7 @@ import typer
 
 import l2zoo
 from l2zoo.data import load
-from l2zoo.utils.console import without_chatter
+from l2zoo.utils.console import show
 from l2zoo.utils.scripts import run_script
 
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1)
@@ -50,9 +50,7 @@ def main(
     out: Annotated[Path, typer.Option(help="Folder for everything that comes out.")] = Path("runs/compare"),
 ) -> None:
     """Compares regularisers, on clean labels and on wrong ones."""
-    with without_chatter():
-        from l2zoo import L2Policy, Training, Variant, compare
-    from rich import print as show
+    from l2zoo import L2Policy, Training, Variant, compare
 
     size = None if image_size is None else (image_size, image_size)
     test = load(data, test_split, data_dir=data_dir, image_size=size)
@@ -82,9 +80,8 @@ def main(
             build, train, variants, test=test, training=Training(epochs, batch_size, "adam", learning_rate),
             folds=folds, seeds=seeds, workers=workers, directory=out / f"noise_{share:g}",
         )  # fmt: skip
-        show(f"\n{train.num_examples} training images, {share:.0%} of their labels wrong")
-        show(found)
-        show(f"Picture, table and report.html: {out / f'noise_{share:g}'}\n")
+        heading = f"\n{train.num_examples} training images, {share:.0%} of their labels wrong"
+        show(heading, found, f"Picture, table and report.html: {out / f'noise_{share:g}'}\n")
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ import typer
 
 import l2zoo
 from l2zoo.data import load
-from l2zoo.utils.console import without_chatter
+from l2zoo.utils.console import show
 from l2zoo.utils.scripts import run_script, script_command
 
 
@@ -51,19 +51,17 @@ def main(
     out: Annotated[Path, typer.Option(help="Folder for everything that comes out.")] = Path("runs/finetune"),
 ) -> None:
     """Fine-tunes a backbone stage by stage, measures each stage, and exports the last."""
-    with without_chatter():
-        import keras
+    import keras
 
-        from l2zoo.models.backbones import application, unfreeze
-        from l2zoo.studies.experiment import Training, mean_and_error, table_of, trained
-        from l2zoo.tasks import Classification
-    from rich import print as show
+    from l2zoo.models.backbones import application, unfreeze
+    from l2zoo.studies.experiment import Training, mean_and_error, metrics_table, train_model
+    from l2zoo.tasks import Classification
 
-    def opened(split: str, names: str, **few: Any) -> Any:
+    def open_split(split: str, names: str, **few: Any) -> Any:
         size, chosen = (image_size, image_size), names.split(",") if names else None
         return load(data, split, data_dir=data_dir, image_size=size, classes=chosen, **few)
 
-    def network(weights: str | Path | None, num_classes: int, seed: int) -> tuple[Any, Any]:
+    def build_network(weights: str | Path | None, num_classes: int, seed: int) -> tuple[Any, Any]:
         keras.utils.set_random_seed(seed)
         base = application(backbone, test.image_shape, alpha=alpha, weights=weights)
         x = keras.layers.GlobalAveragePooling2D(name="pooled")(base.output)
@@ -79,25 +77,25 @@ def main(
 
         how = Training(epochs, batch_size, learning_rate=rate, augment=augment)
         goal = Classification(images.class_names)
-        trained(build, goal, images, training=how, l2=l2, seed=seed, run_dir=out / stage, verbose=0)
+        train_model(build, goal, images, training=how, l2=l2, seed=seed, run_dir=out / stage, verbose=0)
         print(f", then {l2zoo.audit(model).penalty:.4f}")
 
-    test, stages = opened("test", classes), levels.split(",")
+    test, stages = open_split("test", classes), levels.split(",")
     task, start = Classification(test.class_names), weights or out / "pretrained.weights.h5"
     if not weights:
-        others = opened("train", pretrain_classes)
-        base, model = network(None, others.num_classes, seed=0)
+        others = open_split("train", pretrain_classes)
+        base, model = build_network(None, others.num_classes, seed=0)
         train(model, others, "pretraining", epochs=pretrain_epochs, rate=scratch_rate)
         base.save_weights(start)
     found: dict[str, list[float]] = {}
     for seed in reversed(range(seeds)):  # the model of seed 0 is exported
-        few = opened("train", classes, limit=limit or None, seed=seed)
+        few = open_split("train", classes, limit=limit or None, seed=seed)
         if scratch:
-            _, model = network(None, test.num_classes, seed)
+            _, model = build_network(None, test.num_classes, seed)
             long = epochs * len(stages)
             train(model, few, f"seed{seed}/scratch", epochs=long, rate=scratch_rate, seed=seed)
             found.setdefault("from random weights", []).append(task.measure(model, test)["accuracy"])
-        _, model = network(start, test.num_classes, seed)
+        _, model = build_network(start, test.num_classes, seed)
         for number, some in enumerate(stages):
             unfreeze(model, None if some == "all" else int(some))
             stage = f"seed{seed}/{Path(start).name.split('.')[0]}-{some}"
@@ -115,8 +113,8 @@ def main(
         measure=lambda outputs: task.scores(outputs, labels), metrics={"test_accuracy": accuracy}, card=card,
     )  # fmt: skip
     ordered = {name: values[::-1] for name, values in found.items()}
-    table = table_of(ordered, title=f"Accuracy on {test.num_examples} test images", heading="training")
-    show(table, str(artifact), f"Picture: {picture}\nArtifact: {artifact.folder}", sep="\n")
+    table = metrics_table(ordered, title=f"Accuracy on {test.num_examples} test images", heading="Training")
+    show(table, artifact, f"Picture: {picture}\nArtifact: {artifact.folder}")
 
 
 if __name__ == "__main__":

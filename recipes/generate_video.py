@@ -12,6 +12,7 @@ the model. What came out is in the README ("Figures"). Stopped in the middle, th
 from __future__ import annotations
 
 import functools
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,73 +20,65 @@ import typer
 
 import l2zoo
 from l2zoo.data import check_splits, load_video
-from l2zoo.utils.console import without_chatter
+from l2zoo.studies.options import ExperimentOptions
+from l2zoo.utils.console import show
 from l2zoo.utils.scripts import run_script
 
 SHOWN = 3  # clips in the animation
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClipOptions(ExperimentOptions):
+    """The same options, in the words of clips."""
+
+    image_size: Annotated[int | None, typer.Option(help="Side to resize frames to.")] = None
+    tune_images: Annotated[int, typer.Option("--tune-clips", help="Clips for that.")]
+
+
+DEFAULTS = ClipOptions(
+    l2=1e-6,
+    tune_images=300,
+    tune_epochs=6,
+    epochs=10,
+    batch_size=8,
+    mixed_precision=True,
+    out=Path("runs/video"),
+)
 
 
 def main(
     data: Annotated[
         str, typer.Option(help="A TFDS name, or folder:PATH with frames, or a folder of them a clip.")
     ] = "l2zoo_moving_digits",
-    data_dir: Annotated[Path | None, typer.Option(help="Where TFDS keeps prepared data.")] = None,
     train_split: Annotated[str, typer.Option(help="What it is trained on, as in train[:80%].")] = "train",
-    test_split: Annotated[str, typer.Option(help="What the model is measured on.")] = "test",
-    image_size: Annotated[int | None, typer.Option(help="Side to resize frames to.")] = None,
     frames: Annotated[int | None, typer.Option(help="Cut clips into pieces of so many frames.")] = None,
-    limit: Annotated[int | None, typer.Option(help="Train on so many clips only.")] = None,
     model: Annotated[str, typer.Option(help="A name from the zoo: see l2zoo list.")] = "video",
     filters: Annotated[str, typer.Option(help="Channels at stride 2, 4, ...")] = "16,32",
-    l2: Annotated[float, typer.Option(help="Strength of L2, in Keras's convention.")] = 1e-6,
-    tune_l2: Annotated[bool, typer.Option(help="Choose the strength by cross-validation.")] = False,
-    tune_clips: Annotated[int, typer.Option(help="Clips for that.")] = 300,
-    tune_epochs: Annotated[int, typer.Option(help="Epochs of each training of that.")] = 6,
     loss: Annotated[str, typer.Option(help="crossentropy, absolute or squared.")] = "crossentropy",
-    optimizer: Annotated[str, typer.Option(help="sgd, adam, or adamw (L2 decoupled).")] = "adam",
-    learning_rate: Annotated[float, typer.Option(help="The highest.")] = 2e-3,
-    epochs: Annotated[int, typer.Option(help="Passes over the training clips.")] = 10,
-    batch_size: Annotated[int, typer.Option(help="Clips in a step.")] = 8,
-    mixed_precision: Annotated[bool, typer.Option(help="Compute in 16 bits where it is safe.")] = True,
-    formats: Annotated[str, typer.Option(help="As in savedmodel,tflite,tflite_fp16.")] = "savedmodel,tflite",
-    watch: Annotated[
-        bool, typer.Option(help="Look at every kernel while training: monitor.csv, a heat map.")
-    ] = False,
-    seeds: Annotated[int, typer.Option(help="Trainings from other initial weights.")] = 1,
-    out: Annotated[Path, typer.Option(help="Folder for everything that comes out.")] = Path("runs/video"),
+    options: ClipOptions = DEFAULTS,
 ) -> None:
     """Trains, measures and exports a model that goes on with clips."""
-    with without_chatter():
-        from l2zoo.studies.experiment import Search, Training, experiment
-        from l2zoo.tasks import VideoPrediction, generate, rollout_gif
-    from rich import print as show
-
-    size = None if image_size is None else (image_size, image_size)
-    opened = functools.partial(load_video, data, data_dir=data_dir, image_size=size, frames=frames)
-    train, test = opened(train_split, limit=limit), opened(test_split)
+    clips = options.loader(load_video, data, frames=frames)
+    train, test = clips(train_split, limit=options.limit), clips(options.test_split)
     check_splits(train, test)
-    task = VideoPrediction(loss)
-    training = Training(epochs, batch_size, optimizer, learning_rate, mixed_precision=mixed_precision)
+    training = options.training()
     length, *frame_shape = train.clip_shape
     channels = tuple(int(number) for number in filters.split(","))
+
+    from l2zoo.tasks import VideoPrediction, generate, rollout_gif
 
     def build(policy: l2zoo.L2Policy) -> Any:
         return l2zoo.build(model, (length - 1, *frame_shape), l2=policy, options={"filters": channels})
 
-    quick = Training(tune_epochs, batch_size, optimizer, learning_rate)
-    strength = Search(opened(train_split, limit=tune_clips), quick) if tune_l2 else l2
+    task = VideoPrediction(loss)
     task.check(build(training.policy(0.0)), test)  # before anything trains
-    outcome = experiment(
-        build, task, train, test,
-        training=training, l2=strength, seeds=seeds, formats=formats.split(","),
-        watch=watch, directory=out,
-    )  # fmt: skip
-    clips = test.arrays()[:SHOWN]
-    length, half = clips.shape[1], clips.shape[1] // 2
-    found = generate(outcome.model, clips[:, :half], length - half)
-    movie = rollout_gif(clips, found, out / "rollout.gif")
-    show(outcome)
-    show(f"Animation: {movie}")
+    outcome = options.run(
+        build, task, train, test, training=training, searched=functools.partial(clips, train_split)
+    )
+    shown = test.arrays()[:SHOWN]
+    half = shown.shape[1] // 2
+    found = generate(outcome.model, shown[:, :half], shown.shape[1] - half)
+    show(outcome, f"Animation: {rollout_gif(shown, found, options.out / 'rollout.gif')}")
 
 
 if __name__ == "__main__":

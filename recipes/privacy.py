@@ -23,7 +23,7 @@ import typer
 
 import l2zoo
 from l2zoo.data import load
-from l2zoo.utils.console import without_chatter
+from l2zoo.utils.console import show
 from l2zoo.utils.scripts import run_script
 
 
@@ -48,11 +48,9 @@ def main(
     ),
 ) -> None:
     """Measures what a classifier gives away about its training data, at several strengths."""
-    with without_chatter():
-        import keras
+    import keras
 
-        from l2zoo.studies.privacy import plot_strengths, table_of_strengths
-    from rich.console import Console
+    from l2zoo.studies.privacy import plot_strengths, table_of_strengths
 
     everything = load(data, "train", data_dir=data_dir, label_noise=label_noise)
     x, y = everything.arrays()
@@ -67,7 +65,7 @@ def main(
         built.compile(adam, "sparse_categorical_crossentropy", metrics=["accuracy"])
         return built
 
-    show, reports = Console().print, {}
+    reports = {}
     for l2 in sorted({float(number) for number in strengths.split(",")}):
         keras.utils.set_random_seed(seed)
         trained = build(l2)
@@ -84,10 +82,8 @@ def main(
             directory=out / f"references_{l2:g}",
         )
         show(f"l2={l2:g}: {reports[l2].sentence}\n")
-    show(table_of_strengths(reports))
-    curves = reports[min(reports)].plot(out / "roc.png")
-    show(f"\nPicture: {plot_strengths(reports, out / 'strengths.png')}")
-    show(f"Curves of the weakest strength: {curves}")
+    show(table_of_strengths(reports), f"\nPicture: {plot_strengths(reports, out / 'strengths.png')}")
+    show(f"Curves of the weakest strength: {reports[min(reports)].plot(out / 'roc.png')}")
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ import typer
 import l2zoo
 from l2zoo.artifacts import Card
 from l2zoo.data import load
-from l2zoo.utils.console import without_chatter
+from l2zoo.utils.console import show
 from l2zoo.utils.scripts import run_script
 
 
@@ -53,20 +53,15 @@ def main(
     ),
 ) -> None:
     """Chooses the strength of L2 by cross-validation, and exports the chosen model, checked."""
-    with without_chatter():
-        import keras
-        import tensorflow  # noqa: F401
-    from rich.console import Console
-
-    train = load(data, "train", data_dir=data_dir, limit=limit, label_noise=label_noise)
-    test = load(data, "test", data_dir=data_dir)
-
     if space not in ("", "lr"):
         raise ValueError(f"--space must be lr or empty, got {space!r}.")
-
+    train = load(data, "train", data_dir=data_dir, limit=limit, label_noise=label_noise)
+    test = load(data, "test", data_dir=data_dir)
     shape, num_classes = train.image_shape, train.num_classes  # `build` goes to workers without the data
 
-    def build(l2: float, hp: Any = None) -> keras.Model:
+    import keras
+
+    def build(l2: float, hp: Any = None) -> Any:
         built = l2zoo.build(model, shape, num_classes=num_classes, l2=l2)
         adam = keras.optimizers.Adam(hp.get("learning_rate") if hp else learning_rate)
         built.compile(adam, "sparse_categorical_crossentropy", metrics=["accuracy"])
@@ -79,25 +74,14 @@ def main(
             hp.Float("learning_rate", learning_rate / 10, learning_rate * 10, sampling="log")
 
     result = l2zoo.tune_l2(
-        build,
-        train,
+        build, train,
         strengths=[float(number) for number in strengths.split(",")] if strengths else None,
-        strategy=strategy,
-        max_trials=max_trials,
-        space=rates if space else None,
-        objective=metric,
-        folds=folds,
-        seeds=seeds,
-        epochs=epochs,
-        batch_size=batch_size,
-        workers=workers,
-        directory=out,
-    )
-    audit = l2zoo.audit(result.model)
+        strategy=strategy, max_trials=max_trials, space=rates if space else None, objective=metric,
+        folds=folds, seeds=seeds, epochs=epochs, batch_size=batch_size, workers=workers, directory=out,
+    )  # fmt: skip
     picture = result.plot(out / "lambda.png")
-    result.plot(out / "learning.png", kind="learning")
-    if space:
-        result.plot(out / "plane.png", kind="plane")
+    for kind in ["learning", "plane"] if space else ["learning"]:
+        result.plot(out / f"{kind}.png", kind=kind)
     images, labels = test.arrays()
     accuracy = result.model.evaluate(images, labels, verbose=0, return_dict=True)["accuracy"]
     artifact = l2zoo.export(
@@ -109,11 +93,9 @@ def main(
         overwrite=True,
     )
 
-    show = Console().print
-    show(result.table())
-    show(f"\n{result.verdict}")
+    show(result.table(), f"\n{result.verdict}")
     show(result.edge or f"The largest strength within one standard error of the best: {result.one_se:g}.")
-    show(f"\n{audit.summary}")
+    show(f"\n{l2zoo.audit(result.model).summary}")
     settings = ", ".join(f"{name} {value:g}" for name, value in result.values.items())
     show(f"{model} on all {train.num_examples} images at {settings}: test accuracy {accuracy:.4f}.")
     show(f"The search took {result.epochs} epochs and {result.seconds:.0f} s.")

@@ -23,13 +23,13 @@ best mean accuracy was 0.001 above that of no L2, so whether it helps could not 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 import l2zoo
 from l2zoo.data import load
-from l2zoo.utils.console import without_chatter
+from l2zoo.utils.console import show
 from l2zoo.utils.scripts import run_script
 
 
@@ -49,30 +49,17 @@ def main(
     out: Annotated[Path, typer.Option(help="Folder for the ledger and the result.")] = Path("runs/cluster"),
 ) -> None:
     """Chooses the strength of L2 by cross-validation, on all machines of a Ray cluster."""
-    with without_chatter():
-        import keras
-        import tensorflow  # noqa: F401
-    from rich.console import Console
-
     train = load(data, "train", data_dir=data_dir)
     shape, num_classes = train.image_shape, train.num_classes  # the function below travels without the data
 
-    def build(l2: float) -> keras.Model:
+    def build(l2: float) -> Any:
         return l2zoo.build(model, shape, num_classes=num_classes, l2=l2)
 
     result = l2zoo.tune_l2(
-        build,
-        train,
-        strategy=strategy,
-        folds=folds,
-        epochs=epochs,
-        workers=workers,
-        address=address,
-        directory=out,
-    )
-    show = Console().print
-    show(result.table())
-    show(f"\n{result.verdict}")
+        build, train, strategy=strategy, folds=folds, epochs=epochs,
+        workers=workers, address=address, directory=out,
+    )  # fmt: skip
+    show(result.table(), f"\n{result.verdict}")
     show(f"Trained on all {train.num_examples} images at {result.chosen:g}; records and table are in {out}.")
 
 

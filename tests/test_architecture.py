@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import functools
+import graphlib
 import importlib
 import importlib.metadata
 import inspect
@@ -71,9 +73,14 @@ def home_of(name: str) -> str | None:
     return home.removeprefix("l2zoo.") if home else None
 
 
+@functools.cache
+def nodes_of(path: Path) -> tuple[ast.AST, ...]:
+    return tuple(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+
+
 def imports_of(path: Path) -> Iterator[tuple[int, str]]:
     """Every import of ours, wherever in the file it stands: the line, and the module."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in nodes_of(path):
         names: list[str] = []
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
@@ -90,19 +97,35 @@ def imports_of(path: Path) -> Iterator[tuple[int, str]]:
                 yield node.lineno, home
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_imports_go_one_way(module: str) -> None:
-    unit = unit_of(module)
-    floor = floor_of(unit)
-    assert floor is not None, (
-        f"Put {unit!r} on a floor of the map in {Path(__file__).name}, and in README.md."
-    )
-    for line, other in imports_of(MODULES[module]):
-        if unit_of(other) == unit:
-            continue
-        other_floor = floor_of(unit_of(other))
-        assert other_floor is not None, f"{module}:{line} imports {other}, which is on no floor."
-        assert other_floor < floor, f"{module}:{line} imports {other}, which stands no lower than {unit}."
+def test_imports_go_one_way() -> None:
+    wrong = []
+    for module, path in MODULES.items():
+        unit = unit_of(module)
+        floor = floor_of(unit)
+        assert floor is not None, (
+            f"Put {unit!r} on a floor of the map in {Path(__file__).name}, and in README.md."
+        )
+        for line, other in imports_of(path):
+            other_floor = floor_of(unit_of(other))
+            assert other_floor is not None, f"{module}:{line} imports {other}, which is on no floor."
+            if unit_of(other) != unit and other_floor >= floor:
+                wrong.append(f"{module}:{line} imports {other}, which stands no lower than {unit}.")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_no_files_import_each_other_in_a_circle() -> None:
+    graph = {}
+    for module, path in MODULES.items():
+        homes = {module_in(home) for _, home in imports_of(path)}
+        graph[module] = homes - {module, None}
+    graphlib.TopologicalSorter(graph).prepare()  # which names the circle
+
+
+def module_in(name: str) -> str | None:
+    """The longest beginning of a dotted name that is a module."""
+    parts = name.split(".")
+    found = (".".join(parts[:length]) for length in range(len(parts), 0, -1))
+    return next((name for name in found if name in MODULES), None)
 
 
 def test_what_is_registered_needs_nothing_that_may_be_importing_keras_at_that_moment() -> None:
@@ -119,6 +142,47 @@ def test_what_is_registered_needs_nothing_that_may_be_importing_keras_at_that_mo
 def test_the_map_names_nothing_that_is_gone() -> None:
     there = {part for module in MODULES for part in (module, module.split(".")[0])}
     assert set().union(*FLOORS) <= there
+
+
+def houses_in(text: str) -> set[str]:
+    """The paths that a drawn map names: two spaces deep what lies in `l2zoo/`, four deep what lies below."""
+    named, above = set(), "l2zoo/"
+    inside = False
+    for line in text.splitlines():
+        found = re.match(r"( *)([\w./]+/|\w+\.py)(?: |$)", line)
+        depth = len(found[1]) if found else -1
+        if found and depth == 0:
+            inside = found[2] == "l2zoo/"
+        elif found and inside and depth == 2:
+            above = found[2]
+            named.add(above)
+        elif found and inside and depth == 4:
+            named.add(above + found[2])
+    return named
+
+
+def test_the_map_in_the_readme_names_every_folder_and_every_file_at_the_top() -> None:
+    drawn = (ROOT / "README.md").read_text(encoding="utf-8").split("## The house", 1)[1]
+    named = houses_in(drawn.split("```")[1])
+    package = ROOT / "l2zoo"
+    folders = {f"{path.parent.relative_to(package).as_posix()}/" for path in package.rglob("*/*.py")}
+    files = {path.name for path in package.glob("*.py")}
+    assert {name for name in named if name.count("/") == 0 or name.endswith("/")} == folders | files
+    assert all((package / name).exists() for name in named)
+
+
+def test_the_walk_over_a_drawn_map_knows_what_lies_where() -> None:
+    drawn = """text
+l2zoo/
+  a.py        words
+  data/       words (x.py:
+              more)
+    sources/  words
+    load.py
+recipes/      words
+  b/
+"""
+    assert houses_in(drawn) == {"a.py", "data/", "data/sources/", "data/load.py"}
 
 
 def test_the_walk_sees_imports_inside_functions_and_through_the_package(tmp_path: Path) -> None:
@@ -198,7 +262,7 @@ def canonical(distribution: str) -> str:
 def packages_of(path: Path) -> set[str]:
     """The top-level packages that a file imports, wherever in the file."""
     found = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in nodes_of(path):
         if isinstance(node, ast.Import):
             found |= {alias.name.split(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
+import runpy
 from pathlib import Path
 
 import pytest
+import typer
+from typer.testing import CliRunner
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 
@@ -27,10 +27,14 @@ def test_every_benchmark_of_several_cases_is_tested_here() -> None:
 
 
 @pytest.mark.parametrize(("script", "case", "known", "meant"), CASES)
-def test_a_case_that_there_is_not_is_wrong_usage(script: str, case: str, known: str, meant: str) -> None:
-    command = [sys.executable, str(BENCHMARKS / f"{script}.py"), "--case", case]
-    wide = {**os.environ, "COLUMNS": "200", "TERM": "dumb"}  # so that no line is broken
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=wide)
-    assert (done.returncode, done.stdout) == (2, "")
+def test_a_case_that_there_is_not_is_wrong_usage(
+    script: str, case: str, known: str, meant: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    app = typer.Typer()
+    app.command()(runpy.run_path(str(BENCHMARKS / f"{script}.py"))["main"])
+    wide = {"COLUMNS": "200", "TERM": "dumb"}  # so that no line is broken
+    answer = CliRunner().invoke(app, ["--case", case], env=wide)
+    assert (answer.exit_code, answer.stdout) == (2, "")
     for words in ("Invalid value for '--case'", f"must be one of {known}, got {case!r}", f"mean {meant!r}?"):
-        assert words in done.stderr
+        assert words in answer.stderr

@@ -6,9 +6,7 @@ import base64
 import http.client
 import io
 import json
-import re
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +19,7 @@ import pytest
 from PIL import Image
 
 from tests import chromium
+from tests.processes import output_of, run, running
 
 pytestmark = pytest.mark.slow
 
@@ -68,9 +67,7 @@ def litert_js() -> None:
     npm = shutil.which("npm")
     if npm is None:
         pytest.skip("npm not installed: LiteRT.js cannot be had.")
-    done = subprocess.run(
-        [npm, "install", "--prefix", str(RECIPE)], capture_output=True, text=True, timeout=300, check=False
-    )
+    done = run([npm, "install", "--prefix", RECIPE])
     if done.returncode:
         pytest.skip(f"npm cannot install LiteRT.js: {done.stderr.strip()[-300:]}")
 
@@ -78,14 +75,8 @@ def litert_js() -> None:
 @contextmanager
 def served(artifact: Path) -> Iterator[str]:
     """The recipe's server, at the address that it prints."""
-    command = [sys.executable, str(SERVE), "--artifact", str(artifact), "--port", "0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as server:
-        try:
-            line = server.stdout.readline()
-            assert line, server.stderr.read()
-            yield re.search(r"http://\S+", line)[0]
-        finally:
-            server.terminate()
+    with running([sys.executable, SERVE, "--artifact", artifact, "--port", 0]) as server:
+        yield server.line(r"http://\S+")[0]
 
 
 @pytest.fixture(scope="module")
@@ -148,8 +139,7 @@ def test_who_asks_for_another_host_gets_nothing(address):
 
 def said(*options: object, serve: Path = SERVE) -> str:
     """What the recipe says when it refuses."""
-    command = [sys.executable, str(serve), *map(str, options)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = run([sys.executable, serve, *options])
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     return done.stderr
@@ -183,9 +173,9 @@ def test_a_port_that_is_taken_is_named(address, artifact):
 
 
 def test_the_recipe_explains_itself():
-    shown = subprocess.run([sys.executable, str(SERVE), "--help"], capture_output=True, text=True, check=True)
-    assert "--artifact" in shown.stdout
-    assert "--port" in shown.stdout
+    text = output_of([sys.executable, SERVE, "--help"])
+    assert "--artifact" in text
+    assert "--port" in text
 
 
 # ---- The page ----------------------------------------------------------------------------------------------

@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 import sysconfig
-import time
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -17,15 +16,15 @@ import pytest
 
 from l2zoo import Predictor, build, load, verify
 from l2zoo.artifacts import manifest
-from l2zoo.artifacts.store import integrity, locations
-from l2zoo.artifacts.store.publish import TABLE, table
+from l2zoo.artifacts.store import locations
+from l2zoo.artifacts.store.publish import README, readme
 from l2zoo.data import load as load_data
 from l2zoo.data import load_video
 from l2zoo.tasks import generate, sample
 
 ROOT = Path(__file__).parents[1]
-SHELF = ROOT / locations.SHELF
-NAMES = sorted(path.parent.name for path in SHELF.glob(f"*/{manifest.FILE}"))
+FOLDER = ROOT / locations.SAVED_MODELS
+NAMES = sorted(path.parent.name for path in FOLDER.glob(f"*/{manifest.FILE}"))
 PIP = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
 FORMATS = {
     "cnn_digits": {"savedmodel", "tflite", "tflite_int8"},
@@ -37,23 +36,25 @@ FORMATS = {
     "diffusion_digits": {"tflite"},
     "video_moving_digits": {"tflite", "tflite_int8"},
 }
+QUICK = ("video_moving_digits",)  # beside the CNN, whose answers are compared
+TEMPLATES = ("artifacts/card.md.jinja", "reports/page.html.jinja")
 LARGEST = 25 * 2**20  # bytes of all together
 
 
 def test_there_are_some_and_they_are_small() -> None:
     assert set(FORMATS) <= set(NAMES)
-    assert sum(path.stat().st_size for path in SHELF.rglob("*") if path.is_file()) < LARGEST
+    assert sum(path.stat().st_size for path in FOLDER.rglob("*") if path.is_file()) < LARGEST
 
 
 def test_the_table_is_that_of_the_manifests() -> None:
-    assert (SHELF / TABLE).read_text(encoding="utf-8") == table(SHELF)
+    assert (FOLDER / README).read_text(encoding="utf-8") == readme(FOLDER)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_nothing_was_changed_and_the_card_says_how_it_was_made(name: str) -> None:
-    content = integrity.checked(SHELF / name)
+    content = manifest.read_and_check(FOLDER / name)
     assert {"keras", *FORMATS.get(name, ())} <= set(content["formats"])
-    card = (SHELF / name / "README.md").read_text(encoding="utf-8")
+    card = (FOLDER / name / "README.md").read_text(encoding="utf-8")
     for words in (
         "Made by `python recipes/",
         "Trained: ",
@@ -67,8 +68,11 @@ def test_nothing_was_changed_and_the_card_says_how_it_was_made(name: str) -> Non
     assert str(ROOT) not in card
 
 
-def test_it_answers_like_the_model_that_it_was() -> None:
-    artifact = verify(SHELF / "cnn_digits")
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name == "cnn_digits" else pytest.mark.slow) for name in NAMES]
+)
+def test_it_answers_like_the_model_that_it_was(name: str) -> None:
+    artifact = verify(FOLDER / name)
     assert all(found.holds for found in artifact.parity.values())
 
 
@@ -77,7 +81,7 @@ def test_it_is_as_good_as_its_card_says(kind: str) -> None:
     images, labels = load_data("l2zoo_digits", "test").arrays()
     found = Predictor("cnn_digits", format=kind).predict(images)
     accuracy = np.mean([int(one.class_name) == label for one, label in zip(found, labels, strict=True)])
-    metrics = integrity.checked(SHELF / "cnn_digits")["metrics"]["test_accuracy"]
+    metrics = manifest.read_and_check(FOLDER / "cnn_digits")["metrics"]["test_accuracy"]
     assert accuracy == pytest.approx(metrics["mean"], abs=0.02)
 
 
@@ -87,10 +91,12 @@ def built_for(content: dict[str, Any]) -> tuple[int, ...]:
     return (4, *shapes["frame"]) if "frame" in shapes else tuple(shapes["images"])
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in NAMES]
+)
 def test_its_weights_fit_the_builder_that_it_is_called_after(name: str) -> None:
     architecture, _, weights = name.partition("_")
-    content = integrity.checked(SHELF / name)
+    content = manifest.read_and_check(FOLDER / name)
     shape, names = built_for(content), content["class_names"]
     classes = len(names) if names else None
     model = build(architecture, shape, classes, weights=weights)
@@ -136,13 +142,14 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
-def test_the_wheel_holds_every_file_of_them(wheel: Path) -> None:
-    inside = f"l2zoo/{locations.SHELF}/"
+def test_the_wheel_holds_every_file_of_them_and_the_templates(wheel: Path) -> None:
+    inside = f"l2zoo/{locations.SAVED_MODELS}/"
     with zipfile.ZipFile(wheel) as archive:
+        assert {f"l2zoo/{name}" for name in TEMPLATES} <= set(archive.namelist())
         packed = [name for name in archive.namelist() if name.startswith(inside)]
         found = {name.removeprefix(inside): archive.read(name) for name in packed}
-    files = [path for path in SHELF.rglob("*") if path.is_file()]
-    assert found == {path.relative_to(SHELF).as_posix(): path.read_bytes() for path in files}
+    files = [path for path in FOLDER.rglob("*") if path.is_file()]
+    assert found == {path.relative_to(FOLDER).as_posix(): path.read_bytes() for path in files}
 
 
 def environment_with(wheel: Path, folder: Path) -> Path:
@@ -195,16 +202,11 @@ def test_who_installs_the_wheel_has_them_without_the_repository(wheel: Path, tmp
     assert found["parameters"] == 70_746
 
 
-def test_a_fresh_process_answers_soon_and_without_a_framework(tmp_path: Path) -> None:
+def test_a_fresh_process_answers_without_a_framework() -> None:
     code = (
         "import sys, numpy as np, l2zoo\n"
         "l2zoo.Predictor('cnn_digits').predict(np.zeros((1, 8, 8, 1), 'uint8'))\n"
         "print(sorted({'keras', 'tensorflow', 'sklearn', 'matplotlib'} & set(sys.modules)))"
     )
-    seconds = []
-    for _ in range(3):
-        started = time.perf_counter()
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-        seconds.append(time.perf_counter() - started)
-        assert done.stdout == "[]\n"
-    assert min(seconds) < 3  # a second, where nothing else runs: benchmarks/export.py --case start
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

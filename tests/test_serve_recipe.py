@@ -7,12 +7,9 @@ import http.client
 import io
 import json
 import os
-import re
 import signal
 import socket
-import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -24,6 +21,7 @@ import pytest
 from PIL import Image
 
 from l2zoo import Predictor
+from tests.processes import PATIENCE, Process, run, running, until
 
 RECIPE = Path(__file__).parents[1] / "recipes/serve.py"
 MAX_BYTES, MAX_PIXELS, MAX_IMAGES = 100_000, 10_000, 5
@@ -39,7 +37,7 @@ pytestmark = [
 
 
 class Server(NamedTuple):
-    process: subprocess.Popen
+    process: Process
     port: int
 
     def told(self, method, path, body=None, kind=None, **headers) -> tuple[int, object]:
@@ -53,20 +51,18 @@ class Server(NamedTuple):
         connection.close()
         return status, json.loads(content)
 
-    def everyone(self) -> list[psutil.Process]:
-        process = psutil.Process(self.process.pid)
-        return [process, *process.children(recursive=True)]
-
     def replicas(self) -> list[psutil.Process]:
         """The processes that predict, once all of them are there."""
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline:
-            with contextlib.suppress(psutil.NoSuchProcess):  # it ended while it was looked at
-                found = [one for one in self.everyone() if "default:Model" in " ".join(one.cmdline())]
-                if len(found) == REPLICAS:
-                    return found
-            time.sleep(0.2)
-        raise TimeoutError(f"There are not {REPLICAS} replicas.")
+
+        def those_there() -> list[psutil.Process]:
+            found = []
+            for each in self.process.family():
+                with contextlib.suppress(psutil.NoSuchProcess):  # it ended while it was looked at
+                    if "default:Model" in " ".join(each.cmdline()):
+                        found.append(each)
+            return found if len(found) == REPLICAS else []
+
+        return until(those_there, what=f"start {REPLICAS} replicas", of=self.process)
 
 
 @pytest.fixture(scope="module")
@@ -98,22 +94,8 @@ def server(artifact) -> Iterator[Server]:
     pytest.importorskip("ray.serve", reason='needs pip install "l2zoo[serve]"')
     limits = ["--max-bytes", MAX_BYTES, "--max-pixels", MAX_PIXELS, "--max-images", MAX_IMAGES]
     options = ["--port", 0, "--max-batch", 4, "--replicas", REPLICAS, *limits]
-    process = subprocess.Popen(
-        [sys.executable, str(RECIPE), str(artifact), *map(str, options)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-        # What runs in the background of a shell ignores Ctrl-C, and so would its children.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
-    try:
-        line = process.stdout.readline()
-        assert line, process.stderr.read()
-        yield Server(process, int(re.search(r"http://127.0.0.1:(\d+)/", line)[1]))
-    finally:
-        process.terminate()
-        process.wait(60)
+    with running([sys.executable, RECIPE, artifact, *options], start_new_session=True) as process:
+        yield Server(process, int(process.line(r"http://127.0.0.1:(\d+)/")[1]))
 
 
 def file_of(image: np.ndarray, kind: str = "PNG") -> bytes:
@@ -246,7 +228,7 @@ def test_no_damaged_file_is_a_fault_of_the_server(server):
 def test_no_other_machine_can_reach_any_part_of_it(server):
     listening = [
         (process.name(), connection.laddr.ip)
-        for process in server.everyone()
+        for process in server.process.family()
         for connection in process.net_connections("inet")
         if connection.status == psutil.CONN_LISTEN
     ]
@@ -274,20 +256,19 @@ def test_what_a_replica_was_asked_when_it_died_another_answers(server, artifact,
 
 
 def test_ctrl_c_ends_all_of_it(server):  # the last test of this server
-    everyone = server.everyone()
+    everyone = server.process.family()
     os.killpg(server.process.pid, signal.SIGINT)  # as a terminal does
-    _, errors = server.process.communicate(timeout=60)
-    assert server.process.returncode == 0
-    assert "Traceback" not in errors
-    assert psutil.wait_procs(everyone, timeout=20)[1] == []
+    done = server.process.outcome()
+    assert done.returncode == 0
+    assert "Traceback" not in done.stderr
+    assert psutil.wait_procs(everyone, timeout=PATIENCE)[1] == []
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", server.port), timeout=5)
 
 
 def said(*options: object) -> str:
     """What the recipe says when it refuses."""
-    command = [sys.executable, str(RECIPE), *map(str, options)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = run([sys.executable, RECIPE, *options])
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     return done.stderr

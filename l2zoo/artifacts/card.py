@@ -1,19 +1,25 @@
-"""The model card, `README.md`: what a stranger needs to use the artifact and to judge it."""
+"""The model card, `README.md`: what a stranger needs to use the artifact and to judge it.
+
+Its words and its code stand in `card.md.jinja`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from l2zoo.artifacts import task_spec, usage
-from l2zoo.artifacts.folder import sizes
+from l2zoo.artifacts import task_spec
 from l2zoo.artifacts.parity import table
 from l2zoo.artifacts.parity.parity import Parity
+from l2zoo.reports.table import Table
 from l2zoo.utils.validation import one_of
 
 FILE = "README.md"
+_TEMPLATE = "card.md.jinja"
+_OURS = "l2zoo>"  # begins the names under which our classes are registered
 _PICTURES = (".png", ".jpg", ".jpeg", ".svg")
 
 
@@ -73,44 +79,33 @@ def render(content: Mapping[str, Any], parity: Mapping[str, Parity], *, picture:
         parity: Format name to its figures.
         picture: Name of the picture in the folder, if there is one.
     """
-    parts = [
-        f"# {content['name']}",
-        content["about"],
-        f"![{content['name']}]({picture})" if picture else "",
-        _interface(content),
-        usage.section(content),
-        f"## Metrics\n\n{_metrics(content['metrics'])}" if content["metrics"] else "",
-        _parity(content, parity),
-        f"## L2\n\n{content['l2']['summary']}",
-        f"## Data\n\n{content['data']}" if content["data"] else "",
-        f"## Privacy\n\n{content['privacy']}" if content["privacy"] else "",
-        _origin(content),
-    ]
-    return "\n\n".join(part for part in parts if part) + "\n"
+    import jinja2
 
-
-def _interface(content: Mapping[str, Any]) -> str:
-    lines = []
-    for name, spec in content["inputs"].items():
-        pixels = ", raw pixels in [0, 255]; any scaling is inside the model" if "range" in spec else ""
-        lines.append(f"- input `{name}`: {spec['dtype']} {_shape(spec['shape'])}{pixels}")
-    lines += [
-        f"- output `{name}`: {spec['dtype']} {_shape(spec['shape'])}"
-        for name, spec in content["outputs"].items()
-    ]
-    if content["class_names"]:
-        order = "the output" if content["task"] in task_spec.OF_CLASSES else "their numbers"
-        lines.append(f"- classes, in the order of {order}: {', '.join(content['class_names'])}")
-    return "## Input and output\n\n" + "\n".join(lines)
+    environment = jinja2.Environment(
+        undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
+    )
+    environment.filters["shape"] = _shape
+    source = resources.files("l2zoo.artifacts").joinpath(_TEMPLATE).read_text(encoding="utf-8")
+    formats, metrics = content["formats"], content["metrics"]
+    classes = formats["keras"]["found"]["classes"]
+    return environment.from_string(source).render(
+        card=content,
+        picture=picture,
+        of_classes=content["task"] in task_spec.OF_CLASSES,
+        own_classes=[name for name in classes if name.startswith(_OURS)],
+        other_classes=[name for name in classes if not name.startswith(_OURS)],
+        uses=_uses(formats),
+        runs_in_litert=any(map(_is_tflite, formats)),
+        metrics=Table.of(["metric", "value"], [(key, _value(value)) for key, value in metrics.items()]),
+        parity=table.parity_table(parity, formats),
+        explanation=table.explain(parity, formats),
+        inside=_inside(formats),
+        latencies=_latencies(formats),
+    )
 
 
 def _shape(shape: Sequence[int | None]) -> str:
     return "(" + ", ".join("B" if size is None else str(size) for size in shape) + ")"
-
-
-def _metrics(metrics: Mapping[str, Any]) -> str:
-    rows = [f"| {name} | {_value(value)} |" for name, value in metrics.items()]
-    return "\n".join(["| metric | value |", "|---|---|", *rows])
 
 
 def _value(value: Any) -> str:
@@ -123,57 +118,52 @@ def _value(value: Any) -> str:
     return ", ".join(parts + [f"{key} {_value(one)}" for key, one in rest.items()])
 
 
-def _parity(content: Mapping[str, Any], parity: Mapping[str, Parity]) -> str:
-    parts = [
-        "## Checked against the Keras model",
-        "Every file was run on real images and its outputs compared with the model's, number by number:",
-        table.table(parity, sizes(content["formats"])),
-        table.decided(parity, sizes(content["formats"])),
-        *_inside(content["formats"]),
-        *_latency(content["formats"]),
-        '`l2zoo.verify(".")` repeats this on the images kept here, and the checksums of all files.',
-    ]
-    return "\n\n".join(part for part in parts if part)
+def _uses(formats: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Paths of the files by how they are used, in words of the template's."""
+    uses: dict[str, list[str]] = {}
+    for name, row in formats.items():
+        uses.setdefault(_use(name, row["found"]), []).append(row["path"])
+    return uses
+
+
+def _use(name: str, found: Mapping[str, Any]) -> str:
+    if not _is_tflite(name):
+        return name
+    if any(spec["shape"][0] == 1 for spec in found["inputs"].values()):
+        return "tflite of one example"
+    scaled = any("scale" in spec for side in ("inputs", "outputs") for spec in found[side].values())
+    return "tflite of whole numbers" if scaled else "tflite"
+
+
+def _is_tflite(name: str) -> bool:
+    return name.startswith("tflite")
 
 
 def _inside(formats: Mapping[str, Any]) -> list[str]:
-    """What the quantised files hold, what of them stayed float, and which operators are not builtin."""
+    """What the quantised files hold, and what of them stayed float."""
     lines = []
     for row in formats.values():
         found, words = row["found"], []
         if row["rounding"] != "float32":
-            words.append(f"weights and constants {_counted(found['weights'])}")
+            words.append(f"weights and constants {_counts(found['weights'])}")
         if found.get("float"):
-            words.append(f"computed in floats: {_counted(found['float'])}")
+            words.append(f"computed in floats: {_counts(found['float'])}")
         if found.get("float_weights"):
             names = [f"`{name}` ({numbers:,} numbers)" for name, numbers in found["float_weights"].items()]
             words.append(f"left in float32 though large: {', '.join(names)}")
-        if found.get("custom_operators"):
-            words.append(f"operators that not every runtime has: {_counted(found['custom_operators'])}")
         if words:
-            lines.append(f"- `{row['path']}`: {'; '.join(words)}")
-    return ["\n".join(lines)] if lines else []
+            lines.append(f"`{row['path']}`: {'; '.join(words)}")
+    return lines
 
 
-def _counted(tally: Mapping[str, int]) -> str:
+def _counts(tally: Mapping[str, int]) -> str:
     return ", ".join(f"{many} {name}" for name, many in tally.items())
 
 
-def _latency(formats: Mapping[str, Any]) -> list[str]:
+def _latencies(formats: Mapping[str, Any]) -> list[str]:
     """How long each file took, where it was timed."""
-    timed = [
+    return [
         f"`{row['path']}` {row['latency']['p50_ms']:.2g} ms (p90 {row['latency']['p90_ms']:.2g})"
         for row in formats.values()
         if "latency" in row
     ]
-    if not timed:
-        return []
-    return [
-        f"Time for one image, on the machine that wrote this: {', '.join(timed)}. `l2zoo bench .` takes it "
-        "on yours."
-    ]
-
-
-def _origin(content: Mapping[str, Any]) -> str:
-    versions = ", ".join(f"{name} {version}" for name, version in content["versions"].items())
-    return f"Written {content['created']} by {versions}."

@@ -8,20 +8,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from l2zoo.artifacts import card as cards
-from l2zoo.artifacts import feeding, manifest, metadata, task_spec
-from l2zoo.artifacts import inputs as given
+from l2zoo.artifacts import manifest, metadata, task_spec
 from l2zoo.artifacts import sample as samples
 from l2zoo.artifacts.card import Card
-from l2zoo.artifacts.folder import Artifact
 from l2zoo.artifacts.formats import keras_file, savedmodel
-from l2zoo.artifacts.formats import table as format_table
 from l2zoo.artifacts.formats.conversion import Conversion, Source
-from l2zoo.artifacts.inputs import Given, Inputs
-from l2zoo.artifacts.parity.comparison import Comparison
+from l2zoo.artifacts.formats.table import FORMATS, select
+from l2zoo.artifacts.inputs import Given, Inputs, Outputs, check_inputs, input_signature
+from l2zoo.artifacts.parity.check import Reference, check_files
 from l2zoo.artifacts.parity.limits import Limits
 from l2zoo.artifacts.parity.parity import Measure, Parity
-from l2zoo.artifacts.sample import Outputs
-from l2zoo.utils import folders
+from l2zoo.artifacts.verify import Artifact
+from l2zoo.utils.folders import whole_folder
 
 if TYPE_CHECKING:
     import keras
@@ -79,35 +77,31 @@ def export(
         Traceback (most recent call last):
         ValueError: `formats` must be out of ['keras', 'savedmodel', 'tflite', ...], got ['tflight'].
     """
-    names = format_table.chosen(formats)
+    names = select(formats)
     limits, conversion, card = limits or Limits(), conversion or Conversion(), card or Card()
     _check_type("limits", limits, Limits)
     _check_type("conversion", conversion, Conversion)
     if measure is not None and not callable(measure):
         raise TypeError(f"`measure` must be a function of the outputs, got {type(measure).__name__}.")
     _check_model(model)
-    inputs = given.check(sample, model)
+    inputs = check_inputs(sample, model)
     calibration = _calibration(conversion, model, inputs)
-    known = metadata.known(model, card, metrics or {})
-    with folders.whole_folder(Path(folder), overwrite=overwrite, mark=manifest.FILE) as (fresh, scratch):
+    described = metadata.describe(model, card, metrics or {})
+    with whole_folder(Path(folder), overwrite=overwrite, mark=manifest.FILE) as (fresh, scratch):
         answers = keras_file.answers(model, inputs)
-        few, expected = samples.kept(inputs, answers)
+        few, expected = samples.select(inputs, answers)
         samples.write(fresh / samples.FILE, few, expected)
-        graph = scratch / "graph"
+        graph, single = scratch / "graph", scratch / "single"
         savedmodel.trace(model, inputs, graph)
-        source = Source(
-            model, graph, scratch / "single", inputs, _in_order(expected), calibration, conversion
-        )
+        source = Source(model, graph, single, inputs, _in_order(expected), calibration, conversion)
         for name in names:
-            format_table.FORMATS[name].write(source, fresh / format_table.FORMATS[name].path)
-        described = metadata.interface(model, inputs, expected)
-        task = metadata.task(card, described, expected)
-        num_classes = _num_classes(card, task, described)
-        comparison = Comparison(
-            inputs, answers, few, expected, limits, measure, num_classes, conversion.allow_flex
-        )
-        figures, rows = comparison.rows(fresh, names)
-        content = {**known, "task": task, **described, "formats": rows}
+            FORMATS[name].write(source, fresh / FORMATS[name].path)
+        interface = metadata.interface(model, inputs, expected)
+        task = metadata.task(card, interface, expected)
+        num_classes = _num_classes(card, task, interface)
+        reference = Reference(inputs, answers, few, expected, measure, num_classes)
+        figures, rows = check_files(fresh, names, reference, limits)
+        content = {**described, "task": task, **interface, "formats": rows}
         if "tflite_int8" in names:
             content["int8"] = metadata.int8(source)
         _finish(fresh, content, figures, card)
@@ -137,8 +131,8 @@ def _calibration(conversion: Conversion, model: keras.Model, inputs: Inputs) -> 
     """The inputs from which ranges are read, of the sample's shapes and types."""
     if conversion.calibration is None:
         return inputs
-    found = given.check(conversion.calibration, model, argument="calibration")
-    wanted, got = feeding.signature(inputs), feeding.signature(found)
+    found = check_inputs(conversion.calibration, model, argument="calibration")
+    wanted, got = input_signature(inputs), input_signature(found)
     if wanted != got:
         raise ValueError(f"`calibration` must hold inputs like those of `sample`, {wanted}, got {got}.")
     return found
@@ -150,11 +144,11 @@ def _in_order(outputs: Outputs) -> tuple[str, ...]:
     return names if names == tuple(f"output_{i}" for i in range(len(names))) else tuple(sorted(names))
 
 
-def _num_classes(card: Card, task: str | None, described: dict[str, Any]) -> int | None:
+def _num_classes(card: Card, task: str | None, interface: dict[str, Any]) -> int | None:
     """How many numbers an output with classes has on its last axis, if that is known."""
     if card.class_names is None or task not in (None, *task_spec.OF_CLASSES):
         return None
-    names, classes = len(card.class_names), next(iter(described["outputs"].values()))["shape"][-1]
+    names, classes = len(card.class_names), next(iter(interface["outputs"].values()))["shape"][-1]
     if names != classes:
         raise ValueError(f"`class_names` must name the {classes} outputs of the model, got {names} names.")
     return names

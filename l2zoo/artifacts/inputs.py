@@ -1,4 +1,4 @@
-"""What goes into a model: named arrays of one length, checked against what the model takes.
+"""What goes into a model: named arrays of one length, checked against what the model takes, and fed to it.
 
 A lone batch of images is called `images`. Whole numbers that the model takes as such are int32; everything
 else is fed as float32, and bytes only save memory until then.
@@ -7,7 +7,7 @@ else is fed as float32, and bytes only save memory until then.
 from __future__ import annotations
 
 import keyword
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     import keras
 
 Inputs = dict[str, np.ndarray]
+Outputs = dict[str, np.ndarray]
+Predict = Callable[[Inputs], Outputs]
+"""Named inputs, float32 or int32, to named outputs of as many rows."""
 Given = ArrayLike | Mapping[str, ArrayLike]
 
 IMAGES = "images"
@@ -24,7 +27,7 @@ RESERVED = "expected_"  # begins the names of the answers beside which inputs ar
 _INT32 = np.iinfo(np.int32)
 
 
-def check(given: Given | None, model: keras.Model, *, argument: str = "sample") -> Inputs:
+def check_inputs(given: Given | None, model: keras.Model, *, argument: str = "sample") -> Inputs:
     """Real inputs of a model by name, each `(B, ...)`, as uint8, float32 or int32.
 
     Args:
@@ -57,27 +60,6 @@ def check(given: Given | None, model: keras.Model, *, argument: str = "sample") 
     if len(set(counts.values())) > 1:
         raise ValueError(f"`{argument}` must hold equally many of every input, got {counts}.")
     return inputs
-
-
-def symbolic(model: keras.Model) -> Any:
-    """The model's symbolic inputs: one, or a dict, or None of a subclassed model, which tells nothing.
-
-    Raises:
-        ValueError: They are a list of several.
-    """
-    import keras
-
-    if not getattr(model, "inputs", None):
-        return None
-    taken = model.inputs if isinstance(model, keras.Sequential) else model.input
-    if not isinstance(taken, list | tuple):
-        return taken
-    if len(taken) > 1:
-        raise ValueError(
-            f"`model` must take one array or a dict of arrays, got a list of {len(taken)} inputs. Build it "
-            'with names: keras.Model({"images": images, "times": times}, outputs).'
-        )
-    return taken[0]
 
 
 def _by_name(given: Given, taken: Any, argument: str) -> dict[str, np.ndarray]:
@@ -144,3 +126,71 @@ def _check_pixels(images: np.ndarray, argument: str) -> None:
             f"`{argument}` must hold raw pixels in [0, 255], got values in [{low:g}, {high:g}]. Pass the "
             "images before any scaling; the scaling belongs into the model (keras.layers.Rescaling)."
         )
+
+
+def exported_dtype(array: np.ndarray) -> str:
+    """The type in which an input is exported: whole numbers stay, bytes of pixels become float32.
+
+    Example:
+        >>> exported_dtype(np.zeros(3, np.uint8)), exported_dtype(np.zeros(3, np.int32))
+        ('float32', 'int32')
+    """
+    return "int32" if array.dtype == np.int32 else "float32"
+
+
+def num_examples(inputs: Inputs) -> int:
+    """How many examples there are."""
+    return len(next(iter(inputs.values())))
+
+
+def take_rows(inputs: Inputs, rows: slice) -> Inputs:
+    """Some examples, in the types of the exported signature."""
+    return {name: array[rows].astype(exported_dtype(array), copy=False) for name, array in inputs.items()}
+
+
+def subsample(inputs: Inputs, most: int) -> Inputs:
+    """At most so many examples, evenly spread over all.
+
+    Example:
+        >>> subsample({"times": np.arange(9)}, 3)["times"].tolist()
+        [0, 4, 8]
+    """
+    rows = np.linspace(0, num_examples(inputs) - 1, min(most, num_examples(inputs))).astype(int)
+    return {name: array[rows] for name, array in inputs.items()}
+
+
+def input_signature(inputs: Inputs) -> dict[str, tuple[tuple[int | None, ...], str]]:
+    """Shape, with an open batch, and dtype of every exported input."""
+    return {name: ((None, *array.shape[1:]), exported_dtype(array)) for name, array in inputs.items()}
+
+
+def symbolic(model: keras.Model) -> Any:
+    """The model's symbolic inputs: one, or a dict, or None of a subclassed model, which tells nothing.
+
+    Raises:
+        ValueError: They are a list of several.
+    """
+    import keras
+
+    if not getattr(model, "inputs", None):
+        return None
+    taken = model.inputs if isinstance(model, keras.Sequential) else model.input
+    if not isinstance(taken, list | tuple):
+        return taken
+    if len(taken) > 1:
+        raise ValueError(
+            f"`model` must take one array or a dict of arrays, got a list of {len(taken)} inputs. Build it "
+            'with names: keras.Model({"images": images, "times": times}, outputs).'
+        )
+    return taken[0]
+
+
+def takes_names(model: keras.Model, inputs: Inputs) -> bool:
+    """Whether the model is called with a dict, rather than with its only input."""
+    taken = symbolic(model)
+    return len(inputs) > 1 if taken is None else isinstance(taken, dict)
+
+
+def as_model_input(model: keras.Model, inputs: dict[str, Any]) -> Any:
+    """What the model is called with: a dict, or its only input."""
+    return dict(inputs) if takes_names(model, inputs) else next(iter(inputs.values()))

@@ -6,14 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from l2zoo.artifacts import manifest
-from l2zoo.artifacts.formats import table
-from l2zoo.artifacts.formats.table import FORMATS
-from l2zoo.artifacts.store import integrity, load_model, locations
+from l2zoo.artifacts.formats import keras_file
+from l2zoo.artifacts.formats.table import formats_of
+from l2zoo.artifacts.store import locations
 
 if TYPE_CHECKING:
     import keras
-
-_FORMAT = "keras"
 
 
 def load(name_or_folder: str | Path) -> keras.Model:
@@ -40,11 +38,11 @@ def load(name_or_folder: str | Path) -> keras.Model:
         FileNotFoundError: `name_or_folder` must be an artifact's folder or one of the saved models, got ...
     """
     folder = locations.find(name_or_folder)
-    rows = table.formats_of(integrity.checked(folder))
-    if _FORMAT not in rows:
+    rows = formats_of(manifest.read_and_check(folder))
+    if "keras" not in rows:
         raise ValueError(
-            f"The artifact in {str(folder)!r} has no {FORMATS[_FORMAT].path}, {manifest.FILE} lists "
+            f"The artifact in {str(folder)!r} has no {keras_file.FILE}, {manifest.FILE} lists "
             f"{list(rows)}. `l2zoo.export` always writes one: export the model again, or run what is there "
             "with `l2zoo.Predictor`."
         )
-    return load_model.loaded(folder / FORMATS[_FORMAT].path, compiled=True)
+    return keras_file.load_model(folder / keras_file.FILE, compiled=True)

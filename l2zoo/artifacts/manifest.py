@@ -1,6 +1,7 @@
 """The manifest: what is in an artifact's folder, byte for byte.
 
-The manifest carries the SHA-256 of its own text too, so that a change anywhere in the folder shows.
+The manifest carries the SHA-256 of its own text too, so that a change anywhere in the folder shows. What is
+read out of it is looked at first, for whoever wrote it.
 """
 
 from __future__ import annotations
@@ -8,17 +9,17 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from l2zoo.artifacts import manifest_schema
-from l2zoo.artifacts.store import versions
+from l2zoo.artifacts import task_spec
 
 FILE = "manifest.json"
 SIGNATURE = "model.sig"  # signs all the others, so it cannot be among them
 VERSION = 2
 _LARGEST = 16 * 2**20  # bytes; ours have a few thousand
+_DTYPES = {"inputs": ("float32", "int32"), "outputs": ("float32", "float16", "int32", "int64", "bool")}
 
 
 def write(folder: Path, content: Mapping[str, Any]) -> None:
@@ -28,7 +29,7 @@ def write(folder: Path, content: Mapping[str, Any]) -> None:
 
 
 def read(folder: Path) -> dict[str, Any]:
-    """Reads a folder's manifest; that of an older version in today's words.
+    """Reads a folder's manifest, and looks at the form of its entries.
 
     Raises:
         FileNotFoundError: There is no such folder, or no manifest in it.
@@ -40,19 +41,33 @@ def read(folder: Path) -> dict[str, Any]:
             f"`folder` must be an artifact's folder with a {FILE} in it, got folder={str(folder)!r}. "
             "Artifacts are written by `l2zoo.export`."
         )
-    content = _parsed(path)
+    content = _parse(path)
     version = content.get("format_version")
-    if version not in range(1, VERSION + 1):
+    if version != VERSION:
         raise ValueError(
-            f"{FILE} has format version {version!r}, this l2zoo reads 1 to {VERSION}. "
+            f"{FILE} has format version {version!r}, this l2zoo reads {VERSION}. "
             "Update l2zoo, or export the model again."
         )
-    found = versions.in_words_of_2(content) if version == 1 else content
-    manifest_schema.check(found)
-    return found
+    _check_form(content)
+    return content
 
 
-def _parsed(path: Path) -> dict[str, Any]:
+def read_and_check(folder: Path) -> dict[str, Any]:
+    """The manifest of a folder in which every file is what it was when it was written.
+
+    Files are read as bytes only. This tells of damage; against somebody who rewrites files and manifest
+    together only a signature helps.
+
+    Raises:
+        FileNotFoundError: There is no artifact in `folder`.
+        ValueError: Something differs; the message says what.
+    """
+    content = read(folder)
+    check_files(folder, content.get("files"))
+    return content
+
+
+def _parse(path: Path) -> dict[str, Any]:
     if path.stat().st_size > _LARGEST:
         raise ValueError(f"{FILE} is larger than {_LARGEST} bytes: it is not one of ours.")
     try:
@@ -143,3 +158,49 @@ def _paths(folder: Path) -> list[str]:
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _check_form(content: Mapping[str, Any]) -> None:
+    """Looks at the form of a manifest's entries; one that is missing is another's matter.
+
+    The tables `files` and `formats` are looked at where they are used.
+
+    Raises:
+        ValueError: An entry is of another form than `export` writes; the message says which.
+    """
+    _want(isinstance(content.get("name"), str), "name", "a text", content.get("name"))
+    names = content.get("class_names")
+    _want(names is None or _texts(names), "class_names", "null or a list of texts", names)
+    task = content.get("task")
+    known = task is None or (isinstance(task, str) and task in task_spec.TASKS)
+    _want(known, "task", f"null or one of {list(task_spec.TASKS)}", task)
+    versions = content.get("versions")
+    fine = versions is None or (isinstance(versions, dict) and _texts(list(versions.values())))
+    _want(fine, "versions", "texts by name", versions)
+    for side, dtypes in _DTYPES.items():
+        if side in content:
+            specs = content[side]
+            fine = isinstance(specs, dict) and all(_is_spec(spec, dtypes) for spec in specs.values())
+            _want(fine and bool(specs), side, "shape and dtype by name", specs)
+
+
+def _is_spec(spec: Any, dtypes: Sequence[str]) -> bool:
+    if not isinstance(spec, dict) or spec.get("dtype") not in dtypes:
+        return False
+    shape = spec.get("shape")
+    return isinstance(shape, list) and bool(shape) and all(map(_is_size, shape))
+
+
+def _is_size(size: Any) -> bool:
+    return size is None or (type(size) is int and size >= 0)
+
+
+def _texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(one, str) for one in value)
+
+
+def _want(fine: bool, entry: str, form: str, value: Any) -> None:
+    if not fine:
+        shown = repr(value)
+        shown = shown if len(shown) <= 80 else shown[:80] + "..."
+        raise ValueError(f"`{entry}` in the manifest must be {form}, got {shown}. Export the model again.")

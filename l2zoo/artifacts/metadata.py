@@ -13,13 +13,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import l2zoo
-from l2zoo.artifacts import feeding, manifest, task_spec
+from l2zoo.artifacts import manifest, task_spec
 from l2zoo.artifacts.card import Card
 from l2zoo.artifacts.formats.conversion import Source
-from l2zoo.artifacts.formats.tflite_quantized import CALIBRATION
-from l2zoo.artifacts.inputs import IMAGES, Inputs
+from l2zoo.artifacts.formats.tflite import CALIBRATION
+from l2zoo.artifacts.inputs import IMAGES, Inputs, Outputs, input_signature, num_examples, takes_names
 from l2zoo.artifacts.parity.metrics import has_classes
-from l2zoo.artifacts.sample import Outputs
 
 if TYPE_CHECKING:
     import keras
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 _PACKAGES = {"keras": "keras", "tensorflow": "tensorflow", "numpy": "numpy", "litert": "ai-edge-litert"}
 
 
-def known(model: keras.Model, card: Card, metrics: Mapping[str, Any]) -> dict[str, Any]:
+def describe(model: keras.Model, card: Card, metrics: Mapping[str, Any]) -> dict[str, Any]:
     """What is known before anything is written."""
     from l2zoo.regularization.audit import audit
 
@@ -101,13 +100,13 @@ def interface(model: keras.Model, inputs: Inputs, outputs: Outputs) -> dict[str,
     """
     taken = {
         name: {"shape": list(shape), "dtype": dtype}
-        for name, (shape, dtype) in feeding.signature(inputs).items()
+        for name, (shape, dtype) in input_signature(inputs).items()
     }
     if list(taken) == [IMAGES]:  # and was checked to be so
         taken[IMAGES]["range"] = [0, 255]
     return {
         "inputs": taken,
-        "takes_names": feeding.takes_names(model, inputs),
+        "takes_names": takes_names(model, inputs),
         "outputs": {
             name: {"shape": [None, *array.shape[1:]], "dtype": array.dtype.name}
             for name, array in outputs.items()
@@ -124,7 +123,7 @@ def task(card: Card, described: Mapping[str, Any], outputs: Outputs) -> str | No
     sides = described["inputs"], described["outputs"]
     if card.task is None:
         classes = card.class_names is not None or has_classes(next(iter(outputs.values())), None)
-        return task_spec.found(*sides, classes=classes)
+        return task_spec.infer(*sides, classes=classes)
     if not task_spec.fits(card.task, *sides):
         shapes = [{name: spec["shape"] for name, spec in side.items()} for side in sides]
         raise ValueError(
@@ -140,6 +139,6 @@ def int8(source: Source) -> dict[str, Any]:
     return {
         "io": chosen.int8_io,
         "calibration": "sample" if chosen.calibration is None else "given",
-        "calibration_images": min(feeding.count(source.calibration), CALIBRATION),
+        "calibration_images": min(num_examples(source.calibration), CALIBRATION),
         "allow_float": chosen.allow_float,
     }

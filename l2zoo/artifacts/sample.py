@@ -3,33 +3,29 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
-from l2zoo.artifacts import feeding
-from l2zoo.artifacts.failures import as_value_errors
-from l2zoo.artifacts.inputs import RESERVED, Inputs
+from l2zoo.artifacts.inputs import RESERVED, Inputs, Outputs, Predict, subsample, take_rows
+from l2zoo.utils.files import as_value_errors
 
 FILE = "sample.npz"
 _KEPT = 32
 _KEPT_BYTES = 2**20  # of inputs and answers together: the masks of a segmenter are larger than its images
 _LARGEST = 256 * 2**20  # bytes a sample may unpack to: a small file can hold a very large one
 
-Outputs = dict[str, np.ndarray]
 
-
-def kept(inputs: Inputs, answers: Callable[[Inputs], Outputs]) -> tuple[Inputs, Outputs]:
+def select(inputs: Inputs, answers: Predict) -> tuple[Inputs, Outputs]:
     """The few examples, evenly spread, that go into the artifact, and the model's answers to them.
 
     Floats that are whole bytes are kept as uint8.
     """
-    given = {name: _as_bytes(array) for name, array in feeding.spread(inputs, _KEPT).items()}
-    one = feeding.fed(given, slice(1))
+    given = {name: _as_bytes(array) for name, array in subsample(inputs, _KEPT).items()}
+    one = take_rows(given, slice(1))
     size = sum(array[:1].nbytes for array in (*given.values(), *answers(one).values()))
-    few = feeding.spread(given, max(1, _KEPT_BYTES // size))
-    return few, answers(feeding.fed(few, slice(None)))
+    few = subsample(given, max(1, _KEPT_BYTES // size))
+    return few, answers(take_rows(few, slice(None)))
 
 
 def _as_bytes(array: np.ndarray) -> np.ndarray:

@@ -25,8 +25,7 @@ import tempfile
 from pathlib import Path
 
 from l2zoo.artifacts import manifest
-from l2zoo.artifacts.failures import check_installed
-from l2zoo.artifacts.store import integrity
+from l2zoo.utils.validation import check_installed
 
 _NEEDED = ("model_signing", "OpenSSL")
 _LARGEST = 16 * 2**20  # bytes; ours have a few thousand
@@ -49,7 +48,7 @@ def sign(folder: str | Path, private_key: str | Path) -> Path:
     """
     check_installed("Signing", _NEEDED, extra="signing")
     folder, key = Path(folder), _key_file("private_key", private_key)
-    integrity.checked(folder)
+    manifest.read_and_check(folder)
     from model_signing.hashing import Config as Hashing
     from model_signing.signing import Config
 
@@ -89,7 +88,7 @@ def check_signature(folder: str | Path, public_key: str | Path) -> None:
     """
     check_installed("Signing", _NEEDED, extra="signing")
     folder, key = Path(folder), _key_file("public_key", public_key)
-    integrity.checked(folder)
+    manifest.read_and_check(folder)
     path = folder / manifest.SIGNATURE
     if not path.is_file():
         raise FileNotFoundError(

@@ -51,7 +51,7 @@ def fits(task: str, inputs: Specs, outputs: Specs) -> bool:
     return task == "classification" and len(answer) == 1
 
 
-def found(inputs: Specs, outputs: Specs, *, classes: bool) -> str | None:
+def infer(inputs: Specs, outputs: Specs, *, classes: bool) -> str | None:
     """The task that can be read off inputs and outputs, if any can.
 
     Args:
@@ -62,15 +62,6 @@ def found(inputs: Specs, outputs: Specs, *, classes: bool) -> str | None:
     """
     candidates = [task for task in TASKS if classes or task not in OF_CLASSES]
     return next((task for task in candidates if fits(task, inputs, outputs)), None)
-
-
-def of(content: Mapping[str, Any]) -> str | None:
-    """The task of an artifact, by its manifest; an older one does not say it, but its names may tell."""
-    task = content.get("task")
-    if task is not None:
-        return str(task)
-    names = content.get("class_names")
-    return found(content.get("inputs") or {}, content.get("outputs") or {}, classes=names is not None)
 
 
 def _shapes(specs: Specs) -> dict[str, Sequence[int | None]]:

@@ -4,21 +4,45 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from l2zoo.artifacts import manifest, metadata, sample
-from l2zoo.artifacts.failures import as_value_errors
-from l2zoo.artifacts.folder import Artifact, differing
 from l2zoo.artifacts.formats.table import FORMATS, formats_of
-from l2zoo.artifacts.inputs import Inputs
-from l2zoo.artifacts.parity import parity
-from l2zoo.artifacts.parity import table as words
-from l2zoo.artifacts.sample import Outputs
-from l2zoo.artifacts.store import integrity
+from l2zoo.artifacts.inputs import Inputs, Outputs, Predict
+from l2zoo.artifacts.parity import parity, table
+from l2zoo.artifacts.parity.parity import Parity
+from l2zoo.utils.files import as_value_errors
 
 # Without labels a metric cannot be measured again.
 _MEASURABLE = frozenset(parity.LIMITED) - {"metric_drop"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Artifact:
+    """A folder that holds what its manifest says and answers like its Keras model.
+
+    Args:
+        folder: Where it is.
+        manifest: The content of `manifest.json`.
+        parity: Format name to the figures of this check.
+        versions: Name of a package to its version when the artifact was written and to that which is
+            installed here, where they differ.
+    """
+
+    folder: Path
+    manifest: Mapping[str, Any]
+    parity: Mapping[str, Parity]
+    versions: Mapping[str, tuple[str, str]] = dataclasses.field(default_factory=dict)
+
+    def __str__(self) -> str:
+        total = sum(row["bytes"] for row in self.manifest["files"].values())
+        head = f"{self.folder}: {self.manifest['name']}, {len(self.manifest['files'])} files, {total:,} bytes"
+        moved = [f"{line[0].upper()}{line[1:]}." for line in [_in_words(self.versions)] if line]
+        return "\n\n".join(
+            [head, table.parity_table(self.parity, self.manifest["formats"]).markdown(), *moved]
+        )
 
 
 def verify(folder: str | Path) -> Artifact:
@@ -48,34 +72,47 @@ def verify(folder: str | Path) -> Artifact:
         FileNotFoundError: `folder` must be an artifact's folder with a manifest.json in it, got ...
     """
     folder = Path(folder)
-    content = integrity.checked(folder)
+    content = manifest.read_and_check(folder)
     limits = _limits(content)
     for name in limits:
         FORMATS[name].check_installed()
     inputs, expected = sample.read(folder / sample.FILE)
     _check_sample(inputs, expected, content)
-    runs = {name: _opened(folder, name) for name in limits}
+    runs = {name: _open(folder, name) for name in limits}
     found = parity.compare(parity.batches(inputs, expected), runs)
     figures = {name: dataclasses.replace(one, limits=limits[name]) for name, one in found.items()}
-    problems = words.problems(figures)
-    elsewhere = _elsewhere(content)
+    problems = table.problems(figures)
+    others = _other_versions(content)
     if problems:
         raise ValueError(
-            " ".join(problems) + f" The files are those that were written; {_compared(content, elsewhere)}."
+            " ".join(problems) + f" The files are those that were written; {_cause(content, others)}."
         )
-    return Artifact(folder, content, figures, elsewhere)
+    return Artifact(folder, content, figures, others)
 
 
-def _elsewhere(content: dict[str, Any]) -> dict[str, tuple[str, str]]:
+def _other_versions(content: dict[str, Any]) -> dict[str, tuple[str, str]]:
     """Packages of which another version wrote the artifact than is installed here: both."""
     here = metadata.versions()
     then = content.get("versions") or {}
     return {name: (then[name], here[name]) for name in here if then.get(name, here[name]) != here[name]}
 
 
-def _compared(content: dict[str, Any], elsewhere: dict[str, tuple[str, str]]) -> str:
-    if elsewhere:
-        return f"{differing(elsewhere)}. Install those, or export the model again here"
+def _in_words(versions: Mapping[str, tuple[str, str]]) -> str:
+    """Versions then and here, in words; nothing if there are none.
+
+    Example:
+        >>> _in_words({"keras": ("3.15.1", "3.16.0"), "numpy": ("2.0.0", "2.1.0")})
+        'written with keras 3.15.1 and numpy 2.0.0, here 3.16.0 and 2.1.0'
+    """
+    if not versions:
+        return ""
+    written = " and ".join(f"{name} {then}" for name, (then, _) in versions.items())
+    return f"written with {written}, here {' and '.join(here for _, here in versions.values())}"
+
+
+def _cause(content: dict[str, Any], others: dict[str, tuple[str, str]]) -> str:
+    if others:
+        return f"{_in_words(others)}. Install those, or export the model again here"
     if not content.get("versions"):
         return "its manifest does not say by which versions"
     return "by the versions that are here, on a machine that may compute otherwise"
@@ -113,7 +150,7 @@ def _check_sample(inputs: Inputs, expected: Outputs, content: dict[str, Any]) ->
             )
 
 
-def _opened(folder: Path, name: str) -> parity.Predict:
+def _open(folder: Path, name: str) -> Predict:
     """What runs a file; whatever goes wrong is a clear error."""
     path = FORMATS[name].path
     with as_value_errors(f"{path} cannot be opened"):

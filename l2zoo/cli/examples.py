@@ -31,7 +31,7 @@ class Examples(NamedTuple):
     card: dict[str, Any] | None
 
 
-def taken(model: keras.Model, task: str, source: Source, most: int) -> Examples:
+def load_examples(model: keras.Model, task: str, source: Source, most: int) -> Examples:
     """The first images of some data, as a model takes them.
 
     Raises:
@@ -45,11 +45,11 @@ def taken(model: keras.Model, task: str, source: Source, most: int) -> Examples:
     image_size = None if None in size else size
     data = load(source.data, source.split, task=task, data_dir=source.data_dir, image_size=image_size)
     kinds = dict(zip(TASKS, (tasks.Classification, tasks.Segmentation, tasks.Detection), strict=True))
-    chosen = kinds[task](data.class_names)
+    goal = kinds[task](data.class_names)
     card = {"task": task, "class_names": data.class_names, "data": f"Compared on {data.name} {data.split}."}
     same = _num_classes(model, task) in (None, data.num_classes)
-    inputs, targets = chosen.examples(model, data, most)
-    return Examples(inputs, targets, chosen, card if same else None)
+    inputs, targets = goal.examples(model, data, most)
+    return Examples(inputs, targets, goal, card if same else None)
 
 
 def check_task(model: keras.Model, task: str) -> None:

@@ -11,35 +11,28 @@ from typing import Annotated, Any
 
 import typer
 
-from l2zoo.cli import values, words
-from l2zoo.utils.console import without_chatter
-
-Imports = Annotated[
-    list[str] | None,
-    typer.Option("--import", metavar="MODULE", help="Import it first: it registers MODEL's own classes."),
-]
+from l2zoo.cli import options
+from l2zoo.utils.console import show
 
 
 def audit(
-    model: values.Model,
-    modules: Imports = None,
-    json: values.Json = False,
+    model: options.Model,
+    modules: options.Imports = None,
+    json: options.Json = False,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 if there are problems.")] = False,
 ) -> None:
     """Show what MODEL penalises: every weight, its lambda, its share.
 
     Example: l2zoo audit my.keras
     """
-    loaded = load(model, modules)
+    loaded = load_model(model, modules)
     from l2zoo.regularization.audit import audit as audit_model
 
     found = audit_model(loaded)
     if json:
-        typer.echo(dumped(found.to_dict()))
+        print_json(found.to_dict())
     elif sys.stdout.isatty():
-        from rich.console import Console
-
-        Console().print(found)
+        show(found)
     else:
         typer.echo(str(found))
     if strict and found.problems:
@@ -47,13 +40,13 @@ def audit(
 
 
 def apply(
-    model: values.Model,
+    model: options.Model,
     *,
-    modules: Imports = None,
+    modules: options.Imports = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="Where to write, .keras.", dir_okay=False)],
     l2: Annotated[float, typer.Option("--l2", help="The strength, in the words of --convention.")],
     convention: Annotated[
-        str, values.one_of(words.conventions, help="What the number means: keras, pytorch or mean.")
+        str, options.word(options.conventions, help="What the number means: keras, pytorch or mean.")
     ] = "keras",
     multiplier: Annotated[
         list[str] | None,
@@ -74,12 +67,11 @@ def apply(
     """
     _check_output(output, force=force)
     multipliers, overrides = _factors(multiplier, "--multiplier"), _factors(override, "--override")
-    with without_chatter():
-        from l2zoo.regularization.audit import audit as audit_model
-        from l2zoo.regularization.policy import L2Policy
+    from l2zoo.regularization.audit import audit as audit_model
+    from l2zoo.regularization.policy import L2Policy
 
     policy = L2Policy(l2, convention=convention, multipliers=multipliers, overrides=overrides)
-    changed = policy.apply(load(model, modules), replace=replace)
+    changed = policy.apply(load_model(model, modules), replace=replace)
     _save(changed, output)
     typer.echo(audit_model(changed).summary)
     typer.echo(f"wrote {output}")
@@ -87,10 +79,10 @@ def apply(
 
 def convert(
     value: Annotated[float, typer.Argument(metavar="VALUE", help="In the source's words, such as 1e-4.")],
-    source: Annotated[str, values.one_of(words.systems, "--from", help="Whose number it is.")],
-    target: Annotated[str, values.one_of(words.systems, "--to", help="Who shall get it.")],
+    source: Annotated[str, options.word(options.systems, "--from", help="Whose number it is.")],
+    target: Annotated[str, options.word(options.systems, "--to", help="Who shall get it.")],
     data_loss: Annotated[
-        str | None, values.one_of(words.data_losses, help="mse or crossentropy; for glmnet.")
+        str | None, options.word(options.data_losses, help="mse or crossentropy; for glmnet.")
     ] = None,
     num_samples: Annotated[int | None, typer.Option(help="Training examples; for scikit-learn.")] = None,
     num_outputs: Annotated[int, typer.Option(help="Outputs that the Keras loss is a mean of.")] = 1,
@@ -98,7 +90,7 @@ def convert(
     target_std: Annotated[float | None, typer.Option(help="Deviation of y; for glmnet with mse.")] = None,
     optimizer: Annotated[str, typer.Option(help="Who trains; for weight decay.")] = "sgd",
     momentum: Annotated[float, typer.Option(help="SGD's momentum; for keras_weight_decay.")] = 0.0,
-    json: values.Json = False,
+    json: options.Json = False,
 ) -> None:
     """Say an L2 strength in the words of another system.
 
@@ -123,14 +115,16 @@ def convert(
         optimizer=optimizer,
         momentum=momentum,
     )
-    given = {"value": value, "from": source, "to": target, "converted": converted}
-    typer.echo(dumped(given) if json else repr(converted))
+    if json:
+        print_json({"value": value, "from": source, "to": target, "converted": converted})
+    else:
+        typer.echo(repr(converted))
 
 
 def list_zoo(
     pattern: Annotated[str | None, typer.Argument(help="Only names like this, such as 'resnet*'.")] = None,
-    task: Annotated[str | None, values.one_of(words.tasks, help="Only models for this task.")] = None,
-    json: values.Json = False,
+    task: Annotated[str | None, options.word(options.tasks, help="Only models for this task.")] = None,
+    json: options.Json = False,
 ) -> None:
     """List the models of the zoo.
 
@@ -140,50 +134,37 @@ def list_zoo(
 
     entries = {name: zoo.find(name) for name in zoo.list_models(pattern, task=task)}
     rows = [(name, entry.task, entry.source) for name, entry in entries.items()]
+    columns = ("name", "task", "source")
     if json:
-        typer.echo(dumped([dict(zip(("name", "task", "source"), row, strict=True)) for row in rows]))
+        print_json([dict(zip(columns, row, strict=True)) for row in rows])
     elif sys.stdout.isatty():
-        _print_table(rows)
+        from l2zoo.reports.table import Table
+
+        show(Table.of(columns, rows))
     else:  # a line each, for other programs
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         for name, kind, source in rows:
             typer.echo(f"{name:<{widths[0]}}  {kind:<{widths[1]}}  {source}")
 
 
-def dumped(value: Any) -> str:
-    """JSON that a person can read too."""
+def print_json(value: Any) -> None:
+    """Prints JSON that a person can read too."""
     from json import dumps
 
-    return dumps(value, indent=2)
+    typer.echo(dumps(value, indent=2))
 
 
-def load(path: Path, modules: list[str] | None) -> Any:
+def load_model(path: Path, modules: list[str] | None) -> Any:
     """Loads a saved model or that of an artifact, once modules that register its classes are imported."""
-    with without_chatter():
-        import keras  # noqa: F401
-
-    import l2zoo.regularization.weight_decay  # noqa: F401  registers the classes a saved optimizer may need
+    from l2zoo.artifacts import load
+    from l2zoo.artifacts.formats import keras_file
 
     sys.path.insert(0, os.getcwd())
     for module in modules or []:
         importlib.import_module(module)
     # A model that was compiled and never trained has no state of its optimizer to load; nothing is lost.
     warnings.filterwarnings("ignore", message=".*whereas the saved optimizer has 2 variables")
-    with without_chatter():
-        from l2zoo.artifacts import load as load_artifact
-        from l2zoo.artifacts.store import load_model
-
-        return load_artifact(path) if path.is_dir() else load_model.loaded(path, compiled=True)
-
-
-def _print_table(rows: list[tuple[str, str, str]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table("name", "task", "source")
-    for row in rows:
-        table.add_row(*row)
-    Console().print(table, markup=False, highlight=False)
+    return load(path) if path.is_dir() else keras_file.load_model(path, compiled=True)
 
 
 def _check_output(path: Path, *, force: bool) -> None:

@@ -44,7 +44,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Args:
         arguments: What follows `l2zoo`; `None` for the process's own.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # its C++ errors come back as Python errors too
     try:  # warnings are heard where TensorFlow's notes on descriptor 2 are held back
         with os.fdopen(os.dup(2), "w") as terminal, warnings.catch_warnings():
             warnings.showwarning = functools.partial(_print_warning, terminal)

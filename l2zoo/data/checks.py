@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from l2zoo.data.targets import box_checks, labels, masks
-from l2zoo.data.targets.targets import TASKS
+from l2zoo.data.targets import boxes, labels, masks
+from l2zoo.data.targets.kind import TASKS
 
 
 def check_images(
@@ -46,10 +48,10 @@ def check_images(
     """
     check_task(task)
     x = np.asarray(x)
-    _check_shape(x)
+    check_pixels(x)
     if task == "detection":
-        _check_length(x, len(box_checks.parts(y)[1]), "rows of boxes")
-        box_checks.check(y, x.shape[1:3], num_classes)
+        _check_length(x, len(boxes.parts(y)[1]), "rows of boxes")
+        boxes.check(y, x.shape[1:3], num_classes)
     elif task == "segmentation":
         y = np.asarray(y)
         masks.check_rank(y)
@@ -62,59 +64,56 @@ def check_images(
         labels.check_rank(y)
         _check_length(x, len(y), "labels")
         labels.check_values(y, num_classes, "y")
-    check_pixels(x)
-
-
-def check_task(task: str) -> None:
-    """Raises a `ValueError` unless the task is one that data can be for."""
-    if task not in TASKS:
-        raise ValueError(f"`task` must be {', '.join(TASKS[:-1])} or {TASKS[-1]}, got task={task!r}.")
-
-
-def _check_shape(x: np.ndarray) -> None:
-    if x.dtype == object:
-        raise ValueError(
-            "`x` holds images of different sizes or things that are not images (dtype object): "
-            "resize them to one (H, W, C) and stack them."
-        )
-    if x.ndim != 4:
-        raise ValueError(f"`x` must have shape (N, H, W, C), got shape={x.shape}.")
 
 
 def _check_length(x: np.ndarray, targets: int, words: str) -> None:
     if len(x) != targets:
         raise ValueError(f"`x` and `y` must have the same length, got {len(x)} images and {targets} {words}.")
-    if not x.size:
-        raise ValueError(f"There are no images: x has shape={x.shape}.")
 
 
-def check_pixels(x: np.ndarray) -> None:
-    """Raises, or warns, as `check_images` does where it is about pixels.
+def check_pixels(x: np.ndarray, *, clips: bool = False) -> None:
+    """Raises, or warns, as `check_images` does where it is about pixels: the one rule for all that comes in.
 
     Args:
-        x: Images or clips, `(N, ...)`, N at least 1.
+        x: Images `(N, H, W, C)`.
+        clips: Whether they are clips `(N, T, H, W, C)`.
 
     Raises:
-        ValueError: NaN or infinite pixels, integer pixels outside [0, 255].
+        ValueError: Another rank, nothing in it, NaN or infinite pixels, integer pixels outside [0, 255].
         TypeError: Pixels that are not numbers.
     """
-    if not np.issubdtype(x.dtype, np.integer) and not np.issubdtype(x.dtype, np.floating):
+    words, name, shape = ("clips", "Clips", "(N, T, H, W, C)") if clips else ("images", "`x`", "(N, H, W, C)")
+    if x.dtype == object:
+        raise ValueError(
+            f"`x` holds {words} of different sizes or things that are not {words} (dtype object): "
+            f"resize them to one {shape.replace('N, ', '')} and stack them."
+        )
+    if x.ndim != shape.count(",") + 1:
+        raise ValueError(f"{name} must have shape {shape}, got shape={x.shape}.")
+    if not x.size:
+        raise ValueError(f"There are no {words}: x has shape={x.shape}.")
+    integers = np.issubdtype(x.dtype, np.integer)
+    if not integers and not np.issubdtype(x.dtype, np.floating):
         raise TypeError(f"Pixels must be integers or floats in [0, 255], got dtype={x.dtype}.")
     low, high = x.min(), x.max()
     if not (np.isfinite(low) and np.isfinite(high)):  # the minimum of numbers with a NaN is NaN
         first = next(i for i, image in enumerate(x) if not np.isfinite(image).all())
         raise ValueError(f"Pixels must be finite, but x[{first}] holds NaN or infinity: drop or repair it.")
-    if np.issubdtype(x.dtype, np.integer):
-        if low < 0 or high > 255:
-            raise ValueError(
-                f"Pixels must be in [0, 255], got {low} to {high} (dtype={x.dtype}): rescale them."
-            )
-    elif low >= 0 and 0 < high <= 1:
+    if integers and (low < 0 or high > 255):
+        raise ValueError(f"Pixels must be in [0, 255], got {low} to {high} (dtype={x.dtype}): rescale them.")
+    if integers:
+        return
+    if low >= 0 and 0 < high <= 1:
         _warn(f"Pixels look like [0, 1] (they run from {low:g} to {high:g}), but [0, 255] is expected: "
               "multiply them by 255, or take the normalisation out of your pipeline.")  # fmt: skip
     elif low < 0 or high > 255:
         _warn(f"Pixels run from {low:g} to {high:g}, but [0, 255] is expected: "
               "take the normalisation out of your pipeline; the models normalise inside.")  # fmt: skip
+
+
+def as_pixels(x: np.ndarray) -> np.ndarray:
+    """Images or clips that `check_pixels` has let pass: integers as uint8, floats as float32."""
+    return x.astype(np.uint8 if np.issubdtype(x.dtype, np.integer) else np.float32, copy=False)
 
 
 def _warn(message: str) -> None:
@@ -140,40 +139,29 @@ def check_apart(train: np.ndarray, test: np.ndarray, *, name: str = "train") -> 
         )
 
 
-def check_folds(y: ArrayLike, folds: int | ArrayLike, *, num_classes: int | None = None) -> None:
+def check_folds(y: ArrayLike, folds: int, *, num_classes: int | None = None) -> None:
     """Raises a clear error when a class would be missing from a fold.
 
     Args:
         y: Labels `(N,)`, integers from 0.
-        folds: The number of stratified folds, at least 2; or the fold of each example `(N,)`, integers
-            from 0.
+        folds: The number of stratified folds, at least 2.
         num_classes: K; `None` takes the largest label plus one.
 
     Raises:
-        ValueError: A class has fewer examples than there are folds, or none in one of the given folds.
+        ValueError: A class has fewer examples than there are folds.
 
     Example:
         >>> check_folds([0, 0, 0, 1, 1], 3)  # doctest: +ELLIPSIS
         Traceback (most recent call last):
         ValueError: Every fold needs every class: `folds`=3, but class 1 has 2 examples. Use folds=2 ...
     """
-    y, folds = np.asarray(y), np.asarray(folds)
+    y = np.asarray(y)
     if y.ndim != 1 or not y.size:
         raise ValueError(f"`y` must have shape (N,) with N at least 1, got shape={y.shape}.")
     labels.check_values(y, num_classes, "y")
-    if not np.issubdtype(folds.dtype, np.integer):
-        raise ValueError(f"`folds` must be an integer or one integer an example, got dtype={folds.dtype}.")
-    if num_classes is None:
-        num_classes = int(y.max()) + 1
-    if folds.ndim == 0:
-        _check_counts(np.bincount(y, minlength=num_classes), int(folds))
-    else:
-        _check_assignment(y, folds, num_classes)
-
-
-def _check_counts(counts: np.ndarray, folds: int) -> None:
-    if folds < 2:
-        raise ValueError(f"`folds` must be at least 2, got folds={folds}.")
+    if not isinstance(folds, int | np.integer) or isinstance(folds, bool) or folds < 2:
+        raise ValueError(f"`folds` must be an integer of at least 2, got folds={folds}.")
+    counts = np.bincount(y, minlength=num_classes or 0)
     smallest = int(counts.argmin())
     count = int(counts[smallest])
     if count < folds:
@@ -184,16 +172,32 @@ def _check_counts(counts: np.ndarray, folds: int) -> None:
         )
 
 
-def _check_assignment(y: np.ndarray, folds: np.ndarray, num_classes: int) -> None:
-    if folds.shape != y.shape or folds.min() < 0:
+def check_task(task: str) -> None:
+    """Raises a `ValueError` unless the task is one that data can be for."""
+    if task not in TASKS:
+        raise ValueError(f"`task` must be {', '.join(TASKS[:-1])} or {TASKS[-1]}, got task={task!r}.")
+
+
+def check_size(image_size: Any) -> tuple[int, int] | None:
+    """An `image_size` that somebody gave, as two ints or None.
+
+    Raises:
+        ValueError: It is something else.
+    """
+    if image_size is None:
+        return None
+    if not (
+        isinstance(image_size, Sequence)
+        and len(image_size) == 2
+        and all(isinstance(side, int | np.integer) and side >= 1 for side in image_size)
+    ):
         raise ValueError(
-            f"`folds` must be a number or hold one fold from 0 for each of the {len(y)} labels, "
-            f"got shape={folds.shape}, smallest {folds.min() if folds.size else 'none'}."
+            f"`image_size` must be (H, W), two integers of at least 1, got image_size={image_size!r}."
         )
-    for fold in range(int(folds.max()) + 1):
-        missing = np.flatnonzero(np.bincount(y[folds == fold], minlength=num_classes) == 0)
-        if missing.size:
-            raise ValueError(
-                f"Fold {fold} has no example of class {missing[0]}: "
-                "make the folds stratified, or use fewer folds."
-            )
+    return int(image_size[0]), int(image_size[1])
+
+
+def source_error(source: Any, wanted: str) -> TypeError:
+    """What to raise for a `source` that is none of those wanted."""
+    hint = f"; for a folder, write 'folder:{source}'" if isinstance(source, os.PathLike) else ""
+    return TypeError(f"`source` must be {wanted}, got {type(source).__name__}{hint}.")

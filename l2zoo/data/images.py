@@ -10,13 +10,10 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 import numpy as np
 
 from l2zoo.data import batching
-from l2zoo.data.targets.targets import Targets, rows
+from l2zoo.data.targets.kind import Targets, take
 
 if TYPE_CHECKING:
     import tensorflow as tf
-
-MEMORY_LIMIT = 4 * 2**30
-"""Bytes of pixels and masks up to which data is read into memory once, not streamed in every epoch."""
 
 
 class Source(batching.Records, Protocol):
@@ -28,8 +25,8 @@ class Source(batching.Records, Protocol):
     def arrays(self) -> tuple[np.ndarray, Targets]:
         """All images `(N, H, W, C)` and targets, checked, in the order of the records."""
 
-    def select(self, kept: np.ndarray, labels: np.ndarray | None = None) -> Source:
-        """The examples at the positions `kept` (ascending), with these labels if there are any."""
+    def select(self, positions: np.ndarray, labels: np.ndarray | None = None) -> Source:
+        """The examples at some positions (ascending), with these labels if there are any."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -40,20 +37,17 @@ class Arrays:
     y: Targets = dataclasses.field(repr=False)
 
     def labels(self) -> np.ndarray:
-        """All labels `(N,)`."""
         return cast(np.ndarray, self.y)
 
     def arrays(self) -> tuple[np.ndarray, Targets]:
         """The arrays themselves."""
         return self.x, self.y
 
-    def select(self, kept: np.ndarray, labels: np.ndarray | None = None) -> Arrays:
-        """A copy of the examples at `kept`, with these labels if there are any."""
-        x = self.x if len(kept) == len(self.x) else self.x[kept]
-        return Arrays(x, rows(self.y, kept) if labels is None else labels)
+    def select(self, positions: np.ndarray, labels: np.ndarray | None = None) -> Arrays:
+        x = self.x if len(positions) == len(self.x) else self.x[positions]
+        return Arrays(x, take(self.y, positions) if labels is None else labels)
 
     def records(self) -> tf.data.Dataset:
-        """Pairs of image and target."""
         import tensorflow as tf
 
         return tf.data.Dataset.from_tensor_slices((self.x, self.y))
@@ -64,7 +58,7 @@ class Arrays:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class ImageData:
+class ImageData(batching.Examples):
     """Images of one size with their targets; `l2zoo.data.load` makes it.
 
     `task` says what the targets are, in `arrays` (N) and in each batch of `batches` (B instead of N):
@@ -93,8 +87,6 @@ class ImageData:
             example and of the one after the last. Empty for arrays.
     """
 
-    name: str
-    split: str
     task: str
     num_examples: int
     num_classes: int
@@ -102,13 +94,11 @@ class ImageData:
     image_shape: tuple[int, int, int]
     dtype: str
     source: Source = dataclasses.field(repr=False)
-    license: str = dataclasses.field(default="", repr=False)
-    parts: tuple[tuple[str, int, int], ...] = dataclasses.field(default=(), repr=False)
 
     @property
     def in_memory(self) -> bool:
         """Whether the pixels are held in memory: they are arrays, or take at most `MEMORY_LIMIT` bytes."""
-        return isinstance(self.source, Arrays) or self._bytes <= MEMORY_LIMIT
+        return isinstance(self.source, Arrays) or self._bytes <= batching.MEMORY_LIMIT
 
     def arrays(self) -> tuple[np.ndarray, Any]:
         """All images and targets, read and checked once; later calls give the same arrays, not copies.
@@ -121,64 +111,14 @@ class ImageData:
                 `check_images`.
         """
         if not self.in_memory:
-            raise ValueError(
-                f"{self.name} {self.split} takes {self._bytes / 2**30:.1f} GiB of pixels, more than the "
-                f"{MEMORY_LIMIT / 2**30:g} GiB that are read into memory: use batches(), or load it with "
-                "`limit=` or a smaller `image_size=`."
-            )
+            step = "use batches(), or load it with `limit=` or a smaller `image_size=`"
+            batching.check_memory(f"{self.name} {self.split}", self._bytes, step)
         return self._arrays
 
-    def batches(
-        self,
-        batch_size: int,
-        *,
-        shuffle: bool = False,
-        seed: int = 0,
-        start_epoch: int = 0,
-        repeat: bool = False,
-        drop_remainder: bool = False,
-        deterministic: bool = True,
-    ) -> tf.data.Dataset:
-        """Pairs of images `(B, H, W, C)` and the targets of the task.
-
-        The order of epoch `e` depends only on `seed` and `e`. With `repeat` the stream is that of the
-        epochs `start_epoch`, `start_epoch + 1`, ... without end, so a run that resumes at epoch k sees
-        what an uninterrupted run would have seen; without it, the one epoch `start_epoch`, the same
-        each time the dataset is iterated. A batch never holds examples of two epochs.
-
-        Data in memory is permuted as a whole and gathered by index; besides the arrays, one copy of them
-        is held as tensors. Larger data is streamed from disk, and shuffled among `epochs.SHUFFLE_BUFFER`
-        images.
-
-        Args:
-            batch_size: B, at least 1. The last batch of an epoch may be smaller.
-            shuffle: Whether to shuffle, differently in every epoch.
-            seed: Decides, with the epoch, the order.
-            start_epoch: The first epoch, from 0.
-            repeat: Whether later epochs follow without end.
-            drop_remainder: Whether to drop a last batch that is not full.
-            deterministic: Whether the order is exact; `False` may be faster and may swap batches.
-
-        Returns:
-            A `tf.data.Dataset` of known cardinality that prefetches.
-
-        Raises:
-            ValueError: A value out of range, or data that fails its checks.
-
-        Example:
-            >>> from l2zoo.data import load
-            >>> data = load((np.zeros((10, 8, 8)), np.arange(10) % 2))
-            >>> [len(labels) for images, labels in data.batches(4)]
-            [4, 4, 2]
-        """
-        order = batching.Order(batch_size, shuffle, seed, start_epoch, repeat, drop_remainder, deterministic)
+    def _batches(self, order: batching.Order) -> tf.data.Dataset:
         if self.in_memory:
-            return batching.from_memory(*self._tensors, order)
+            return super()._batches(order)
         return batching.from_records(self.source, self.num_examples, order)
-
-    def steps_per_epoch(self, batch_size: int, *, drop_remainder: bool = False) -> int:
-        """Batches that `batches` makes of one epoch: what Keras's `fit` needs beside an endless stream."""
-        return batching.Order(batch_size, drop_remainder=drop_remainder).steps(self.num_examples)
 
     @property
     def _bytes(self) -> int:
@@ -190,15 +130,7 @@ class ImageData:
     def _arrays(self) -> tuple[np.ndarray, Any]:
         return self.source.arrays()
 
-    @functools.cached_property
-    def _tensors(self) -> tuple[tf.Tensor, Any]:
-        import tensorflow as tf
-
-        with tf.device("CPU"):  # tf.data gathers on the CPU, and the accelerator's memory is the model's
-            return tf.nest.map_structure(tf.convert_to_tensor, self.arrays())
-
-    def __reduce__(self) -> tuple[type[ImageData], tuple[Any, ...]]:
+    def __reduce__(self) -> tuple[Any, ...]:
         # Another process, perhaps on another machine, may not have the files: send the arrays.
-        source = Arrays(*self.arrays()) if self.in_memory else self.source
-        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        return ImageData, tuple({**values, "source": source}.values())
+        data = dataclasses.replace(self, source=Arrays(*self.arrays())) if self.in_memory else self
+        return super(ImageData, data).__reduce__()

@@ -10,13 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from l2zoo.data import subsets
-from l2zoo.data.checks import check_task
+from l2zoo.data import checks, subsets
 from l2zoo.data.images import ImageData
-from l2zoo.data.resizing import checked_size
-from l2zoo.data.sources import catalog, class_folders, coco_folders, mask_folders, picture_folders
-from l2zoo.data.sources.arrays import from_arrays
-from l2zoo.data.sources.builders import from_builder
+from l2zoo.data.sources import arrays, folders, tfds, tfds_images
 
 _KINDS = "a TFDS name such as 'mnist', 'folder:PATH' or arrays (x, y)"
 
@@ -84,47 +80,24 @@ def load(
         >>> data.num_examples, data.num_classes, data.image_shape, data.dtype
         (4, 2, (8, 8, 1), 'float32')
     """
-    check_task(task)
-    _check_arguments(limit, label_noise, seed)
-    if label_noise and task != "classification":
-        raise ValueError(
-            f"`label_noise` must be 0 for task={task!r}, got label_noise={label_noise}: only the labels of "
-            "classification can be spoilt."
-        )
-    if classes is not None and (task != "classification" or isinstance(classes, str)):
-        raise ValueError(f"`classes` must be names, and only for classification, got classes={classes!r}.")
-    size = checked_size(image_size)
+    checks.check_task(task)
+    subsets.check_choice(limit, seed)
+    _check_arguments(task, classes, label_noise)
+    size = checks.check_size(image_size)
     if isinstance(source, str) and source.startswith("folder:"):
-        data = _from_folder(source, split, task, size)
+        data = folders.from_folder(source, split, task=task, image_size=size)
     elif isinstance(source, str):
-        builder = catalog.open_builder(source, data_dir=data_dir, download=download)
-        data = from_builder(builder, source, split, task=task, image_size=size)
+        builder = tfds.open_builder(source, data_dir=data_dir, download=download)
+        data = tfds_images.from_builder(builder, source, split, task=task, image_size=size)
     elif isinstance(source, tuple | list) and len(source) == 2:
-        data = from_arrays(*source, split=split, task=task, image_size=size)
+        data = arrays.from_arrays(*source, split=split, task=task, image_size=size)
     else:
-        hint = f"; for a folder, write 'folder:{source}'" if isinstance(source, os.PathLike) else ""
-        raise TypeError(f"`source` must be {_KINDS}, got {type(source).__name__}{hint}.")
+        raise checks.source_error(source, _KINDS)
     if classes is not None:
-        data = _of_classes(data, [str(name) for name in classes])
-    if limit is None and not label_noise:
-        return data
-    return _chosen(data, limit, label_noise, seed)
-
-
-def _from_folder(source: str, split: str, task: str, image_size: tuple[int, int] | None) -> ImageData:
-    path = source.removeprefix("folder:")
-    bare = (
-        picture_folders.open_folder(path, source, split, image_size=image_size)
-        if task == "generation"
-        else None
-    )
-    if bare is not None:
-        return bare
-    if task in ("classification", "generation"):
-        builder, sizes = class_folders.open_folder(path, split)
-        return from_builder(builder, source, split, image_size=image_size, sizes=sizes)
-    opened = mask_folders if task == "segmentation" else coco_folders
-    return opened.open_folder(path, source, split, image_size=image_size)
+        data = _select_classes(data, [str(name) for name in classes])
+    if limit is not None or label_noise:
+        data = _select(data, _choose(data, limit or data.num_examples, seed))
+    return _flip_labels(data, label_noise, seed) if label_noise else data
 
 
 def divided(data: ImageData, size: int, *, seed: int = 0) -> tuple[ImageData, ImageData | None]:
@@ -147,18 +120,24 @@ def divided(data: ImageData, size: int, *, seed: int = 0) -> tuple[ImageData, Im
         (4, 6)
     """
     subsets.check_choice(size, seed)
-    kept = _kept(data, size, seed)
-    others = np.setdiff1d(np.arange(data.num_examples), kept)
-    return _of_positions(data, kept), _of_positions(data, others) if len(others) else None
+    positions = _choose(data, size, seed)
+    others = np.setdiff1d(np.arange(data.num_examples), positions)
+    return _select(data, positions), _select(data, others) if len(others) else None
 
 
-def _check_arguments(limit: Any, label_noise: Any, seed: Any) -> None:
-    subsets.check_choice(limit, seed)
+def _check_arguments(task: str, classes: Any, label_noise: float) -> None:
     if not 0 <= label_noise < 1:
         raise ValueError(f"`label_noise` must be in [0, 1), got label_noise={label_noise}.")
+    if label_noise and task != "classification":
+        raise ValueError(
+            f"`label_noise` must be 0 for task={task!r}, got label_noise={label_noise}: only the labels of "
+            "classification can be spoilt."
+        )
+    if classes is not None and (task != "classification" or isinstance(classes, str)):
+        raise ValueError(f"`classes` must be names, and only for classification, got classes={classes!r}.")
 
 
-def _of_classes(data: ImageData, names: list[str]) -> ImageData:
+def _select_classes(data: ImageData, names: list[str]) -> ImageData:
     unknown = [name for name in names if name not in data.class_names]
     if unknown or len(set(names)) < max(len(names), 2):
         raise ValueError(
@@ -167,26 +146,13 @@ def _of_classes(data: ImageData, names: list[str]) -> ImageData:
         )
     numbers = {data.class_names.index(name): number for number, name in enumerate(names)}
     labels = data.source.labels()
-    kept = np.flatnonzero(np.isin(labels, list(numbers)))
-    renumbered = np.array([numbers[label] for label in labels[kept]], np.int64)
-    return dataclasses.replace(
-        data,
-        num_examples=len(kept),
-        num_classes=len(names),
-        class_names=tuple(names),
-        source=data.source.select(kept, renumbered),
-    )
+    positions = np.flatnonzero(np.isin(labels, list(numbers)))
+    renumbered = np.array([numbers[label] for label in labels[positions]], np.int64)
+    data = dataclasses.replace(data, num_classes=len(names), class_names=tuple(names))
+    return _select(data, positions, renumbered)
 
 
-def _chosen(data: ImageData, limit: int | None, label_noise: float, seed: int) -> ImageData:
-    data = _of_positions(data, _kept(data, limit or data.num_examples, seed))
-    if not label_noise:
-        return data
-    labels = subsets.flip_labels(data.source.labels(), label_noise, num_classes=data.num_classes, seed=seed)
-    return dataclasses.replace(data, source=data.source.select(np.arange(len(labels)), labels))
-
-
-def _kept(data: ImageData, size: int, seed: int) -> np.ndarray:
+def _choose(data: ImageData, size: int, seed: int) -> np.ndarray:
     """The positions of so many examples; the classes keep their shares."""
     if data.task != "classification":
         return subsets.random_subset(data.num_examples, size, seed=seed)
@@ -196,5 +162,11 @@ def _kept(data: ImageData, size: int, seed: int) -> np.ndarray:
     return subsets.stratified_subset(labels, size, seed=seed)
 
 
-def _of_positions(data: ImageData, kept: np.ndarray) -> ImageData:
-    return dataclasses.replace(data, num_examples=len(kept), source=data.source.select(kept))
+def _flip_labels(data: ImageData, share: float, seed: int) -> ImageData:
+    labels = subsets.flip_labels(data.source.labels(), share, num_classes=data.num_classes, seed=seed)
+    return _select(data, np.arange(len(labels)), labels)
+
+
+def _select(data: ImageData, positions: np.ndarray, labels: np.ndarray | None = None) -> ImageData:
+    source = data.source.select(positions, labels)
+    return dataclasses.replace(data, num_examples=len(positions), source=source)

@@ -53,7 +53,7 @@ class Prepared(Generic[Data]):
         def prepare(number: tf.Tensor, batch: Any) -> tuple[Any, Any]:
             return self.prepare(*_parts(batch), tf.stack([tf.constant(seed, tf.int64), number]))
 
-        return _mapped(tf.data.Dataset.zip(numbers, batches), prepare)
+        return _map(tf.data.Dataset.zip(numbers, batches), prepare)
 
     def arrays(self) -> tuple[np.ndarray, Any]:
         """All inputs, and their targets as the loss takes them: an array, or a dict of arrays. Not copies."""
@@ -62,11 +62,11 @@ class Prepared(Generic[Data]):
     @functools.cached_property
     def _arrays(self) -> tuple[np.ndarray, Any]:
         parts = list(self.once(256).as_numpy_iterator())
-        return _joined(parts, 0), _joined(parts, 1)
+        return _concatenate(parts, 0), _concatenate(parts, 1)
 
     def once(self, batch_size: int) -> tf.data.Dataset:
         """Every example once, in order and as it is."""
-        return _mapped(self.data.batches(batch_size), lambda *batch: self.prepare(*batch, None))
+        return _map(self.data.batches(batch_size), lambda *batch: self.prepare(*batch, None))
 
 
 def _parts(batch: Any) -> tuple[Any, ...]:
@@ -74,12 +74,12 @@ def _parts(batch: Any) -> tuple[Any, ...]:
     return batch if isinstance(batch, tuple) else (batch,)
 
 
-def _joined(parts: list[tuple[Any, Any]], which: int) -> Any:
+def _concatenate(parts: list[tuple[Any, Any]], which: int) -> Any:
     some = [part[which] for part in parts]
     if isinstance(some[0], dict):
         return {name: np.concatenate([one[name] for one in some]) for name in some[0]}
     return np.concatenate(some)
 
 
-def _mapped(batches: tf.data.Dataset, function: Callable) -> tf.data.Dataset:
+def _map(batches: tf.data.Dataset, function: Callable) -> tf.data.Dataset:
     return batches.map(function, num_parallel_calls=2, deterministic=True).prefetch(2)

@@ -1,18 +1,19 @@
-"""Resizing images and masks to one size."""
+"""Resizing to one size: bilinearly, smoothed where images shrink; masks by the nearest pixel."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+_PIECE = 1024  # images that are resized at the same time
 
-def resized(images: Any, size: tuple[int, int], *, nearest: bool = False) -> Any:
+
+def resize(images: Any, size: tuple[int, int], *, nearest: bool = False) -> Any:
     """Images `(..., H, W, C)` resized bilinearly, smoothed where they shrink; the dtype stays.
 
     Args:
-        images: A tensor of uint8 or float32.
+        images: A tensor of uint8 or float32, of an image or of several.
         size: The new `(H, W)`.
         nearest: Whether to take the nearest pixel's value instead, as the classes of a mask need it.
     """
@@ -26,20 +27,16 @@ def resized(images: Any, size: tuple[int, int], *, nearest: bool = False) -> Any
     return result
 
 
-def checked_size(image_size: Any) -> tuple[int, int] | None:
-    """An `image_size` that somebody gave, as two ints or None.
+def resize_array(x: np.ndarray, size: tuple[int, int] | None, *, nearest: bool = False) -> np.ndarray:
+    """The same for an array of images `(N, H, W, C)` or clips `(N, T, H, W, C)`; None keeps the size."""
+    if size is None or size == x.shape[-3:-1]:
+        return x
+    import tensorflow as tf
 
-    Raises:
-        ValueError: It is something else.
-    """
-    if image_size is None:
-        return None
-    if not (
-        isinstance(image_size, Sequence)
-        and len(image_size) == 2
-        and all(isinstance(side, int | np.integer) and side >= 1 for side in image_size)
-    ):
-        raise ValueError(
-            f"`image_size` must be (H, W), two integers of at least 1, got image_size={image_size!r}."
-        )
-    return int(image_size[0]), int(image_size[1])
+    images = x.reshape(-1, *x.shape[-3:])
+    result = np.empty((len(images), *size, x.shape[-1]), x.dtype)
+    with tf.device("CPU"):
+        for start in range(0, len(images), _PIECE):
+            here = slice(start, start + _PIECE)
+            result[here] = resize(tf.convert_to_tensor(images[here]), size, nearest=nearest)
+    return result.reshape(*x.shape[:-3], *result.shape[1:])

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import random
 import re
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
-from l2zoo.data.sources import catalog
+from l2zoo.data.batching import Examples
+from l2zoo.data.sources import tfds
 
 
 def pieces(split: str, splits: Any) -> list[tuple[str, int, int]]:
@@ -19,13 +20,13 @@ def pieces(split: str, splits: Any) -> list[tuple[str, int, int]]:
         splits: A `tfds.core.SplitDict`.
     """
     found = []
-    for part in catalog.import_tfds().core.ReadInstruction.from_spec(split).to_absolute(splits):
+    for part in tfds.import_tfds().core.ReadInstruction.from_spec(split).to_absolute(splits):
         stop = splits[part.splitname].num_examples if part.to is None else part.to
         found.append((part.splitname, part.from_ or 0, stop))
     return found
 
 
-def shuffled(split: str, counts: dict[str, int]) -> list[tuple[str, np.ndarray]]:
+def shuffle(split: str, counts: dict[str, int], *, backwards: bool = False) -> list[tuple[str, np.ndarray]]:
     """The name of a split and positions in it, for each summand of a split of named files or folders.
 
     A split has one order, which is shuffled: names often follow the classes, and a slice should have all.
@@ -33,10 +34,13 @@ def shuffled(split: str, counts: dict[str, int]) -> list[tuple[str, np.ndarray]]
     Args:
         split: Splits or slices of them, with `+` between them.
         counts: The number of examples of each split.
+        backwards: Whether the order is gone through from its end, which is that of `tfds.ImageFolder`.
     """
     found = []
     for name, start, stop in pieces(split, split_dict(counts)):
         order = random.Random(name).sample(range(counts[name]), counts[name])
+        if backwards:
+            order.reverse()
         found.append((name, np.array(order[start:stop], np.int64)))
     return found
 
@@ -64,23 +68,7 @@ def check_names(split: str, splits: dict[str, Any], *, where: Any) -> None:
             )
 
 
-class Split(Protocol):
-    """What `ImageData` and `VideoData` say of where they are from."""
-
-    @property
-    def name(self) -> str:
-        """Of the data set."""
-
-    @property
-    def split(self) -> str:
-        """What was asked for."""
-
-    @property
-    def parts(self) -> tuple[tuple[str, int, int], ...]:
-        """As `pieces` gives them."""
-
-
-def check_splits(train: Split, test: Split) -> None:
+def check_splits(train: Examples, test: Examples) -> None:
     """Raises a `ValueError` if what is trained on and what is measured on are overlapping slices.
 
     It is about positions in one data set; `load` with another name, or arrays, it cannot know.

@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import math
 import os
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from l2zoo.data import batching, images, subsets
-from l2zoo.data.resizing import checked_size
-from l2zoo.data.sources import builders, catalog, clip_folders, clips
-
-if TYPE_CHECKING:
-    import tensorflow as tf
+from l2zoo.data import batching, checks, subsets
+from l2zoo.data.sources import clips, tfds
 
 _KINDS = "a TFDS name such as 'l2zoo_moving_digits', 'folder:PATH' or an array (N, T, H, W, C)"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class VideoData:
+class VideoData(batching.Examples):
     """Clips of one length and size, in memory; `l2zoo.data.load_video` makes it.
 
     Attributes:
@@ -32,11 +27,7 @@ class VideoData:
         parts: As those of an `ImageData`, counted in clips as they are stored.
     """
 
-    name: str
-    split: str
     clips: np.ndarray = dataclasses.field(repr=False)
-    license: str = dataclasses.field(default="", repr=False)
-    parts: tuple[tuple[str, int, int], ...] = dataclasses.field(default=(), repr=False)
 
     @property
     def num_examples(self) -> int:
@@ -56,66 +47,6 @@ class VideoData:
     def arrays(self) -> np.ndarray:
         """All clips `(N, T, H, W, C)`; not a copy."""
         return self.clips
-
-    def batches(
-        self,
-        batch_size: int,
-        *,
-        shuffle: bool = False,
-        seed: int = 0,
-        start_epoch: int = 0,
-        repeat: bool = False,
-        drop_remainder: bool = False,
-        deterministic: bool = True,
-    ) -> tf.data.Dataset:
-        """Clips `(B, T, H, W, C)`, in the order that `ImageData.batches` promises.
-
-        That of epoch `e` depends only on `seed` and `e`. With `repeat` the stream is that of the epochs
-        `start_epoch`, `start_epoch + 1`, ... without end; without it, the one epoch `start_epoch`.
-
-        Args:
-            batch_size: B, at least 1. The last batch of an epoch may be smaller.
-            shuffle: Whether to shuffle, differently in every epoch.
-            seed: Decides, with the epoch, the order.
-            start_epoch: The first epoch, from 0.
-            repeat: Whether later epochs follow without end.
-            drop_remainder: Whether to drop a last batch that is not full.
-            deterministic: Whether the order is exact; `False` may be faster and may swap batches.
-
-        Returns:
-            A `tf.data.Dataset` of known cardinality that prefetches.
-
-        Raises:
-            ValueError: A value out of range.
-
-        Example:
-            >>> from l2zoo.data import load_video
-            >>> data = load_video(np.zeros((5, 8, 16, 16, 1), np.uint8))
-            >>> [clips.shape[0] for clips in data.batches(2)]
-            [2, 2, 1]
-        """
-        order = batching.Order(batch_size, shuffle, seed, start_epoch, repeat, drop_remainder, deterministic)
-        return batching.from_memory(self._tensor, (), order).map(lambda clips, nothing: clips)
-
-    def steps_per_epoch(self, batch_size: int, *, drop_remainder: bool = False) -> int:
-        """Batches that `batches` makes of one epoch: what Keras's `fit` needs beside an endless stream."""
-        return batching.Order(batch_size, drop_remainder=drop_remainder).steps(self.num_examples)
-
-    @functools.cached_property
-    def _tensor(self) -> tf.Tensor:
-        import tensorflow as tf
-
-        with tf.device("CPU"):  # tf.data gathers on the CPU, and the accelerator's memory is the model's
-            return tf.convert_to_tensor(self.clips)
-
-    def __reduce__(self) -> tuple[type[VideoData], tuple[Any, ...]]:
-        return VideoData, (
-            self.name,
-            self.split,
-            self.clips,
-            self.license,
-            self.parts,
-        )  # without the tensor, which is a copy
 
 
 def load_video(
@@ -155,7 +86,7 @@ def load_video(
 
     Raises:
         ValueError: An argument out of range, an unknown name or split, clips that are too short or differ in
-            size, pixels that are none, or more than `images.MEMORY_LIMIT` bytes of them.
+            size, pixels that are none, or more than `batching.MEMORY_LIMIT` bytes of them.
         FileNotFoundError: A folder or data set that is not there; the message says how to provide it.
 
     Example:
@@ -164,28 +95,29 @@ def load_video(
         (6, (8, 16, 16, 1), 'uint8')
     """
     _check_frames(frames)
-    size = checked_size(image_size)
+    size = checks.check_size(image_size)
     subsets.check_choice(limit, seed)
     found: clips.Clips
     license = ""  # noqa: A001 - what it is called in the data too
     if isinstance(source, str) and source.startswith("folder:"):
-        path = source.removeprefix("folder:")
-        found = clip_folders.open_folder(path, source, split, image_size=size, frames=frames)
+        found = clips.from_folder(source, split, image_size=size, frames=frames)
     elif isinstance(source, str):
-        builder = catalog.open_builder(source, data_dir=data_dir, download=download)
+        builder = tfds.open_builder(source, data_dir=data_dir, download=download)
         found = clips.from_builder(builder, split, image_size=size, frames=frames)
-        license = builders.license_of(builder)  # noqa: A001
+        license = tfds.license_of(builder)  # noqa: A001
     elif hasattr(source, "__array__"):
         found = clips.from_array(source, image_size=size, frames=frames)
     else:
-        hint = f"; for a folder, write 'folder:{source}'" if isinstance(source, os.PathLike) else ""
-        raise TypeError(f"`source` must be {_KINDS}, got {type(source).__name__}{hint}.")
+        raise checks.source_error(source, _KINDS)
     num_examples, *clip_shape = found.shape
-    kept = np.arange(num_examples) if limit is None else subsets.random_subset(num_examples, limit, seed=seed)
+    positions = np.arange(num_examples)
+    if limit is not None:
+        positions = subsets.random_subset(num_examples, limit, seed=seed)
     name = source if isinstance(source, str) else "arrays"
     if isinstance(source, str):
-        _check_memory(f"{name} {split}", len(kept) * math.prod(clip_shape))
-    return VideoData(name, split, found.read(kept), license, found.parts)
+        needed = len(positions) * math.prod(clip_shape)
+        batching.check_memory(f"{name} {split}", needed, "load it with `limit=`")
+    return VideoData(name, split, found.read(positions), license=license, parts=found.parts)
 
 
 def _check_frames(frames: Any) -> None:
@@ -193,11 +125,3 @@ def _check_frames(frames: Any) -> None:
         not isinstance(frames, int | np.integer) or isinstance(frames, bool) or frames < 2
     ):
         raise ValueError(f"`frames` must be an integer of at least 2 or None, got frames={frames!r}.")
-
-
-def _check_memory(words: str, needed: int) -> None:
-    if needed > images.MEMORY_LIMIT:
-        raise ValueError(
-            f"{words} takes {needed / 2**30:.1f} GiB of pixels, more than the "
-            f"{images.MEMORY_LIMIT / 2**30:g} GiB that are read into memory: load it with `limit=`."
-        )

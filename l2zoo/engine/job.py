@@ -1,4 +1,4 @@
-"""What a search trains, and on what: all that a worker must know."""
+"""What is trained, and on what: all that a worker must know; here alone a user's `build` is called."""
 
 from __future__ import annotations
 
@@ -9,13 +9,19 @@ from typing import Any
 import keras
 import numpy as np
 
-from l2zoo.engine.record import Unit, Value
-from l2zoo.engine.warm_model import State, put
+from l2zoo.data import ImageData, check_folds, check_images
+from l2zoo.data.prepared import Prepared
+from l2zoo.engine.record import State, Unit, Value
+from l2zoo.engine.warm_model import load_state
+from l2zoo.utils.validation import whole_number
+
+Rows = tuple[np.ndarray, np.ndarray]
+"""Training and held-out rows."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """All that a worker must know to train any unit of a search.
+    """All that a worker must know to train any unit.
 
     Attributes:
         build: Makes a model, compiled or not, from the values of all hyperparameters, by name.
@@ -38,7 +44,7 @@ class Job:
     build: Callable[[dict[str, Value]], keras.Model]
     x: np.ndarray
     y: Any
-    folds: int | tuple[np.ndarray, np.ndarray] | Callable[[int], list[tuple[np.ndarray, np.ndarray]]]
+    folds: int | Rows | Callable[[int], list[Rows]]
     epochs: int
     batch_size: int
     optimizer: Any
@@ -53,56 +59,113 @@ class Job:
         """The values of all hyperparameters of a unit."""
         return {self.strength: unit.strength, **dict(unit.others)}
 
+    def rows(self, seed: int) -> list[Rows]:
+        """Training and held-out rows of each fold."""
+        if callable(self.folds):
+            return self.folds(seed)
+        return split(self.y, self.folds, seed) if isinstance(self.folds, int) else [self.folds]
 
-def parts(job: Job, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Training and held-out rows of each fold."""
-    if callable(job.folds):
-        return job.folds(seed)
-    return split(job.y, job.folds, seed) if isinstance(job.folds, int) else [job.folds]
+    def model(self, values: dict[str, Value], *, seed: int | None = None) -> keras.Model:
+        """The model for values of the hyperparameters, compiled; `seed` makes its weights repeatable.
+
+        Raises:
+            TypeError: `build` returns something else. What `build` itself raises tells the values in a note.
+        """
+        if seed is not None:
+            keras.utils.set_random_seed(seed)
+        try:
+            model = self.build(values)
+        except Exception as error:
+            error.add_note(f"The model was built with {values}.")
+            raise
+        if not isinstance(model, keras.Model):
+            raise TypeError(f"`build` must return a keras.Model, got {type(model).__name__}.")
+        if not model.compiled:
+            model.compile(optimizer=self._own_optimizer(), loss=self.loss, metrics=list(self.metrics))
+        return model
+
+    def final_model(self, values: dict[str, Value], *, seed: int, state: State) -> keras.Model:
+        """The model built anew, with plain numbers for its penalty, and the weights of a training."""
+        return load_state(self.model(values, seed=seed), state)
+
+    def _own_optimizer(self) -> Any:
+        """No two models share an optimizer."""
+        if isinstance(self.optimizer, keras.optimizers.Optimizer):
+            return type(self.optimizer).from_config(self.optimizer.get_config())
+        return self.optimizer() if callable(self.optimizer) else self.optimizer
 
 
-def split(y: Any, folds: int, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
+def split(y: Any, folds: int, seed: int) -> list[Rows]:
     """Folds, another division for every seed: pairs of training and held-out rows.
 
     Stratified where a row has one class; masks and boxes have many.
     """
     from sklearn.model_selection import KFold, StratifiedKFold
 
-    classes = classes_of(y)
+    classes = _classes(y)
     if classes is None:
         rows = np.arange(len(keras.tree.flatten(y)[0]))
         return list(KFold(folds, shuffle=True, random_state=seed).split(rows))
     return list(StratifiedKFold(folds, shuffle=True, random_state=seed).split(classes, classes))
 
 
-def classes_of(y: Any) -> np.ndarray | None:
+# ---- What a caller hands over ------------------------------------------------------------------------------
+
+
+def images_and_targets(name: str, data: Any) -> tuple[np.ndarray, Any]:
+    """Images and targets as arrays; `name` is that of the argument.
+
+    Raises:
+        TypeError: `data` is neither what a task has prepared, nor images with labels, nor a pair.
+        ValueError: The arrays are not images and labels.
+    """
+    if isinstance(data, Prepared):
+        return data.arrays()
+    if isinstance(data, ImageData):
+        if data.task != "classification":
+            raise TypeError(
+                f"`{name}` must be in the form that the loss takes, got an ImageData for {data.task}: give "
+                f"what its task makes of it, tasks.{data.task.title()}(class_names).prepared(data)."
+            )
+        return data.arrays()
+    if not (isinstance(data, tuple) and len(data) == 2):
+        raise TypeError(
+            f"`{name}` must be an ImageData from l2zoo.data.load, or a tuple (x, y), got "
+            f"{type(data).__name__}. A search shuffles and divides the images, so it needs them in memory."
+        )
+    x, y = (np.asarray(part) for part in data)
+    check_images(x, y)
+    return x, y
+
+
+def check_divisible(y: Any, folds: int) -> None:
+    """Raises a `ValueError` if targets cannot be divided into so many folds."""
+    classes = _classes(y)
+    if classes is not None:
+        check_folds(classes, folds)
+        return
+    count = len(keras.tree.flatten(y)[0])
+    if count < folds:
+        raise ValueError(f"`folds` must be at most the {count} examples there are, got folds={folds}.")
+
+
+def concatenate(one: tuple[np.ndarray, Any], other: tuple[np.ndarray, Any]) -> tuple[np.ndarray, Any]:
+    """The rows of two pairs of images and targets, one behind the other."""
+    return keras.tree.map_structure(lambda *parts: np.concatenate(parts), one, other)
+
+
+def list_seeds(seeds: int | Sequence[int]) -> list[int]:
+    """A number of seeds, or the seeds, as a list of different ones."""
+    if not isinstance(seeds, Sequence):
+        return list(range(whole_number("seeds", seeds, at_least=1)))
+    listed = [whole_number("seeds", seed, at_least=0) for seed in seeds]
+    if not listed or len(set(listed)) < len(listed):
+        raise ValueError(f"`seeds` must be a number of seeds, or different seeds, got {list(seeds)}.")
+    return listed
+
+
+def _classes(y: Any) -> np.ndarray | None:
     """The class of each row, `(N,)`, of labels `(N,)` or one-hot labels `(N, K)`; None for other targets."""
     if isinstance(y, dict) or y.ndim > 2:
         return None
     return y if y.ndim == 1 else y.argmax(axis=1)
-
-
-def built(job: Job, values: dict[str, Value], seed: int | None = None) -> keras.Model:
-    """The job's model for values of the hyperparameters, compiled; `seed` makes its weights repeatable."""
-    if seed is not None:
-        keras.utils.set_random_seed(seed)
-    try:
-        model = job.build(values)
-    except Exception as error:
-        error.add_note(f"The model was built with {values}.")
-        raise
-    if not isinstance(model, keras.Model):
-        raise TypeError(f"`build` must return a keras.Model, got {type(model).__name__}.")
-    if not model.compiled:
-        optimizer = job.optimizer
-        if isinstance(optimizer, keras.optimizers.Optimizer):
-            optimizer = type(optimizer).from_config(optimizer.get_config())
-        elif callable(optimizer):
-            optimizer = optimizer()
-        model.compile(optimizer=optimizer, loss=job.loss, metrics=list(job.metrics))
-    return model
-
-
-def finished(job: Job, values: dict[str, Value], *, seed: int, state: State) -> keras.Model:
-    """The final model: built anew, with plain numbers for its penalty, and the weights of a training."""
-    return put(state, built(job, values, seed))

@@ -1,4 +1,4 @@
-"""The ledger of a search: every finished training is one line in a file, on the disk before the next begins.
+"""What is kept of trainings on the disk: a ledger, a line for each, and the weights that others go on from.
 
 Only whole lines count: a writer killed in the middle loses the training it was writing and no other.
 """
@@ -9,24 +9,23 @@ import contextlib
 import hashlib
 import json
 import os
-import sys
+import shutil
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from l2zoo.engine.record import Record, Unit, decode, encode
-
-if sys.platform != "win32":
-    import fcntl
+from l2zoo.engine.record import Record, State, Unit, decode, encode
+from l2zoo.utils.files import exclusive, replacing, sync
 
 FORMAT = "l2zoo-ledger"
 VERSION = 1
 
 
 class Ledger:
-    """An append-only file of JSON lines: the settings of the search, then a line per finished training.
+    """An append-only file of JSON lines: the settings of the search, then a line per training.
 
     What is in the file is `records`, in the order of the file; where a unit stands twice, the first counts.
     The file is open, and locked against other writers, only while something is written, so there is nothing
@@ -68,7 +67,7 @@ class Ledger:
                 header = {"format": FORMAT, "version": VERSION, "settings": self.settings}
                 self._write(file, _dump(header))
                 self._lines = 1
-        _sync_folder(self.path.parent)
+        sync(self.path.parent)
 
     @property
     def records(self) -> list[Record]:
@@ -99,15 +98,13 @@ class Ledger:
     @contextlib.contextmanager
     def _locked(self, flags: int) -> Iterator[int]:
         """Opens the file for this writer alone, up to date: with the lines that others wrote meanwhile."""
-        file = os.open(self.path, flags | getattr(os, "O_BINARY", 0), 0o666)
-        try:
-            if sys.platform != "win32":
-                with contextlib.suppress(OSError):  # some network file systems have no locks
-                    fcntl.flock(file, fcntl.LOCK_EX)
-            self._read(file)
-            yield file
-        finally:
-            os.close(file)  # gives the lock back
+        with exclusive(self.path, wait=True):
+            file = os.open(self.path, flags | getattr(os, "O_BINARY", 0), 0o666)
+            try:
+                self._read(file)
+                yield file
+            finally:
+                os.close(file)
 
     def _read(self, file: int) -> None:
         size = os.fstat(file).st_size
@@ -188,26 +185,40 @@ class Ledger:
         return backup
 
 
-def fingerprint(*arrays: np.ndarray) -> str:
-    """SHA-256 over shapes, types and values: equal if and only if the data are.
+class States:
+    """A folder with the state at the end of a unit in a file each. One that is lost costs a whole training.
 
     Args:
-        arrays: Numeric arrays of any shape.
-
-    Raises:
-        TypeError: An array holds Python objects.
-
-    Example:
-        >>> fingerprint(np.arange(3)) == fingerprint(np.arange(3)), fingerprint(np.arange(4))[:6]
-        (True, 'cad1ae')
+        folder: Where; it is made when the first state is saved.
     """
-    digest = hashlib.sha256()
-    for array in arrays:
-        if array.dtype.hasobject:
-            raise TypeError(f"`arrays` must be numeric, got dtype={array.dtype}.")
-        digest.update(f"{array.dtype.str}{array.shape}".encode())
-        digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
-    return digest.hexdigest()
+
+    def __init__(self, folder: str | Path):
+        self._folder = Path(folder).absolute()
+
+    def save(self, unit: Unit, state: State) -> None:
+        """Writes the state at the end of a unit.
+
+        Raises:
+            OSError: The disk is full or cannot be written.
+        """
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with replacing(self._path(unit)) as temporary, temporary.open("wb") as file:
+            np.savez(file, *state)
+
+    def load(self, unit: Unit) -> State | None:
+        """The state at the end of a unit; None if it is lost or damaged."""
+        try:
+            with np.load(self._path(unit), allow_pickle=False) as file:
+                return [file[f"arr_{number}"] for number in range(len(file.files))]
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+            return None
+
+    def clear(self) -> None:
+        """Deletes them all: the search is over."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _path(self, unit: Unit) -> Path:
+        return self._folder / f"{hashlib.sha256(repr(unit).encode()).hexdigest()[:32]}.npz"
 
 
 def _dump(value: dict[str, Any]) -> str:
@@ -223,13 +234,3 @@ def _plain(value: Any) -> Any:
 
 def _show(settings: dict[str, Any], name: str) -> str:
     return json.dumps(settings[name], sort_keys=True) if name in settings else "absent"
-
-
-def _sync_folder(folder: Path) -> None:
-    """Puts the name of a new file on the disk; Windows does that by itself and has no way to ask for it."""
-    if sys.platform != "win32":
-        file = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(file)
-        finally:
-            os.close(file)

@@ -1,6 +1,6 @@
-"""What a search changes in a model that is traced already: penalties, dropout, the learning rate.
+"""The numbers that change in a model that is traced already: penalties, dropout, the learning rate.
 
-Two configurations of a search often give models that differ in such numbers alone. Then one of them can
+Two configurations often give models that differ in such numbers alone. Then one of them can
 train for both: its numbers are put into variables that every step reads.
 """
 

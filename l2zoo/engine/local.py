@@ -1,86 +1,16 @@
-"""Where the trainings of a search run.
-
-The driver of a search submits work and waits for outcomes; an engine decides where and in which order it is
-done. What comes out of a unit depends on the unit alone, so the order makes no difference.
-"""
+"""Trains in this process, and decides what does: this process, or Ray for several workers."""
 
 from __future__ import annotations
 
+import functools
 from collections import deque
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import Any, Protocol
+from collections.abc import Callable
 
 from l2zoo.engine.job import Job
-from l2zoo.engine.record import Record, Unit, Value
+from l2zoo.engine.record import Record, State
+from l2zoo.engine.run import Engine, Work
 from l2zoo.engine.trainer import Trainer
-from l2zoo.engine.warm_model import State
-
-
-@dataclass(frozen=True)
-class Work:
-    """A unit to train.
-
-    Args:
-        unit: Which.
-        state: Weights and optimizer state of the unit that it continues; None starts afresh.
-        keep: Whether the state at the end is wanted, because another unit may go on from there.
-    """
-
-    unit: Unit
-    state: State | None = None
-    keep: bool = False
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What came out of a unit: its record and, if wanted, its state at the end."""
-
-    record: Record
-    state: State | None = None
-
-
-class Engine(Protocol):
-    """Trains units; made from the `Job` of a search.
-
-    Attributes:
-        workers: How many units it trains at the same time.
-        objective: Name of the score.
-        identity: What the scores depend on besides the data, as JSON values.
-    """
-
-    workers: int
-    objective: str
-    identity: dict[str, Any]
-
-    def submit(self, work: Work) -> None:
-        """Takes a unit in; returns at once."""
-
-    def wait(self) -> Outcome:
-        """The next unit that is finished, in any order; trains until there is one.
-
-        Raises:
-            RuntimeError: There is no work.
-        """
-
-    def train_on_all(self, values: dict[str, Value], *, seed: int, epochs: int) -> State:
-        """Trains on all data and returns the weights and the optimizer's state."""
-
-    def close(self) -> None:
-        """Gives back what the engine holds; work that is not finished is dropped."""
-
-
-def outcomes(engine: Engine, work: Iterable[Work]) -> Iterator[Outcome]:
-    """What comes out of work, in any order; no more is handed over than keeps the workers busy."""
-    pending = 0
-    for one in work:
-        engine.submit(one)
-        pending += 1
-        if pending > engine.workers:  # more at once would hold more states in memory
-            yield engine.wait()
-            pending -= 1
-    for _ in range(pending):
-        yield engine.wait()
+from l2zoo.utils.validation import whole_number
 
 
 class InProcess:
@@ -102,12 +32,27 @@ class InProcess:
     def submit(self, work: Work) -> None:
         self._queue.append(work)
 
-    def wait(self) -> Outcome:
+    def wait(self) -> tuple[Record, State | None]:
         if not self._queue:
             raise RuntimeError("Nothing was submitted to wait for.")
         work = self._queue.popleft()
-        record, state = self._trainer.run(work.unit, state=work.state, keep=work.keep)
-        return Outcome(record, state)
+        return self._trainer.run(work.unit, state=work.state, keep=work.keep)
 
     def close(self) -> None:
         self._queue.clear()
+
+
+def engine_for(
+    engine: Callable[[Job], Engine] | None, *, workers: int, address: str | None
+) -> Callable[[Job], Engine]:
+    """What makes an engine: the given function, Ray for several workers or a cluster, or this process."""
+    whole_number("workers", workers, at_least=1)
+    if engine is not None:
+        if workers > 1 or address is not None:
+            raise ValueError("Give either `engine`, or `workers` and `address`.")
+        return engine
+    if workers == 1 and address is None:
+        return InProcess
+    from l2zoo.engine.ray import OnRay
+
+    return functools.partial(OnRay, workers=workers, address=address)

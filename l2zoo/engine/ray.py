@@ -1,4 +1,4 @@
-"""Runs the trainings of a search in several processes, of this machine or of many, with Ray.
+"""Trains in several processes, of this machine or of many, with Ray.
 
 Every worker is one process with warm models of its own and one unit at a time, so a worker that dies costs
 one unit, and that one is trained again.
@@ -19,13 +19,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from l2zoo.engine import cluster
-from l2zoo.engine.record import Record, Unit, Value
+from l2zoo.engine.record import Record, State, Unit, Value
+from l2zoo.engine.run import Work
 
 if TYPE_CHECKING:  # a worker imports this file, and should be able to say so before it imports Keras
     from l2zoo.engine.job import Job
-    from l2zoo.engine.local import Outcome, Work
     from l2zoo.engine.trainer import Trainer
-    from l2zoo.engine.warm_model import State
 
 PATIENCE = 3  # as many workers may die over one unit, or one after another before they are up
 _POLL = 0.2  # seconds after which waiting for Ray pauses, so that Ctrl-C is heard
@@ -88,16 +87,14 @@ class OnRay:
     def submit(self, work: Work) -> None:
         self._queue.append(_Call("run", (work.unit, work.state, work.keep), self._answers.append))
 
-    def wait(self) -> Outcome:
-        from l2zoo.engine.local import Outcome
-
+    def wait(self) -> tuple[Record, State | None]:
         calls = [*self._queue, *(call for _, call in self._running.values())]
         if not self._answers and all(call.method != "run" for call in calls):
             raise RuntimeError("Nothing was submitted to wait for.")
         while not self._answers:
             self._step()
         record, state = self._answers.popleft()
-        return Outcome(record, None if state is None else _own(state))
+        return record, None if state is None else _own(state)
 
     def train_on_all(self, values: dict[str, Value], *, seed: int, epochs: int) -> State:
         states: list[State] = []

@@ -1,4 +1,4 @@
-"""What a search counts in: the unit of work, and the record of what came out of it."""
+"""What trainings are counted in: the unit of work, and the record of what came out of it."""
 
 from __future__ import annotations
 
@@ -7,12 +7,17 @@ import operator
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+import numpy as np
+
 Value = bool | int | float | str
+"""Of a hyperparameter."""
+State = list[np.ndarray]
+"""The weights and the optimizer's state of a model."""
 
 
 @dataclass(frozen=True)
 class Unit:
-    """The unit of work of a search: one training of one strength on one fold with one seed.
+    """The unit of work: one training of one strength on one fold with one seed.
 
     Args:
         strength: The strength, in the convention of the search.
@@ -102,8 +107,10 @@ def encode(record: Record) -> dict[str, Any]:
     unit = content.pop("unit")
     if not unit["others"]:
         del unit["others"]
+    if not unit["begin"]:
+        del unit["begin"]
     if unit["end"] is None:
-        del unit["begin"], unit["end"]
+        del unit["end"]
     return {**unit, **content}
 
 

@@ -1,32 +1,35 @@
-"""What a worker of a search does: it trains units, on as few models as it can."""
+"""What a worker does: it trains units, on as few models as it can."""
 
 from __future__ import annotations
 
 import copy
 import functools
 import gc
-import hashlib
-import itertools
-import json
 import time
 from collections import OrderedDict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import keras
 import numpy as np
+from keras import ops
 
-from l2zoo.engine.collapse import Collapse
-from l2zoo.engine.job import Job, built, parts
-from l2zoo.engine.ledger import fingerprint
+from l2zoo.engine.identity import identity_of_job
+from l2zoo.engine.job import Job, Rows
 from l2zoo.engine.live_numbers import Numbers, numbers_of, structure_of
-from l2zoo.engine.record import Record, Unit, Value
-from l2zoo.engine.warm_model import State, WarmModel
+from l2zoo.engine.objective import choose_objective
+from l2zoo.engine.record import Record, State, Unit, Value
+from l2zoo.engine.warm_model import WarmModel
+from l2zoo.regularization.scale_invariance import layers_before_norms
+from l2zoo.regularization.weights import Weight, weights_of
 from l2zoo.tasks.checks import check_place_labels
-from l2zoo.training.snapshot import callback_state
+from l2zoo.training.alarms import COLLAPSED
 
 KEEP = 4  # warm models of different structure that a worker holds at the same time
+STILL = 1e-3  # the held-out loss of a constant changes by less, relatively, from epoch to epoch
 _BATCH_HOOKS = ("on_train_batch_begin", "on_train_batch_end", "on_batch_begin", "on_batch_end")
+Parts = tuple[tuple[bool, bool], ...]  # of `Numbers.penalised`
 
 
 @dataclass(frozen=True)
@@ -61,17 +64,17 @@ class Trainer:
         self.job = job
         self._warm: OrderedDict[str, WarmModel] = OrderedDict()
         self._known: dict[str, tuple[str, Numbers]] = {}
-        self._parts = functools.cache(functools.partial(parts, job))
+        self._rows = functools.cache(job.rows)
         _check_callbacks(job)
         self._check_strength_reaches()
-        warm, _ = self._ready(job.reference, seed=0)
+        warm, _ = self._warm_model(job.reference, seed=0)
         check_place_labels(warm.model, job.y)
-        self.objective = _choose_objective(warm, job.objective)
-        self._identity = _identity(job, warm, self.objective)
+        self.objective = choose_objective(warm.results(), job.objective)
 
     def identity(self) -> dict[str, Any]:
         """What the scores depend on besides the data, as JSON values: the model and how it is trained."""
-        return self._identity
+        warm, _ = self._warm_model(self.job.reference, seed=0)
+        return identity_of_job(self.job, warm, objective=self.objective)
 
     def run(
         self, unit: Unit, *, state: State | None = None, keep: bool = False
@@ -84,18 +87,18 @@ class Trainer:
             keep: Whether to give back the state at the end.
         """
         started = time.perf_counter()
-        warm, numbers = self._ready(self.job.values(unit), seed=unit.seed)
+        warm, numbers = self._warm_model(self.job.values(unit), seed=unit.seed)
         warm.reset(numbers, seed=unit.seed)
         collapse = Collapse(warm.model)
         if state is not None:
             warm.reset(numbers, seed=unit.seed, state=state)
-        train, held_out = self._parts(unit.seed)[unit.fold]
+        rows = self._rows(unit.seed)[unit.fold]
         curves: dict[str, list[float]] = {}
         first = 0 if state is None else unit.begin
-        end = self._train(warm, unit, first, (train, held_out), curves, collapse)
+        end = self._train(warm, unit, first, rows, curves, collapse)
         score, restored = curves[self.objective][-1], end.restored
         if restored is not None:
-            score = warm.evaluate(held_out)[self.objective.removeprefix("val_")]
+            score = warm.evaluate(rows[1])[self.objective.removeprefix("val_")]
         record = Record(
             unit,
             status="failed" if end.failed else "done",
@@ -111,28 +114,46 @@ class Trainer:
         return record, warm.state() if keep and not end.failed else None
 
     def train_on_all(self, values: dict[str, Value], *, seed: int, epochs: int) -> State:
-        """Trains on all rows and returns weights and optimizer state, for `finished`.
-
-        Callbacks that look at a fold (those that `monitor` something) have nothing to look at here and are
-        left out.
+        """Trains on all rows and returns weights and optimizer state, for `Job.final_model`.
 
         Raises:
             FloatingPointError: The loss became infinite or NaN.
         """
-        warm, numbers = self._ready(values, seed=seed)
+        order = seed, len(self._rows(seed))
+        try:
+            return self.train_on(np.arange(len(self.job.x)), values, seed=seed, order=order, epochs=epochs)
+        except FloatingPointError as error:
+            raise FloatingPointError(
+                f"The final training with {values} {error}, though its folds did not. Choose a smaller "
+                "strength or learning rate."
+            ) from None
+
+    def train_on(
+        self, rows: np.ndarray, values: dict[str, Value], *, seed: int, order: Sequence[int], epochs: int
+    ) -> State:
+        """Trains on rows, with none held out, and returns weights and optimizer state.
+
+        Callbacks that look at a fold (those that `monitor` something) have nothing to look at here and are
+        left out.
+
+        Args:
+            rows: `(n,)`, in any order.
+            values: Of the hyperparameters.
+            seed: Of the initial weights.
+            order: Whole numbers from which the order of the rows in every epoch follows.
+            epochs: How many.
+
+        Raises:
+            FloatingPointError: The loss became infinite or NaN; its text, "diverged in epoch 3 of 10", is for
+                whoever knows what was trained.
+        """
+        warm, numbers = self._warm_model(values, seed=seed)
         warm.reset(numbers, seed=seed)
-        rows = np.arange(len(self.job.x))
         callbacks = self._callbacks(warm, monitoring=False)
-        for epoch in range(epochs):
-            callbacks.on_epoch_begin(epoch)
-            key = (seed, len(self._parts(seed)), epoch)
-            results = warm.train_epoch(np.random.default_rng(key).permutation(rows), epoch=epoch)
+        for epoch, results in _epochs(warm, rows, range(epochs), order=order, callbacks=callbacks):
             callbacks.on_epoch_end(epoch, results)
             if not np.isfinite(results["loss"]):
-                raise FloatingPointError(
-                    f"The final training with {values} diverged in epoch {epoch + 1}, though its folds did "
-                    "not. Choose a smaller strength or learning rate."
-                )
+                raise FloatingPointError(f"diverged in epoch {epoch + 1} of {epochs}")
         callbacks.on_train_end()
         return warm.state()
 
@@ -141,17 +162,15 @@ class Trainer:
         warm: WarmModel,
         unit: Unit,
         first: int,
-        rows: tuple[np.ndarray, np.ndarray],
+        rows: Rows,
         curves: dict[str, list[float]],
         collapse: Collapse,
     ) -> _End:
         """Fills the curves, and says how it ended."""
         callbacks = self._callbacks(warm)
         reason = ""
-        for epoch in range(first, unit.end or self.job.epochs):
-            callbacks.on_epoch_begin(epoch)
-            shuffled = np.random.default_rng((unit.seed, unit.fold, epoch)).permutation(rows[0])
-            results = warm.train_epoch(shuffled, epoch=epoch)
+        epochs, order = range(first, unit.end or self.job.epochs), (unit.seed, unit.fold)
+        for epoch, results in _epochs(warm, rows[0], epochs, order=order, callbacks=callbacks):
             results |= {f"val_{name}": value for name, value in warm.evaluate(rows[1]).items()}
             for name, value in results.items():
                 curves.setdefault(name, []).append(value)
@@ -163,11 +182,11 @@ class Trainer:
                 callbacks.on_epoch_end(epoch, {**results, "val_loss": with_penalty})
                 if warm.model.stop_training:
                     break
-            if collapse.seen(results["val_data_loss"]):
+            if collapse.after_epoch(results["val_data_loss"]):
                 reason = f"the weights collapsed, and it was stopped after {self._epoch(epoch)}"
                 break
         callbacks.on_train_end()
-        return _End(reason, restored=_restored(callbacks.callbacks))
+        return _End(reason, restored=_restored_epoch(callbacks.callbacks))
 
     def _epoch(self, epoch: int) -> str:
         return f"epoch {epoch + 1} of {self.job.epochs}"
@@ -180,16 +199,16 @@ class Trainer:
         callbacks.on_train_begin()
         return callbacks
 
-    def _ready(self, values: dict[str, Value], *, seed: int) -> tuple[WarmModel, Numbers]:
+    def _warm_model(self, values: dict[str, Value], *, seed: int) -> tuple[WarmModel, Numbers]:
         """The warm model that can train with these values, and the numbers to assign to it."""
-        structure, numbers = self._read(values)
+        structure, numbers = self._structure_and_numbers(values)
         warm = self._warm.get(structure)
         if warm is None or not _covers(warm.penalised, numbers.penalised):
             known = warm.penalised if warm is not None else self._reference_penalised(structure)
             penalised = _union(known, numbers.penalised) if known else numbers.penalised
-            self._forget(structure)
+            self._make_room(structure)
             warm = WarmModel(
-                functools.partial(built, self.job, values),
+                lambda seed: self.job.model(values, seed=seed),
                 self.job.x,
                 self.job.y,
                 batch_size=self.job.batch_size,
@@ -200,32 +219,35 @@ class Trainer:
         self._warm.move_to_end(structure)
         return warm, numbers
 
-    def _read(self, values: dict[str, Value]) -> tuple[str, Numbers]:
+    def _structure_and_numbers(self, values: dict[str, Value]) -> tuple[str, Numbers]:
         """What kind of model the values give, and its numbers."""
         key = repr(sorted(values.items()))
         if key not in self._known:
-            model = built(self.job, values)
+            model = self.job.model(values)
             structure, trusted = structure_of(model)
             if not trusted:  # then nothing but the strength may differ between two that share a model
                 structure += repr(sorted((k, v) for k, v in values.items() if k != self.job.strength))
             self._known[key] = structure, numbers_of(model)
         return self._known[key]
 
-    def _reference_penalised(self, structure: str) -> tuple[tuple[bool, bool], ...] | None:
+    def _reference_penalised(self, structure: str) -> Parts | None:
         """At strength 0 a model does not tell which weights would be penalised; the first one does."""
-        reference, numbers = self._read(self.job.reference)
+        reference, numbers = self._structure_and_numbers(self.job.reference)
         return numbers.penalised if reference == structure else None
 
-    def _forget(self, structure: str) -> None:
+    def _make_room(self, structure: str) -> None:
+        """For one more warm model, in the place of one of this structure if there is one."""
         self._warm.pop(structure, None)
         while len(self._warm) >= KEEP:
             self._warm.popitem(last=False)
             gc.collect()  # a model is in a cycle with its graphs
 
     def _check_strength_reaches(self) -> None:
-        strength = float(self.job.reference[self.job.strength])
+        strength = float(self.job.reference.get(self.job.strength, 0.0))
+        if not strength:
+            return
         twice = {**self.job.reference, self.job.strength: 2 * strength}
-        if strength and self._read(self.job.reference) == self._read(twice):
+        if self._structure_and_numbers(self.job.reference) == self._structure_and_numbers(twice):
             raise ValueError(
                 f"The model's penalty does not depend on `{self.job.strength}`: every strength would train "
                 "the same. Hand it to the builder, `build_cnn(..., l2=l2)`, or end with "
@@ -233,17 +255,61 @@ class Trainer:
             )
 
 
-def _covers(have: tuple[tuple[bool, bool], ...], need: tuple[tuple[bool, bool], ...]) -> bool:
+class Collapse:
+    """Looks at a model after every epoch and says when the penalty has eaten its weights: it is a constant.
+
+    Then at least half of the kernels are below `COLLAPSED` of the norm they began with, and the held-out
+    loss stands still. Kernels before a normalisation do not count where there are others: there, a small
+    norm is as good as a large one.
+
+    Args:
+        model: The model, with its initial weights.
+    """
+
+    def __init__(self, model: keras.Model):
+        kernels = [w for w in weights_of(model) if w.role not in ("bias", "norm")]
+        before = {id(layer) for layer in layers_before_norms(model)}
+        self._kernels = [w for w in kernels if id(w.layer) not in before] or kernels
+        self._start = _norms(self._kernels)
+        self._last = np.inf
+
+    def after_epoch(self, held_out_loss: float) -> bool:
+        """Whether the training has collapsed, after an epoch that ended with this loss."""
+        moved, self._last = abs(held_out_loss - self._last), held_out_loss
+        if not self._kernels or not moved <= STILL * abs(held_out_loss):
+            return False
+        small = _norms(self._kernels) < COLLAPSED * self._start
+        return bool(2 * small.sum() >= len(small))
+
+
+def _epochs(
+    warm: WarmModel,
+    rows: np.ndarray,
+    epochs: range,
+    *,
+    order: Sequence[int],
+    callbacks: keras.callbacks.CallbackList,
+) -> Iterator[tuple[int, dict[str, float]]]:
+    """The loop of every training: an epoch on all rows, in an order that `order` and its number give."""
+    for epoch in epochs:
+        callbacks.on_epoch_begin(epoch)
+        shuffled = np.random.default_rng((*order, epoch)).permutation(rows)
+        yield epoch, warm.train_epoch(shuffled, epoch=epoch)
+
+
+def _norms(kernels: Sequence[Weight]) -> np.ndarray:
+    return np.array([np.linalg.norm(ops.convert_to_numpy(w.variable)) for w in kernels])
+
+
+def _covers(have: Parts, need: Parts) -> bool:
     return _union(have, need) == have
 
 
-def _union(
-    one: tuple[tuple[bool, bool], ...], other: tuple[tuple[bool, bool], ...]
-) -> tuple[tuple[bool, bool], ...]:
+def _union(one: Parts, other: Parts) -> Parts:
     return tuple((a or c, b or d) for (a, b), (c, d) in zip(one, other, strict=True))
 
 
-def _restored(callbacks: list[Any]) -> int | None:
+def _restored_epoch(callbacks: list[Any]) -> int | None:
     """The epoch, from 1, whose weights `EarlyStopping` has put back."""
     for callback in callbacks:
         if isinstance(callback, keras.callbacks.EarlyStopping) and callback.best_weights is not None:
@@ -261,51 +327,3 @@ def _check_callbacks(job: Job) -> None:
                     f"{type(callback).__name__} in `callbacks` wants to be called at every batch ({hook}), "
                     "but a search runs whole epochs inside the graph. Use callbacks that act between epochs."
                 )
-
-
-def _choose_objective(warm: WarmModel, wanted: str | None) -> str:
-    names = ["val_data_loss"] + [f"val_{name}" for name in warm.results() if name != "loss"]
-    if wanted is None:
-        return "val_accuracy" if "val_accuracy" in names else names[0]
-    if wanted in ("loss", "val_loss"):
-        raise ValueError(
-            f"`objective`={wanted!r} contains the penalty and so favours none. Use one of {names}."
-        )
-    if wanted not in names:
-        raise ValueError(f"`objective` must be one of {names}, got objective={wanted!r}.")
-    return wanted
-
-
-def _identity(job: Job, warm: WarmModel, objective: str) -> dict[str, Any]:
-    layers = [_plain_config(layer.get_config()) for layer in warm.model.layers]
-    losses, optimizer = keras.tree.flatten(warm.model.loss), type(warm.model.optimizer).__name__
-    found = {
-        "model": fingerprint(*warm.fresh(0)),
-        "layers": hashlib.sha256(json.dumps(layers, sort_keys=True).encode()).hexdigest(),
-        "optimizer": {"class": optimizer, **_plain_config(warm.optimizer_config)},
-        "loss": "+".join(map(_name_of_loss, losses)),
-        "objective": objective,
-        "epochs": job.epochs,
-        "batch_size": job.batch_size,
-        "folds": job.folds if isinstance(job.folds, int) else fingerprint(*itertools.chain(*parts(job, 0))),
-        "backend": keras.backend.backend(),
-    }
-    if job.callbacks:
-        found["callbacks"] = [{"class": type(c).__name__, **_words(callback_state(c))} for c in job.callbacks]
-    return found
-
-
-def _name_of_loss(loss: Any) -> str:
-    return loss if isinstance(loss, str) else getattr(loss, "name", type(loss).__name__)
-
-
-def _plain_config(config: dict[str, Any]) -> dict[str, Any]:
-    """The numbers and words of a layer's or optimizer's config; names count what was made before it."""
-    if "learning_rate" in config and not isinstance(config["learning_rate"], float):
-        rate = json.dumps(config["learning_rate"], sort_keys=True, default=str)
-        config = {**config, "learning_rate": rate}
-    return _words({name: value for name, value in config.items() if name != "name"})
-
-
-def _words(config: dict[str, Any]) -> dict[str, Any]:
-    return {k: v for k, v in config.items() if isinstance(v, (bool, int, float, str))}

@@ -1,4 +1,4 @@
-"""One warm model: built and traced once, then reset and trained for one unit of a search after another."""
+"""One warm model: built and traced once, then reset and trained for one unit after another."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ from keras import ops
 
 from l2zoo.engine.live_numbers import Live, LivePenalty, Numbers, Schedule
 from l2zoo.engine.loops import epoch_loop
+from l2zoo.engine.record import State
 from l2zoo.regularization.weights import weights_of
-
-State = list[np.ndarray]
 
 
 class WarmModel:
@@ -53,24 +52,24 @@ class WarmModel:
         own = {id(variable) for variable in self._live.variables}
         self._variables = [v for v in model.variables if id(v) not in own]
         self._optimizer = _optimizer_state(model)
-        self._fresh = {seed: values(self._variables)}
-        self._fresh_optimizer = values(self._optimizer)
+        self._initial = {seed: copy_values(self._variables)}
+        self._initial_optimizer = copy_values(self._optimizer)
         self._loop = epoch_loop(model, x, y, batch_size=batch_size, rate=self._live.rate)
         self._schedule: Schedule | None = None
         regularized = [w.variable for w in weights_of(model) if w.variable.regularizer is not None]
         self._foreign = [v for v in regularized if not isinstance(v.regularizer, LivePenalty)]
         self._loop.evaluate(np.arange(1))  # the metrics make their variables
 
-    def fresh(self, seed: int) -> State:
+    def initial_weights(self, seed: int) -> State:
         """The initial weights of a seed."""
-        if seed not in self._fresh:
+        if seed not in self._initial:
             state = self._build(seed).variables
             if [v.shape for v in state] != [v.shape for v in self._variables]:
                 raise ValueError(
                     "`build` must return the same architecture each time; the shapes of its weights differ."
                 )
-            self._fresh[seed] = values(state)
-        return self._fresh[seed]
+            self._initial[seed] = copy_values(state)
+        return self._initial[seed]
 
     def reset(self, numbers: Numbers, *, seed: int, state: State | None = None) -> None:
         """Puts the model back to a fresh start, or to a state it once had.
@@ -84,7 +83,7 @@ class WarmModel:
             # Its dropout draws from a global generator. (On TensorFlow a new global seed clears the cache of
             # compiled graphs, which would cost more than a short training.)
             keras.utils.set_random_seed(seed)
-        start = state or [*self.fresh(seed), *self._fresh_optimizer]
+        start = state or [*self.initial_weights(seed), *self._initial_optimizer]
         for variable, value in zip([*self._variables, *self._optimizer], start, strict=True):
             variable.assign(value)
         self._live.assign(numbers)
@@ -92,7 +91,7 @@ class WarmModel:
 
     def state(self) -> State:
         """Weights and optimizer state as they are now."""
-        return values([*self._variables, *self._optimizer])
+        return copy_values([*self._variables, *self._optimizer])
 
     def train_epoch(self, rows: np.ndarray, *, epoch: int) -> dict[str, float]:
         """Takes a step on each batch of rows; the results are means over the epoch, as Keras has them."""
@@ -120,8 +119,8 @@ class WarmModel:
 
     def weight_norm(self) -> float:
         """Euclidean norm of the weights that have, or could have, a penalty."""
-        found = [w.variable for w in weights_of(self.model) if w.variable.regularizer is not None]
-        return float(np.sqrt(sum(np.sum(value.astype("float64") ** 2) for value in values(found))))
+        penalised = [w.variable for w in weights_of(self.model) if w.variable.regularizer is not None]
+        return float(np.sqrt(sum(np.sum(value.astype("float64") ** 2) for value in copy_values(penalised))))
 
     def _foreign_penalty(self) -> float:
         counted = [v for v in self._foreign if v.trainable]
@@ -135,15 +134,15 @@ class WarmModel:
         return np.array(rates, dtype="float32")
 
 
-def put(state: State, model: keras.Model) -> keras.Model:
-    """Gives a new compiled model of the same structure the weights and the optimizer state of a warm one."""
+def load_state(model: keras.Model, state: State) -> keras.Model:
+    """Gives a compiled model of the same structure the weights and the optimizer's state of a warm one."""
     model.optimizer.build(model.trainable_variables)  # its state too, so that training can go on
     for variable, value in zip([*model.variables, *_optimizer_state(model)], state, strict=True):
         variable.assign(value)
     return model
 
 
-def values(variables: Sequence[Any]) -> State:
+def copy_values(variables: Sequence[Any]) -> State:
     """Copies of the values of variables."""
     return [np.array(ops.convert_to_numpy(variable)) for variable in variables]
 

@@ -5,22 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
-
-from l2zoo.artifacts import sample
+from l2zoo.artifacts import manifest, sample
 from l2zoo.artifacts.formats import tflite
 from l2zoo.artifacts.formats.table import FORMATS, formats_of
 from l2zoo.artifacts.parity import timing
-from l2zoo.artifacts.store import integrity, locations
-from l2zoo.inference import interface
+from l2zoo.artifacts.store import locations
+from l2zoo.inference.predictor import RUNNABLE, select_format
 from l2zoo.reports.numbers import three_digits
-from l2zoo.utils.files import replacing
-from l2zoo.utils.validation import check_number, picture_path, whole_number
-
-if TYPE_CHECKING:
-    from rich.table import Table
+from l2zoo.reports.table import Cell, Column, Table, cell
+from l2zoo.utils.validation import check_number, whole_number
 
 
 @dataclass(frozen=True)
@@ -50,7 +45,7 @@ class Latency:
         return asdict(self)
 
 
-def latencies(
+def measure_latency(
     name_or_folder: str | Path,
     *,
     formats: Sequence[str] | None = None,
@@ -75,14 +70,14 @@ def latencies(
     check_number("seconds", seconds)
     counts = [whole_number("threads", count, at_least=1) for count in threads]
     folder = locations.find(name_or_folder)
-    rows = formats_of(integrity.checked(folder))
-    there = [name for name in rows if name in interface.RUNNABLE]
-    chosen = there if formats is None else [interface.chosen(name, list(rows)) for name in formats]
-    if not chosen:
+    rows = formats_of(manifest.read_and_check(folder))
+    there = [name for name in rows if name in RUNNABLE]
+    selected = there if formats is None else [select_format(name, list(rows)) for name in formats]
+    if not selected:
         raise ValueError(f"The artifact in {str(folder)!r} has no TFLite file, only {list(rows)}.")
     inputs, _ = sample.read(folder / sample.FILE)
     found = []
-    for name in chosen:
+    for name in selected:
         path = folder / FORMATS[name].path
         for threads_now in counts:
             predict, _ = tflite.open_file(path, threads=threads_now)
@@ -94,54 +89,18 @@ def latencies(
     return found
 
 
-def table(found: Sequence[Latency]) -> Table:
+def latency_table(found: Sequence[Latency]) -> Table:
     """A row for each file and number of threads."""
-    from rich.table import Table
-
     names = sorted({name for one in found for name in one.metrics})
-    shown = Table(title="Latency of one image at a time")
-    for heading in ("format", "threads", "p50 ms", "p90 ms", "bytes", *names):
-        shown.add_column(heading, justify="left" if heading == "format" else "right")
-    for one in found:
-        metrics = [f"{one.metrics[name]:.4f}" if name in one.metrics else "" for name in names]
-        times = three_digits(one.p50_ms), three_digits(one.p90_ms)
-        shown.add_row(one.format, str(one.threads), *times, f"{one.bytes:,}", *metrics)
-    return shown
-
-
-def picture(found: Sequence[Latency], path: str | Path) -> Path:
-    """Draws p50 as a bar and p90 as the end of its whisker, for each file and number of threads.
-
-    Args:
-        found: What `latencies` gave.
-        path: Where to; the ending says how: `.png`, `.svg` or `.pdf`.
-
-    Raises:
-        ValueError: Another ending.
-    """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    path = picture_path(path)
-    figure = Figure(figsize=(7.5, 1.1 + 0.42 * len(found)), layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
-    rows = np.arange(len(found))[::-1]
-    middles = np.array([one.p50_ms for one in found])
-    whiskers = np.array([one.p90_ms - one.p50_ms for one in found])
-    axes.barh(rows, middles, height=0.6, color="#8a93a3", edgecolor="black")
-    axes.errorbar(middles, rows, xerr=[np.zeros(len(found)), whiskers], fmt="none", ecolor="black", capsize=4)
-    for row, one in zip(rows, found, strict=True):
-        metrics = "".join(f", {name} {value:.4f}" for name, value in one.metrics.items())
-        words = f"{three_digits(one.p50_ms)} ms, {one.bytes / 1000:,.0f} kB{metrics}"
-        axes.annotate(
-            words, (one.p90_ms, row), xytext=(6, 0), textcoords="offset points", va="center", size=8
+    columns: list[Column | str] = ["format", *map(Column, ("threads", "p50 ms", "p90 ms", "bytes", *names))]
+    rows = [
+        (
+            one.format,
+            one.threads,
+            *(Cell(three_digits(time), time) for time in (one.p50_ms, one.p90_ms)),
+            cell(one.bytes, "{:,}"),
+            *(cell(one.metrics.get(name), "{:.4f}") for name in names),
         )
-    threads = [f"{one.format}, {one.threads} thread{'s' * (one.threads > 1)}" for one in found]
-    axes.set_yticks(rows, threads)
-    axes.set_xlim(0, 2.1 * max(one.p90_ms for one in found))
-    axes.set_xlabel("milliseconds for one image: bar p50, whisker p90")
-    axes.spines[["top", "right"]].set_visible(False)
-    with replacing(path) as temporary:
-        figure.savefig(temporary, dpi=150, metadata={"Title": "Latency of an artifact"})
-    return path
+        for one in found
+    ]
+    return Table.of(columns, rows, title="Latency of one image at a time")

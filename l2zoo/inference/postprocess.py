@@ -6,13 +6,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from l2zoo.inference.results import Classified, Detected, Segmented
+from l2zoo.inference.results import Classified, Detected, Result, Segmented
 
-Result = Classified | Segmented | Detected
 Size = tuple[int, int]
 
 
-def classified(
+def decode_classes(
     outputs: dict[str, np.ndarray], sizes: Sequence[Size], names: Sequence[str], *, size: Size
 ) -> list[Result]:
     """The answers `(B, K)` of a classifier."""
@@ -21,7 +20,7 @@ def classified(
     return [Classified(one, names) for one in answers]
 
 
-def segmented(
+def decode_masks(
     outputs: dict[str, np.ndarray], sizes: Sequence[Size], names: Sequence[str], *, size: Size
 ) -> list[Result]:
     """The answers `(B, H, W, K)` of a segmenter as masks of the images' own sizes."""
@@ -29,10 +28,10 @@ def segmented(
     (answers,) = outputs.values()
     kind = np.uint8 if len(names) <= 256 else np.int32
     masks = answers.argmax(axis=-1).astype(kind)
-    return [Segmented(nearest(mask, own), names) for mask, own in zip(masks, sizes, strict=True)]
+    return [Segmented(resize_mask(mask, own), names) for mask, own in zip(masks, sizes, strict=True)]
 
 
-def detected(
+def decode_boxes(
     outputs: dict[str, np.ndarray], sizes: Sequence[Size], names: Sequence[str], *, size: Size
 ) -> list[Result]:
     """The final boxes of a detector, those that are there, in pixels of the images.
@@ -58,11 +57,11 @@ def detected(
     return found
 
 
-def nearest(mask: np.ndarray, size: Size) -> np.ndarray:
+def resize_mask(mask: np.ndarray, size: Size) -> np.ndarray:
     """A mask `(h, w)` as `(H, W)`, each pixel with the class of the pixel that lies below its middle.
 
     Example:
-        >>> nearest(np.array([[0, 1]]), (1, 4)).tolist()
+        >>> resize_mask(np.array([[0, 1]]), (1, 4)).tolist()
         [[0, 0, 1, 1]]
     """
     if mask.shape == size:

@@ -8,24 +8,26 @@ from typing import Any
 
 import numpy as np
 
-from l2zoo.artifacts.failures import as_value_errors
+from l2zoo.artifacts import manifest, task_spec
 from l2zoo.artifacts.formats import table, tflite
 from l2zoo.artifacts.formats.table import FORMATS
-from l2zoo.artifacts.inputs import Inputs
-from l2zoo.artifacts.sample import Outputs
-from l2zoo.artifacts.store import integrity, locations
-from l2zoo.inference import interface, postprocess, preprocess
+from l2zoo.artifacts.inputs import Inputs, Outputs
+from l2zoo.artifacts.store import locations
+from l2zoo.inference import postprocess, preprocess
+from l2zoo.inference.results import Result
 from l2zoo.tasks.diffusion import sampling
 from l2zoo.tasks.video import rollout
+from l2zoo.utils.files import as_value_errors
 from l2zoo.utils.progress import progress_bar
 from l2zoo.utils.validation import check_pixels, whole_number
 
-_ANSWERS: dict[str, Callable[..., list[postprocess.Result]]] = {
-    "classification": postprocess.classified,
-    "segmentation": postprocess.segmented,
-    "detection": postprocess.detected,
+RUNNABLE = ("tflite", "tflite_fp16", "tflite_dynamic", "tflite_int8")  # the first that is there runs
+_DECODE: dict[str, Callable[..., list[Result]]] = {
+    "classification": postprocess.decode_classes,
+    "segmentation": postprocess.decode_masks,
+    "detection": postprocess.decode_boxes,
 }
-_METHODS = {**dict.fromkeys(_ANSWERS, "predict"), "generation": "sample", "video": "generate"}
+_METHODS = {**dict.fromkeys(_DECODE, "predict"), "generation": "sample", "video": "generate"}
 
 
 class Predictor:
@@ -62,18 +64,18 @@ class Predictor:
     def __init__(self, name_or_folder: str | Path, *, format: str = "auto", threads: int = 1):  # noqa: A002
         threads = whole_number("threads", threads, at_least=1)
         self.folder = locations.find(name_or_folder)
-        content = integrity.checked(self.folder)
-        self.format = interface.chosen(format, list(table.formats_of(content)))
-        self.task = interface.task(content)
+        content = manifest.read_and_check(self.folder)
+        self.format = select_format(format, list(table.formats_of(content)))
+        self.task = _task(content)
         self._inputs, self._outputs = content["inputs"], content["outputs"]
-        self.class_names = interface.class_names(self.task, content)
+        self.class_names = _class_names(self.task, content)
         self._path = FORMATS[self.format].path
-        self._predict = self._opened(threads)
+        self._predict = self._open_file(threads)
 
     def __repr__(self) -> str:
         return f"Predictor({str(self.folder)!r}, format={self.format!r}): {self.task}"
 
-    def predict(self, images: Any, *, batch_size: int = 32) -> list[postprocess.Result]:
+    def predict(self, images: Any, *, batch_size: int = 32) -> list[Result]:
         """Says of images what is in them, which class each pixel has, or what is where.
 
         Images of other sizes are resized as in training; boxes and masks are those of the images as given.
@@ -93,20 +95,20 @@ class Predictor:
                 values that are not pixels; the model is for something else.
         """
         self._check_task("predict")
-        given = preprocess.one_by_one(images)
+        given = preprocess.list_images(images)
         whole_number("batch_size", batch_size, at_least=1)
         ((name, spec),) = self._inputs.items()
         height, width, channels = spec["shape"][1:]
-        found: list[postprocess.Result] = []
+        found: list[Result] = []
         for start in range(0, len(given), batch_size):
             part = [
-                preprocess.pixels(one, channels=channels, where=f"Image {start + i} of `images`")
+                preprocess.read_pixels(one, channels=channels, where=f"Image {start + i} of `images`")
                 for i, one in enumerate(given[start : start + batch_size])
             ]
-            seen = [preprocess.resized(one, (height, width)) for one in part]
+            seen = [preprocess.resize(one, (height, width)) for one in part]
             outputs = self._run({name: np.stack(seen)})
             sizes = [one.shape[:2] for one in part]
-            found += _ANSWERS[self.task](outputs, sizes, self.class_names, size=(height, width))
+            found += _DECODE[self.task](outputs, sizes, self.class_names, size=(height, width))
         return found
 
     def sample(
@@ -183,10 +185,10 @@ class Predictor:
                 f"`{method}` is not for {self.task}, which the artifact is for. Call `{_METHODS[self.task]}`."
             )
 
-    def _opened(self, threads: int) -> Callable[[Inputs], Outputs]:
+    def _open_file(self, threads: int) -> Callable[[Inputs], Outputs]:
         """What runs the file, if it takes what the manifest says."""
         predict, found = tflite.open_file(self.folder / self._path, threads=threads)
-        said, takes = interface.shapes(self._inputs), interface.shapes(found["inputs"])
+        said, takes = _shapes(self._inputs), _shapes(found["inputs"])
         if said != takes or set(found["outputs"]) != set(self._outputs):
             raise ValueError(
                 f"{self._path} must take {said} and give {sorted(self._outputs)}, as the manifest says, it "
@@ -201,7 +203,7 @@ class Predictor:
         }
         with as_value_errors(f"{self._path} cannot be run"):
             outputs = self._predict(feed)
-        wanted = interface.shapes(self._outputs)
+        wanted = _shapes(self._outputs)
         for name, answer in outputs.items():
             if list(answer.shape[1:]) != wanted[name] or not np.isfinite(answer).all():
                 raise ValueError(
@@ -209,3 +211,70 @@ class Predictor:
                     f"manifest says, it answers with shape {list(answer.shape[1:])}. Export the model again."
                 )
         return outputs
+
+
+def select_format(format: str, there: Sequence[str]) -> str:  # noqa: A002
+    """The format to run, out of those that are there.
+
+    Raises:
+        ValueError: None of them runs here, or the one asked for is not among them.
+    """
+    runnable = [name for name in RUNNABLE if name in there]
+    if not runnable:
+        raise ValueError(
+            f"The artifact has no TFLite file to run, it has {list(there)}. Export it with "
+            'formats=["tflite"], or load the Keras model with `l2zoo.load`.'
+        )
+    if format == "auto":
+        return runnable[0]
+    if format not in runnable:
+        raise ValueError(
+            f'`format` must be "auto" or one of {runnable}, which run here, got format={format!r}. The '
+            f"artifact has {list(there)}."
+        )
+    return format
+
+
+def _task(content: dict[str, Any]) -> str:
+    """What the model is for.
+
+    Raises:
+        ValueError: The manifest does not say it, or what goes in and comes out is of another task.
+    """
+    inputs, outputs = content.get("inputs"), content.get("outputs")
+    if not inputs or not outputs:
+        raise ValueError("The manifest must say what goes in and comes out. Export the model again.")
+    found = content.get("task")
+    if found is None:
+        raise ValueError(
+            "The artifact does not say what its model is for. Export it with Card(task=...), one of "
+            f"{list(task_spec.TASKS)}."
+        )
+    known = all(None not in spec["shape"][1:] for spec in [*inputs.values(), *outputs.values()])
+    if not known or not task_spec.fits(found, inputs, outputs):
+        raise ValueError(
+            f"The manifest says that the model is for {found}, but its shapes are those of another, "
+            f"{_shapes(inputs)} to {_shapes(outputs)}. Export the model again."
+        )
+    return found
+
+
+def _class_names(task: str, content: dict[str, Any]) -> tuple[str, ...]:
+    """The names of the classes; their numbers, where each has a place in the output and none has a name.
+
+    Raises:
+        ValueError: There are more or fewer than in the output.
+    """
+    names = content.get("class_names")
+    if task not in task_spec.OF_CLASSES:
+        return tuple(names or ())
+    (spec,) = content["outputs"].values()
+    classes = spec["shape"][-1]
+    if names is not None and len(names) != classes:
+        raise ValueError(f"The manifest names {len(names)} classes of {classes}. Export the model again.")
+    return tuple(str(number) for number in range(classes)) if names is None else tuple(names)
+
+
+def _shapes(specs: task_spec.Specs) -> dict[str, list[int | None]]:
+    """Shapes without the batch."""
+    return {name: spec["shape"][1:] for name, spec in specs.items()}

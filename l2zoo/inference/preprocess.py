@@ -16,7 +16,7 @@ CHANNELS = (1, 3)  # of what Pillow reads, gray or coloured
 _GRAY_16 = ("I;16", "I;16L", "I;16B", "I;16N")
 
 
-def one_by_one(images: Any) -> Sequence[Any]:
+def list_images(images: Any) -> Sequence[Any]:
     """The images of a batch or a list, or the only one, as a sequence.
 
     Raises:
@@ -38,7 +38,7 @@ def one_by_one(images: Any) -> Sequence[Any]:
     return images
 
 
-def pixels(given: Any, *, channels: int, where: str) -> np.ndarray:
+def read_pixels(given: Any, *, channels: int, where: str) -> np.ndarray:
     """An image as `(H, W, C)`, uint8 or float32 in [0, 255].
 
     Files and Pillow's images are made gray or coloured as the model takes them, and lose their alpha channel,
@@ -56,15 +56,15 @@ def pixels(given: Any, *, channels: int, where: str) -> np.ndarray:
             values outside of [0, 255].
     """
     if isinstance(given, str | Path):
-        return _of_file(Path(given).expanduser(), channels)
+        return _from_file(Path(given).expanduser(), channels)
     if isinstance(given, Image.Image):
-        return _of_pillow(given, channels, where)
+        return _from_pillow(given, channels, where)
     if isinstance(given, np.ndarray):
-        return _of_array(given, channels, where)
+        return _from_array(given, channels, where)
     raise TypeError(f"{where} must be an array, a Pillow image or a path, got {type(given).__name__}.")
 
 
-def resized(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+def resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """An image `(h, w, C)` as `(H, W, C)`, as `l2zoo.data` resizes for training; the dtype stays.
 
     Bilinear, smoothed where it shrinks; bytes are rounded to bytes. Channel by channel in floats: Pillow
@@ -85,43 +85,43 @@ def resized(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return np.clip(np.rint(result), 0, 255).astype(np.uint8) if image.dtype == np.uint8 else result
 
 
-def _of_file(path: Path, channels: int) -> np.ndarray:
+def _from_file(path: Path, channels: int) -> np.ndarray:
     if not path.is_file():
         raise FileNotFoundError(f"`images` must be paths of image files, got {str(path)!r}.")
     try:
         with Image.open(path, formats=FORMATS) as image:
-            return _of_pillow(image, channels, str(path))
+            return _from_pillow(image, channels, str(path))
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise ValueError(_bomb(str(path))) from error
+        raise ValueError(_too_many_pixels(str(path))) from error
     except (OSError, SyntaxError) as error:  # Pillow's words for broken data
         raise ValueError(f"{path} cannot be read as an image ({error}). Repair or remove it.") from error
 
 
-def _of_pillow(image: Image.Image, channels: int, where: str) -> np.ndarray:
+def _from_pillow(image: Image.Image, channels: int, where: str) -> np.ndarray:
     if channels not in CHANNELS:
         raise TypeError(f"{where} must be an array, as the model takes {channels} channels.")
     if Image.MAX_IMAGE_PIXELS is not None and image.width * image.height > Image.MAX_IMAGE_PIXELS:
-        raise ValueError(_bomb(where))  # Pillow itself raises at twice as many
+        raise ValueError(_too_many_pixels(where))  # Pillow itself raises at twice as many
     try:
         if image.mode in _GRAY_16:
             image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
         if image.mode in ("I", "F"):
             found = np.repeat(np.asarray(image)[..., None], channels, axis=-1)
-            return _of_array(found, channels, where)
+            return _from_array(found, channels, where)
         found = np.asarray(image.convert("L" if channels == 1 else "RGB"))
     except (OSError, SyntaxError, EOFError) as error:
         raise ValueError(f"{where} cannot be decoded ({error}). Repair or remove it.") from error
     return found[..., None] if channels == 1 else found
 
 
-def _bomb(where: str) -> str:
+def _too_many_pixels(where: str) -> str:
     return (
         f"{where} has more pixels than Pillow allows ({Image.MAX_IMAGE_PIXELS:,}): it may be made to fill "
         "the memory. If you trust it, set PIL.Image.MAX_IMAGE_PIXELS."
     )
 
 
-def _of_array(image: np.ndarray, channels: int, where: str) -> np.ndarray:
+def _from_array(image: np.ndarray, channels: int, where: str) -> np.ndarray:
     if image.ndim == 2 and channels == 1:
         image = image[..., None]
     if image.ndim != 3 or image.shape[-1] != channels or not image.size:

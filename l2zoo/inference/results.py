@@ -45,8 +45,8 @@ class Classified:
 
     def to_dict(self) -> dict[str, Any]:
         """The same for JSON; all classes, the likeliest first."""
-        every = [{"name": name, "probability": _short(p)} for name, p in self.top(len(self.class_names))]
-        return {"class_name": self.class_name, "probability": _short(self.probability), "classes": every}
+        every = [{"name": name, "probability": _round(p)} for name, p in self.top(len(self.class_names))]
+        return {"class_name": self.class_name, "probability": _round(self.probability), "classes": every}
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +70,7 @@ class Segmented:
 
     def to_dict(self) -> dict[str, Any]:
         """The same for JSON, the mask as lists of rows."""
-        shares = {name: _short(share) for name, share in self.shares.items()}
+        shares = {name: _round(share) for name, share in self.shares.items()}
         return {"class_names": list(self.class_names), "shares": shares, "mask": self.mask.tolist()}
 
 
@@ -100,11 +100,14 @@ class Detected:
         rows = zip(self.names, self.scores.tolist(), self.boxes_xyxy.tolist(), strict=True)
         return {
             "objects": [
-                {"class_name": name, "score": _short(score), "box_xyxy": [_short(x) for x in box]}
+                {"class_name": name, "score": _round(score), "box_xyxy": [_round(x) for x in box]}
                 for name, score, box in rows
             ]
         }
 
 
-def _short(number: float) -> float:
+Result = Classified | Segmented | Detected
+
+
+def _round(number: float) -> float:
     return round(float(number), _DIGITS)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import keras
 
 from l2zoo.models import blocks
-from l2zoo.models.pretrained import restored
+from l2zoo.models.pretrained import load_weights
 from l2zoo.regularization.policy import L2Policy
 from l2zoo.regularization.strength import Strength
 from l2zoo.utils.validation import whole_numbers
@@ -75,7 +75,7 @@ def build_cnn(
             layer = f"stage{stage}_conv{conv}"
             x = blocks.conv(x, width, pool=2 if halves else 1, batch_norm=batch_norm, name=layer)
     outputs = blocks.classify(x, num_classes, dropout=dropout)
-    model = restored(
+    model = load_weights(
         keras.Model(inputs, outputs, name=name), weights, architecture="cnn" if batch_norm else "cnn_plain"
     )
     return L2Policy.of(l2).apply(model)

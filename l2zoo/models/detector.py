@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import keras
 
 from l2zoo.models import backbones, blocks
-from l2zoo.models.pretrained import restored
+from l2zoo.models.pretrained import load_weights
 from l2zoo.regularization.policy import L2Policy
 from l2zoo.regularization.strength import Strength
 from l2zoo.utils.validation import whole_number, whole_numbers
@@ -95,7 +95,7 @@ def build_detector(
             x = last(features["class" if output == "class_logits" else "box"])
             found[output].append(_flat(x, stride=stride, output=output))
     outputs = {output: _joined(parts, output) for output, parts in found.items()}
-    model = restored(keras.Model(inputs, outputs, name=name), weights, architecture="detector")
+    model = load_weights(keras.Model(inputs, outputs, name=name), weights, architecture="detector")
     return L2Policy.of(l2).apply(model)
 
 

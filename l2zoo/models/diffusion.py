@@ -8,7 +8,7 @@ from typing import Any
 import keras
 
 from l2zoo.models import blocks
-from l2zoo.models.pretrained import restored
+from l2zoo.models.pretrained import load_weights
 from l2zoo.regularization.policy import L2Policy
 from l2zoo.regularization.strength import Strength
 from l2zoo.utils.validation import whole_number, whole_numbers
@@ -103,7 +103,7 @@ def build_diffusion(
     x = _activated_norm(x, name="out")
     # The velocity starts at zero, its mean, and is float32 whatever the precision of the layers below.
     outputs = _conv(x, inputs["images"].shape[-1], zero=True, dtype="float32", name="velocity")
-    model = restored(keras.Model(inputs, outputs, name=name), weights, architecture="diffusion")
+    model = load_weights(keras.Model(inputs, outputs, name=name), weights, architecture="diffusion")
     return L2Policy.of(l2).apply(model)
 
 

@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from l2zoo.artifacts import manifest
-from l2zoo.artifacts.store import integrity, load_model, locations
+from l2zoo.artifacts.formats import keras_file
+from l2zoo.artifacts.store import locations
 
 if TYPE_CHECKING:
     import keras
 
 
-def restored(model: keras.Model, weights: str | None, *, architecture: str) -> keras.Model:
+def load_weights(model: keras.Model, weights: str | None, *, architecture: str) -> keras.Model:
     """The model with trained weights in it, if any are asked for. Its penalty stays as it is.
 
     Args:
@@ -43,8 +44,8 @@ def restored(model: keras.Model, weights: str | None, *, architecture: str) -> k
             f"folder, or None, got weights={weights!r}."
         )
     folder = there.get(weights, Path(weights))
-    content = integrity.checked(folder)
-    trained = load_model.loaded(folder / load_model.FILE, compiled=False)
+    content = manifest.read_and_check(folder)
+    trained = keras_file.load_model(folder / keras_file.FILE, compiled=False)
     wanted, found = model.get_weights(), trained.get_weights()
     if [part.shape for part in wanted] != [part.shape for part in found]:
         classes = content.get("class_names")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import keras
 
 from l2zoo.models import blocks
-from l2zoo.models.pretrained import restored
+from l2zoo.models.pretrained import load_weights
 from l2zoo.regularization.policy import L2Policy
 from l2zoo.regularization.strength import Strength
 from l2zoo.utils import validation
@@ -118,7 +118,7 @@ def build_resnet(
     outputs = blocks.classify(x, num_classes, dropout=dropout)
     architecture = f"resnet{depth}{'v2' if version == 2 else ''}"
     model = keras.Model(inputs, outputs, name=name or architecture)
-    return L2Policy.of(l2).apply(restored(model, weights, architecture=architecture))
+    return L2Policy.of(l2).apply(load_weights(model, weights, architecture=architecture))
 
 
 def _stem(x: keras.KerasTensor, plan: Plan, *, version: int) -> keras.KerasTensor:

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 
 from l2zoo.models import backbones, blocks
-from l2zoo.models.pretrained import restored
+from l2zoo.models.pretrained import load_weights
 from l2zoo.regularization.policy import L2Policy
 from l2zoo.regularization.strength import Strength
 from l2zoo.utils.validation import one_of, whole_number, whole_numbers
@@ -84,7 +84,7 @@ def build_unet(
         x = _double_conv(x, width, name=layer)
     x = keras.layers.Conv2D(classes, 1, name="logits")(x)
     outputs = keras.layers.Softmax(dtype="float32", name="probabilities")(x)
-    model = restored(keras.Model(inputs, outputs, name=name), weights, architecture="unet")
+    model = load_weights(keras.Model(inputs, outputs, name=name), weights, architecture="unet")
     return L2Policy.of(l2).apply(model)
 
 

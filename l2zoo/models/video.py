@@ -9,7 +9,7 @@ import keras
 
 from l2zoo.models import blocks
 from l2zoo.models.frames import EachFrame, Memory
-from l2zoo.models.pretrained import restored
+from l2zoo.models.pretrained import load_weights
 from l2zoo.regularization.policy import L2Policy
 from l2zoo.regularization.strength import Strength
 from l2zoo.utils.validation import whole_numbers
@@ -75,7 +75,7 @@ def build_video(
         return layer(x)
 
     outputs = _wired(clips, len(widths), at)
-    model = restored(keras.Model(clips, outputs, name=name), weights, architecture="video")
+    model = load_weights(keras.Model(clips, outputs, name=name), weights, architecture="video")
     return L2Policy.of(l2).apply(model)
 
 

@@ -1,8 +1,9 @@
-"""Numbers as text: strengths, names of metrics, durations. One way to spell each, everywhere."""
+"""Numbers and names as text: strengths, metrics, means, durations. One way to spell each, everywhere."""
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 
 def metric_name(metric: str) -> str:
@@ -13,6 +14,16 @@ def metric_name(metric: str) -> str:
         'mean iou'
     """
     return metric.removeprefix("val_").replace("_", " ")
+
+
+def metric_title(metric: str) -> str:
+    """A metric as it stands at an axis or in a heading.
+
+    Example:
+        >>> metric_title("val_mean_iou")
+        'Mean iou'
+    """
+    return metric_name(metric).capitalize()
 
 
 def format_strength(strength: float) -> str:
@@ -26,6 +37,23 @@ def format_strength(strength: float) -> str:
         return f"{strength:.3g}"
     mantissa, exponent = f"{strength:.2e}".split("e")
     return f"{float(mantissa):g}e{int(exponent)}"
+
+
+def is_number(value: Any) -> bool:
+    """Whether a hyperparameter's value has a place on an axis of numbers."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def format_value(value: Any) -> str:
+    """A hyperparameter's value as people write it.
+
+    Example:
+        >>> [format_value(value) for value in (0.0001, 32, 0.5, True, "relu")]
+        ['1e-4', '32', '0.5', 'True', 'relu']
+    """
+    if isinstance(value, float) and math.isfinite(value) and value >= 0:
+        return format_strength(value)
+    return str(value)
 
 
 def format_duration(seconds: float) -> str:

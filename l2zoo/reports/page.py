@@ -12,12 +12,11 @@ import json
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from l2zoo.reports import plot_style
+from l2zoo.reports.plot_style import NARROW, WIDE, Plot
 from l2zoo.reports.table import Table
 from l2zoo.utils.files import replacing
 
@@ -35,6 +34,13 @@ class Picture:
     title: str
     words: str
     drawings: Mapping[str, str]
+
+    @classmethod
+    def of_plot(cls, plot: Plot, *, name: str) -> Picture:
+        """A plot, drawn wide and narrow; the name tells its parts from those of others in the page."""
+        sizes = {"wide": WIDE, "narrow": NARROW}
+        drawings = {size: plot.inline(f"{name}-{size}", width=width) for size, width in sizes.items()}
+        return cls(plot.title, plot.words, drawings)
 
     @classmethod
     def of_file(cls, path: str | Path, *, title: str, words: str) -> Picture:
@@ -111,16 +117,6 @@ class Page:
         with replacing(path) as temporary:
             temporary.write_text(environment.from_string(source).render(page=self), encoding="utf-8")
         return Path(path)
-
-
-def picture(name: str, title: str, words: str, draw: partial) -> Picture:
-    """What `draw(width=..., headed=False)` draws, for a page: a wide drawing and a narrow one."""
-    sizes = {"wide": plot_style.WIDE, "narrow": plot_style.NARROW}
-    drawings = {
-        size: plot_style.inline(partial(draw, width=width, headed=False), name=f"{name}-{size}")
-        for size, width in sizes.items()
-    }
-    return Picture(title, words, drawings)
 
 
 def versions() -> dict[str, str]:

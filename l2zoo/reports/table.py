@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from l2zoo.utils.files import replacing
 
 if TYPE_CHECKING:
+    import rich.console
     import rich.table
 
 Value = float | int | str | bool | None
@@ -37,13 +38,9 @@ class Cell:
     @property
     def key(self) -> str:
         """What a page sorts by."""
-        return (
-            ""
-            if self.value is None
-            else repr(self.value)
-            if isinstance(self.value, float)
-            else str(self.value)
-        )
+        if self.value is None:
+            return ""
+        return repr(self.value) if isinstance(self.value, float) else str(self.value)
 
 
 def cell(value: Value | Cell, form: str = "") -> Cell:
@@ -105,16 +102,12 @@ class Table:
             | cat | 3 |
         """
         heads = tuple(c if isinstance(c, Column) else Column(c, number=False) for c in columns)
-        return cls(
-            heads, tuple(r if isinstance(r, Row) else Row(tuple(cell(v) for v in r)) for r in rows), **options
-        )
+        body = tuple(r if isinstance(r, Row) else Row(tuple(map(cell, r))) for r in rows)
+        return cls(heads, body, **options)
 
     def markdown(self) -> str:
         """The table as Markdown."""
-        lines = [
-            [column.name for column in self.columns],
-            *([c.text for c in row.cells] for row in self.rows),
-        ]
+        lines = [[column.name for column in self.columns], *([c.text for c in r.cells] for r in self.rows)]
         head, *body = (f"| {' | '.join(line)} |" for line in lines)
         marks = "".join("--:|" if column.number else "---|" for column in self.columns)
         return "\n".join([head, f"|{marks}", *body])
@@ -124,13 +117,19 @@ class Table:
         names = [column.name for column in self.columns]
         return write_csv(path, [dict(zip(names, (c.value for c in r.cells), strict=True)) for r in self.rows])
 
-    def __rich__(self) -> rich.table.Table:
+    def __rich_console__(self, console: rich.console.Console, options: rich.console.ConsoleOptions) -> Any:
+        shown = self._rich()
+        if console.measure(shown, options=options.update(max_width=1000)).maximum > options.max_width:
+            shown = self._rich(collapse_padding=True)
+        yield shown
+
+    def _rich(self, **options: Any) -> rich.table.Table:
         from rich.table import Table as RichTable
         from rich.text import Text
 
         # `Text`, because Rich would read a name with brackets as markup.
-        title = Text(self.title) if self.title else None
-        shown = RichTable(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+        looks: dict[str, Any] = {"box": None, "pad_edge": False, "header_style": "bold", **options}
+        shown = RichTable(title=Text(self.title) if self.title else None, title_justify="left", **looks)
         for column in self.columns:
             shown.add_column(Text(column.name), justify="right" if column.number else "left", overflow="fold")
         for row in self.rows:

@@ -74,9 +74,9 @@ def gather(records: Iterable[Record]) -> list[Candidate]:
     """
     first: dict = {}
     for record in records:
-        first.setdefault(_place(record), record)
+        first.setdefault(_key(record), record)
     groups: dict[tuple, list[Record]] = {}
-    for record in sorted(first.values(), key=_place):
+    for record in sorted(first.values(), key=_key):
         groups.setdefault((record.unit.strength, record.unit.others), []).append(record)
     return [
         Candidate(
@@ -145,7 +145,7 @@ def one_se(candidates: Sequence[Candidate], *, mode: str = "max") -> Candidate:
     return _strongest(eligible(candidates), at_least=sign * chosen.mean - margin, sign=sign)
 
 
-def _place(record: Record) -> tuple:
+def _key(record: Record) -> tuple:
     unit = record.unit
     return unit.strength, repr(unit.others), unit.seed, unit.fold
 

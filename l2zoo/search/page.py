@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
-from functools import partial
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from l2zoo.engine.record import Record
-from l2zoo.reports.numbers import format_duration, format_strength
-from l2zoo.reports.page import Page, Picture, Section, picture
-from l2zoo.search import pagetable
+from l2zoo.regularization.audit import Audit
+from l2zoo.reports.numbers import format_duration, format_mean, format_strength, metric_name
+from l2zoo.reports.page import Page, Picture, Section
+from l2zoo.search import report
 from l2zoo.search.plots import curve, learning_curves, scatter
-from l2zoo.search.plots.averages import every, has_curves
 from l2zoo.search.select import Selection
-
-if TYPE_CHECKING:
-    from l2zoo.regularization.audit import Audit
 
 
 def page(
@@ -30,9 +26,9 @@ def page(
     audit: Audit | None = None,
     chosen: float | None = None,
     convention: str = "keras",
-    records: Iterable[Record] | None = None,
+    records: Sequence[Record] | None = None,
 ) -> Path:
-    """Writes the report: the verdict, pictures, every candidate, the final model, and how to repeat it.
+    """Writes the report.
 
     Args:
         selection: The answer of a search.
@@ -49,23 +45,25 @@ def page(
     Returns:
         The path.
     """
-    strength = selection.best.strength if chosen is None else chosen
-    metric = curve.name(selection)
+    chosen = selection.best.strength if chosen is None else chosen
+    metric = metric_name(selection.metric)
     hint = (
-        f"Strengths in the convention {convention}; ± SE is one standard error of the mean; “To 0” is the "
+        f"Strengths in the convention {convention}; SE is one standard error of the mean; “To 0” is the "
         "mean difference to strength 0 on the same folds. A header sorts by its column."
     )
+    if records is None:
+        records = [record for c in selection.every for record in (*c.done, *c.failed)]
     return Page(
-        kicker=f"Search for the strength of L2, scored by {metric.lower()} on held-out folds",
+        kicker=f"Search for the strength of L2, scored by {metric} on held-out folds",
         heading="Does L2 help here?",
-        title=f"Does L2 help here? {metric}",
+        title=f"Does L2 help here? {metric.capitalize()}",
         answer=str(selection.verdict),
         tone=selection.verdict.outcome.split()[0],
         notices=[("At the edge", selection.edge)] if selection.edge else [],
-        facts=_facts(selection, chosen=strength, records=_all_records(selection, records)),
-        pictures=pictures(selection, chosen=strength, convention=convention),
+        facts=_facts(selection, chosen=chosen, records=records),
+        pictures=pictures(selection, chosen=chosen, convention=convention),
         sections=[
-            Section("Every candidate", pagetable.of(selection, chosen=strength), hint),
+            Section("Every candidate", report.table(selection, chosen=chosen, every=True), hint),
             *([] if audit is None else [audit.section()]),
         ],
         command=command,
@@ -74,49 +72,35 @@ def page(
     ).write(path)
 
 
-def _all_records(selection: Selection, records: Iterable[Record] | None) -> list[Record]:
-    if records is not None:
-        return list(records)
-    return [record for c in every(selection) for record in (*c.done, *c.failed)]
-
-
-def _facts(selection: Selection, *, chosen: float, records: list[Record]) -> list[tuple[str, str, str]]:
-    """What stands in the row of figures: name, value, explanation."""
-    best = selection.best
-    spread = f" ± {best.standard_error:.3f}" if best.n > 1 else ""
-    failed = sum(record.status == "failed" for record in records)
-    seconds = math.fsum(record.seconds for record in records if math.isfinite(record.seconds))
-    what = curve.name(selection).lower()
-    return [
-        ("Best strength", format_strength(best.strength), f"mean {what} {best.mean:.3f}{spread}"),
-        ("One SE", format_strength(selection.one_se.strength), "strongest that is as good"),
-        ("Final model", format_strength(chosen), "its strength"),
-        ("Trainings", f"{len(records):,}", f"{failed:,} failed" if failed else "none failed"),
-        ("Epochs in all", f"{sum(record.trained for record in records):,}", "over all trainings"),
-        ("Time in all", format_duration(seconds), "over all trainings"),
-    ]
-
-
 def pictures(
     selection: Selection, *, chosen: float | None = None, convention: str = "keras"
 ) -> list[Picture]:
-    """Title, alternative text and both drawings of every picture that this search has.
+    """Every picture that this search has.
 
     Args:
         selection: The answer of a search.
         chosen: The strength of the final model; the best by default.
         convention: That of the strengths.
     """
-    chosen = selection.best.strength if chosen is None else chosen
-    draw = partial(curve.draw, selection, title="", convention=convention)
-    words = f"{curve.name(selection)} against the strength of L2"
-    found = [picture("curve", words, curve.alt_text(selection), draw)]
-    other = scatter.varying(selection)
-    if other is not None:
-        draw = partial(scatter.draw, selection, convention=convention)
-        found.append(picture("plane", f"{words} and {other}", scatter.alt_text(selection), draw))
-    if has_curves(selection):
-        draw = partial(learning_curves.draw, selection, chosen=chosen)
-        words = f"{curve.name(selection)} while training"
-        found.append(picture("learning", words, learning_curves.alt_text(selection, chosen=chosen), draw))
+    found = [Picture.of_plot(curve.plot(selection, convention=convention), name="curve")]
+    if scatter.varying(selection):
+        found.append(Picture.of_plot(scatter.plot(selection, convention=convention), name="plane"))
+    if learning_curves.has_curves(selection):
+        found.append(Picture.of_plot(learning_curves.plot(selection, chosen=chosen), name="learning"))
     return found
+
+
+def _facts(selection: Selection, *, chosen: float, records: Sequence[Record]) -> list[tuple[str, str, str]]:
+    """What stands in the row of figures: name, value, explanation."""
+    best = selection.best
+    mean = f"mean {metric_name(selection.metric)} {format_mean(best.mean, best.standard_error)}"
+    failed = sum(record.status == "failed" for record in records)
+    seconds = math.fsum(record.seconds for record in records if math.isfinite(record.seconds))
+    return [
+        ("Best strength", format_strength(best.strength), mean),
+        ("One SE", format_strength(selection.one_se.strength), "strongest that is as good"),
+        ("Final model", format_strength(chosen), "its strength"),
+        ("Trainings", f"{len(records):,}", f"{failed:,} failed" if failed else "none failed"),
+        ("Epochs in all", f"{sum(record.trained for record in records):,}", "over all trainings"),
+        ("Time in all", format_duration(seconds), "over all trainings"),
+    ]

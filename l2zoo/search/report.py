@@ -1,61 +1,70 @@
-"""What a search found, as a table for the terminal and as files for other programs."""
+"""What a search found, as a table, as values for other programs, and as files."""
 
 from __future__ import annotations
 
-import csv
 import json
 import math
+from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from l2zoo.reports.numbers import format_strength
+from l2zoo.reports.numbers import (
+    format_difference,
+    format_mean,
+    format_strength,
+    format_value,
+    is_number,
+    metric_title,
+)
+from l2zoo.reports.table import Cell, Column, Row, Table, cell, write_csv
 from l2zoo.search.candidates import Candidate
 from l2zoo.search.select import Selection
 from l2zoo.utils.files import replacing
 
-if TYPE_CHECKING:
-    from rich.table import Table
 
-
-def table(selection: Selection) -> Table:
-    """A row per strength: mean and standard error, difference to 0 on the same folds, and what is chosen.
+def table(selection: Selection, *, chosen: float | None = None, every: bool = False) -> Table:
+    """A row a candidate: mean and standard error, difference to 0 on the same folds, and a note in words.
 
     Args:
         selection: The answer of a search.
-
-    Returns:
-        A Rich table. It says with words, not with colours alone, which strength is which.
+        chosen: The strength of the final model; the best by default.
+        every: Whether what was tried with other hyperparameters or stopped early has rows too; then it also
+            says what each candidate took.
     """
-    from rich.table import Table
+    shown = selection.every if every else selection.candidates
+    chosen = selection.best.strength if chosen is None else chosen
+    names = list(dict.fromkeys(name for c in shown for name, _ in c.others)) if every else []
+    numeric = {n: all(is_number(v) for c in shown for name, v in c.others if name == n) for n in names}
+    differences = {
+        id(c): r["difference_to_0"] for c, r in zip(selection.candidates, rows(selection), strict=True)
+    }
+    score = metric_title(selection.metric) + (" ± SE" if any(c.n > 1 for c in shown) else "")
 
-    several = {c.n for c in selection.candidates} != {1}
-    out = Table(box=None, pad_edge=False, header_style="bold")
-    out.add_column("strength", justify="right")
-    out.add_column(f"{selection.metric} ± se" if several else selection.metric, justify="right")
-    out.add_column("to 0", justify="right")
-    out.add_column("trained", justify="right")
-    out.add_column("failed", justify="right")
-    out.add_column("")
-    for row, candidate in zip(rows(selection), selection.candidates, strict=True):
-        marks = [name for name, on in (("best", row["best"]), ("one SE", row["one_se"])) if on]
-        collapsed = f"{candidate.collapsed} collapsed" if candidate.collapsed else ""
-        spread = f" ± {candidate.standard_error:.3f}" if candidate.n > 1 else ""
-        difference = row["difference_to_0"]
-        out.add_row(
-            format_strength(candidate.strength),
-            f"{candidate.mean:.3f}{spread}" if candidate.n else "-",
-            "" if difference is None or not candidate.strength else f"{round(difference, 3) + 0.0:+.3f}",
-            str(candidate.n),
-            str(len(candidate.failed)) if candidate.failed else "",
-            " = ".join(marks) or collapsed,
-            style="bold" if marks else None,
-        )
-    return out
+    def difference(candidate: Candidate) -> Cell:
+        value = differences.get(id(candidate)) if candidate.strength else None
+        return Cell(format_difference(value, digits=4), value)
+
+    columns: list[tuple[Column, Callable[[Candidate], Cell]]] = [
+        (Column("Strength"), lambda c: Cell(format_strength(c.strength), c.strength)),
+        (Column(score), lambda c: Cell(format_mean(c.mean, c.standard_error, digits=4), _finite(c.mean))),
+        (Column("To 0"), difference),
+        *((Column(name, numeric[name]), partial(_value, name=name)) for name in names),
+        (Column("Note", number=False), lambda c: cell(_note(selection, c, chosen=chosen))),
+        (Column("Trained"), lambda c: cell(c.n or None)),
+    ]
+    if any(c.failed for c in shown):
+        columns.append((Column("Failed"), lambda c: cell(len(c.failed) or None)))
+    if every:
+        columns += [(Column("Epochs"), lambda c: cell(c.epochs or None)), (Column("Seconds"), _seconds)]
+    found = [Row(tuple(show(c) for _, show in columns), _kind(selection, c, chosen=chosen)) for c in shown]
+    rising = not (every and (selection.rest or selection.stopped))
+    return Table.of((column for column, _ in columns), found, rising=rising)
 
 
 def rows(selection: Selection) -> list[dict[str, Any]]:
-    """The table as plain values: None where there is no number."""
+    """The strengths at the best other hyperparameters as plain values: None where there is no number."""
     zero = next((c for c in selection.candidates if c.strength == 0), None)
     return [
         {
@@ -94,22 +103,47 @@ def to_dict(selection: Selection) -> dict[str, Any]:
     }
 
 
-def write_csv(selection: Selection, *, path: str | Path) -> Path:
-    """Writes the table as CSV: one line per strength, numbers in full, empty where there is none."""
-    table_rows = rows(selection)
-    with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=list(table_rows[0]))
-        writer.writeheader()
-        writer.writerows(table_rows)
-    return Path(path)
-
-
-def write_json(selection: Selection, *, path: str | Path) -> Path:
-    """Writes the whole answer as JSON, as `to_dict` gives it."""
-    with replacing(path) as temporary:
+def write_files(selection: Selection, directory: Path) -> None:
+    """Writes `result.csv`, a line a strength with its numbers in full, and `result.json`, as `to_dict`."""
+    write_csv(directory / "result.csv", rows(selection))
+    with replacing(directory / "result.json") as temporary:
         text = json.dumps(to_dict(selection), indent=2, allow_nan=False)
         temporary.write_text(text + "\n", encoding="utf-8")
-    return Path(path)
+
+
+def _value(candidate: Candidate, *, name: str) -> Cell:
+    value = dict(candidate.others).get(name, "")
+    return Cell(format_value(value), float(value) if is_number(value) else str(value))
+
+
+def _seconds(candidate: Candidate) -> Cell:
+    trainings = (*candidate.done, *candidate.failed)
+    seconds = math.fsum(record.seconds for record in trainings if math.isfinite(record.seconds))
+    return cell(seconds, "{:.0f}" if seconds >= 100 else "{:.1f}")
+
+
+def _note(selection: Selection, candidate: Candidate, *, chosen: float) -> str:
+    notes = []
+    if candidate in selection.candidates:
+        notes += ["best"] if candidate == selection.best else []
+        notes += ["one SE"] if candidate == selection.one_se else []
+        notes += ["final model"] if candidate.strength == chosen else []
+    elif candidate in selection.stopped:
+        ends = {r.unit.end for r in (*candidate.done, *candidate.failed)}
+        notes.append(f"stopped after {max(end or 0 for end in ends)} epochs")
+    notes += [f"{candidate.collapsed} collapsed and stopped"] if candidate.collapsed else []
+    reasons = dict.fromkeys(record.reason for record in candidate.failed)
+    return ", ".join([*notes, *(f"failed: {reason}" for reason in reasons)])
+
+
+def _kind(selection: Selection, candidate: Candidate, *, chosen: float) -> str:
+    if not candidate.n:
+        return "failed"
+    if candidate in selection.stopped:
+        return "stopped"
+    if candidate in selection.rest:
+        return "other"
+    return "chosen" if candidate.strength == chosen else "whole"
 
 
 def _difference(candidate: Candidate, zero: Candidate | None) -> float | None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 
 from l2zoo.engine.record import Record, Value
 from l2zoo.regularization.audit import audit
 from l2zoo.reports.page import versions
+from l2zoo.reports.table import Table
 from l2zoo.search import page, report, tensorboard
 from l2zoo.search.candidates import Candidate
 from l2zoo.search.plots import curve, learning_curves, scatter
@@ -18,9 +19,6 @@ from l2zoo.search.select import Selection
 from l2zoo.search.verdict import Verdict
 from l2zoo.utils.scripts import script_command
 from l2zoo.utils.validation import one_of
-
-if TYPE_CHECKING:
-    from rich.table import Table
 
 
 def command_line() -> str:
@@ -85,8 +83,8 @@ class SearchResult:
         return self.selection.candidates
 
     def table(self) -> Table:
-        """A Rich table: a row a strength, with mean, standard error and the difference to strength 0."""
-        return report.table(self.selection)
+        """A row a strength: mean, standard error and the difference to strength 0. Prints with Rich."""
+        return report.table(self.selection, chosen=self.chosen)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, fit for JSON."""
@@ -106,10 +104,10 @@ class SearchResult:
         """
         one_of("kind", kind, ("strength", "plane", "learning"))
         if kind == "plane":
-            return scatter.plane(self.selection, path=path)
+            return scatter.plot(self.selection).save(path)
         if kind == "learning":
-            return learning_curves.learning(self.selection, path=path, chosen=self.chosen)
-        return curve.plot(self.selection, path=path)
+            return learning_curves.plot(self.selection, chosen=self.chosen).save(path)
+        return curve.plot(self.selection).save(path)
 
     def report(self, path: str | Path) -> Path:
         """Writes one HTML page with all of the answer: verdict, pictures, table, final model, settings."""
@@ -131,7 +129,6 @@ class SearchResult:
     def save(self, directory: str | Path) -> None:
         """Writes `result.csv`, `result.json`, `report.html` and `tensorboard/` into a directory."""
         directory = Path(directory)
-        report.write_csv(self.selection, path=directory / "result.csv")
-        report.write_json(self.selection, path=directory / "result.json")
+        report.write_files(self.selection, directory)
         self.report(directory / "report.html")
         self.tensorboard(directory / "tensorboard")

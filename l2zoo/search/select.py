@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from l2zoo.engine.record import Record
 from l2zoo.reports.numbers import format_strength
 from l2zoo.search.candidates import Candidate, best, gather, one_se
-from l2zoo.search.verdict import Verdict, compare
+from l2zoo.search.verdict import Verdict, verdict_of
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,11 @@ class Selection:
     edge: str
     rest: tuple[Candidate, ...] = ()
     stopped: tuple[Candidate, ...] = ()
+
+    @property
+    def every(self) -> tuple[Candidate, ...]:
+        """All that was tried, whatever became of it."""
+        return (*self.candidates, *self.rest, *self.stopped)
 
 
 def choose(records: Iterable[Record], *, mode: str = "max", metric: str = "score") -> Selection:
@@ -69,7 +74,7 @@ def choose(records: Iterable[Record], *, mode: str = "max", metric: str = "score
         candidates=candidates,
         best=best(candidates, mode=mode),
         one_se=one_se(candidates, mode=mode),
-        verdict=compare(candidates, mode=mode, metric=metric),
+        verdict=verdict_of(candidates, mode=mode, metric=metric),
         edge=edge(candidates, mode=mode),
         rest=tuple(c for c in whole if c.others != others),
         stopped=_stopped(records, {(c.strength, c.others) for c in whole}),

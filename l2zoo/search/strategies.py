@@ -12,7 +12,6 @@ import keras_tuner
 MAX_TRIALS = {"random": 20, "bayesian": 20, "hyperband": 9}
 STRATEGIES = ("grid", *MAX_TRIALS)
 FACTOR = 3  # Hyperband keeps one in so many, and trains it so many times as long
-_MORE_IS_BETTER = ("accuracy", "auc", "dice", "iou", "top5")  # where keras-tuner would not know
 RUNGS = 3  # and gives up that often less one: at a ninth and at a third of the epochs
 
 
@@ -140,22 +139,3 @@ def _rounded(space: keras_tuner.HyperParameters, name: str, value: Any) -> Any:
     if type(parameter).__name__ != "Float" or parameter.step is not None:
         return value
     return min(max(float(f"{value:.3g}"), parameter.min_value), parameter.max_value)
-
-
-def direction(objective: str) -> str:
-    """Whether more of a score is better, `"max"`, or less, `"min"`, as keras-tuner infers it.
-
-    Raises:
-        ValueError: It cannot be inferred from the name.
-    """
-    if objective.endswith("loss"):
-        return "min"
-    if objective.endswith(_MORE_IS_BETTER):
-        return "max"
-    try:
-        return keras_tuner.oracles.GridSearchOracle(objective=objective).objective.direction
-    except (ValueError, TypeError) as error:  # a metric whose class needs arguments ends in a TypeError
-        raise ValueError(
-            f"Is more or less of `objective`={objective!r} better? Say so: "
-            f"objective=keras_tuner.Objective({objective!r}, 'max'), or 'min'."
-        ) from error

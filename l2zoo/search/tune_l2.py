@@ -12,13 +12,12 @@ import numpy as np
 
 from l2zoo.data import ImageData
 from l2zoo.data.prepared import Prepared
-from l2zoo.engine.job import Job
-from l2zoo.engine.local import Engine
-from l2zoo.search import checks
+from l2zoo.engine.job import Job, check_divisible, images_and_targets
+from l2zoo.engine.run import Engine
 from l2zoo.search.result import SearchResult
 from l2zoo.search.tuner import L2Tuner
 from l2zoo.utils.files import kept_or_temporary
-from l2zoo.utils.validation import whole_number
+from l2zoo.utils.validation import check_number, whole_number
 
 # 0 and half decades: a decade is too coarse to see the top of the curve, a quarter costs twice as much.
 DEFAULT_STRENGTHS = (0.0, *(float(f"{10 ** (exponent / 2):.3g}") for exponent in range(-12, -1)))
@@ -106,14 +105,13 @@ def tune_l2(
         Friedman, Hastie and Tibshirani 2010, Regularization Paths for Generalized Linear Models via
         Coordinate Descent (the grid, `best` and `one_se` of glmnet's `cv.glmnet`).
     """
-    grid = checks.grid(DEFAULT_STRENGTHS if strengths is None else strengths)
-    hypermodel = StrengthModel(build, grid, continuous=strategy != "grid", space=space)
+    grid = _grid(DEFAULT_STRENGTHS if strengths is None else strengths)
     for argument, value, least in (("folds", folds, 2), ("epochs", epochs, 1), ("batch_size", batch_size, 1)):
         whole_number(argument, value, at_least=least)
-    checks.divisible(checks.arrays("data", data)[1], folds)
+    check_divisible(images_and_targets("data", data)[1], folds)
     with kept_or_temporary(directory) as folder:
         tuner = L2Tuner(
-            hypermodel,
+            _hypermodel(build, grid, continuous=strategy != "grid", space=space),
             objective,
             strategy=strategy,
             folds=folds,
@@ -137,26 +135,32 @@ def tune_l2(
     return result
 
 
-class StrengthModel(keras_tuner.HyperModel):
-    """`build(l2)` as a hypermodel of keras-tuner.
+def _hypermodel(
+    build: Callable[..., keras.Model], grid: Sequence[float], *, continuous: bool, space: Callable | None
+) -> Callable[[keras_tuner.HyperParameters], keras.Model]:
+    """`build(l2)`, or `build(l2, hp)` if there is a space, as keras-tuner's `build(hp)`.
 
     Args:
-        build: `build(l2)`, or `build(l2, hp)` if there is a space.
-        grid: The strengths.
+        build: Of the user.
+        grid: The strengths, from 0.
         continuous: Whether every strength between the smallest above 0 and the largest can be asked for.
         space: Declares other hyperparameters.
     """
 
-    def __init__(self, build: Callable, grid: Sequence[float], *, continuous: bool, space: Callable | None):
-        super().__init__()
-        self._make, self._grid, self._continuous, self._space = build, list(grid), continuous, space
+    def build_from(hp: keras_tuner.HyperParameters) -> keras.Model:
+        between = {"min_value": grid[1], "max_value": grid[-1], "sampling": "log"}
+        l2 = hp.Float("l2", **between) if continuous else hp.Choice("l2", list(grid))
+        if space is None:
+            return build(l2)
+        space(hp)
+        return build(l2, hp)
 
-    def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
-        if self._continuous:
-            l2 = hp.Float("l2", self._grid[1], self._grid[-1], sampling="log")
-        else:
-            l2 = hp.Choice("l2", self._grid)
-        if self._space is None:
-            return self._make(l2)
-        self._space(hp)
-        return self._make(l2, hp)
+    return build_from
+
+
+def _grid(strengths: Sequence[float]) -> list[float]:
+    """Strengths in order, each once, and 0 among them."""
+    values = {check_number("strengths", value) for value in strengths}
+    if not values - {0.0}:
+        raise ValueError(f"`strengths` must hold at least one number above 0, got {list(strengths)}.")
+    return sorted(values | {0.0})

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,29 +12,18 @@ import keras
 import keras_tuner
 import numpy as np
 
-from l2zoo.engine.job import Job, finished
-from l2zoo.engine.ledger import Ledger, fingerprint
-from l2zoo.engine.local import Engine
+from l2zoo.engine.identity import fingerprint
+from l2zoo.engine.job import Job, check_divisible, concatenate, images_and_targets, list_seeds
+from l2zoo.engine.ledger import Ledger, States
+from l2zoo.engine.local import engine_for
+from l2zoo.engine.objective import direction
 from l2zoo.engine.record import Value
-from l2zoo.engine.states import States
-from l2zoo.search import checks, strategies
-from l2zoo.search.driver import Driver, apart
+from l2zoo.engine.run import Engine, Run
+from l2zoo.search import strategies
+from l2zoo.search.driver import Driver, split_plan
 from l2zoo.search.progress import SearchProgress
 from l2zoo.search.result import SearchResult
 from l2zoo.utils.validation import one_of, whole_number
-
-
-@dataclass(frozen=True)
-class Maker:
-    """Makes the models of a hypermodel from plain values; goes to workers, which have no oracle."""
-
-    hypermodel: keras_tuner.HyperModel
-    space: dict[str, Any]
-
-    def __call__(self, values: dict[str, Value]) -> keras.Model:
-        hp = keras_tuner.HyperParameters.from_config(self.space)
-        hp.values = dict(values)
-        return self.hypermodel.build(hp)
 
 
 class L2Tuner(keras_tuner.Tuner):
@@ -98,12 +86,12 @@ class L2Tuner(keras_tuner.Tuner):
         overwrite: bool = False,
     ):
         self._folds = whole_number("folds", folds, at_least=2)
-        self._seeds = checks.seeds(seeds)
+        self._seeds = list_seeds(seeds)
         self._epochs = whole_number("max_epochs", max_epochs, at_least=1)
         self._choose = one_of("choose", choose, ("best", "one_se"))
         self._strength = strength
         self._objective = objective
-        self._make_engine = checks.engine(engine, workers=workers, address=address)
+        self._engine_factory = engine_for(engine, workers=workers, address=address)
         self._compiling = {"optimizer": optimizer, "loss": loss, "metrics": tuple(metrics)}
         self._resume = not overwrite
         self.folder = Path(directory or ".") / (project_name or "untitled_project")
@@ -162,17 +150,17 @@ class L2Tuner(keras_tuner.Tuner):
         epochs = self._epochs if epochs is None or hyperband else epochs
         objective, space = self._objective, self.oracle.get_space()
         self._job = job = Job(
-            Maker(self.hypermodel, space.get_config()),
-            *self._images(x if y is None else (x, y), validation_data),
+            _build_from_values(self.hypermodel, space),
+            *self._arrays_and_folds(x if y is None else (x, y), validation_data),
             epochs=whole_number("epochs", epochs, at_least=1),
             batch_size=whole_number("batch_size", batch_size, at_least=1),
             **self._compiling,
             objective=objective if objective is None or isinstance(objective, str) else objective.name,
-            reference={**space.values, self._strength: _positive(space, self._strength)},
+            reference={**space.values, self._strength: _largest_strength(space, self._strength)},
             strength=self._strength,
             callbacks=tuple(callbacks),
         )
-        with contextlib.closing(self._make_engine(job)) as engine:
+        with contextlib.closing(self._engine_factory(job)) as engine:
             self.result = self._run(job, engine, visible=bool(verbose))
         return self.result
 
@@ -180,41 +168,41 @@ class L2Tuner(keras_tuner.Tuner):
         """The model of a trial, trained on all data: cross-validation leaves one in every fold, and none."""
         if self._job is None or self.result is None:
             raise ValueError("There are no models before `search` has ended.")
-        values, _ = apart(trial.hyperparameters.values)
+        values, _ = split_plan(trial.hyperparameters.values)
         if values == self.result.values:
             return self.result.model
-        with contextlib.closing(self._make_engine(self._job)) as engine:
+        with contextlib.closing(self._engine_factory(self._job)) as engine:
             state = engine.train_on_all(values, seed=self._seeds[0], epochs=self._job.epochs)
-        return finished(self._job, values, seed=self._seeds[0], state=state)
+        return self._job.final_model(values, seed=self._seeds[0], state=state)
 
     def run_trial(self, trial: Any, *args: Any, **kwargs: Any) -> Any:
         raise NotImplementedError("A trial is many trainings here; `search` runs them, several at a time.")
 
-    def _images(self, data: Any, validation_data: Any) -> tuple[np.ndarray, Any, Any]:
+    def _arrays_and_folds(self, data: Any, validation_data: Any) -> tuple[np.ndarray, Any, Any]:
         """Images, targets, and the number of folds or the one division into training and held-out rows."""
-        x, y = checks.arrays("x", data)
+        x, y = images_and_targets("x", data)
         if validation_data is None:
-            checks.divisible(y, self._folds)
+            check_divisible(y, self._folds)
             return x, y, self._folds
-        held_x, held_y = checks.arrays("validation_data", validation_data)
-        rows = np.arange(len(x) + len(held_x))
-        both = keras.tree.map_structure(lambda *parts: np.concatenate(parts), (x, y), (held_x, held_y))
-        return *both, (rows[: len(x)], rows[len(x) :])
+        held_out = images_and_targets("validation_data", validation_data)
+        rows = np.arange(len(x) + len(held_out[0]))
+        return *concatenate((x, y), held_out), (rows[: len(x)], rows[len(x) :])
 
     def _run(self, job: Job, engine: Engine, *, visible: bool) -> SearchResult:
         """Searches, and trains the chosen configuration on all data."""
-        mode = getattr(self._objective, "direction", None) or strategies.direction(engine.objective)
+        mode = getattr(self._objective, "direction", None) or direction(engine.objective)
         self.oracle.objective = keras_tuner.Objective(engine.objective, mode)
         self.oracle.verbose = 0
         settings = {**engine.identity, "data": fingerprint(*keras.tree.flatten((job.x, job.y)))}
         ledger = Ledger(self.folder / "ledger.jsonl", settings=settings, resume=self._resume)
-        progress = SearchProgress(metric=engine.objective, mode=mode, stopped=self._stopped, visible=visible)
+        progress = SearchProgress(
+            metric=engine.objective, mode=mode, stopped=self._how_to_go_on, visible=visible
+        )
+        states = States(self.folder / "states")
         driver = Driver(
             job,
-            engine,
+            Run(engine, ledger, progress, states),
             self.oracle,
-            ledger=ledger,
-            states=States(self.folder / "states"),
             seeds=self._seeds,
             batch=strategies.batch(self.oracle),
             progress=progress,
@@ -224,12 +212,13 @@ class L2Tuner(keras_tuner.Tuner):
             selection = driver.run()
             chosen = getattr(selection, self._choose)
             values = {job.strength: chosen.strength, **dict(chosen.others)}
+            states.clear()
             state = engine.train_on_all(values, seed=self._seeds[0], epochs=chosen.epochs)
         return SearchResult(
             selection,
             values=values,
             strength=job.strength,
-            model=finished(job, values, seed=self._seeds[0], state=state),
+            model=job.final_model(values, seed=self._seeds[0], state=state),
             epochs=sum(record.trained for record in driver.records),
             records=driver.records,
             seconds=time.perf_counter() - started,
@@ -237,11 +226,25 @@ class L2Tuner(keras_tuner.Tuner):
         )
 
     @property
-    def _stopped(self) -> str:
+    def _how_to_go_on(self) -> str:
         return f"What is finished is kept in {self.folder}: the same call goes on from there."
 
 
-def _positive(space: keras_tuner.HyperParameters, name: str) -> float:
+def _build_from_values(
+    hypermodel: keras_tuner.HyperModel, space: keras_tuner.HyperParameters
+) -> Callable[[dict[str, Value]], keras.Model]:
+    """A hypermodel's `build(hp)` as the `build` of a `Job`; goes to workers, which have no oracle."""
+    config = space.get_config()
+
+    def build(values: dict[str, Value]) -> keras.Model:
+        hp = keras_tuner.HyperParameters.from_config(config)
+        hp.values = dict(values)
+        return hypermodel.build(hp)
+
+    return build
+
+
+def _largest_strength(space: keras_tuner.HyperParameters, name: str) -> float:
     """The largest strength of a space: a model at 0 would not tell which weights have a penalty."""
     (parameter,) = [parameter for parameter in space.space if parameter.name == name][:1]
     largest = max(float(value) for value in parameter.values)

@@ -1,6 +1,6 @@
 """Does L2 help here? The answer in one sentence, from paired differences to strength 0 on the same folds.
 
-One interval decides: of the gain of the strength that the other folds choose (`evidence.py`). Above 0, L2
+One interval decides: of the gain of the strength that the other folds choose (`held_out_gains`). Above 0, L2
 helps; below 0, even the best strength hurts; otherwise the trainings cannot tell.
 """
 
@@ -13,10 +13,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from l2zoo.engine.record import Record
-from l2zoo.reports.numbers import format_strength, metric_name
-from l2zoo.search import candidates as choice
-from l2zoo.search.candidates import Candidate
-from l2zoo.stats import paired, summary
+from l2zoo.reports.numbers import format_difference, format_strength, metric_name
+from l2zoo.search.candidates import Candidate, best, eligible
+from l2zoo.stats.paired import corrected_interval, held_out_gains, rounding_of
+from l2zoo.stats.summary import mean, sign_of
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Verdict:
         return self.sentence
 
 
-def compare(candidates: Sequence[Candidate], *, mode: str = "max", metric: str = "score") -> Verdict:
+def verdict_of(candidates: Sequence[Candidate], *, mode: str = "max", metric: str = "score") -> Verdict:
     """Compares the best strength above 0 with strength 0.
 
     Where L2 has no effect, "helps" comes out in about 1 of 100 searches of 12 strengths, and in about 1 of 20
@@ -63,20 +63,20 @@ def compare(candidates: Sequence[Candidate], *, mode: str = "max", metric: str =
         mode: `"max"` where more is better (accuracy), `"min"` where less is (loss).
         metric: What the scores are, for the sentence.
     """
-    sign = summary.sign_of(mode)
+    sign = sign_of(mode)
     candidates = sorted(candidates, key=lambda c: c.strength)
     zero = next((c for c in candidates if c.strength == 0), Candidate(0.0, ()))
     tried = [c for c in candidates if c.strength > 0]
-    positive = choice.eligible(tried)
+    positive = eligible(tried)
     units = list(zero.scores)
     gains = np.array([[sign * (c.scores.get(u, math.nan) - zero.scores[u]) for u in units] for c in positive])
-    held = paired.held_out_gains(gains, units) if gains.size else np.array([])
+    held = held_out_gains(gains, units) if gains.size else np.array([])
     held = held[np.isfinite(held)]
     obstacle = _obstacle(tried, zero, comparable=len(held), mode=mode, metric=metric)
     if obstacle:
         return Verdict("no difference", f"Whether L2 helps here cannot be told: {obstacle}.")
     folds = len({r.unit.fold for c in candidates for r in (*c.done, *c.failed)})
-    verdict = _measured(zero, positive, held, folds=folds, mode=mode)
+    verdict = _numbers(zero, positive, held, folds=folds, mode=mode)
     if not np.nan_to_num(gains).any():
         sentence = f"L2 makes no difference here: every strength scores as none does in all {len(held)} "
         return replace(verdict, sentence=sentence + "paired trainings.")
@@ -85,17 +85,17 @@ def compare(candidates: Sequence[Candidate], *, mode: str = "max", metric: str =
     return replace(verdict, sentence=sentence)
 
 
-def _measured(
+def _numbers(
     zero: Candidate, positive: Sequence[Candidate], held: np.ndarray, *, folds: int, mode: str
 ) -> Verdict:
     """The numbers of a verdict and what they say, still without the sentence."""
-    sign = summary.sign_of(mode)
-    nearest = choice.best([c for c in positive if c.scores.keys() & zero.scores.keys()], mode=mode)
-    rounding = paired.rounding_of([score for c in (zero, *positive) for score in c.scores.values()])
-    gain, worst, top = paired.corrected_interval(held, folds=folds, rounding=rounding)
+    sign = sign_of(mode)
+    nearest = best([c for c in positive if c.scores.keys() & zero.scores.keys()], mode=mode)
+    rounding = rounding_of([score for c in (zero, *positive) for score in c.scores.values()])
+    gain, worst, top = corrected_interval(held, folds=folds, rounding=rounding)
     low, high = sorted((sign * worst, sign * top))
     common = [u for u in zero.scores if u in nearest.scores]
-    baseline, score = (math.fsum(c.scores[u] for u in common) / len(common) for c in (zero, nearest))
+    baseline, score = (mean([c.scores[u] for u in common]) for c in (zero, nearest))
     better = sign * (score - baseline)
     return Verdict(
         outcome="helps" if worst > 0 < better else "hurts" if top < 0 > better else "no difference",
@@ -121,7 +121,7 @@ def _obstacle(tried: Sequence[Candidate], zero: Candidate, *, comparable: int, m
     if not zero.n:
         if not zero.failed:
             return "strength 0 was not tried"
-        chosen = choice.best(tried, mode=mode)
+        chosen = best(tried, mode=mode)
         return (
             f"all {len(zero.failed)} trainings at strength 0 failed, the first because "
             f"{_reason(zero.failed[0])}; the best strength, {format_strength(chosen.strength)}, reaches "
@@ -136,12 +136,12 @@ def _obstacle(tried: Sequence[Candidate], zero: Candidate, *, comparable: int, m
 
 def _sentence(verdict: Verdict, *, metric: str, smallest: bool, lost: int) -> str:
     digits = _digits(verdict.high - verdict.low)
-    difference = _signed(verdict.difference, digits)
-    interval = f"95 % interval {_signed(verdict.low, digits)} to {_signed(verdict.high, digits)}"
+    numbers = (verdict.difference, verdict.gain, verdict.low, verdict.high)
+    difference, honest, low, high = (format_difference(number, digits=digits) for number in numbers)
+    interval = f"95 % interval {low} to {high}"
     pairs = f"{verdict.pairs} paired trainings"
     if lost:
         pairs += f"; {lost} at strength 0 failed"
-    honest = _signed(verdict.gain, digits)
     if honest != difference and not math.isclose(verdict.gain, verdict.difference, rel_tol=1e-9):
         interval = f"{honest} where the other folds choose the strength, {interval}"
     strength, what = format_strength(verdict.strength or 0.0), metric_name(metric)
@@ -164,10 +164,6 @@ def _sentence(verdict: Verdict, *, metric: str, smallest: bool, lost: int) -> st
 def _digits(width: float) -> int:
     """Decimals that show the half width of an interval, at least 3."""
     return 3 if width <= 0 else min(max(3, -math.floor(math.log10(width / 2))), 9)
-
-
-def _signed(value: float, digits: int) -> str:
-    return f"{round(value, digits) + 0.0:+.{digits}f}"  # never -0.000
 
 
 def _reason(record: Record) -> str:

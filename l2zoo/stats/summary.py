@@ -20,6 +20,16 @@ def standard_error(scores: Collection[float]) -> float:
     return math.sqrt(squares / (len(scores) - 1) / len(scores))
 
 
+def mean_and_error(scores: Collection[float]) -> tuple[float, float | None]:
+    """The mean and its standard error, None of a single score.
+
+    Example:
+        >>> mean_and_error([1.0, 3.0]), mean_and_error([1.0])
+        ((2.0, 1.0), (1.0, None))
+    """
+    return mean(scores), standard_error(scores) if len(scores) > 1 else None
+
+
 def sign_of(mode: str) -> int:
     """1 where more is better, -1 where less is."""
     if mode not in ("max", "min"):

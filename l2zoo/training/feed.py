@@ -125,12 +125,11 @@ class ArrayFeed:
         self.steps = math.ceil(self.num_examples / batch_size)
 
     def epochs_from(self, epoch: int) -> tf.data.Dataset:
-        return self._batches(
-            Order(self.batch_size, shuffle=True, seed=self.seed, start_epoch=epoch, repeat=True)
-        )
+        order = Order(self.batch_size, shuffle=True, seed=self.seed, start_epoch=epoch, repeat=True)
+        return from_memory(self._tensors, order)
 
     def once(self) -> tf.data.Dataset:
-        return self._batches(Order(self.batch_size))
+        return from_memory(self._tensors, Order(self.batch_size))
 
     def zero_batch(self) -> tuple[Any, ...] | None:
         return _zeros(self.once().element_spec, self.batch_size)
@@ -145,19 +144,6 @@ class ArrayFeed:
 
         with tf.device("CPU"):  # tf.data gathers on the CPU, and the accelerator's memory is the model's
             return keras.tree.map_structure(tf.convert_to_tensor, self.parts)
-
-    def _batches(self, order: Order) -> tf.data.Dataset:
-        import tensorflow as tf
-
-        tensors = self._tensors
-        if len(keras.tree.flatten(tensors)) == len(tensors) == 2:
-            return from_memory(*tensors, order)
-        positions = tf.range(self.num_examples, dtype=tf.int64)
-
-        def gather(batch: tf.Tensor, _: tf.Tensor) -> Any:
-            return keras.tree.map_structure(lambda part: tf.gather(part, batch), tensors)
-
-        return from_memory(positions, positions, order).map(gather)
 
 
 class DatasetFeed:

@@ -220,7 +220,7 @@ def heatmap(states: Sequence[KernelState], path: str | Path, *, value: str) -> P
             f"There is no {value!r} to draw. Train a model with the monitor among the callbacks."
         )
     words = f"The {LABELS[value]} of every kernel, epoch by epoch, as colours."
-    return plot_style.save(lambda: _draw_heatmap(known, value), path=path, title=LABELS[value], words=words)
+    return plot_style.Plot(LABELS[value], words, lambda: _draw_heatmap(known, value)).save(path)
 
 
 def _draw_heatmap(states: Sequence[KernelState], value: str) -> Figure:
@@ -231,8 +231,7 @@ def _draw_heatmap(states: Sequence[KernelState], value: str) -> Figure:
     for state in states:
         number = getattr(state, value)
         grid[kernels.index(state.path), epochs.index(state.epoch)] = number if 0 < number < np.inf else np.nan
-    figure = plot_style.blank(width=plot_style.WIDE, height=1.3 + 0.22 * len(kernels))
-    figure.set_layout_engine("constrained")
+    figure = plot_style.blank(width=plot_style.WIDE, height=1.3 + 0.22 * len(kernels), layout="constrained")
     axes = figure.add_subplot()
     axes.patch.set(hatch="///", facecolor="white", edgecolor="#b6bcc6")
     shown = axes.imshow(np.log10(grid), aspect="auto", cmap="cividis", interpolation="nearest")

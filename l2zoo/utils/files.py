@@ -1,11 +1,16 @@
-"""Files that are written whole or not at all, and folders that nobody wants to keep."""
+"""Files that are written whole or not at all, by one process at a time, or read with one kind of error."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+
+_NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP}  # what file systems answer that have none
+_LONGEST = 200  # characters of an error's words
 
 
 @contextlib.contextmanager
@@ -41,3 +46,81 @@ def kept_or_temporary(directory: str | Path | None) -> Iterator[Path]:
         return
     with tempfile.TemporaryDirectory(prefix="l2zoo-") as name:
         yield Path(name)
+
+
+@contextlib.contextmanager
+def exclusive(path: str | Path, *, wait: bool = False) -> Iterator[None]:
+    """Holds `path` for this block alone: whoever else asks for it meanwhile is refused, or waits.
+
+    The lock is a hidden file beside `path`, `.NAME.lock`, that the system lets go of when its process dies.
+    A file system without locks, as some in networks are, holds nobody off.
+
+    Args:
+        path: A file or a folder, which need not be there; the folder it lies in must be.
+        wait: Whether to wait for another holder instead of being refused.
+
+    Raises:
+        ValueError: Another process, or another block of this one, holds it.
+    """
+    import filelock
+
+    path = Path(path)
+    lock = filelock.FileLock(path.with_name(f".{path.name}.lock"))
+    try:
+        lock.acquire(timeout=-1 if wait else 0)
+    except filelock.Timeout:
+        raise ValueError(
+            f"{path} is being written by another process now. Wait for it to end, or choose another name."
+        ) from None
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):  # Windows keeps a file that is open; filelock deletes it there
+            os.unlink(lock.lock_file)
+        lock.release()
+
+
+def sync(path: Path) -> None:
+    """Brings the content of a file, or the names in a folder, to the disk.
+
+    Windows does the latter by itself and has no way to ask for it.
+    """
+    windows = os.name == "nt"
+    if windows and path.is_dir():
+        return
+    descriptor = os.open(path, os.O_RDWR if windows else os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def as_value_errors(words: str) -> Iterator[None]:
+    """Turns whatever a `with` block raises into a ValueError, but for ImportError.
+
+    Each framework has its own errors for files that were made to deceive: of the file system, of protocol
+    buffers, of arrays, of memory.
+
+    Args:
+        words: What failed, as in `"model.tflite cannot be opened"`. A ValueError that begins with the same
+            word passes as it is.
+
+    Example:
+        >>> with as_value_errors("x.bin cannot be read"):
+        ...     raise RuntimeError("bad magic")
+        Traceback (most recent call last):
+        ValueError: x.bin cannot be read: bad magic.
+    """
+    try:
+        yield
+    except ImportError:
+        raise
+    except Exception as error:
+        if isinstance(error, ValueError) and str(error).startswith(words.split()[0]):
+            raise
+        gist = (str(error).strip() or type(error).__name__).splitlines()[0][:_LONGEST].rstrip(".")
+        raise ValueError(f"{words}: {gist}.") from error

@@ -1,11 +1,83 @@
-"""Scripts: how one starts and ends, and the command for those who want to do it again."""
+"""Scripts: how one starts and ends, options that several share, and the command that repeats a run."""
 
 from __future__ import annotations
 
+import dataclasses
+import functools
+import inspect
 import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, get_type_hints
+
+
+def run_script(main: Callable[..., None]) -> None:
+    """Runs `main` with the arguments of the command line, as Typer reads them from its signature.
+
+    What the user can mend (a bad argument, a file, a package that is not installed) ends the process with one
+    line on stderr and status 1, not with a traceback.
+
+    Args:
+        main: A function whose parameters are options of Typer's, or dataclasses of such, as `expand_options`
+            has them.
+    """
+    import typer
+
+    try:
+        typer.run(expand_options(main))
+    except (ValueError, TypeError, OSError, ImportError) as error:
+        sys.exit(f"{Path(sys.argv[0]).stem}: {error}")
+
+
+def expand_options(main: Callable[..., None]) -> Callable[..., None]:
+    """A function with an option for each field of the dataclasses that `main` takes.
+
+    A parameter of `main` whose default is a dataclass stands for all fields of that: each is an option of its
+    own, with what the field's annotation says of it, and with its value in that default.
+
+    Example:
+        >>> @dataclasses.dataclass(frozen=True)
+        ... class Size:
+        ...     width: int = 1
+        ...     height: int = 1
+        >>> def main(name: str = "x", size: Size = Size(height=3)) -> None:
+        ...     print(name, size)
+        >>> inspect.signature(expand_options(main)).parameters["height"].default
+        3
+        >>> expand_options(main)(name="y", width=2, height=3)
+        y Size(width=2, height=3)
+    """
+    signature = inspect.signature(main, eval_str=True)
+    groups: dict[str, Any] = {}
+    expanded: list[inspect.Parameter] = []
+    for name, parameter in signature.parameters.items():
+        default = parameter.default
+        if not dataclasses.is_dataclass(default):
+            expanded.append(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY))
+            continue
+        groups[name] = default
+        hints = get_type_hints(type(default), localns=main.__globals__, include_extras=True)
+        expanded += [
+            inspect.Parameter(
+                field.name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=getattr(default, field.name),
+                annotation=hints[field.name],
+            )
+            for field in dataclasses.fields(default)
+        ]
+
+    @functools.wraps(main)
+    def command(**values: Any) -> None:
+        for name, default in groups.items():
+            fields = {field.name: values.pop(field.name) for field in dataclasses.fields(default)}
+            values[name] = dataclasses.replace(default, **fields)
+        main(**values)
+
+    command.__signature__ = signature.replace(parameters=expanded)  # type: ignore[attr-defined]
+    command.__annotations__ = {parameter.name: parameter.annotation for parameter in expanded}
+    return command
 
 
 def script_command() -> str:
@@ -20,17 +92,3 @@ def script_command() -> str:
     path, here = script.resolve(), Path.cwd()
     shown = path.relative_to(here) if path.is_relative_to(here) else Path(*path.parts[-2:])
     return shlex.join(["python", shown.as_posix(), *sys.argv[1:]])
-
-
-def run_script(main: Callable[..., None]) -> None:
-    """Runs `main` with the arguments of the command line, as Typer reads them from its signature.
-
-    What the user can mend (a bad argument, a file, a package that is not installed) ends the process with one
-    line on stderr and status 1, not with a traceback.
-    """
-    import typer
-
-    try:
-        typer.run(main)
-    except (ValueError, TypeError, OSError, ImportError) as error:
-        sys.exit(f"{Path(sys.argv[0]).stem}: {error}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import importlib.util
 import math
 import operator
 from collections.abc import Iterable, Sequence
@@ -117,3 +118,13 @@ def picture_path(path: str | Path) -> Path:
     if path.suffix.lower() not in PICTURES:
         raise ValueError(f"`path` must end in .png, .svg or .pdf, got path={str(path)!r}.")
     return path
+
+
+def check_installed(what: str, packages: Sequence[str], *, extra: str) -> None:
+    """Raises ImportError, with what to install, if packages are missing that something needs."""
+    missing = [name for name in packages if importlib.util.find_spec(name) is None]
+    if missing:
+        raise ImportError(
+            f"{what} needs packages that are not installed: {', '.join(missing)}. "
+            f'pip install "l2zoo[{extra}]"'
+        )

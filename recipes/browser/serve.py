@@ -12,7 +12,6 @@ Chromium on 2 busy cores: 0.4 to 1 s from opening the page to the first answer, 
 from __future__ import annotations
 
 import functools
-import sys
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,6 +20,7 @@ from urllib.parse import urlsplit
 import typer
 
 from l2zoo.artifacts.store import locations
+from l2zoo.utils.scripts import run_script
 
 HERE = Path(__file__).parent
 LITERT = HERE / "node_modules/@litertjs"
@@ -36,7 +36,7 @@ TYPES = {
 }
 
 
-def served(artifact: Path) -> dict[str, Path]:
+def list_files(artifact: Path) -> dict[str, Path]:
     """Every address there is, and its file: what is not in this table cannot be asked for.
 
     Raises:
@@ -60,7 +60,7 @@ def served(artifact: Path) -> dict[str, Path]:
 
 
 class Handler(SimpleHTTPRequestHandler):
-    """Answers from the table of `served`, and to this machine's browsers only."""
+    """Answers from the table of `list_files`, and to this machine's browsers only."""
 
     extensions_map = TYPES
 
@@ -94,7 +94,7 @@ def main(
     port: Annotated[int, typer.Option(help="Of this machine; 0 takes a free one.", min=0, max=65535)] = 8000,
 ) -> None:
     """Serves the page until Ctrl-C."""
-    handler = functools.partial(Handler, files=served(locations.find(artifact)))
+    handler = functools.partial(Handler, files=list_files(locations.find(artifact)))
     try:
         server = ThreadingHTTPServer((LOOPBACK, port), handler)
     except OSError as error:
@@ -108,7 +108,4 @@ def main(
 
 
 if __name__ == "__main__":
-    try:
-        typer.run(main)
-    except (ValueError, OSError) as error:
-        sys.exit(f"serve: {error}")
+    run_script(main)

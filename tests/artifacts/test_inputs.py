@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from l2zoo.artifacts.inputs import check
+from l2zoo.artifacts.inputs import check_inputs
 
 
 def model(*shapes):
@@ -35,7 +35,7 @@ NOISY = {
 
 def test_no_sample_says_what_to_give():
     with pytest.raises(ValueError, match=r"must hold real images.*got sample=None.*sample=test_images"):
-        check(None, DIGITS)
+        check_inputs(None, DIGITS)
 
 
 @pytest.mark.parametrize(
@@ -52,33 +52,33 @@ def test_no_sample_says_what_to_give():
 )
 def test_what_is_not_raw_pixels_is_refused(images, error, words):
     with pytest.raises(error, match=words):
-        check(images, DIGITS)
+        check_inputs(images, DIGITS)
 
 
 def test_nan_pixels_name_the_image():
     images = np.full((5, 8, 8, 1), 9.0)
     images[3, 0, 0, 0] = np.nan
     with pytest.raises(ValueError, match="NaN or infinity in image 3"):
-        check(images, DIGITS)
+        check_inputs(images, DIGITS)
 
 
 def test_a_list_of_inputs_is_refused_with_what_to_build():
     with pytest.raises(ValueError, match=r"got a list of 2 inputs\. Build it with names: keras\.Model\(\{"):
-        check(np.zeros((5, 8, 8, 1), np.uint8), model((None, 8, 8, 1), (None, 3)))
+        check_inputs(np.zeros((5, 8, 8, 1), np.uint8), model((None, 8, 8, 1), (None, 3)))
 
 
 def test_an_open_height_takes_the_samples():
-    found = check(np.zeros((5, 9, 7, 1), np.uint8), model((None, None, None, 1)))
+    found = check_inputs(np.zeros((5, 9, 7, 1), np.uint8), model((None, None, None, 1)))
     assert found["images"].shape == (5, 9, 7, 1)
 
 
 def test_videos_are_images_in_time():
-    found = check(np.zeros((5, 3, 8, 8, 1), np.uint8), model((None, 3, 8, 8, 1)))
+    found = check_inputs(np.zeros((5, 3, 8, 8, 1), np.uint8), model((None, 3, 8, 8, 1)))
     assert list(found) == ["images"]
 
 
 def test_named_inputs_take_the_types_of_the_model_and_may_leave_the_range_of_pixels():
-    found = check(NOISY, DENOISER)
+    found = check_inputs(NOISY, DENOISER)
     assert {name: array.dtype.name for name, array in found.items()} == {
         "images": "float32",
         "times": "float32",
@@ -88,12 +88,12 @@ def test_named_inputs_take_the_types_of_the_model_and_may_leave_the_range_of_pix
 
 
 def test_the_only_input_may_be_given_a_name():
-    found = check({"clips": np.full((5, 8, 8, 1), -2.0)}, DIGITS)
+    found = check_inputs({"clips": np.full((5, 8, 8, 1), -2.0)}, DIGITS)
     assert list(found) == ["clips"]
 
 
 def test_of_a_subclassed_model_the_arrays_tell():
-    found = check({"images": np.arange(3).reshape(3, 1), "words": np.arange(3)}, Subclassed())
+    found = check_inputs({"images": np.arange(3).reshape(3, 1), "words": np.arange(3)}, Subclassed())
     assert {name: array.dtype.name for name, array in found.items()} == {
         "images": "float32",
         "words": "int32",
@@ -122,24 +122,24 @@ def test_of_a_subclassed_model_the_arrays_tell():
 def test_wrong_named_inputs_are_refused_by_name(changes, error, words):
     given = {name: array for name, array in {**NOISY, **changes}.items() if array is not None}
     with pytest.raises(error, match=words):
-        check(given, DENOISER)
+        check_inputs(given, DENOISER)
 
 
 def test_a_dict_is_needed_where_the_model_takes_one():
     with pytest.raises(ValueError, match=r"dict of the model's inputs .*, got one ndarray"):
-        check(NOISY["images"], DENOISER)
+        check_inputs(NOISY["images"], DENOISER)
 
 
 @pytest.mark.parametrize("name", ["a b", "class", "expected_images", "", 3])
 def test_a_name_that_is_no_variable_is_refused(name):
     with pytest.raises(ValueError, match="must name inputs like Python's variables"):
-        check({name: np.zeros((5, 8, 8, 1))}, DIGITS)
+        check_inputs({name: np.zeros((5, 8, 8, 1))}, DIGITS)
 
 
 def test_two_arrays_for_one_input_are_refused():
     with pytest.raises(ValueError, match=r"the one input that `model` takes, got \['a', 'b'\]"):
-        check({"a": np.zeros((5, 8, 8, 1)), "b": np.zeros((5, 8, 8, 1))}, DIGITS)
+        check_inputs({"a": np.zeros((5, 8, 8, 1)), "b": np.zeros((5, 8, 8, 1))}, DIGITS)
 
 
 def test_a_black_image_is_fine():
-    check(np.zeros((1, 8, 8, 1)), DIGITS)
+    check_inputs(np.zeros((1, 8, 8, 1)), DIGITS)

@@ -16,14 +16,7 @@ import pytest
 import l2zoo
 from l2zoo.artifacts import manifest
 from l2zoo.artifacts.store import locations
-
-
-def changed(folder, **changes):
-    """The artifact after somebody rewrote it, digests and all."""
-    content = {**manifest.read(folder), **changes}
-    del content["sha256"]
-    content["files"] = manifest.file_table(folder)
-    manifest.write(folder, content)
+from tests.artifacts.folders import rewrite
 
 
 def test_the_loaded_model_answers_and_goes_on_training_as_it_was(written, trained):
@@ -39,7 +32,7 @@ def test_the_loaded_model_answers_and_goes_on_training_as_it_was(written, traine
 def test_a_saved_model_is_loaded_by_its_name(written, tmp_path, monkeypatch):
     shutil.copytree(written.folder, tmp_path / "digits")
     (tmp_path / "no_artifact").mkdir()
-    monkeypatch.setattr(locations, "shelves", lambda: [tmp_path])
+    monkeypatch.setattr(locations, "search_path", lambda: [tmp_path])
     assert l2zoo.load("digits").name == "digits_cnn"
     assert l2zoo.Predictor("digits").task == "classification"
     with pytest.raises(
@@ -48,14 +41,14 @@ def test_a_saved_model_is_loaded_by_its_name(written, tmp_path, monkeypatch):
         l2zoo.load("digit")
     with pytest.raises(FileNotFoundError, match=r"The saved models: \['digits'\]"):
         l2zoo.load("something else")
-    monkeypatch.setattr(locations, "shelves", list)
+    monkeypatch.setattr(locations, "search_path", list)
     with pytest.raises(FileNotFoundError, match="There are no saved models here"):
         l2zoo.load("digits")
 
 
-def test_the_shelf_is_the_folder_saved_models_of_the_package_or_its_repository():
+def test_they_lie_in_the_folder_saved_models_of_the_package_or_its_repository():
     package = Path(l2zoo.__file__).parent
-    assert set(locations.shelves()) <= {package / "saved_models", package.parent / "saved_models"}
+    assert set(locations.search_path()) <= {package / "saved_models", package.parent / "saved_models"}
 
 
 def test_what_is_no_artifact_is_not_loaded(written, tmp_path):
@@ -71,7 +64,7 @@ def test_without_a_keras_model_the_error_says_what_there_is(folder):
     formats = manifest.read(folder)["formats"]
     del formats["keras"]
     (folder / "model.keras").unlink()
-    changed(folder, formats=formats)
+    rewrite(folder, formats=formats)
     words = r"has no model\.keras, manifest\.json lists \['savedmodel', 'tflite'\].*export the model again"
     with pytest.raises(ValueError, match=words):
         l2zoo.load(folder)
@@ -82,7 +75,7 @@ def test_code_in_a_model_is_not_run(folder, tmp_path):
     inputs = keras.Input((4,))
     model = keras.Model(inputs, keras.layers.Lambda(lambda x: x + 1)(inputs))
     model.save(folder / "model.keras")
-    changed(folder)
+    rewrite(folder)
     with pytest.raises(ValueError, match=r"model\.keras cannot be loaded.*Register the classes"):
         l2zoo.load(folder)
 
@@ -107,7 +100,7 @@ def test_a_config_that_names_python_s_own_functions_is_not_run(folder, tmp_path,
         with zipfile.ZipFile(folder / "model.keras", "w") as packed:
             for name, part in members.items():
                 packed.writestr(name, part)
-        changed(folder)
+        rewrite(folder)
         with pytest.raises(ValueError, match=r"model\.keras cannot be loaded"):
             l2zoo.load(folder)
     assert not mark.exists()

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from l2zoo.artifacts import Conversion, export, verify
+from tests.artifacts.folders import cards_code
 
 layers = keras.layers
 FORMATS = ["savedmodel", "tflite", "tflite_fp16", "tflite_int8"]
@@ -91,7 +92,7 @@ def test_the_cards_code_runs_as_it_stands(artifact, model, monkeypatch):
     monkeypatch.chdir(artifact.folder)
     text = (artifact.folder / "README.md").read_text(encoding="utf-8")
     assert "- input `images`: float32 (B, 4, 4, 1)\n- input `labels`: int32 (B)\n" in text
-    blocks = [part.split("```")[0] for part in text.split("```python\n")[1:]]
+    blocks = cards_code(artifact.folder)
     assert len(blocks) == 5
     names = {}
     exec(blocks[0], names)

@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from l2zoo.artifacts import manifest, signing
-from l2zoo.artifacts.store import integrity
 
 
 @pytest.fixture
@@ -50,7 +49,7 @@ def test_a_signed_artifact_passes_and_verifies_wherever_it_is(signed, keys):
     moved = signed.rename(signed.with_name("moved"))
     signing.check_signature(moved, keys["ours"] / "public.pem")
     assert (
-        "model.sig" not in integrity.checked(moved)["files"]
+        "model.sig" not in manifest.read_and_check(moved)["files"]
     )  # by which `verify`, `load` and `Predictor` begin
     assert [path.name for path in moved.parent.iterdir()] == ["moved"]
 

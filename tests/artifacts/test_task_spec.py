@@ -33,9 +33,9 @@ def test_each_task_fits_its_own_models_and_no_others(task):
 
 @pytest.mark.parametrize("task", task_spec.TASKS)
 def test_the_task_is_read_off_where_it_is_sure(task):
-    assert task_spec.found(*SIDES[task], classes=True) == task
+    assert task_spec.infer(*SIDES[task], classes=True) == task
     sure = None if task in task_spec.OF_CLASSES else task
-    assert task_spec.found(*SIDES[task], classes=False) == sure
+    assert task_spec.infer(*SIDES[task], classes=False) == sure
 
 
 @pytest.mark.parametrize(
@@ -57,15 +57,6 @@ def test_the_task_is_read_off_where_it_is_sure(task):
 )
 def test_what_is_nearly_a_task_is_none(task, inputs, outputs):
     assert not task_spec.fits(task, inputs, outputs)
-
-
-def test_an_older_manifest_tells_by_its_class_names():
-    inputs, outputs = SIDES["classification"]
-    content = {"inputs": inputs, "outputs": outputs, "class_names": list("0123456789")}
-    assert task_spec.of(content) == "classification"
-    assert task_spec.of({**content, "class_names": None}) is None
-    assert task_spec.of({**content, "task": "video"}) == "video"
-    assert task_spec.of({"name": "of version 1"}) is None
 
 
 def test_an_artifact_says_its_task(written, small_files):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from l2zoo.data import images, load
+from l2zoo.data import batching, load
 
 N = 23
 
@@ -16,7 +16,7 @@ def make(kind, monkeypatch, root):
     """23 examples with the labels 0 to 22, held in memory or streamed from TFDS records."""
     if kind == "memory":
         return load((np.arange(N * 4, dtype="uint8").reshape(N, 2, 2, 1), np.arange(N)))
-    monkeypatch.setattr(images, "MEMORY_LIMIT", 0)
+    monkeypatch.setattr(batching, "MEMORY_LIMIT", 0)
     return load("l2zoo_digits", f"test[:{N}]", data_dir=root)
 
 
@@ -72,7 +72,7 @@ def test_a_stream_joined_at_epoch_two_is_the_rest_of_the_uninterrupted_one(data)
 def test_epochs_and_seeds_have_orders_of_their_own(data):
     orders = [
         flat(read(data.batches(5, shuffle=True, seed=seed, start_epoch=epoch)))
-        for seed, epoch in itertools.product([-1, 0, 1], range(2))
+        for seed, epoch in itertools.product([-1, 1], range(2))
     ]
     assert len({tuple(order) for order in orders}) == len(orders)
 

@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from l2zoo.data import images, load
+from l2zoo.data import batching, load
 
 
 def pixels(count=12, size=(4, 6), channels=3, dtype="uint8"):
@@ -78,12 +78,12 @@ def test_slices_are_those_of_tfds(tfds_root):
 @pytest.mark.parametrize("streamed", [False, True])
 def test_limit_and_noise_choose_the_same_from_names_as_from_arrays(tfds_root, monkeypatch, streamed):
     choice = {"limit": 100, "label_noise": 0.2, "seed": 4}
-    everything = load("l2zoo_digits", data_dir=tfds_root).arrays()
+    everything = load("l2zoo_digits", "test", data_dir=tfds_root).arrays()
     expected = load(everything, **choice).arrays()
-    clean = load("l2zoo_digits", data_dir=tfds_root, limit=100, seed=4).arrays()
+    clean = load("l2zoo_digits", "test", data_dir=tfds_root, limit=100, seed=4).arrays()
     if streamed:
-        monkeypatch.setattr(images, "MEMORY_LIMIT", 0)
-    data = load("l2zoo_digits", data_dir=tfds_root, **choice)
+        monkeypatch.setattr(batching, "MEMORY_LIMIT", 0)
+    data = load("l2zoo_digits", "test", data_dir=tfds_root, **choice)
     x, y = (np.concatenate(parts) for parts in zip(*data.batches(32).as_numpy_iterator(), strict=True))
     np.testing.assert_array_equal(x, expected[0])
     np.testing.assert_array_equal(y, expected[1])

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from l2zoo.data import images, load, load_video
+from l2zoo.data import batching, load, load_video
 
 N = 11
 
@@ -116,7 +116,7 @@ def test_data_can_be_pickled_without_the_tensor_that_batches_made(video):
     ("spoil", "error", "text"),
     [
         (lambda x: x[0], ValueError, r"shape \(N, T, H, W, C\), got shape=\(6, 2, 3, 1\)"),
-        (lambda x: x[:0], ValueError, r"no clips: shape=\(0, 6, 2, 3, 1\)"),
+        (lambda x: x[:0], ValueError, r"no clips: x has shape=\(0, 6, 2, 3, 1\)"),
         (lambda x: x[:, :1], ValueError, r"at least 2 frames, got 1: pass single images to `load`"),
         (lambda x: np.where(x == 31, np.nan, x), ValueError, r"x\[3\] holds NaN or infinity"),
         (lambda x: x.astype(int) * 3, ValueError, r"in \[0, 255\], got 0 to 315 \(dtype=int64\)"),
@@ -332,7 +332,7 @@ def test_tfds_data_that_has_no_video_of_fixed_size_is_refused(tfds_videos, tfds_
 
 
 def test_more_than_fits_in_memory_is_refused_with_the_way_out(folder, tfds_videos, monkeypatch, video):
-    monkeypatch.setattr(images, "MEMORY_LIMIT", 2 * 240)
+    monkeypatch.setattr(batching, "MEMORY_LIMIT", 2 * 240)
     for source, data_dir in ((f"folder:{folder}", None), ("fixed_film", tfds_videos)):
         with pytest.raises(ValueError, match=r"train takes 0.0 GiB of pixels, more than .* with `limit=`"):
             load_video(source, data_dir=data_dir)

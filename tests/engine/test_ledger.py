@@ -11,6 +11,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +19,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from l2zoo.engine.ledger import Ledger, fingerprint
+from l2zoo.engine.ledger import Ledger
 from l2zoo.engine.record import Record, Unit
+from l2zoo.utils.files import exclusive
 
 SETTINGS = {"strengths": [0.0, 1e-4], "folds": 5}
 
@@ -184,6 +186,18 @@ def test_two_writers_share_a_ledger(path: Path) -> None:
     assert one.records == expected == Ledger(path, settings=SETTINGS).records
 
 
+def test_a_writer_waits_for_another_and_leaves_no_lock_behind(path: Path) -> None:
+    ledger = Ledger(path, settings=SETTINGS)
+    writer = threading.Thread(target=ledger.append, args=[record()])
+    with exclusive(path):
+        writer.start()
+        writer.join(timeout=0.2)
+        assert path.read_text().count("\n") == 1
+    writer.join()
+    assert Ledger(path, settings=SETTINGS).records == [record()]
+    assert list(path.parent.iterdir()) == [path]
+
+
 def test_a_ledger_that_shrank_under_its_writer_is_an_error(path: Path) -> None:
     ledger = Ledger(path, settings=SETTINGS)
     ledger.append(record())
@@ -267,12 +281,3 @@ def test_a_unit_is_the_same_whatever_kind_of_number_it_was_made_of() -> None:
         Unit(0.25, 1.5, 0)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="`fold` must be an integer >= 0, got fold=-1"):
         Unit(0.25, -1, 0)
-
-
-def test_the_fingerprint_sees_values_types_and_shapes() -> None:
-    x = np.arange(6, dtype=np.float32)
-    others = [x + 1, x.astype(np.float64), x.reshape(2, 3), x[::-1], x[:0]]
-    assert fingerprint(x) == fingerprint(x.copy()) == fingerprint(np.repeat(x, 2)[::2])
-    assert len({fingerprint(x), *map(fingerprint, others), fingerprint(x, x)}) == 7
-    with pytest.raises(TypeError, match="`arrays` must be numeric, got dtype=object"):
-        fingerprint(np.array([None]))

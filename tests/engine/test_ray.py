@@ -1,16 +1,15 @@
-"""Ray on one machine, with two nodes on it, as on two machines."""
+"""What becomes of units when workers die, with a Ray of a few lines; then a true one, of two nodes."""
 
 from __future__ import annotations
 
-import contextlib
+import functools
 import json
 import os
 import signal
 import socket
-import subprocess
 import sys
 import tempfile
-import time
+import types
 import warnings
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,11 +19,177 @@ import psutil
 import pytest
 
 from l2zoo.engine.job import Job
-from l2zoo.engine.local import InProcess, Work
+from l2zoo.engine.local import InProcess
 from l2zoo.engine.ray import OnRay
 from l2zoo.engine.record import Unit
+from l2zoo.engine.run import Work
+from tests import processes
 from tests.search import small
 from tests.search.obedient import Obedient
+
+ROOT = Path(__file__).parents[2]
+
+
+def outcomes(engine, works):
+    for work in works:
+        engine.submit(work)
+    found = [engine.wait() for _ in works]
+    return {record.unit: SimpleNamespace(record=record, state=state) for record, state in found}
+
+
+# ---- A Ray of a few lines ----------------------------------------------------------------------------------
+
+
+class Killed(BaseException):
+    """What a worker raises that is to be dead."""
+
+
+@pytest.fixture
+def ray(monkeypatch):
+    """Runs a call when its answer is asked for."""
+    module, exceptions = types.ModuleType("ray"), types.ModuleType("ray.exceptions")
+    for name in ("RayTaskError", "RayActorError", "WorkerCrashedError", "NodeDiedError"):
+        setattr(exceptions, name, type(name, (Exception,), {}))
+    for name in ("ObjectLostError", "OutOfMemoryError"):
+        setattr(exceptions, name, type(name, (Exception,), {}))
+
+    class Actor:
+        def __init__(self, worker):
+            self._worker = worker
+            module.alive.add(self)
+
+        def __getattr__(self, name):
+            method = getattr(self._worker, name)
+            return SimpleNamespace(remote=lambda *given: SimpleCall(functools.partial(method, *given)))
+
+    class SimpleCall:
+        def __init__(self, call):
+            self.call = call
+
+    def remote(kind):
+        actors = SimpleNamespace(remote=lambda *given: Actor(kind(*given)))
+        return SimpleNamespace(options=lambda **options: module.options.append(options) or actors)
+
+    def get(reference):
+        try:
+            return reference.call()
+        except Killed as death:
+            raise exceptions.RayActorError(f"Gone. Worker exit detail: {death}") from None
+        except Exception as error:
+            told = exceptions.RayTaskError("in run")
+            told.cause = error
+            raise told from None
+
+    module.alive, module.options, module.exceptions = set(), [], exceptions
+    module.is_initialized = lambda: True
+    module.cluster_resources = lambda: {"CPU": 2.0}
+    module.put, module.remote, module.get = lambda value: value, remote, get
+    module.wait = lambda references, timeout: (references[:1], references[1:])
+    module.kill = module.alive.discard
+    monkeypatch.setitem(sys.modules, "ray", module)
+    return module
+
+
+def test_units_states_and_the_final_training_come_back_from_workers(ray):
+    engine = OnRay(lambda unit: f"at {unit.strength}", workers=2, trainer=Obedient)
+    assert (engine.objective, engine.identity) == ("val_accuracy", {"objective": "val_accuracy"})
+    with pytest.raises(RuntimeError, match="Nothing was submitted"):
+        engine.wait()
+    found = outcomes(engine, [Work(Unit(s, 0, 0), state=[np.ones(2)], keep=s > 0) for s in (0.0, 0.5, 0.7)])
+    assert [found[Unit(s, 0, 0)].record.reason for s in (0.0, 0.5, 0.7)] == ["at 0.0", "at 0.5", "at 0.7"]
+    assert found[Unit(0.0, 0, 0)].state is None
+    np.testing.assert_array_equal(found[Unit(0.5, 0, 0)].state, [[2.0, 2.0]])
+    engine.submit(Work(Unit(0.6, 0, 0)))
+    assert engine.train_on_all({"l2": 1.0}, seed=2, epochs=4)[0] == 7.0
+    assert engine.wait()[0].unit.strength == 0.6
+    assert len(ray.alive) == 2
+    engine.close()
+    assert ray.alive == set()
+    assert ray.options[0]["runtime_env"]["env_vars"]["OMP_NUM_THREADS"] == "1"
+
+
+def test_a_unit_whose_worker_dies_runs_again_and_is_given_up_after_three(ray):
+    tried = []
+
+    def do(unit):
+        tried.append(unit.strength)
+        if unit.strength == 9 or tried.count(unit.strength) < unit.strength:
+            raise Killed("it was told to")
+
+    engine = OnRay(do, workers=2, trainer=Obedient)
+    found = outcomes(engine, [Work(Unit(s, 0, 0)) for s in (0.0, 2.0, 3.0, 9.0)])
+    assert {s: tried.count(s) for s in tried} == {0.0: 1, 2.0: 2, 3.0: 3, 9.0: 3}
+    status = {unit.strength: each.record.status for unit, each in found.items()}
+    assert status == {0.0: "done", 2.0: "done", 3.0: "done", 9.0: "failed"}
+    lost = found[Unit(9.0, 0, 0)].record
+    assert lost.reason == "its worker died 3 times, last because it was told to"
+    assert len(ray.alive) == 2  # others have taken the places of the dead
+    engine.close()
+
+
+def test_a_final_training_that_kills_three_workers_is_an_error(ray):
+    class Frail(Obedient):
+        def train_on_all(self, values, *, seed, epochs):
+            raise Killed("it was told to")
+
+    engine = OnRay(str, workers=1, trainer=Frail)
+    with pytest.raises(RuntimeError, match="The final training failed: its worker died 3 times"):
+        engine.train_on_all({"l2": 1.0}, seed=0, epochs=1)
+
+
+def test_an_error_in_a_worker_arrives_as_itself(ray):
+    engine = OnRay(lambda unit: {}[unit.strength], workers=1, trainer=Obedient)
+    engine.submit(Work(Unit(5.0, 0, 0)))
+    with pytest.raises(KeyError) as caught:
+        engine.wait()
+    assert str(caught.value.__cause__) == "in run"
+    with pytest.raises(ValueError, match="no such width"):
+        OnRay(ValueError("no such width"), workers=1, trainer=Obedient)
+
+
+def test_workers_that_die_before_they_are_up_end_it(ray):
+    def stillborn(job):
+        raise Killed("no memory")
+
+    with pytest.raises(RuntimeError, match=r"3 workers died .* before they were up, the last because no mem"):
+        OnRay(str, workers=1, trainer=stillborn)
+    assert ray.alive == set()
+
+
+def test_workers_that_do_not_train_the_same_end_it(ray):
+    class Different(Obedient):
+        count = 0
+
+        def identity(self):
+            Different.count += 1
+            return {"model": Different.count, "epochs": 2}
+
+    engine = OnRay(str, workers=2, trainer=Different)
+    with pytest.raises(RuntimeError, match=r"they differ in \['model'\]\. Are the versions of Keras"):
+        outcomes(engine, [Work(Unit(s, 0, 0)) for s in (0.0, 1.0)])
+
+
+def test_more_workers_than_processors_are_refused(ray):
+    with pytest.raises(ValueError, match=r"`workers` must be at most 2, .* got workers=3"):
+        OnRay("unused", workers=3, trainer=Obedient)
+
+
+def test_an_address_where_nothing_answers_is_refused_at_once():
+    pytest.importorskip("ray", reason='needs pip install "l2zoo[ray]"')
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # and does not listen
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        with pytest.raises(ConnectionError, match=f"No Ray answers at `address`='{address}'"):
+            OnRay("unused", workers=2, address=address, trainer=Obedient)
+
+
+def test_without_ray_it_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(ImportError, match=r'pip install "l2zoo\[ray\]"'):
+        OnRay("unused", workers=2, trainer=Obedient)
+
+
+# ---- A true one, with two nodes on this machine, as on two machines ----------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -44,13 +209,6 @@ def address():
             two.add_node(num_cpus=1)
         yield two.address
         two.shutdown()
-
-
-def outcomes(engine, works):
-    for work in works:
-        engine.submit(work)
-    found = [engine.wait() for _ in works]
-    return {outcome.record.unit: outcome for outcome in found}
 
 
 @pytest.mark.slow
@@ -107,9 +265,7 @@ def history(address, tmp_path_factory):
         (folder / f"pid {os.getpid()}").touch()
         if unit.strength in MEETING:
             (folder / f"met {node}").touch()
-            deadline = time.monotonic() + 100
-            while len(list(folder.glob("met *"))) < 2 and time.monotonic() < deadline:
-                time.sleep(0.01)
+            processes.until(lambda: len(list(folder.glob("met *"))) == 2, what="meet")
         marker = folder / f"killed {unit.strength}"
         if unit.strength == KILLER or (unit.strength == ORPHAN and not marker.exists()):
             marker.touch()
@@ -168,7 +324,7 @@ def test_a_unit_that_kills_three_workers_is_recorded_as_failed(history):
 @pytest.mark.slow
 def test_the_final_training_leaves_units_that_wait_alone(history):
     assert history.final[0] == 7.0
-    assert history.later.record.unit.strength == 0.6
+    assert history.later[0].unit.strength == 0.6
 
 
 @pytest.mark.slow
@@ -181,7 +337,7 @@ def test_an_error_in_a_training_arrives_as_itself(history):
 @pytest.mark.slow
 def test_closing_ends_the_workers(history):
     assert len(history.pids) >= 3
-    assert gone(history.pids)
+    processes.until(lambda: gone(history.pids), what="end its workers")
 
 
 @pytest.mark.slow
@@ -202,35 +358,15 @@ def test_workers_that_die_before_they_are_up_end_the_search(address):
         OnRay("die", workers=1, address=address, trainer=Obedient)
 
 
-def test_more_workers_than_processors_are_refused(address):
-    with pytest.raises(ValueError, match=r"`workers` must be at most 2, .* got workers=3"):
-        OnRay("unused", workers=3, address=address, trainer=Obedient)
-
-
-def test_an_address_where_nothing_answers_is_refused_at_once():
-    pytest.importorskip("ray", reason='needs pip install "l2zoo[ray]"')
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))  # and does not listen
-        address = f"127.0.0.1:{taken.getsockname()[1]}"
-        with pytest.raises(ConnectionError, match=f"No Ray answers at `address`='{address}'"):
-            OnRay("unused", workers=2, address=address, trainer=Obedient)
-
-
-def test_without_ray_it_says_what_to_install(monkeypatch):
-    monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(ImportError, match=r'pip install "l2zoo\[ray\]"'):
-        OnRay("unused", workers=2, trainer=Obedient)
-
-
 STARTS_RAY = """
 import json, os, sys, time
 import psutil
 
 sys.path.append(sys.argv[1])
 from tests.search.obedient import Obedient
-from l2zoo.engine.local import Work
 from l2zoo.engine.ray import OnRay
 from l2zoo.engine.record import Unit
+from l2zoo.engine.run import Work
 
 def do(unit):
     time.sleep(1000 * unit.strength)
@@ -238,7 +374,7 @@ def do(unit):
 
 engine = OnRay(do, workers=1, trainer=Obedient)
 engine.submit(Work(Unit(0, 0, 0)))
-threads = engine.wait().record.reason
+threads = engine.wait()[0].reason
 me = psutil.Process()
 family = [me, *me.children(recursive=True)]
 told = {
@@ -257,41 +393,22 @@ def test_a_ray_of_its_own_is_out_of_reach_and_gone_after_ctrl_c(tmp_path):
     pytest.importorskip("ray", reason='needs pip install "l2zoo[ray]"')
     (tmp_path / "script.py").write_text(STARTS_RAY)
     before = set(Path("/tmp").glob("l2zoo-ray-*"))
-    child = subprocess.Popen(
-        [sys.executable, "script.py", str(Path(__file__).parents[2])],
-        cwd=tmp_path,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-        env={**os.environ, "HOME": str(tmp_path)},
-        # What runs in the background of a shell ignores Ctrl-C, and so would its children.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
-    with contextlib.ExitStack() as cleaning:
-        cleaning.callback(child.wait)
-        cleaning.callback(child.kill)
-        line = child.stdout.readline()
-        assert line, child.stderr.read()
-        told = json.loads(line)
+    command = [sys.executable, "script.py", ROOT]
+    options = {"cwd": tmp_path, "start_new_session": True, "env": {**os.environ, "HOME": str(tmp_path)}}
+    with processes.running(command, **options) as child:
+        told = json.loads(child.line("^{.*}$").group())
         assert told["listening"]
         assert {ip.removeprefix("::ffff:") for ip in told["listening"]} <= {"127.0.0.1", "::1"}
         assert told["threads"] == str(len(os.sched_getaffinity(0)))
-        started = time.monotonic()
         os.killpg(child.pid, signal.SIGINT)  # as a terminal does
-        _, errors = child.communicate(timeout=60)
-    assert time.monotonic() - started < 20
-    assert "KeyboardInterrupt" in errors
-    assert gone(told["pids"])
+        assert "KeyboardInterrupt" in child.outcome().stderr
+        processes.until(lambda: gone(told["pids"]), what="end its workers")
     assert set(Path("/tmp").glob("l2zoo-ray-*")) <= before
     assert not (tmp_path / ".ray").exists()  # a token there would change what `ray start` does
 
 
 def gone(pids):
-    """Whether all these processes end within some seconds."""
-    deadline = time.monotonic() + 20
-    while any(map(lives, pids)) and time.monotonic() < deadline:
-        time.sleep(0.1)
+    """Whether all these processes have ended."""
     return not any(map(lives, pids))
 
 
@@ -316,28 +433,18 @@ print(len(result.records), result.selection.best.scores)
 @pytest.mark.slow
 def test_a_driver_that_is_killed_goes_on_from_the_ledger(tmp_path):
     pytest.importorskip("ray", reason='needs pip install "l2zoo[ray]"')
-    root = Path(__file__).parents[2]
-    environment = {**os.environ, "PYTHONPATH": str(root)}
     ledger = tmp_path / "ledger.jsonl"
+    command, options = [sys.executable, "-c", SEARCH, tmp_path], {"cwd": ROOT}
 
-    def started():
-        command = [sys.executable, "-c", SEARCH, str(tmp_path)]
-        return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+    def lines():
+        return ledger.read_text().splitlines(keepends=True) if ledger.exists() else []
 
-    child = started()
-    deadline = time.monotonic() + 120
-    while not (ledger.exists() and ledger.read_text().count("\n") >= 3):
-        assert child.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    child.kill()
-    child.communicate()
-    before = [line for line in ledger.read_text().splitlines(keepends=True) if line.endswith("\n")]
+    with processes.running(command, **options) as child:
+        processes.until(lambda: len(lines()) >= 3, what="train two units", of=child)
+        child.kill()
+        child.outcome()
+    before = [line for line in lines() if line.endswith("\n")]
     assert len(before) < 1 + 9
-    child = started()
-    printed, _ = child.communicate(timeout=200)
-    assert child.returncode == 0
-    assert printed.startswith("9 ")
-    after = ledger.read_text().splitlines(keepends=True)
-    assert after[: len(before)] == before
-    assert len(after) == 1 + 9
+    assert processes.output_of(command, **options).startswith("9 ")
+    assert lines()[: len(before)] == before
+    assert len(lines()) == 1 + 9

@@ -5,10 +5,9 @@ import numpy as np
 import pytest
 
 from l2zoo import L2Policy
-from l2zoo.engine.collapse import Collapse
-from l2zoo.engine.job import Job, finished, split
+from l2zoo.engine.job import Job, split
 from l2zoo.engine.record import Unit
-from l2zoo.engine.trainer import Trainer
+from l2zoo.engine.trainer import Collapse, Trainer
 from tests.search import small
 
 # PyTorch's dropout draws from a generator of its own that the plain run below cannot share.
@@ -52,9 +51,8 @@ def test_a_unit_gives_the_same_whatever_ran_before_it(warm):
 
 @pytest.mark.backends
 @pytest.mark.skipif(keras.backend.backend() == "torch", reason="its dropout draws from a global generator")
-@pytest.mark.parametrize("strength", [0.0, 1e-2])
-def test_a_unit_trains_as_plain_keras_does_on_the_same_batches(warm, strength):
-    seed, fold = 1, 2
+def test_a_unit_trains_as_plain_keras_does_on_the_same_batches(warm):
+    strength, seed, fold = 1e-2, 1, 2
     record = warm.run(Unit(strength, fold, seed))[0]
 
     x, y = small.data()
@@ -71,15 +69,16 @@ def test_a_unit_trains_as_plain_keras_does_on_the_same_batches(warm, strength):
             model.train_on_batch(x[batch], y[batch])
     kernels = [keras.ops.convert_to_numpy(model.layers[i].kernel) for i in (1, -1)]
     squares = sum(float((kernel.astype("float64") ** 2).sum()) for kernel in kernels)
-    loss, accuracy = model.evaluate(x[held_out], y[held_out], verbose=0)
+    probabilities = keras.ops.convert_to_numpy(model(x[held_out]))
+    loss = -np.log(probabilities[np.arange(len(held_out)), y[held_out]]).mean()
 
-    assert record.score == pytest.approx(accuracy, abs=1e-6)
+    assert record.score == pytest.approx((probabilities.argmax(axis=1) == y[held_out]).mean(), abs=1e-6)
     assert record.weight_norm == pytest.approx(np.sqrt(squares), rel=RTOL[keras.backend.backend()])
     assert record.penalty == pytest.approx(strength * squares, rel=RTOL[keras.backend.backend()])
-    assert record.curves["val_data_loss"][-1] == pytest.approx(loss - strength * squares, rel=1e-3)
+    assert record.curves["val_data_loss"][-1] == pytest.approx(loss, rel=1e-3)
 
 
-def test_every_strength_starts_from_the_weights_of_its_seed_and_sees_the_same_batches(warm):
+def test_every_strength_starts_from_the_weights_of_its_seed_and_sees_the_same_batches():
     """At learning rate 0 nothing moves, so the training accuracies tell weights and batches."""
     still = Trainer(job(optimizer=lambda: keras.optimizers.SGD(0.0)))
     one, other = still.run(Unit(0.0, 0, 1))[0], still.run(Unit(1.0, 0, 1))[0]
@@ -116,16 +115,6 @@ def test_nothing_is_traced_again_for_another_strength_fold_or_seed():
     assert len(calls) == before + 2  # two new strengths, each built once to read its numbers, and not traced
 
 
-def test_folds_hold_every_image_once_with_the_classes_in_proportion():
-    y = np.repeat([0, 1, 2], [30, 20, 10])
-    parts = split(y, 5, seed=3)
-    assert sorted(np.concatenate([held for _, held in parts])) == list(range(60))
-    for train, held in parts:
-        assert np.bincount(y[held]).tolist() == [6, 4, 2]
-        assert not set(train) & set(held)
-    assert not np.array_equal(parts[0][1], split(y, 5, seed=4)[0][1])
-
-
 def test_a_diverged_training_is_recorded_as_failed_with_the_epoch():
     warm = Trainer(job(optimizer=lambda: keras.optimizers.SGD(1e30), epochs=3))
     record = warm.run(Unit(1.0, 0, 0))[0]
@@ -133,38 +122,20 @@ def test_a_diverged_training_is_recorded_as_failed_with_the_epoch():
     assert record.score is None
     assert "in epoch" in record.reason
     assert record.epochs < 3
+    with pytest.raises(
+        FloatingPointError, match=r"The final training with \{'l2': 1\.0\} diverged in epoch \d of 3, though"
+    ):
+        warm.train_on_all({"l2": 1.0}, seed=0, epochs=3)
 
 
-@pytest.mark.parametrize(
-    ("objective", "message"),
-    [
-        ("val_loss", "contains the penalty"),
-        ("loss", "contains the penalty"),
-        ("val_mistakes", r"must be one of \['val_data_loss', 'val_accuracy'\], got objective='val_mistakes'"),
-    ],
-)
-def test_an_objective_with_the_penalty_or_unknown_is_refused(objective, message):
-    with pytest.raises(ValueError, match=message):
-        Trainer(job(objective=objective))
+def test_an_objective_that_is_not_measured_is_refused():
+    with pytest.raises(ValueError, match=r"must be one of \['val_data_loss', 'val_accuracy'\]"):
+        Trainer(job(objective="val_mistakes"))
 
 
 def test_a_builder_that_ignores_its_strength_is_refused():
     with pytest.raises(ValueError, match="does not depend on `l2`"):
         Trainer(job(lambda l2: small.build(1e-3)))
-
-
-def test_a_builder_that_returns_no_model_is_refused():
-    with pytest.raises(TypeError, match=r"must return a keras\.Model, got NoneType"):
-        Trainer(job(lambda l2: None))
-
-
-def test_an_error_in_the_builder_tells_what_the_model_was_built_with():
-    def broken(l2):
-        raise RuntimeError("no such width")
-
-    with pytest.raises(RuntimeError, match="no such width") as caught:
-        Trainer(job(broken))
-    assert caught.value.__notes__ == ["The model was built with {'l2': 1.0}."]
 
 
 def test_other_penalties_are_not_part_of_the_data_loss():
@@ -190,7 +161,7 @@ def test_other_penalties_are_not_part_of_the_data_loss():
 @pytest.mark.backends
 def test_the_final_model_has_a_plain_number_and_the_weights_it_was_trained_to(warm, tmp_path):
     state = warm.train_on_all({"l2": 1e-2}, seed=0, epochs=2)
-    model = finished(warm.job, {"l2": 1e-2}, seed=0, state=state)
+    model = warm.job.final_model({"l2": 1e-2}, seed=0, state=state)
     assert type(model.layers[1].kernel.regularizer) is keras.regularizers.L2
     model.save(tmp_path / "final.keras")
     loaded = keras.saving.load_model(tmp_path / "final.keras")
@@ -219,12 +190,12 @@ def test_a_training_that_has_collapsed_is_stopped_and_says_so():
 
 def test_small_kernels_before_a_normalisation_are_no_collapse():
     trainer = Trainer(job(epochs=40, optimizer=lambda: keras.optimizers.SGD(0.1)))
-    warm, numbers = trainer._ready({"l2": 0.1}, seed=0)
+    warm, numbers = trainer._warm_model({"l2": 0.1}, seed=0)
     warm.reset(numbers, seed=0)
     watch = Collapse(warm.model)
     conv, dense = (layer for layer in warm.model.layers if hasattr(layer, "kernel"))
     conv.kernel.assign(conv.kernel * 1e-3)
-    assert not any(watch.seen(1.0) for _ in range(3))
+    assert not any(watch.after_epoch(1.0) for _ in range(3))
     dense.kernel.assign(dense.kernel * 1e-3)
-    assert not watch.seen(0.9)  # the loss still falls
-    assert watch.seen(0.9)
+    assert not watch.after_epoch(0.9)  # the loss still falls
+    assert watch.after_epoch(0.9)

@@ -2,23 +2,11 @@
 
 from __future__ import annotations
 
-import os
-
 import keras
 import numpy as np
 import pytest
 
 from tests.inference import tiny
-
-# Keras reads TensorFlow variables through `numpy.array(variable)`; TensorFlow's `__array__` has no `copy`.
-NUMPY_COPY = "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"
-
-
-def pytest_collection_modifyitems(items):
-    here = os.path.dirname(__file__)
-    for item in items:
-        if str(item.path).startswith(here):
-            item.add_marker(pytest.mark.filterwarnings(NUMPY_COPY))
 
 
 @pytest.fixture(scope="session")

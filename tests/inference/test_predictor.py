@@ -14,7 +14,7 @@ from PIL import Image
 
 import l2zoo
 from l2zoo.artifacts import manifest
-from l2zoo.data.resizing import resized
+from l2zoo.data.resizing import resize
 from l2zoo.inference import Classified, Detected, Segmented
 from l2zoo.tasks.diffusion.keras_sampling import sample
 from l2zoo.tasks.video.keras_rollout import Stepper
@@ -23,7 +23,7 @@ from tests.inference.tiny import NAMES, exported, random_images
 
 def seen(image, size):
     """An image as training would have resized it, as a batch."""
-    return np.asarray(resized(image, size))[None].astype("float32")
+    return np.asarray(resize(image, size))[None].astype("float32")
 
 
 def test_a_classifier_says_class_names_and_probabilities(classifier):

@@ -11,9 +11,9 @@ import sklearn.datasets
 import tensorflow as tf
 from PIL import Image
 
-from l2zoo.data.resizing import resized as in_training
+from l2zoo.data.resizing import resize as in_training
 from l2zoo.inference import preprocess
-from l2zoo.inference.postprocess import nearest
+from l2zoo.inference.postprocess import resize_mask
 from tests.inference.tiny import random_images
 
 
@@ -21,7 +21,7 @@ from tests.inference.tiny import random_images
 @pytest.mark.parametrize("channels", [1, 3])
 def test_bytes_are_resized_as_in_training(size, channels):
     image = random_images(37, 53, channels)
-    found = preprocess.resized(image, size)
+    found = preprocess.resize(image, size)
     expected = np.asarray(in_training(image, size)).astype(int)
     assert found.dtype == np.uint8
     assert found.shape == (*size, channels)
@@ -33,7 +33,7 @@ def test_bytes_are_resized_as_in_training(size, channels):
 @pytest.mark.parametrize("size", [(8, 8), (64, 48), (200, 10)])
 def test_floats_are_resized_as_in_training(size):
     image = np.random.default_rng(0).uniform(0, 255, (37, 53, 3)).astype(np.float32)
-    found = preprocess.resized(image, size)
+    found = preprocess.resize(image, size)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, in_training(image, size), atol=1e-3)
 
@@ -42,9 +42,11 @@ def test_floats_are_resized_as_in_training(size):
 def test_masks_come_back_by_the_nearest_pixel_as_tensorflow_has_it(size):
     mask = random_images(37, 53)
     expected = tf.image.resize(mask[..., None], size, method="nearest")[..., 0]
-    assert (nearest(mask, size) == expected.numpy()).mean() > 0.97  # a middle between two may go to either
+    assert (
+        resize_mask(mask, size) == expected.numpy()
+    ).mean() > 0.97  # a middle between two may go to either
     up = random_images(4, 6)
-    np.testing.assert_array_equal(nearest(up, (8, 18)), up.repeat(2, axis=0).repeat(3, axis=1))
+    np.testing.assert_array_equal(resize_mask(up, (8, 18)), up.repeat(2, axis=0).repeat(3, axis=1))
 
 
 MODES = ["1", "L", "LA", "P", "RGB", "RGBA"]
@@ -58,7 +60,7 @@ def test_files_are_decoded_as_in_training(tmp_path, mode):
         image.putalpha(Image.fromarray(random_images(9, 7, seed=1)))
     image.save(path)
     expected = tf.io.decode_image(path.read_bytes(), channels=3, expand_animations=False)
-    np.testing.assert_array_equal(preprocess.pixels(path, channels=3, where="it"), expected)
+    np.testing.assert_array_equal(preprocess.read_pixels(path, channels=3, where="it"), expected)
 
 
 def test_a_grey_file_of_16_bits_keeps_the_upper_8_as_in_training(tmp_path):
@@ -66,28 +68,28 @@ def test_a_grey_file_of_16_bits_keeps_the_upper_8_as_in_training(tmp_path):
     deep = np.random.default_rng(0).integers(0, 2**16, (9, 7), dtype=np.uint16)
     Image.fromarray(deep).save(path)
     expected = tf.io.decode_image(path.read_bytes(), channels=1, expand_animations=False)
-    np.testing.assert_array_equal(preprocess.pixels(path, channels=1, where="it"), expected)
+    np.testing.assert_array_equal(preprocess.read_pixels(path, channels=1, where="it"), expected)
 
 
 def test_a_photograph_is_decoded_nearly_as_in_training():
     path = Path(sklearn.datasets.__file__).parent / "images" / "china.jpg"
     expected = tf.io.decode_image(path.read_bytes(), channels=3).numpy()
-    found = preprocess.pixels(path, channels=3, where="it")
+    found = preprocess.read_pixels(path, channels=3, where="it")
     # TensorFlow decodes JPEG in a faster and less exact way.
     assert np.abs(found.astype(int) - expected).mean() < 1.5
     small = np.asarray(in_training(expected, (64, 64))).astype(int)
-    assert np.abs(preprocess.resized(found, (64, 64)) - small).mean() < 1
+    assert np.abs(preprocess.resize(found, (64, 64)) - small).mean() < 1
 
 
 def test_a_coloured_image_becomes_grey_and_a_grey_one_coloured_as_the_model_takes_it():
     image = Image.fromarray(random_images(4, 4, 3))
-    grey = preprocess.pixels(image, channels=1, where="it")
+    grey = preprocess.read_pixels(image, channels=1, where="it")
     red, green, blue = np.moveaxis(np.asarray(image, float), -1, 0)
     np.testing.assert_allclose(grey[..., 0], 0.299 * red + 0.587 * green + 0.114 * blue, atol=1)  # ITU-R 601
-    again = preprocess.pixels(Image.fromarray(grey[..., 0]), channels=3, where="it")
+    again = preprocess.read_pixels(Image.fromarray(grey[..., 0]), channels=3, where="it")
     np.testing.assert_array_equal(again, grey.repeat(3, axis=-1))
     floats = Image.fromarray(grey[..., 0].astype(np.float32))
-    np.testing.assert_array_equal(preprocess.pixels(floats, channels=3, where="it"), again)
+    np.testing.assert_array_equal(preprocess.read_pixels(floats, channels=3, where="it"), again)
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.gif", "a.bmp", "a.webp"])
@@ -101,7 +103,7 @@ def test_a_broken_file_is_a_clear_error_that_names_it(tmp_path, name):
         whole.write_bytes(broken)
         words, found = "", None
         try:
-            found = preprocess.pixels(whole, channels=3, where="it")
+            found = preprocess.read_pixels(whole, channels=3, where="it")
         except ValueError as error:
             words = str(error)
         # A decoder may forgive much, and call black what is missing.
@@ -121,7 +123,7 @@ def test_what_is_no_image_is_not_opened_by_another_program(tmp_path, text):
     path = tmp_path / "image.png"
     path.write_text(text)
     with pytest.raises(ValueError, match=r"image\.png cannot be read as an image"):
-        preprocess.pixels(path, channels=3, where="it")
+        preprocess.read_pixels(path, channels=3, where="it")
 
 
 @pytest.mark.parametrize("times", [1, 3])
@@ -134,6 +136,6 @@ def test_the_limit_of_pillow_on_pixels_is_kept(tmp_path, monkeypatch, times):
         with warnings.catch_warnings():
             warnings.simplefilter(action)
             with pytest.raises(ValueError, match="more pixels than Pillow allows"):
-                preprocess.pixels(path, channels=3, where="it")
+                preprocess.read_pixels(path, channels=3, where="it")
     with pytest.raises(ValueError, match=r"Image 3 has more pixels than Pillow allows \(500\)"):
-        preprocess.pixels(image, channels=3, where="Image 3")
+        preprocess.read_pixels(image, channels=3, where="Image 3")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,9 @@ SMALL: dict[str, dict[str, Any]] = {
 }
 
 
+QUICK = ("cnn", "video")  # one that is exported as it is, and one of which another model is
+
+
 def deployed(model: keras.Model) -> keras.Model:
     """The model as the recipes export it."""
     if model.name == "detector":
@@ -32,7 +36,7 @@ def deployed(model: keras.Model) -> keras.Model:
     return VideoPrediction().deployed(model) if model.name == "video" else model
 
 
-def written(model: keras.Model, folder: Path) -> Path:
+def write(model: keras.Model, folder: Path) -> None:
     """An artifact with a Keras file alone."""
     model = deployed(model)
     taken = model.input if isinstance(model.input, dict) else {"images": model.inputs[0]}
@@ -41,37 +45,47 @@ def written(model: keras.Model, folder: Path) -> Path:
         for name, x in taken.items()
     }
     export(model, folder, sample=sample, formats=["keras"])
-    return folder
 
 
 @pytest.fixture
-def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(locations, "shelves", lambda: [tmp_path])
+def models_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(locations, "search_path", lambda: [tmp_path])
     return tmp_path
 
 
-@pytest.mark.parametrize("name", SMALL)
-def test_a_builder_begins_with_trained_weights_and_its_own_penalty(name: str, shelf: Path) -> None:
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in SMALL]
+)
+def test_a_builder_begins_with_trained_weights_and_its_own_penalty(name: str, models_folder: Path) -> None:
     keras.utils.set_random_seed(1)
     trained = build(name, **SMALL[name], l2=1e-3)
     for weight in trained.weights:
         weight.assign(np.random.default_rng(2).uniform(0.5, 1.0, weight.shape))
-    written(trained, shelf / f"{name}_small")
+    write(trained, models_folder / f"{name}_small")
     keras.utils.set_random_seed(3)
     model = build(name, **SMALL[name], weights="small", l2=L2Policy(l2zoo.Strength(1e-4)))
-    for mine, theirs in zip(
-        build(name, **SMALL[name], weights="small").get_weights(), trained.get_weights(), strict=True
-    ):
+    for mine, theirs in zip(model.weights, trained.weights, strict=True):
         np.testing.assert_array_equal(mine, theirs)
     expected = 1e-4 / 1e-3 * l2zoo.audit(trained).penalty
     assert l2zoo.audit(model).penalty == pytest.approx(expected, rel=1e-5)
 
 
-def test_other_sizes_of_images_and_a_folder_do_too(shelf: Path) -> None:
-    trained = build("cnn", **SMALL["cnn"])
-    folder = written(trained, shelf / "mine")
+@pytest.fixture(scope="module")
+def trained() -> keras.Model:
+    return build("cnn", **SMALL["cnn"])
+
+
+@pytest.fixture(scope="module")
+def artifacts(trained: keras.Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the artifact `cnn_small` of it."""
+    folder = tmp_path_factory.mktemp("artifacts")
+    write(trained, folder / "cnn_small")
+    return folder
+
+
+def test_other_sizes_of_images_and_a_folder_do_too(artifacts: Path, trained: keras.Model) -> None:
     larger = {**SMALL["cnn"], "input_shape": (32, 20, 1)}
-    found = build("cnn", **larger, weights=str(folder)).get_weights()
+    found = build("cnn", **larger, weights=str(artifacts / "cnn_small")).get_weights()
     np.testing.assert_array_equal(found[0], trained.get_weights()[0])
 
 
@@ -89,17 +103,17 @@ def test_other_sizes_of_images_and_a_folder_do_too(shelf: Path) -> None:
     ],
 )
 def test_weights_that_do_not_fit_are_refused(
-    changes: dict, error: type[Exception], message: str, shelf: Path
+    changes: dict, error: type[Exception], message: str, artifacts: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    written(build("cnn", **SMALL["cnn"]), shelf / "cnn_small")
+    monkeypatch.setattr(locations, "search_path", lambda: [artifacts])
     with pytest.raises(error, match=message):
         build("cnn", **{**SMALL["cnn"], "weights": "small", **changes})
 
 
-def test_a_damaged_file_is_not_opened(shelf: Path) -> None:
-    folder = written(build("cnn", **SMALL["cnn"]), shelf / "cnn_small")
+def test_a_damaged_file_is_not_opened(artifacts: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(artifacts / "cnn_small", tmp_path / "copy")
     with (folder / "model.keras").open("r+b") as file:
         file.seek(100)
         file.write(b"damage")
     with pytest.raises(ValueError, match=r"model\.keras was changed"):
-        build("cnn", **SMALL["cnn"], weights="small")
+        build("cnn", **SMALL["cnn"], weights=str(folder))

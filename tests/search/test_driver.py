@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from l2zoo import tune_l2
-from l2zoo.engine.local import Outcome
-from l2zoo.engine.record import Record
+from l2zoo import SearchResult, tune_l2
+from l2zoo.engine.ledger import States
+from tests.engine.known import Known
 from tests.search import small
 
 SETTINGS = {"folds": 3, "epochs": 9, "verbose": False, "strengths": [1e-5, 1e-1]}
@@ -19,54 +19,10 @@ def score(unit) -> float:
     return height + 0.01 * unit.fold + 0.001 * unit.seed
 
 
-class Known:
-    """An engine that trains nothing: the state of a unit is the number of epochs behind it."""
-
-    objective = "val_accuracy"
-    workers = 3
-
-    def __init__(self, job, *, order=None, fail=lambda unit: False, most=10**9):
-        self.identity = {"epochs": job.epochs}
-        self.epochs, self.order, self.fail, self.most = job.epochs, order, fail, most
-        self.queue, self.done = [], []
-        self.train_on_all = lambda values, *, seed, epochs: _weights(values)
-
-    def submit(self, work):
-        self.queue.append(work)
-
-    def wait(self):
-        if len(self.done) == self.most:
-            raise KeyboardInterrupt
-        at = 0 if self.order is None else int(self.order.integers(len(self.queue)))
-        work = self.queue.pop(at)
-        self.done.append(work)
-        begin = int(work.state[0]) if work.state else 0
-        end = work.unit.end or self.epochs
-        curve = [score(work.unit)] * (end - begin)
-        failed = self.fail(work.unit)
-        record = Record(
-            work.unit,
-            status="failed" if failed else "done",
-            reason="it was told to" if failed else "",
-            score=None if failed else score(work.unit),
-            epochs=end,
-            trained=end - begin,
-            curves={"loss": curve, "val_accuracy": curve},
-        )
-        return Outcome(record, [np.array(end)] if work.keep and not failed else None)
-
-    def close(self):
-        pass
-
-
-def _weights(values):
-    from l2zoo.engine.warm_model import values as copies
-
-    model = small.build(values["l2"])
-    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
-    model.optimizer.build(model.trainable_variables)
-    state = [v for v in model.optimizer.variables if v.name != "learning_rate"]
-    return copies([*model.variables, *state])
+@pytest.fixture(autouse=True)
+def unsaved(monkeypatch):
+    """The page and the pictures of a search are not looked at here."""
+    monkeypatch.setattr(SearchResult, "save", lambda self, directory: None)
 
 
 def search(folder=None, **changes):
@@ -74,7 +30,7 @@ def search(folder=None, **changes):
     options = {name: changes.pop(name) for name in ("order", "fail", "most") if name in changes}
 
     def engine(job):
-        engines.append(Known(job, **options))
+        engines.append(Known(job, score=score, **options))
         return engines[-1]
 
     settings = {"max_trials": 6, **SETTINGS, **changes}
@@ -109,11 +65,12 @@ def test_hyperband_goes_on_from_saved_weights_and_counts_its_epochs(tmp_path):
     assert len(result.selection.stopped) == 8
     assert [len(r.curves["loss"]) for c in result.candidates for r in c.done] == [9] * 6
     assert not (tmp_path / "states").exists()
+    again, done = search(tmp_path, strategy="hyperband", max_trials=9)
+    assert done == []
+    assert again.selection == result.selection
 
 
 def test_a_lost_state_costs_a_training_from_the_first_epoch(tmp_path, monkeypatch):
-    from l2zoo.engine.states import States
-
     whole, _ = search(strategy="hyperband", max_trials=9)
     monkeypatch.setattr(States, "load", lambda self, unit: None)
     result, done = search(tmp_path, strategy="hyperband", max_trials=9)
@@ -122,10 +79,12 @@ def test_a_lost_state_costs_a_training_from_the_first_epoch(tmp_path, monkeypatc
     assert [len(r.curves["loss"]) for c in result.candidates for r in c.done] == [9] * 6
 
 
-@pytest.mark.parametrize("strategy", ["grid", "random", "bayesian", "hyperband"])
-@pytest.mark.parametrize("most", [1, 20])
+@pytest.mark.parametrize(
+    ("strategy", "most"), [("grid", 20), ("random", 1), ("bayesian", 10), ("hyperband", 1), ("hyperband", 41)]
+)
 def test_stopped_anywhere_it_goes_on_where_it_was(strategy, most, tmp_path):
-    settings = {"strategy": strategy, "strengths": np.geomspace(1e-5, 1e-1, 11).tolist(), "max_trials": 9}
+    settings = {"strategy": strategy, "strengths": np.geomspace(1e-5, 1e-1, 11).tolist()}
+    settings["max_trials"] = 5 if strategy == "bayesian" else 9  # its Gaussian process is slow
     whole, everything = search(**settings)
     with pytest.raises(KeyboardInterrupt):
         search(tmp_path, most=most, **settings)
@@ -168,7 +127,7 @@ def test_a_second_hyperparameter_keeps_the_curve_at_its_best_value():
     engines = []
 
     def engine(job):
-        engines.append(Known(job))
+        engines.append(Known(job, score=score))
         return engines[-1]
 
     result = tune_l2(build, small.data(), space=space, engine=engine, **{**SETTINGS, "strengths": [1e-3]})
@@ -180,3 +139,19 @@ def test_a_second_hyperparameter_keeps_the_curve_at_its_best_value():
     assert len({c.others for c in result.candidates}) == 1
     assert [c.strength for c in result.selection.rest] == [0.0, 1e-3]
     assert result.values == {"l2": 1e-3, **dict(result.candidates[0].others)}
+
+
+def test_a_loss_as_objective_is_minimised():
+    result, _ = search(objective="val_data_loss", fail=lambda unit: False)
+    means = {c.strength: c.mean for c in result.candidates}
+    assert result.best == min(means, key=means.get)
+
+
+def test_progress_says_what_is_done_and_what_is_best(capfd, tmp_path):
+    settings = {"verbose": True, "strengths": [1e-2], "max_trials": None}
+    search(tmp_path, **settings)
+    shown = capfd.readouterr().err
+    assert "[1/2] l2=0: val_accuracy" in shown
+    assert "[2/2] l2=0.01" in shown
+    search(tmp_path, **settings)
+    assert "6 of 6 trainings are finished already" in capfd.readouterr().err

@@ -73,12 +73,22 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return page(pictured.selection(records), path=path, audit=AUDIT, **GIVEN)
 
 
-def test_the_verdict_the_question_and_the_way_to_repeat_it_are_there(tmp_path: Path) -> None:
-    selection = pictured.selection(pictured.plain())
-    words = read(written(selection, tmp_path, audit=AUDIT)).words
+RECORDS = pictured.plain()
+MORE = [*RECORDS, pictured.record(Unit(0.1, 0, 0, end=3))]  # 3 epochs, 4.5 seconds
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The report of a search over the strength alone, and one training more than its answer is made of."""
+    folder = tmp_path_factory.mktemp("plain")
+    return written(pictured.selection(RECORDS), folder, audit=AUDIT, records=MORE)
+
+
+def test_the_verdict_the_question_and_the_way_to_repeat_it_are_there(plain: str) -> None:
+    words = read(plain).words
     for expected in (
         "Does L2 help here?",
-        str(selection.verdict),
+        str(pictured.selection(RECORDS).verdict),
         "python recipes/tune_l2.py --out 'runs/a b'",
         "3.15.1",
         '{"name": "adam"}',
@@ -91,13 +101,12 @@ def test_the_verdict_the_question_and_the_way_to_repeat_it_are_there(tmp_path: P
     assert not any("At the edge" in word for word in words)
 
 
-def test_every_strength_has_a_row_failed_ones_with_their_reason(tmp_path: Path) -> None:
-    selection = pictured.selection(pictured.plain())
-    words = read(written(selection, tmp_path)).words
+def test_every_strength_has_a_row_failed_ones_with_their_reason(plain: str) -> None:
+    best, words = pictured.selection(RECORDS).best, read(plain).words
     assert {format_strength(strength) for strength in pictured.GRID} <= set(words)
     assert "failed: the loss became NaN in epoch 2" in words
     assert "best, final model" in words
-    assert f"{selection.best.mean:.4f}" in words
+    assert f"{best.mean:.4f} ± {best.standard_error:.4f}" in words
 
 
 def test_what_was_stopped_and_what_has_other_values_has_a_row_too(report: Path) -> None:
@@ -119,10 +128,8 @@ def test_the_edge_is_a_warning(report: Path) -> None:
     assert "At the edge:" in read(report.read_text("utf-8")).words
 
 
-def test_seconds_and_epochs_are_those_of_all_records(tmp_path: Path) -> None:
-    records = pictured.plain()
-    more = [pictured.record(Unit(0.1, 0, 0, end=3))]  # 3 epochs, 4.5 seconds
-    words = read(written(pictured.selection(records), tmp_path, records=[*records, *more])).words
+def test_seconds_and_epochs_are_those_of_all_records(plain: str) -> None:
+    words = read(plain).words
     # 11 strengths x 5 folds x 20 epochs, 1.5 seconds each; 5 failures of 2 epochs and half a second; 3 more.
     assert f"{11 * 5 * 20 + 5 * 2 + 3:,}" in words
     assert format_duration(11 * 5 * 30 + 2.5 + 4.5) in words
@@ -183,9 +190,8 @@ def test_the_page_is_semantic(report: Path) -> None:
     assert any(a.get("name") == "viewport" for _, a in tags)
 
 
-def test_the_same_search_gives_the_same_page(tmp_path: Path) -> None:
-    selection = pictured.selection(pictured.plain())
-    assert written(selection, tmp_path / "a") == written(selection, tmp_path / "b")
+def test_the_same_search_gives_the_same_page(plain: str, tmp_path: Path) -> None:
+    assert written(pictured.selection(RECORDS), tmp_path, audit=AUDIT, records=MORE) == plain
 
 
 # ---- In a browser ------------------------------------------------------------------------------------------
@@ -208,6 +214,7 @@ def column(browser: Any, index: int) -> list[str]:
     return browser.execute_script(f"return {rows}.map(row => row.cells[{index}].innerText)")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [390, 1200])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_page_renders(browser: Any, report: Path, width: int, scheme: str) -> None:
@@ -226,9 +233,10 @@ def test_the_page_renders(browser: Any, report: Path, width: int, scheme: str) -
     assert browser.get_log("browser") == []
 
 
+@pytest.mark.slow
 def test_a_click_on_a_header_sorts_and_a_second_one_turns_round(browser: Any, report: Path) -> None:
     opened(browser, report)
-    button = browser.find_element("xpath", "//th/button[text()='Accuracy']")
+    button = browser.find_element("xpath", "//th/button[text()='Accuracy ± SE']")
     header = button.find_element("xpath", "..")
     for sort, reverse in (("ascending", False), ("descending", True)):
         button.click()
@@ -236,11 +244,12 @@ def test_a_click_on_a_header_sorts_and_a_second_one_turns_round(browser: Any, re
         *scores, last = column(browser, 1)
         assert last == ""  # the failed one stays at the end
         assert len(scores) == 28
-        assert scores == sorted(scores, key=float, reverse=reverse)
+        assert scores == sorted(scores, key=lambda text: float(text.split()[0]), reverse=reverse)
     sorted_by = browser.find_elements("css selector", "th[aria-sort]")
-    assert [found.text.strip() for found in sorted_by] == ["Accuracy"]
+    assert [found.text.strip() for found in sorted_by] == ["Accuracy ± SE"]
 
 
+@pytest.mark.slow
 def test_the_keyboard_sorts_too(browser: Any, report: Path) -> None:
     opened(browser, report)
     button = browser.find_element("xpath", "//th/button[text()='Strength']")

@@ -11,8 +11,7 @@ from rich.console import Console
 
 from l2zoo.engine.record import Record, Unit
 from l2zoo.search.candidates import Candidate, gather
-from l2zoo.search.live_table import Board
-from l2zoo.search.progress import SearchProgress
+from l2zoo.search.progress import LiveTable, SearchProgress
 from tests.search import pictured
 
 
@@ -35,10 +34,10 @@ def shown(records: list[Record], *, terminal: bool = False, of: int | None = Non
     return file.getvalue()
 
 
-def table(board: Board) -> list[list[str]]:
-    """The rows of a board, word by word."""
+def table(shown: LiveTable) -> list[list[str]]:
+    """The rows of the table, word by word."""
     console = Console(file=io.StringIO(), width=120, record=True)
-    console.print(board.table())
+    console.print(shown.table())
     return [line.split() for line in console.export_text().splitlines()]
 
 
@@ -117,48 +116,48 @@ def test_a_terminal_shows_the_bar_above_the_table() -> None:
 
 
 def test_the_table_fills_while_trainings_come_in() -> None:
-    board = Board(metric="accuracy", mode="max")
+    live = LiveTable(metric="accuracy", mode="max")
     first = scored(0.0, 0.5, 0.6, 0.7)
     for record in first[:2]:
-        board.add(record)
+        live.add(record)
     header = ["l2", "accuracy", "±", "se", "folds", "failed"]
-    assert table(board) == [header, ["0", "0.5500", "±", "0.0500", "2"]]
-    board.add(first[2])
-    board.finish(gather(first)[0])
-    board.add(scored(0.1, 0.9)[0])
-    assert table(board)[1:] == [
+    assert table(live) == [header, ["0", "0.5500", "±", "0.0500", "2"]]
+    live.add(first[2])
+    live.finish(gather(first)[0])
+    live.add(scored(0.1, 0.9)[0])
+    assert table(live)[1:] == [
         ["★", "0", "0.6000", "±", "0.0577", "3/3"],
         ["0.1", "0.9000", "1/3"],  # may still turn out worse: the star is for those that are through
     ]
 
 
 def test_a_failure_is_counted() -> None:
-    board = Board(metric="accuracy", mode="max")
-    board.add(pictured.failed(Unit(0.1, 0, 0)))
-    assert table(board)[1] == ["0.1", "-", "1", "1"]
+    live = LiveTable(metric="accuracy", mode="max")
+    live.add(pictured.failed(Unit(0.1, 0, 0)))
+    assert table(live)[1] == ["0.1", "-", "1", "1"]
 
 
 def test_a_long_table_keeps_the_best_and_the_latest() -> None:
-    board = Board(metric="accuracy", mode="max")
+    live = LiveTable(metric="accuracy", mode="max")
     for index in range(40):
         records = scored(index / 100, 0.9 if index == 3 else 0.5)
-        board.add(records[0])
-        board.finish(gather(records)[0])
-    strengths = [row[0] if row[0] != "★" else f"★ {row[1]}" for row in table(board)[1:]]
+        live.add(records[0])
+        live.finish(gather(records)[0])
+    strengths = [row[0] if row[0] != "★" else f"★ {row[1]}" for row in table(live)[1:]]
     assert strengths == ["★ 0.03", *(f"{index / 100:g}" for index in range(26, 40))]
 
 
 def test_a_training_that_goes_on_takes_the_place_of_what_it_goes_on_from() -> None:
-    board = Board(metric="accuracy", mode="max")
-    board.add(Record(Unit(0.1, 0, 0, end=4), score=0.5, epochs=4))
-    board.add(Record(Unit(0.2, 0, 0, end=4), score=0.4, epochs=4))
-    board.add(Record(Unit(0.1, 0, 0, begin=4), score=0.7, epochs=20))
-    rows = table(board)
+    live = LiveTable(metric="accuracy", mode="max")
+    live.add(Record(Unit(0.1, 0, 0, end=4), score=0.5, epochs=4))
+    live.add(Record(Unit(0.2, 0, 0, end=4), score=0.4, epochs=4))
+    live.add(Record(Unit(0.1, 0, 0, begin=4), score=0.7, epochs=20))
+    rows = table(live)
     assert rows[0] == ["l2", "accuracy", "±", "se", "epochs", "folds", "failed"]
     assert rows[1:] == [["0.2", "0.4000", "4", "1"], ["0.1", "0.7000", "20", "1"]]
 
 
 def test_what_an_earlier_run_trained_is_in_the_table_too() -> None:
-    board = Board(metric="accuracy", mode="max")
-    board.finish(gather(scored(0.1, 0.5, 0.6))[0])
-    assert table(board)[1] == ["★", "0.1", "0.5500", "±", "0.0500", "2/2"]
+    live = LiveTable(metric="accuracy", mode="max")
+    live.finish(gather(scored(0.1, 0.5, 0.6))[0])
+    assert table(live)[1] == ["★", "0.1", "0.5500", "±", "0.0500", "2/2"]

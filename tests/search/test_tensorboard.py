@@ -1,20 +1,15 @@
-"""TensorBoard shows the numbers of the records: asked over HTTP of the real server."""
+"""TensorBoard shows the numbers of the records: read from its files, and asked of the real server."""
 
 from __future__ import annotations
 
 import json
 import math
 import os
-import queue
-import re
-import subprocess
 import sys
-import threading
-import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +17,8 @@ import pytest
 
 from l2zoo.engine.record import Record, Unit
 from l2zoo.search.tensorboard import write
+from tests.processes import running, until
 from tests.search import pictured
-
-WAIT = 90.0  # seconds; the server imports TensorFlow
 
 
 def searched() -> list[Record]:
@@ -35,54 +29,21 @@ def searched() -> list[Record]:
     return [*(pictured.record(unit, epochs=5) for unit in units), pictured.failed(Unit(0.1, 1, 3, others))]
 
 
-def arrived(question: Callable[[], Any], *, what: str) -> Any:
-    """Asks until there is an answer, but not for ever."""
-    end = time.monotonic() + WAIT
-    while time.monotonic() < end:
-        answer = question()
-        if answer:
-            return answer
-        time.sleep(0.1)
-    raise AssertionError(f"TensorBoard did not {what} within {WAIT:.0f} seconds.")
-
-
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A TensorBoard that shows `searched()`, on a port that it chose; gives its address."""
     folder = write(searched(), folder=tmp_path_factory.mktemp("board") / "search", metric="val_accuracy")
     command = [sys.executable, "-m", "tensorboard.main", "--logdir", str(folder), "--load_fast=false"]
-    process = subprocess.Popen(
-        [*command, "--host", "127.0.0.1", "--port", "0"],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "CUDA_VISIBLE_DEVICES": "", "TF_CPP_MIN_LOG_LEVEL": "3"},
-    )
-    addresses: queue.Queue[str] = queue.Queue()
-
-    def listen() -> None:
-        for line in process.stderr or ():  # to the end, so that the pipe never fills
-            found = re.search(r"at (http://127\.0\.0\.1:\d+)/", line)
-            if found:
-                addresses.put(found[1])
-
-    listener = threading.Thread(target=listen, daemon=True)
-    listener.start()
-    try:
-        yield addresses.get(timeout=WAIT)
-    finally:
-        process.kill()
-        process.wait(timeout=10)
-        listener.join(timeout=10)
-        if process.stderr:
-            process.stderr.close()
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    with running([*command, "--host", "127.0.0.1", "--port", "0"], env=environment) as process:
+        yield process.line(r"at (http://127\.0\.0\.1:\d+)/")[1]
 
 
 def asked(url: str, content: dict[str, Any] | None = None) -> Any:
     data = None if content is None else json.dumps(content).encode()
     request = urllib.request.Request(url, data, headers={"Content-Type": "application/json"})
     try:
-        with urllib.request.urlopen(request, timeout=10) as response:
+        with urllib.request.urlopen(request, timeout=60) as response:
             return json.load(response)
     except urllib.error.HTTPError as error:
         error.close()
@@ -105,10 +66,11 @@ def groups(server: str) -> dict[tuple[float, int], dict[str, Any]]:
         whole = [g for g in found if g["sessions"][0]["status"] != "STATUS_RUNNING"]
         return found if len(whole) == len(searched()) else None
 
-    found = arrived(all_there, what="load every run")
+    found = until(all_there, what="load every run")
     return {(group["hparams"]["l2"], int(group["hparams"]["fold"])): group for group in found}
 
 
+@pytest.mark.slow
 def test_every_training_is_a_row_with_its_hyperparameters(groups: dict) -> None:
     for record in searched():
         unit = record.unit
@@ -116,6 +78,7 @@ def test_every_training_is_a_row_with_its_hyperparameters(groups: dict) -> None:
         assert shown == {"l2": unit.strength, "fold": unit.fold, "seed": 3, **dict(unit.others)}
 
 
+@pytest.mark.slow
 def test_the_columns_of_measures_hold_the_records_numbers(groups: dict) -> None:
     for record in searched():
         group = groups[record.unit.strength, record.unit.fold]
@@ -127,6 +90,7 @@ def test_the_columns_of_measures_hold_the_records_numbers(groups: dict) -> None:
         assert group["sessions"][0]["status"] == status
 
 
+@pytest.mark.slow
 def test_the_experiment_knows_its_columns(server: str, groups: dict) -> None:
     experiment = asked(f"{server}/data/plugin/hparams/experiment", {})
     kinds = {info["name"]: info["type"] for info in experiment["hparamInfos"]}
@@ -143,6 +107,7 @@ def test_the_experiment_knows_its_columns(server: str, groups: dict) -> None:
     assert tags == ["val_accuracy", "epochs", "penalty", "weight_norm"]
 
 
+@pytest.mark.slow
 def test_the_curves_are_those_of_the_records(server: str, groups: dict) -> None:
     for record in searched():
         run = groups[record.unit.strength, record.unit.fold]["sessions"][0]["name"]
@@ -151,6 +116,32 @@ def test_the_curves_are_those_of_the_records(server: str, groups: dict) -> None:
             points = asked(f"{server}/data/plugin/scalars/scalars?{query}")
             assert [step for _, step, _ in points] == list(range(len(values)))
             assert [value for _, _, value in points] == pytest.approx(values, rel=1e-6)
+
+
+def test_a_run_holds_the_numbers_of_its_record(tmp_path: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    from tensorboard.plugins.hparams import metadata
+    from tensorboard.util.tensor_util import make_ndarray
+
+    records = searched()
+    folder = write(records, folder=tmp_path / "board", metric="val_accuracy")
+    runs = sorted(path for path in folder.iterdir() if path.is_dir())
+    assert len(runs) == len(records)
+    done = sorted((r for r in records if r.curves), key=lambda r: (r.unit.strength, r.unit.fold))
+    for path, record in zip(runs, done, strict=False):  # what failed has no numbers, and is the last
+        run = EventAccumulator(str(path)).Reload()
+        names = [name for name in run.Tags()["tensors"] if not name.startswith("_hparams_")]
+        shown = {name: [make_ndarray(event.tensor_proto) for event in run.Tensors(name)] for name in names}
+        measures = {"val_accuracy": record.score, "epochs": record.epochs, "penalty": record.penalty}
+        expected = {f"epoch_{name}": values for name, values in record.curves.items()}
+        expected |= {name: [value] for name, value in {**measures, "weight_norm": record.weight_norm}.items()}
+        assert shown.keys() == expected.keys()
+        for name, values in expected.items():
+            assert shown[name] == pytest.approx(values, rel=1e-6)
+        start = run.SummaryMetadata(metadata.SESSION_START_INFO_TAG).plugin_data.content
+        given = metadata.parse_session_start_info_plugin_data(start).hparams
+        assert given["l2"].number_value == record.unit.strength
+        assert (given["activation"].string_value, given["bias"].bool_value) == ("relu", True)
 
 
 def test_a_second_write_replaces_the_first(tmp_path: Path) -> None:

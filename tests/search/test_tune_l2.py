@@ -3,7 +3,6 @@ from __future__ import annotations
 import io
 import json
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
@@ -11,10 +10,10 @@ import keras
 import numpy as np
 import pytest
 
-from l2zoo import tune_l2
+from l2zoo import SearchResult, tune_l2
 from l2zoo.engine.local import InProcess
-from l2zoo.search.strategies import direction
 from l2zoo.search.tune_l2 import DEFAULT_STRENGTHS
+from tests import processes
 from tests.search import small
 
 ROOT = Path(__file__).parents[2]
@@ -41,7 +40,7 @@ def counting(runs: list) -> type:
     class Counting(InProcess):
         def wait(self):
             outcome = super().wait()
-            runs.append(outcome.record.unit)
+            runs.append(outcome[0].unit)
             return outcome
 
     return Counting
@@ -105,61 +104,41 @@ def test_table_files_and_picture_are_written(result, folder, tmp_path):
         result.plot(tmp_path / "pie.svg", kind="pie")
 
 
-def test_the_same_call_again_trains_nothing_but_the_final_model(result, folder):
+def test_a_wider_grid_trains_what_is_new_and_the_same_call_nothing_but_the_final_model(
+    result, folder, monkeypatch
+):
+    monkeypatch.setattr(SearchResult, "save", lambda self, directory: None)
     runs: list = []
-    again = tune_l2(
-        small.build,
-        small.data(),
-        strengths=[1e-3, 1.0, 1e-1],
-        seeds=2,
-        directory=folder,
-        engine=counting(runs),
-        **SETTINGS,
-    )
+    settings = {**SETTINGS, "seeds": 2, "directory": folder, "engine": counting(runs)}
+    again = tune_l2(small.build, small.data(), strengths=[1e-3, 1.0, 1e-1], **settings)
     assert runs == []
     assert again.selection == result.selection
     for one, other in zip(again.model.get_weights(), result.model.get_weights(), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
-
-
-def test_a_wider_grid_keeps_what_is_finished(result, folder):
-    runs: list = []
-    settings = {**SETTINGS, "engine": counting(runs)}
-    wider = tune_l2(
-        small.build, small.data(), strengths=[1e-3, 1e-2, 1.0, 1e-1], seeds=2, directory=folder, **settings
-    )
+    wider = tune_l2(small.build, small.data(), strengths=[1e-3, 1e-2, 1.0, 1e-1], **settings)
     assert {unit.strength for unit in runs} == {1e-2}
     assert len(wider.candidates) == 5
 
 
-@pytest.mark.parametrize(
-    ("change", "named"),
-    [({"epochs": 3}, "epochs is 2 there and 3 here"), ({"folds": 2}, "folds is 3 there and 2 here")],
-)
-def test_a_directory_of_another_search_is_refused(result, folder, change, named):
-    with pytest.raises(ValueError, match=f"(?s){named}.*resume=False"):
-        tune_l2(small.build, small.data(), directory=folder, **{**SETTINGS, **change})
-
-
-def test_other_data_or_another_model_are_another_search(result, folder):
-    with pytest.raises(ValueError, match="data is"):
-        tune_l2(small.build, small.data(seed=1), directory=folder, **SETTINGS)
-
+def test_a_directory_of_another_search_is_refused_with_all_that_differs(result, folder):
     def wider_dropout(l2):
         model = small.build(l2)
         model.layers[5].rate = 0.5
         return model
 
-    with pytest.raises(ValueError, match="layers is"):
-        tune_l2(wider_dropout, small.data(), directory=folder, **SETTINGS)
+    other = {**SETTINGS, "epochs": 3, "folds": 2, "directory": folder}
+    with pytest.raises(ValueError, match="is the ledger of another search") as caught:
+        tune_l2(wider_dropout, small.data(seed=1), **other)
+    message = str(caught.value)
+    for named in ("epochs is 2 there and 3 here", "folds is 3 there and 2 here", "data is", "layers is"):
+        assert named in message
+    assert "resume=False" in message
 
 
 CHILD = """
 import os, signal, sys
 from l2zoo import tune_l2
 from l2zoo.engine.local import InProcess
-from l2zoo.search.strategies import direction
-from l2zoo.engine.ledger import Ledger
 from tests.search import small
 
 moment, count = sys.argv[2], int(sys.argv[3])
@@ -201,8 +180,7 @@ tune_l2(small.build, small.data(), strengths=[1e-2, 1.0], directory=sys.argv[1],
     [("before a training", 0, 0), ("before it is written", 4, 3), ("in the middle of a line", 6, 5)],
 )
 def test_killed_at_any_moment_it_goes_on_and_ends_the_same(moment, count, finished, tmp_path):
-    arguments = [sys.executable, "-c", CHILD, str(tmp_path / "killed"), moment, str(count)]
-    child = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, check=False)
+    child = processes.run([sys.executable, "-c", CHILD, tmp_path / "killed", moment, count], cwd=ROOT)
     assert child.returncode == -signal.SIGKILL, child.stderr
     assert (tmp_path / "killed/ledger.jsonl").read_text().count("\n") == 1 + finished
 
@@ -218,6 +196,7 @@ def test_killed_at_any_moment_it_goes_on_and_ends_the_same(moment, count, finish
     assert str(resumed.verdict) == str(whole.verdict)
 
 
+@pytest.mark.slow
 def test_a_fold_that_diverges_is_recorded_and_the_search_goes_on():
     def build(l2):
         model = small.build(l2)
@@ -243,32 +222,6 @@ def test_an_error_in_the_builder_ends_the_search_as_it_is():
 
     with pytest.raises(RuntimeError, match="no second model"):
         tune_l2(build, small.data(), strengths=[1e-3], seeds=[1], **SETTINGS)
-
-
-@pytest.mark.parametrize(("name", "mode"), [("val_data_loss", "min"), ("val_mae", "min"), ("val_auc", "max")])
-def test_more_or_less_is_better_as_keras_tuner_has_it(name, mode):
-    assert direction(name) == mode
-
-
-def test_a_score_of_unknown_direction_must_be_given_with_one():
-    with pytest.raises(ValueError, match=r"keras_tuner.Objective\('val_charm', 'max'\)"):
-        direction("val_charm")
-
-
-def test_a_loss_as_objective_is_minimised():
-    result = tune_l2(small.build, small.data(), strengths=[1e-3, 10.0], objective="val_data_loss", **SETTINGS)
-    means = {c.strength: c.mean for c in result.candidates}
-    assert result.best == min(means, key=means.get)
-
-
-def test_progress_says_what_is_done_and_what_is_best(capfd, tmp_path):
-    settings = {**SETTINGS, "verbose": True, "strengths": [1e-2], "directory": tmp_path}
-    tune_l2(small.build, small.data(), **settings)
-    shown = capfd.readouterr().err
-    assert "[1/2] l2=0: val_accuracy" in shown
-    assert "[2/2] l2=0.01" in shown
-    tune_l2(small.build, small.data(), **settings)
-    assert "6 of 6 trainings are finished already" in capfd.readouterr().err
 
 
 X, Y = small.data(12)

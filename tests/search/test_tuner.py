@@ -36,9 +36,27 @@ def tuner(folder, hypermodel=None, **settings) -> L2Tuner:
     return L2Tuner(hypermodel or Hypermodel(), directory=folder, **settings)
 
 
+def one_width() -> keras_tuner.HyperParameters:
+    """In the place of a choice."""
+    hp = keras_tuner.HyperParameters()
+    hp.Fixed("units", 4)
+    return hp
+
+
 @pytest.fixture(scope="module")
-def searched(tmp_path_factory) -> L2Tuner:
-    made = tuner(tmp_path_factory.mktemp("tuner"))
+def engines() -> list[InProcess]:
+    """Those with which `searched` has searched."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory, engines) -> L2Tuner:
+    class Watched(InProcess):
+        def __init__(self, job):
+            super().__init__(job)
+            engines.append(self)
+
+    made = tuner(tmp_path_factory.mktemp("tuner"), engine=Watched)
     made.search(X, Y, epochs=3, batch_size=8, verbose=0)
     return made
 
@@ -93,24 +111,16 @@ def test_keras_regularizers_and_another_name_do_as_well(tmp_path):
     assert norms[2] < norms[0]
 
 
-def test_models_are_traced_once_for_all_that_differ_in_numbers_alone(tmp_path):
-    engines = []
-
-    class Watched(InProcess):
-        def __init__(self, job):
-            super().__init__(job)
-            engines.append(self)
-
-    made = tuner(tmp_path, engine=Watched, max_trials=6)
-    made.search(X, Y, epochs=1, batch_size=8, verbose=0)
-    units = {c.values["units"] for c in made.get_best_hyperparameters(6)}
+def test_models_are_traced_once_for_all_that_differ_in_numbers_alone(searched, engines):
+    units = {c.values["units"] for c in searched.get_best_hyperparameters(4)}
     assert len(units) == 2
     assert len(engines[0]._trainer._warm) == len(units)
 
 
 def test_validation_data_take_the_place_of_folds(tmp_path):
     held = small.data(seed=1)
-    result = tuner(tmp_path).search(X, Y, epochs=2, batch_size=8, validation_data=held, verbose=0)
+    made = tuner(tmp_path, max_trials=1, hyperparameters=one_width())
+    result = made.search(X, Y, epochs=2, batch_size=8, validation_data=held, verbose=0)
     assert {c.n for c in result.candidates} == {1}
     assert "cannot be told" in str(result.verdict)
 
@@ -128,7 +138,7 @@ def test_early_stopping_gives_the_final_training_the_median_of_its_epochs(tmp_pa
             )
 
     used: list = []
-    made = tuner(tmp_path, engine=Watched, max_trials=2)
+    made = tuner(tmp_path, engine=Watched, max_trials=1, hyperparameters=one_width())
     result = made.search(X, Y, epochs=30, batch_size=8, callbacks=[stop], verbose=0)
     chosen = next(c for c in result.candidates if c.strength == result.chosen)
     for record in chosen.done:

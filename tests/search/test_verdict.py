@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from l2zoo.engine.record import Record, Unit
 from l2zoo.search.candidates import Candidate, gather
-from l2zoo.search.verdict import compare
+from l2zoo.search.verdict import verdict_of
 
 no_deadline = settings(deadline=None)  # the first example imports SciPy, and machines are busy
 
@@ -43,7 +43,7 @@ def plus(*gains: float) -> list[float]:
 def test_l2_helps_by_hand() -> None:
     # Gains 3, 4, 3, 4, 3.5 points: mean 3.5, s = 0.5, sqrt(1/5 + 1/4) = 0.670820, t(0.975, 4) = 2.776445:
     # half = 0.931242 points.
-    verdict = compare(
+    verdict = verdict_of(
         grid({0.0: ZERO, 0.01: plus(0.03, 0.04, 0.03, 0.04, 0.035), 0.1: [0.2] * 5}), metric="val_accuracy"
     )
     assert str(verdict) == (
@@ -57,7 +57,7 @@ def test_l2_helps_by_hand() -> None:
 
 def test_a_loss_that_falls_helps() -> None:
     scores = {0.0: ZERO, 0.01: plus(-0.3, -0.4, -0.3, -0.4, -0.35)}
-    verdict = compare(grid(scores), mode="min", metric="val_data_loss")
+    verdict = verdict_of(grid(scores), mode="min", metric="val_data_loss")
     assert str(verdict) == (
         "L2 helps here: at 0.01 data loss falls from 0.855 to 0.505 "
         "(-0.350, 95 % interval -0.443 to -0.257, 5 paired trainings)."
@@ -67,25 +67,25 @@ def test_a_loss_that_falls_helps() -> None:
 
 def test_l2_hurts_already_at_the_smallest_strength() -> None:
     down = plus(-0.3, -0.4, -0.3, -0.4, -0.35)
-    verdict = compare(grid({0.0: ZERO, 0.01: down, 0.1: [0.1] * 5}), metric="accuracy")
+    verdict = verdict_of(grid({0.0: ZERO, 0.01: down, 0.1: [0.1] * 5}), metric="accuracy")
     assert verdict.outcome == "hurts"
     assert str(verdict) == (
         "L2 hurts here: already at the smallest strength tried, 0.01, accuracy falls from 0.855 to 0.505 "
         "(-0.350, 95 % interval -0.443 to -0.257, 5 paired trainings)."
     )
-    other = compare(grid({0.0: ZERO, 0.01: [0.1] * 5, 0.1: down}), metric="accuracy")
+    other = verdict_of(grid({0.0: ZERO, 0.01: [0.1] * 5, 0.1: down}), metric="accuracy")
     assert "L2 hurts here: even at the best strength above 0, 0.1, accuracy falls" in str(other)
 
 
 def test_what_cannot_be_told_is_said_with_the_honest_gain_where_it_differs() -> None:
-    verdict = compare(grid({0.0: ZERO, 1e-4: plus(0.02, -0.01, 0.01, -0.02, 0.005)}), metric="accuracy")
+    verdict = verdict_of(grid({0.0: ZERO, 1e-4: plus(0.02, -0.01, 0.01, -0.02, 0.005)}), metric="accuracy")
     assert verdict.outcome == "no difference"
     assert str(verdict) == (
         "Whether L2 helps here cannot be told: the best strength above 0, 1e-4, differs from none by +0.001 "
         "in accuracy (95 % interval -0.029 to +0.031, 5 paired trainings)."
     )
     # The folds disagree: fold 0 is taken at 0.1 (which the others choose), the others at 1e-4.
-    split = compare(grid({0.0: [0.5] * 3, 1e-4: [0.9, 0.5, 0.5], 0.1: [0.4, 0.6, 0.6]}), metric="accuracy")
+    split = verdict_of(grid({0.0: [0.5] * 3, 1e-4: [0.9, 0.5, 0.5], 0.1: [0.4, 0.6, 0.6]}), metric="accuracy")
     assert (split.difference, split.gain) == pytest.approx((0.4 / 3, -0.1 / 3))
     assert "by +0.133 in accuracy (-0.033 where the other folds choose the strength, 95 % interval" in str(
         split
@@ -93,7 +93,7 @@ def test_what_cannot_be_told_is_said_with_the_honest_gain_where_it_differs() -> 
 
 
 def test_equal_scores_make_no_difference() -> None:
-    verdict = compare(grid({0.0: ZERO, 1e-4: ZERO, 0.1: ZERO}), metric="accuracy")
+    verdict = verdict_of(grid({0.0: ZERO, 1e-4: ZERO, 0.1: ZERO}), metric="accuracy")
     assert verdict.outcome == "no difference"
     assert str(verdict) == (
         "L2 makes no difference here: every strength scores as none does in all 5 paired trainings."
@@ -122,19 +122,21 @@ def test_equal_scores_make_no_difference() -> None:
     ],
 )
 def test_what_stands_in_the_way_of_a_comparison_is_said(scores: dict, sentence: str) -> None:
-    verdict = compare(grid(scores), metric="accuracy")
+    verdict = verdict_of(grid(scores), metric="accuracy")
     assert (verdict.outcome, verdict.strength) == ("no difference", None)
     assert str(verdict) == f"Whether L2 helps here cannot be told: {sentence}"
     assert math.isnan(verdict.low)
 
 
 def test_seeds_over_one_fold_are_not_enough() -> None:
-    verdict = compare(grid({0.0: [0.8, 0.81, 0.79], 0.1: [0.9, 0.91, 0.92]}, folds=1))
+    verdict = verdict_of(grid({0.0: [0.8, 0.81, 0.79], 0.1: [0.9, 0.91, 0.92]}, folds=1))
     assert str(verdict).endswith("two folds that finished at strength 0 and at another; use more folds.")
 
 
 def test_failed_trainings_at_0_are_named_and_left_out() -> None:
-    verdict = compare(grid({0.0: [None, *ZERO[1:]], 0.01: [0.1, 0.91, 0.88, 0.9, 0.895]}), metric="accuracy")
+    verdict = verdict_of(
+        grid({0.0: [None, *ZERO[1:]], 0.01: [0.1, 0.91, 0.88, 0.9, 0.895]}), metric="accuracy"
+    )
     assert verdict.outcome == "helps"
     assert verdict.pairs == 4
     assert "4 paired trainings; 1 at strength 0 failed)" in str(verdict)
@@ -143,15 +145,15 @@ def test_failed_trainings_at_0_are_named_and_left_out() -> None:
 
 @pytest.mark.parametrize("seeds", [1, 2])
 def test_one_more_right_image_in_each_of_two_folds_proves_nothing(seeds: int) -> None:
-    verdict = compare(grid({0.0: [54 / 60] * 2 * seeds, 0.1: [55 / 60] * 2 * seeds}, folds=2))
+    verdict = verdict_of(grid({0.0: [54 / 60] * 2 * seeds, 0.1: [55 / 60] * 2 * seeds}, folds=2))
     assert verdict.outcome == "no difference"
 
 
 def test_a_strength_that_shares_no_fold_with_0_is_not_compared() -> None:
     scores = {0.0: [0.8, 0.81, 0.82, None], 0.1: [0.9, 0.91, None, 0.9], 1.0: [None, None, None, 0.99]}
-    assert compare(grid({**scores, 1.0: [None, 0.92, 0.9, 0.91]})).strength == 1.0
-    assert compare(grid(scores)).strength == 0.1
-    only = compare(grid({0.0: [0.8, 0.81, None, None], 0.1: [None, None, 0.9, 0.9]}))
+    assert verdict_of(grid({**scores, 1.0: [None, 0.92, 0.9, 0.91]})).strength == 1.0
+    assert verdict_of(grid(scores)).strength == 0.1
+    only = verdict_of(grid({0.0: [0.8, 0.81, None, None], 0.1: [None, None, 0.9, 0.9]}))
     assert str(only).endswith(
         "it takes at least two folds that finished at strength 0 and at another; use more folds."
     )
@@ -170,8 +172,8 @@ def rows(scores: Sequence[Sequence[float]], order: Sequence[int] | None = None) 
 @no_deadline
 @given(ROWS, st.sampled_from([-8.0, 1.0, 1024.0]), st.sampled_from(["max", "min"]))
 def test_adding_a_constant_changes_no_verdict(scores: list, constant: float, mode: str) -> None:
-    before = compare(rows(scores), mode=mode)
-    after = compare(rows([[x + constant for x in row] for row in scores]), mode=mode)
+    before = verdict_of(rows(scores), mode=mode)
+    after = verdict_of(rows([[x + constant for x in row] for row in scores]), mode=mode)
     assert (after.outcome, after.strength) == (before.outcome, before.strength)
     assert (after.low, after.high) == pytest.approx((before.low, before.high), rel=1e-6, abs=1e-9)
 
@@ -179,8 +181,8 @@ def test_adding_a_constant_changes_no_verdict(scores: list, constant: float, mod
 @no_deadline
 @given(ROWS)
 def test_turning_the_score_round_turns_nothing_else(scores: list) -> None:
-    before = compare(rows(scores), mode="max")
-    after = compare(rows([[-x for x in row] for row in scores]), mode="min")
+    before = verdict_of(rows(scores), mode="max")
+    after = verdict_of(rows([[-x for x in row] for row in scores]), mode="min")
     assert (after.outcome, after.strength) == (before.outcome, before.strength)
     assert (after.low, after.high) == pytest.approx((-before.high, -before.low))
 
@@ -189,15 +191,15 @@ def test_turning_the_score_round_turns_nothing_else(scores: list) -> None:
 @given(ROWS, st.randoms(use_true_random=False))
 def test_the_order_of_candidates_changes_nothing(scores: list, random) -> None:
     candidates = rows(scores)
-    before = compare(candidates)
+    before = verdict_of(candidates)
     random.shuffle(candidates)
-    assert compare(candidates) == before
+    assert verdict_of(candidates) == before
 
 
 @no_deadline
 @given(ROWS)
 def test_the_outcome_is_what_the_interval_says(scores: list) -> None:
-    verdict = compare(rows(scores))
+    verdict = verdict_of(rows(scores))
     if verdict.outcome == "helps":
         assert 0 < verdict.low <= verdict.gain <= verdict.high
     elif verdict.outcome == "hurts":
@@ -230,7 +232,7 @@ def simulated(
 def outcomes(*, effect: np.ndarray, seeds: int = 2, agreement: float = 0.0, searches: int = 300) -> Counter:
     rng = np.random.default_rng(0)
     searched = (simulated(rng, seeds=seeds, effect=effect, agreement=agreement) for _ in range(searches))
-    return Counter(compare(candidates, metric="accuracy").outcome for candidates in searched)
+    return Counter(verdict_of(candidates, metric="accuracy").outcome for candidates in searched)
 
 
 @pytest.mark.parametrize("seeds", [1, 2])

@@ -1,4 +1,4 @@
-"""The interval against SciPy and by hand; the held-out gains by hand and by law."""
+"""Intervals, p and corrections as SciPy and Holm have them; the held-out gains by hand and by law."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import stats
 
-from l2zoo.stats.paired import corrected_interval, held_out_gains, rounding_of
+from l2zoo.stats.paired import corrected_interval, difference, held_out_gains, holm, rounding_of
 
-no_deadline = settings(deadline=None)  # the first example imports SciPy, and machines are busy
+no_deadline = settings(
+    deadline=None, max_examples=50
+)  # the first example imports SciPy, and machines are busy
 
 BASELINE = np.array([0.81, 0.85, 0.79, 0.90, 0.84, 0.86])
 CHANGED = np.array([0.84, 0.86, 0.85, 0.91, 0.90, 0.88])
@@ -86,7 +88,7 @@ def test_trainings_that_failed_neither_choose_nor_count() -> None:
     assert np.isnan(held_out_gains(gains[:, :1], [(0, 0)])).all()
 
 
-GAINS = hnp.arrays(
+ANY_GAINS = hnp.arrays(
     float,
     st.tuples(st.integers(1, 6), st.integers(2, 8)),
     elements=st.integers(-64, 64).map(lambda k: k / 64),
@@ -94,7 +96,7 @@ GAINS = hnp.arrays(
 
 
 @no_deadline
-@given(GAINS)
+@given(ANY_GAINS)
 def test_held_out_gains_never_flatter_more_than_the_best(gains: np.ndarray) -> None:
     held = held_out_gains(gains, [(0, fold) for fold in range(gains.shape[1])])
     assert len(held) == gains.shape[1]
@@ -105,3 +107,47 @@ def test_held_out_gains_never_flatter_more_than_the_best(gains: np.ndarray) -> N
 @given(hnp.arrays(float, 7, elements=st.floats(-1, 1)))
 def test_one_strength_alone_is_measured_as_it_is(gains: np.ndarray) -> None:
     assert held_out_gains(gains[None], [(0, fold) for fold in range(7)]).tolist() == gains.tolist()
+
+
+# ---- Differences to a baseline
+
+GAINS = [0.02, 0.05, -0.01, 0.04, 0.03]
+
+
+def test_where_only_seeds_differ_it_is_the_paired_t_test() -> None:
+    found = difference(GAINS, overlap=0.0)
+    test = stats.ttest_rel(GAINS, np.zeros(5))
+    low, high = test.confidence_interval(0.95)
+    assert found is not None
+    assert found.mean == pytest.approx(0.026)
+    assert (found.low, found.high, found.p) == pytest.approx((low, high, test.pvalue))
+
+
+def test_folds_share_data_and_so_widen_the_interval() -> None:
+    found = difference(GAINS, overlap=0.25)
+    error = np.std(GAINS, ddof=1) * math.sqrt(1 / 5 + 1 / 4)  # Nadeau, Bengio 2003, with 5 folds
+    half = stats.t.ppf(0.975, 4) * error
+    assert found is not None
+    assert (found.low, found.high) == pytest.approx((0.026 - half, 0.026 + half))
+    assert found.p == pytest.approx(2 * stats.t.sf(0.026 / error, 4))
+
+
+def test_the_wide_interval_is_that_of_bonferroni() -> None:
+    found = difference(GAINS, overlap=0.0, comparisons=6)
+    half = stats.t.ppf(1 - 0.05 / 12, 4) * stats.sem(GAINS)
+    assert found is not None
+    assert (found.wide_low, found.wide_high) == pytest.approx((0.026 - half, 0.026 + half))
+
+
+def test_equal_scores_are_no_difference_and_one_pair_is_none() -> None:
+    found = difference([0.0, 0.0, 0.0], overlap=0.0)
+    assert found is not None
+    assert (found.mean, found.p) == (0.0, 1.0)
+    assert difference([0.1], overlap=0.0) is None
+
+
+def test_holm_multiplies_the_smallest_by_their_number_and_keeps_the_order() -> None:
+    # Sorted 0.005, 0.01, 0.03, 0.04: times 4, 3, 2, 1 that is 0.02, 0.03, 0.06, 0.04 and 0.04 becomes 0.06.
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.6, 0.9]) == [1.0, 1.0]
+    assert holm([]) == []

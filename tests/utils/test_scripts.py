@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
+import inspect
 import sys
+from typing import Annotated
 
 import pytest
+import typer
 
-from l2zoo.utils.scripts import run_script, script_command
+from l2zoo.utils.scripts import expand_options, run_script, script_command
 
 
 @pytest.mark.parametrize(
@@ -51,3 +55,36 @@ def test_a_defect_is_not_hidden(monkeypatch):
     monkeypatch.setattr(sys, "argv", ["recipes/count.py"])
     with pytest.raises(ZeroDivisionError):
         run_script(lambda: print(1 // 0))
+
+
+@dataclasses.dataclass(frozen=True)
+class Size:
+    width: Annotated[int, typer.Option(help="In pixels.", min=1)] = 1
+    height: Annotated[int, typer.Option("--tall")] = 2
+
+
+@dataclasses.dataclass(frozen=True)
+class Box(Size):
+    width: Annotated[int, typer.Option(help="In inches.")] = 5
+
+
+def _draw(name: Annotated[str, typer.Argument()], size: Size = Box(height=4), twice: bool = False) -> None:
+    print(name, size, twice)
+
+
+def test_the_fields_of_a_dataclass_are_options_with_its_defaults(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["draw.py", "circle", "--twice", "--tall", "7"])
+    with pytest.raises(SystemExit):
+        run_script(_draw)
+    assert capsys.readouterr().out == "circle Box(width=5, height=7) True\n"
+    monkeypatch.setattr(sys, "argv", ["draw.py", "--help"])
+    with pytest.raises(SystemExit):
+        run_script(_draw)
+    shown = capsys.readouterr().out
+    assert [words in shown for words in ("In inches.", "--tall", "4")] == [True] * 3
+    assert "In pixels." not in shown
+    assert "--size" not in shown
+
+
+def test_a_function_without_dataclasses_keeps_its_options():
+    assert list(inspect.signature(expand_options(_needs)).parameters) == ["number"]

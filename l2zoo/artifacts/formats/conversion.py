@@ -28,24 +28,17 @@ class Conversion:
             though every weight did; the manifest and the card say which. A microcontroller or an accelerator
             for integers cannot run such a file; a phone can. (A `"tflite_dynamic"` file with some weights in
             int8 is shipped anyway, and those of 1,024 numbers or more that stayed float32 are named.)
-        allow_flex: As the last resort, lets TensorFlow's own operators (Flex) into TFLite files where LiteRT
-            has none, and custom operators into the other formats; the manifest and the card name them. Such a
-            TFLite file runs in apps with the Flex delegate only, and `Predictor` refuses it. It is compared
-            like any other, part by part: the builtin operators by LiteRT, the others by TensorFlow. Such a
-            model has no `"tflite_int8"`, as TensorFlow cannot calibrate it.
     """
 
     calibration: Given | None = None
     int8_io: Numbers = "float32"
     allow_float: bool = False
-    allow_flex: bool = False
 
     def __post_init__(self) -> None:
         if self.int8_io not in get_args(Numbers):
             raise ValueError(f"`int8_io` must be one of {get_args(Numbers)}, got int8_io={self.int8_io!r}.")
-        for name in ("allow_float", "allow_flex"):
-            if not isinstance(getattr(self, name), bool):
-                raise TypeError(f"`{name}` must be True or False, got {name}={getattr(self, name)!r}.")
+        if not isinstance(self.allow_float, bool):
+            raise TypeError(f"`allow_float` must be True or False, got allow_float={self.allow_float!r}.")
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from typing import Any
 
 # They carry numbers over the border between floats and whole or quantised numbers, and compute nothing.
 BORDERS = frozenset({"QUANTIZE", "DEQUANTIZE", "CAST"})
-_FLOATS = frozenset({"float16", "float32", "float64"})
 SMALL = 1024  # numbers below which TensorFlow's converter leaves a weight as it is, where only weights shrink
+_FLOATS = frozenset({"float16", "float32", "float64"})
 
 
 @dataclass(frozen=True)
@@ -84,32 +84,33 @@ def _is_large_float(tensor: Tensor) -> bool:
 def _read(content: bytes) -> tuple[list[Tensor], list[Operator]]:
     from ai_edge_litert import schema_py_generated as schema
 
-    model = schema.Model.GetRootAs(content, 0)
-    codes = [model.OperatorCodes(index) for index in range(model.OperatorCodesLength())]
+    model = schema.ModelT.InitFromPackedBuf(content, 0)  # numbers stay where they are: 0.5 MB for 240 MB
     builtin, dtypes = _names(schema.BuiltinOperator), _names(schema.TensorType)
     tensors: list[Tensor] = []
     operators = []
-    for graph in (model.Subgraphs(index) for index in range(model.SubgraphsLength())):
-        own = [_tensor(model, graph.Tensors(index), dtypes) for index in range(graph.TensorsLength())]
-        for one in (graph.Operators(index) for index in range(graph.OperatorsLength())):
-            code = codes[one.OpcodeIndex()]
+    for graph in model.subgraphs:
+        own = [_tensor(one, model.buffers[one.buffer], dtypes) for one in graph.tensors]
+        for one in graph.operators or ():
+            code = model.operatorCodes[one.opcodeIndex]
             # Codes up to 127 once had a field of one byte, which old readers still look at.
-            number = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())
+            number = max(code.builtinCode, code.deprecatedBuiltinCode)
             custom = number == schema.BuiltinOperator.CUSTOM
-            reads = (own[one.Inputs(index)] for index in range(one.InputsLength()) if one.Inputs(index) >= 0)
-            writes = (own[one.Outputs(index)] for index in range(one.OutputsLength()))
-            name = code.CustomCode().decode() if custom else builtin[number]
-            operators.append(Operator(name, custom, tuple(reads), tuple(writes)))
+            name = code.customCode.decode() if custom else builtin[number]
+            operators.append(Operator(name, custom, _at(own, one.inputs), _at(own, one.outputs)))
         tensors += own
     return tensors, operators
 
 
-def _tensor(model: Any, tensor: Any, dtypes: dict[int, str]) -> Tensor:
-    buffer = model.Buffers(tensor.Buffer())
+def _at(tensors: list[Tensor], places: Any) -> tuple[Tensor, ...]:
+    """Tensors by their numbers; -1 stands for an input that is left out, None for none at all."""
+    return () if places is None else tuple(tensors[place] for place in places if place >= 0)
+
+
+def _tensor(tensor: Any, buffer: Any, dtypes: dict[int, str]) -> Tensor:
     # Data of files beyond 2 GB lie behind the tables, at an offset.
-    constant = buffer.DataLength() > 0 or buffer.Size() > 1
-    numbers = math.prod(tensor.Shape(axis) for axis in range(tensor.ShapeLength()))
-    return Tensor((tensor.Name() or b"").decode(), dtypes[tensor.Type()].lower(), constant, numbers)
+    constant = (buffer.data is not None and len(buffer.data) > 0) or buffer.size > 1
+    numbers = 1 if tensor.shape is None else math.prod(map(int, tensor.shape))
+    return Tensor((tensor.name or b"").decode(), dtypes[tensor.type].lower(), constant, numbers)
 
 
 def _names(enumeration: type) -> dict[int, str]:

@@ -1,22 +1,35 @@
-"""`model.keras`: the model as Keras itself writes it, to train on or to inspect."""
+"""`model.keras`: the model as Keras itself writes it, to train on or to inspect.
+
+No code from such a file is run, and as it is a zip, what it says of itself is looked at before anything is
+unpacked.
+"""
 
 from __future__ import annotations
 
-from pathlib import Path
+import io
+import json
+import zipfile
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from l2zoo.artifacts import feeding
-from l2zoo.artifacts.formats import inspect_keras
 from l2zoo.artifacts.formats.conversion import Source
-from l2zoo.artifacts.inputs import Inputs
-from l2zoo.artifacts.parity.parity import Predict
-from l2zoo.artifacts.sample import Outputs
-from l2zoo.artifacts.store import load_model
+from l2zoo.artifacts.inputs import Inputs, Outputs, Predict, as_model_input, input_signature
 
 if TYPE_CHECKING:
     import keras
+
+FILE = "model.keras"
+LARGEST = 64 * 2**30  # bytes that may come out of one file
+RATIO = 100  # Keras stores without compressing; weights that are compressed shrink by half at most
+UNSUSPECTED = 16 * 2**20  # bytes that may come out whatever went in
+_CONFIG, _WEIGHTS = "config.json", "model.weights.h5"
+_MEMBERS = {"metadata.json", _CONFIG}
+_OPTIMIZER = "optimizer"  # where the weights file keeps what only training needs
+_ENCRYPTED = 1  # bit of a zip entry's flags
 
 
 def write(source: Source, path: Path) -> None:
@@ -34,12 +47,12 @@ def open_file(path: Path) -> tuple[Predict, dict[str, Any]]:
     Raises:
         ValueError: The model cannot be loaded.
     """
-    model = load_model.loaded(path, compiled=False)
+    model = load_model(path, compiled=False)
 
     def predict(inputs: Inputs) -> Outputs:
-        return named(model.predict_on_batch(feeding.in_form_of(model, inputs)))
+        return by_name(model.predict_on_batch(as_model_input(model, inputs)))
 
-    return predict, {"parameters": model.count_params(), **inspect_keras.contents(path)}
+    return predict, {"parameters": model.count_params(), **contents(path)}
 
 
 def answers(model: keras.Model, inputs: Inputs) -> Predict:
@@ -54,23 +67,128 @@ def answers(model: keras.Model, inputs: Inputs) -> Predict:
     """
     import tensorflow as tf
 
-    signature = {name: tf.TensorSpec(*spec) for name, spec in feeding.signature(inputs).items()}
+    signature = {name: tf.TensorSpec(*spec) for name, spec in input_signature(inputs).items()}
     traced = tf.function(
-        lambda feed: model(feeding.in_form_of(model, feed), training=False),
+        lambda feed: model(as_model_input(model, feed), training=False),
         input_signature=[signature],
         autograph=False,
     )
-    return lambda feed: named(traced(feed))
+    return lambda feed: by_name(traced(feed))
 
 
-def named(outputs: Any) -> Outputs:
+def by_name(outputs: Any) -> Outputs:
     """Outputs by name: those of a dict as they are, others `output_0`, `output_1`, as Keras exports them.
 
     Example:
-        >>> list(named([np.zeros(3), np.zeros(3)]))
+        >>> list(by_name([np.zeros(3), np.zeros(3)]))
         ['output_0', 'output_1']
     """
     if not isinstance(outputs, dict):
         many = isinstance(outputs, list | tuple)
         outputs = {f"output_{index}": one for index, one in enumerate(outputs if many else [outputs])}
     return {name: np.asarray(value) for name, value in outputs.items()}
+
+
+def load_model(path: Path, *, compiled: bool) -> keras.Model:
+    """The model in a file, without running any code from the file.
+
+    Args:
+        path: A `.keras` file.
+        compiled: Whether loss, metrics and optimizer are made again as they were saved.
+
+    Raises:
+        ValueError: A class of the model is not registered with Keras, or the file is not a Keras model.
+    """
+    check_archive(path)
+    import keras
+
+    try:
+        return keras.saving.load_model(path, compile=compiled, safe_mode=True)
+    except Exception as error:  # Keras raises what the failing layer raised
+        reason = str(error).rpartition("Exception encountered: ")[2]  # before it stands the whole config
+        raise ValueError(
+            f"{path.name} cannot be loaded: {reason[:200]} [...] Register the classes of your own with "
+            "@keras.saving.register_keras_serializable, and use layers in the place of Lambda."
+        ) from error
+
+
+def check_archive(path: Path) -> None:
+    """Compares what a Keras file would unpack to with its size, and looks at the names in it.
+
+    Raises:
+        ValueError: It is no Keras file, it would unpack to far more than it holds, or a name in it leads
+            elsewhere.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            entries = archive.infolist()
+    except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError) as error:
+        raise ValueError(f"{path.name} cannot be loaded: it is no Keras file ({error}).") from error
+    names = [entry.filename for entry in entries]
+    missing = sorted(_MEMBERS - set(names))
+    if missing or len(set(names)) != len(names):
+        raise ValueError(f"{path.name} cannot be loaded: it is no Keras file, it holds {names[:5]}.")
+    astray = [name for name in names if _leads_elsewhere(name)]
+    if astray or any(entry.flag_bits & _ENCRYPTED for entry in entries):
+        raise ValueError(f"{path.name} cannot be loaded: Keras writes no such names as {astray[:3]}.")
+    packed, unpacked = path.stat().st_size, sum(entry.file_size for entry in entries)
+    if unpacked > LARGEST or unpacked > max(UNSUSPECTED, RATIO * packed):
+        raise ValueError(
+            f"{path.name} cannot be loaded: its {packed:,} bytes would unpack to {unpacked:,}, which no "
+            "model does. Do not use this file."
+        )
+
+
+def _leads_elsewhere(name: str) -> bool:
+    path = PurePosixPath(name)
+    return path.is_absolute() or ".." in path.parts or "\\" in name or ":" in name
+
+
+def contents(path: Path) -> dict[str, Any]:
+    """Counts the arrays in a Keras file by type, and names the classes that others than Keras registered.
+
+    Args:
+        path: The file. It must come from a trusted place or have passed its checksum.
+
+    Returns:
+        `weights` by dtype (the state of random generators among them); `optimizer` likewise, if the model is
+        compiled; and `classes` as they are registered, `"l2zoo>FinalBoxes"`.
+    """
+    with zipfile.ZipFile(path) as archive:
+        config = json.loads(archive.read(_CONFIG))
+        arrays = list(_arrays(archive.read(_WEIGHTS)))
+    kept = Counter(dtype for name, dtype in arrays if not _is_optimizers(name))
+    training = Counter(dtype for name, dtype in arrays if _is_optimizers(name))
+    return {
+        "weights": dict(sorted(kept.items())),
+        **({"optimizer": dict(sorted(training.items()))} if training else {}),
+        "classes": sorted(set(_registered_names(config))),
+    }
+
+
+def _arrays(content: bytes) -> Iterator[tuple[str, str]]:
+    """Name and dtype of every array in a weights file."""
+    import h5py
+
+    found: list[tuple[str, Any]] = []
+    with h5py.File(io.BytesIO(content)) as file:
+        file.visititems(lambda name, one: found.append((name, one)))  # which goes on for None
+        for name, one in found:
+            if isinstance(one, h5py.Dataset):
+                yield name, str(one.attrs.get("dtype", one.dtype.name))  # bfloat16 stands in an attribute
+
+
+def _is_optimizers(name: str) -> bool:
+    return name.split("/")[0] == _OPTIMIZER
+
+
+def _registered_names(config: Any) -> Iterator[str]:
+    """Names of the form `package>class` in a configuration, of layers, losses, metrics and optimizers."""
+    if isinstance(config, dict):
+        name = config.get("registered_name")
+        name = config.get("config") if name == "function" else name
+        if isinstance(name, str) and ">" in name and not name.startswith("keras>"):
+            yield name
+    values = config.values() if isinstance(config, dict) else config if isinstance(config, list) else ()
+    for value in values:
+        yield from _registered_names(value)

@@ -11,11 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from l2zoo.artifacts import failures, feeding
 from l2zoo.artifacts.formats.conversion import Source
-from l2zoo.artifacts.inputs import Inputs
-from l2zoo.artifacts.parity.parity import Predict
-from l2zoo.artifacts.sample import Outputs
+from l2zoo.artifacts.inputs import Inputs, Outputs, Predict, as_model_input, input_signature
+from l2zoo.utils import validation
 from l2zoo.utils.console import without_chatter
 
 if TYPE_CHECKING:
@@ -27,7 +25,7 @@ _STANDARD = ("", "ai.onnx", "ai.onnx.ml")  # domains of operators that every run
 
 def check_installed() -> None:
     """Raises ImportError, with what to install, if something is missing."""
-    failures.check_installed('The format "onnx"', _NEEDED, extra="onnx")
+    validation.check_installed('The format "onnx"', _NEEDED, extra="onnx")
 
 
 def write(source: Source, path: Path) -> None:
@@ -60,9 +58,9 @@ def _signature(model: keras.Model, inputs: Inputs) -> list[Any]:
 
     named = {
         name: keras.InputSpec(shape=shape, dtype=dtype, name=name)
-        for name, (shape, dtype) in feeding.signature(inputs).items()
+        for name, (shape, dtype) in input_signature(inputs).items()
     }
-    return [feeding.in_form_of(model, named)]
+    return [as_model_input(model, named)]
 
 
 def _rename(graph: Any, names: dict[str, str]) -> None:

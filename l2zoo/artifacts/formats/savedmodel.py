@@ -6,22 +6,20 @@ The signature `serving_default` takes the inputs by name, any number of examples
 from __future__ import annotations
 
 import shutil
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from l2zoo.artifacts import feeding
-from l2zoo.artifacts.formats import graphdef
-from l2zoo.artifacts.inputs import Inputs
-from l2zoo.artifacts.parity.parity import Predict
-from l2zoo.artifacts.sample import Outputs
+from l2zoo.artifacts.formats.conversion import Source
+from l2zoo.artifacts.inputs import Inputs, Outputs, Predict, as_model_input, input_signature
 
 if TYPE_CHECKING:
     import keras
 
-    from l2zoo.artifacts.formats.conversion import Source
-
 SIGNATURE = "serving_default"
+_CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})  # they compute nothing themselves
+_BOOKKEEPING = "_CHECKPOINTABLE_OBJECT_GRAPH"  # which object each variable belongs to
 
 
 def trace(model: keras.Model, inputs: Inputs, graph: Path, *, batch: int | None = None) -> None:
@@ -43,11 +41,11 @@ def trace(model: keras.Model, inputs: Inputs, graph: Path, *, batch: int | None 
     import tensorflow as tf
 
     def serve(**feed: Any) -> Any:
-        return model(feeding.in_form_of(model, feed), training=False)
+        return model(as_model_input(model, feed), training=False)
 
     signature = {
         name: tf.TensorSpec((batch, *shape[1:]), dtype, name=name)
-        for name, (shape, dtype) in feeding.signature(inputs).items()
+        for name, (shape, dtype) in input_signature(inputs).items()
     }
     traced = tf.function(serve, autograph=False).get_concrete_function(**signature)
     module = tf.Module()
@@ -61,7 +59,7 @@ def _resources(model: keras.Model, traced: Any) -> list[Any]:
 
     wanted = dict.fromkeys(id(tensor) for tensor in traced.captured_inputs if tensor.dtype == tf.resource)
     found: dict[int, Any] = {}
-    for one in _owned(model, traced):
+    for one in _candidates(model, traced):
         if wanted.keys() == found.keys():
             break
         handle = getattr(one, "handle" if isinstance(one, tf.Variable) else "resource_handle", None)
@@ -75,7 +73,7 @@ def _resources(model: keras.Model, traced: Any) -> list[Any]:
     return [found[handle] for handle in wanted]
 
 
-def _owned(model: keras.Model, traced: Any) -> Iterator[Any]:
+def _candidates(model: keras.Model, traced: Any) -> Iterator[Any]:
     """What the graph may read. Most models have nothing but variables, and the last need not be walked."""
     import tensorflow as tf
 
@@ -102,12 +100,12 @@ def open_folder(path: Path) -> tuple[Predict, dict[str, Any]]:
         answers = loaded.signatures[SIGNATURE](**feed)
         return {name: value.numpy() for name, value in answers.items()}
 
-    operators = graphdef.operators(path, SIGNATURE)
+    operators = count_operators(path, SIGNATURE)
     found = {
         "signature": SIGNATURE,
         "operators": dict(sorted(operators.items())),
-        "custom_operators": graphdef.custom(operators),
-        "weights": graphdef.weights(path),
+        "custom_operators": custom_operators(operators),
+        "weights": count_variables(path),
         "inputs": _specs(signature.structured_input_signature[1]),
         "outputs": _specs(signature.structured_outputs),
     }
@@ -118,3 +116,52 @@ def _specs(tensors: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return {
         name: {"shape": list(spec.shape), "dtype": spec.dtype.name} for name, spec in sorted(tensors.items())
     }
+
+
+def count_operators(folder: Path, signature: str) -> Counter[str]:
+    """How many operators of each kind a signature runs, with those of the functions that it calls.
+
+    The body of a loop and the branches of a condition count once.
+
+    Args:
+        folder: A SavedModel. It must come from a trusted place or have passed its checksum.
+        signature: Name of the signature.
+    """
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    (graph,) = saved_model_pb2.SavedModel.FromString((folder / "saved_model.pb").read_bytes()).meta_graphs
+    bodies = {one.signature.name: one.node_def for one in graph.graph_def.library.function}
+    nodes = {node.name: node for node in graph.graph_def.node}
+    outputs = {tensor.name.rpartition(":")[0] for tensor in graph.signature_def[signature].outputs.values()}
+    return _tally([nodes[name] for name in sorted(outputs)], bodies, {})
+
+
+def _tally(nodes: Any, bodies: dict[str, Any], known: dict[str, Counter[str]]) -> Counter[str]:
+    # Each function is counted once, however many call it: files that were made to deceive nest calls.
+    found: Counter[str] = Counter(node.op for node in nodes if node.op not in _CALLS)
+    for name in (name for node in nodes for name in _functions(node)):
+        if name not in known:
+            known[name] = _tally(bodies[name], bodies, known)
+        found.update(known[name])
+    return found
+
+
+def _functions(node: Any) -> list[str]:
+    """Functions of a call, a loop or a condition."""
+    values = node.attr.values()
+    return [one.name for value in values for one in (value.func, *value.list.func) if one.name]
+
+
+def custom_operators(found: Counter[str]) -> dict[str, int]:
+    """Those of operators that TensorFlow itself does not have, but a package beside it."""
+    import tensorflow as tf
+
+    return {name: many for name, many in sorted(found.items()) if not hasattr(tf.raw_ops, name)}
+
+
+def count_variables(folder: Path) -> dict[str, int]:
+    """How many variables of each type are stored."""
+    import tensorflow as tf
+
+    stored = tf.train.load_checkpoint(str(folder / "variables" / "variables")).get_variable_to_dtype_map()
+    return dict(sorted(Counter(one.name for name, one in stored.items() if name != _BOOKKEEPING).items()))

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from l2zoo.artifacts import manifest
-from l2zoo.artifacts.formats import keras_file, onnx_file, savedmodel, tflite, tflite_quantized
+from l2zoo.artifacts.formats import keras_file, onnx_file, savedmodel, tflite
 from l2zoo.artifacts.formats.conversion import Source
+from l2zoo.artifacts.inputs import Predict
 from l2zoo.artifacts.parity.limits import Rounding
-from l2zoo.artifacts.parity.parity import Predict
 
 
 def _nothing() -> None:
@@ -38,14 +38,12 @@ class Format:
 
 
 FORMATS: dict[str, Format] = {
-    "keras": Format("model.keras", keras_file.write, keras_file.open_file),
+    "keras": Format(keras_file.FILE, keras_file.write, keras_file.open_file),
     "savedmodel": Format("saved_model/1", savedmodel.write, savedmodel.open_folder),
-    "tflite": Format("model.tflite", tflite.write, tflite.open_with_flex),
-    "tflite_fp16": Format("model_fp16.tflite", tflite_quantized.write_fp16, tflite.open_with_flex, "float16"),
-    "tflite_dynamic": Format(
-        "model_dynamic.tflite", tflite_quantized.write_dynamic, tflite.open_with_flex, "int8"
-    ),
-    "tflite_int8": Format("model_int8.tflite", tflite_quantized.write_int8, tflite.open_with_flex, "int8"),
+    "tflite": Format("model.tflite", tflite.write, tflite.open_file),
+    "tflite_fp16": Format("model_fp16.tflite", tflite.write_fp16, tflite.open_file, "float16"),
+    "tflite_dynamic": Format("model_dynamic.tflite", tflite.write_dynamic, tflite.open_file, "int8"),
+    "tflite_int8": Format("model_int8.tflite", tflite.write_int8, tflite.open_file, "int8"),
     "onnx": Format(
         "model.onnx", onnx_file.write, onnx_file.open_file, check_installed=onnx_file.check_installed
     ),
@@ -53,7 +51,7 @@ FORMATS: dict[str, Format] = {
 ALWAYS = "keras"
 
 
-def chosen(formats: Sequence[str]) -> list[str]:
+def select(formats: Sequence[str]) -> list[str]:
     """Some formats in the order of the table, with the one that is always there.
 
     Raises:
@@ -61,7 +59,7 @@ def chosen(formats: Sequence[str]) -> list[str]:
         ImportError: A format needs an optional package.
 
     Example:
-        >>> chosen(["tflite_int8", "tflite"])
+        >>> select(["tflite_int8", "tflite"])
         ['keras', 'tflite', 'tflite_int8']
     """
     unknown = [formats] if isinstance(formats, str) else sorted(set(formats) - set(FORMATS))

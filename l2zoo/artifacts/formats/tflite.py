@@ -1,31 +1,39 @@
 """`model.tflite` and its quantised sisters: flat files that LiteRT (once TensorFlow Lite) runs everywhere.
 
-Builtin operators only, unless Flex is allowed: a file that needs it carries half of TensorFlow with it, most
-devices refuse it, and no interpreter for Python runs it as a whole.
+Builtin operators only: a file with TensorFlow's own (Flex) carries half of TensorFlow with it, most devices
+refuse it, and no interpreter for Python runs it.
+
+TensorFlow's converter leaves in float what it cannot or will not quantise, and does not say so. Here the file
+is read. A full int8 file is refused, with the names of what stayed float, unless that is allowed. A file with
+weights in int8 is refused if none is; else the manifest and the card name the large ones that stayed float.
 """
 
 from __future__ import annotations
 
+import contextlib
 import re
 import warnings
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from l2zoo.artifacts import feeding
-from l2zoo.artifacts.failures import as_value_errors
-from l2zoo.artifacts.formats import flex, savedmodel
+from l2zoo.artifacts.formats import savedmodel
 from l2zoo.artifacts.formats.conversion import Source
-from l2zoo.artifacts.formats.inspect_tflite import contents
-from l2zoo.artifacts.inputs import Inputs
-from l2zoo.artifacts.parity.parity import Predict
-from l2zoo.artifacts.sample import Outputs
+from l2zoo.artifacts.formats.inspect_tflite import SMALL, contents, float_parts
+from l2zoo.artifacts.inputs import Inputs, Outputs, Predict, num_examples, subsample, take_rows
 from l2zoo.utils.console import without_chatter
+from l2zoo.utils.files import as_value_errors
 
-_NO_BUILTIN = "no builtin operator for"
-_NEEDS_BATCH = "TensorListReserve"  # what a loop keeps its steps in; its size must be known
+CALIBRATION = 200  # examples at most, from which the ranges of activations are read
+_STEP = 8  # of them at once
+_SHOWN = 5  # tensors that an error names
+_LOOP = "TensorListReserve"  # what a loop keeps its steps in; its size must be known
 _REFUSED = re.compile(r"^(?:TF Select|Flex|Custom) ops: (.+)$", re.MULTILINE)
+# Where the converter says that an operator stands: `loc(... fused["Erf:", "model_1/layer_1/Erf@...`.
+_PLACE = re.compile(r'error: loc\(.*?fused\["\w+:", "([^"@]+)@.*op is neither a custom op')
 
 
 def write(source: Source, path: Path) -> None:
@@ -34,10 +42,110 @@ def write(source: Source, path: Path) -> None:
     Raises:
         ValueError: An operator has no builtin counterpart; the message names it.
     """
-    path.write_bytes(converted(source))
+    path.write_bytes(convert(source))
 
 
-def converted(source: Source, **settings: Any) -> bytes:
+def write_fp16(source: Source, path: Path) -> None:
+    """Weights in float16, half the size; computed in float32, or in float16 on a GPU.
+
+    Raises:
+        ValueError: The model cannot be converted, or weights stayed float32.
+    """
+    import tensorflow as tf
+
+    target = tf.lite.TargetSpec(supported_ops=[tf.lite.OpsSet.TFLITE_BUILTINS], supported_types=[tf.float16])
+    content = convert(source, optimizations=[tf.lite.Optimize.DEFAULT], target_spec=target)
+    weights = contents(content)["weights"]
+    if "float32" in weights or "float16" not in weights:
+        raise ValueError(
+            f"tflite_fp16 must hold float16 weights only, got {weights}: TensorFlow's converter left them as "
+            'they are. Export without "tflite_fp16".'
+        )
+    path.write_bytes(content)
+
+
+def write_dynamic(source: Source, path: Path) -> None:
+    """Large weights in int8, a quarter of the size; activations stay float32 but for the operator itself.
+
+    Weights of fewer than 1,024 numbers stay float32, and so do those of operators that take no int8.
+
+    Raises:
+        ValueError: The model cannot be converted, or no weight was quantised.
+    """
+    import tensorflow as tf
+
+    content = convert(source, optimizations=[tf.lite.Optimize.DEFAULT])
+    weights = contents(content)["weights"]
+    if "int8" not in weights and not source.conversion.allow_float:
+        raise ValueError(
+            f"tflite_dynamic must hold int8 weights, got {weights}: TensorFlow's converter quantises nothing "
+            f'with fewer than {SMALL:,} numbers, nor for some operators. Export "tflite_fp16" or '
+            '"tflite_int8" in its place, or allow this file with Conversion(allow_float=True).'
+        )
+    path.write_bytes(content)
+
+
+def write_int8(source: Source, path: Path) -> None:
+    """Weights and activations in int8, biases in int32; ranges are read from the calibration inputs.
+
+    Raises:
+        ValueError: The model cannot be converted, or parts of it stayed float.
+    """
+    import tensorflow as tf
+
+    if _has_loops(source.graph):  # the converter's calibrator would take the whole process down with it
+        raise ValueError(
+            "tflite_int8 cannot be made of a model with loops, such as recurrent layers: TensorFlow cannot "
+            "calibrate them. Build the layers with unroll=True, or export the other formats."
+        )
+    chosen = source.conversion
+    operators = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8, tf.lite.OpsSet.TFLITE_BUILTINS]
+    content = convert(
+        source,
+        optimizations=[tf.lite.Optimize.DEFAULT],
+        target_spec=tf.lite.TargetSpec(supported_ops=operators),
+        representative_dataset=lambda: _steps(source.calibration),
+        inference_input_type=tf.as_dtype(chosen.int8_io),
+        inference_output_type=tf.as_dtype(chosen.int8_io),
+    )
+    found = contents(content)
+    stayed = float_parts(content)
+    if "int8" not in found["activations"] or (stayed and not chosen.allow_float):
+        raise ValueError(
+            f"tflite_int8 must compute in whole numbers, but these stayed float: {_in_words(stayed)}. "
+            "Replace the layers that use them, or export without them and compute them after the file; or, "
+            "where floats are at hand on the device, allow them with Conversion(allow_float=True)."
+        )
+    path.write_bytes(content)
+
+
+def _has_loops(graph: Path) -> bool:
+    operators = savedmodel.count_operators(graph, savedmodel.SIGNATURE)
+    return not {"While", "StatelessWhile"}.isdisjoint(operators)
+
+
+def _steps(calibration: Inputs) -> Iterator[Inputs]:
+    few = subsample(calibration, CALIBRATION)
+    for start in range(0, num_examples(few), _STEP):
+        yield take_rows(few, slice(start, start + _STEP))
+
+
+def _in_words(stayed: Sequence[tuple[str, str]]) -> str:
+    """Operators with how many there are, and some of the tensors they write.
+
+    Example:
+        >>> _in_words([("NEG", "a"), ("SIN", "b"), ("NEG", "c")])
+        'NEG (2), SIN (1), at the tensors a, b, c'
+    """
+    if not stayed:
+        return "all of it"
+    operators = ", ".join(f"{name} ({many})" for name, many in sorted(Counter(n for n, _ in stayed).items()))
+    tensors = [tensor for _, tensor in stayed]
+    more = f" and {len(tensors) - _SHOWN} more" if len(tensors) > _SHOWN else ""
+    return f"{operators}, at the tensors {', '.join(tensors[:_SHOWN])}{more}"
+
+
+def convert(source: Source, **settings: Any) -> bytes:
     """The model as a TFLite file; one with recurrent loops takes one example at a time.
 
     Keras's own `export(format="litert")` would trace the model a second time and let Flex operators in.
@@ -49,42 +157,23 @@ def converted(source: Source, **settings: Any) -> bytes:
     Raises:
         ValueError: An operator has no builtin counterpart.
     """
-    allowed = source.conversion.allow_flex
     if not source.single.exists():
         try:
-            return _with_flex_if_need_be(source.graph, settings, allowed=allowed)
+            return _convert(source.graph, settings)
         except ValueError as error:
-            if _NEEDS_BATCH not in str(error):
+            if _LOOP not in str(error):
                 raise
         savedmodel.trace(source.model, source.inputs, source.single, batch=1)
-    return _with_flex_if_need_be(source.single, settings, allowed=allowed)
+    return _convert(source.single, settings)
 
 
-def _with_flex_if_need_be(graph: Path, settings: dict[str, Any], *, allowed: bool) -> bytes:
-    """Without Flex where that goes: a loop that takes one example at a time needs none."""
-    try:
-        return _converted(graph, settings)
-    except ValueError as error:
-        if not allowed or _NO_BUILTIN not in str(error) or _NEEDS_BATCH in str(error):
-            raise
-        if "representative_dataset" in settings:
-            raise ValueError(
-                "The model cannot be calibrated for int8: TensorFlow's calibrator has no Flex operators. "
-                "Replace the layers that need them, or export the other formats."
-            ) from error
-    return _converted(graph, settings, with_flex=True)
-
-
-def _converted(graph: Path, settings: dict[str, Any], *, with_flex: bool = False) -> bytes:
+def _convert(graph: Path, settings: dict[str, Any]) -> bytes:
     import tensorflow as tf
 
     converter = tf.lite.TFLiteConverter.from_saved_model(str(graph))
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
     for name, value in settings.items():
         setattr(converter, name, value)
-    if with_flex:
-        target = converter.target_spec
-        target.supported_ops = [*target.supported_ops, tf.lite.OpsSet.SELECT_TF_OPS]
     with warnings.catch_warnings(), without_chatter():
         # The converter calibrates with TensorFlow's own interpreter, which says that it will be gone.
         warnings.filterwarnings("ignore", ".*tf.lite.Interpreter is deprecated", UserWarning)
@@ -99,27 +188,32 @@ def _reason(message: str) -> str:
     names = sorted({name.strip() for line in _REFUSED.findall(message) for name in line.split(",")})
     if not names:
         return f"The model cannot be converted to TFLite: {message.splitlines()[0][:300]}"
+    layers = list(dict.fromkeys(map(_layer, _PLACE.findall(message))))
+    where = f" (in {', '.join(layers)})" if layers else ""
     return (
-        f"The model cannot be converted to TFLite: {_NO_BUILTIN} {', '.join(names)}. "
-        "Replace the layers that use them, or export without the TFLite formats; as the last resort, if your "
-        "devices have the Flex delegate, allow TensorFlow's operators with Conversion(allow_flex=True)."
+        f"The model cannot be converted to TFLite: no builtin operator for {', '.join(names)}{where}. "
+        "Replace the layers that use them by such as need other operators, or export without the TFLite "
+        "formats."
     )
 
 
-def open_with_flex(path: Path) -> tuple[Predict, dict[str, Any]]:
-    """Like `open_file`, and a file with Flex operators is opened too, to be compared."""
-    return open_file(path, with_flex=True)
+def _layer(place: str) -> str:
+    """The layer in a name of TensorFlow's, which counts how often each was called.
+
+    Example:
+        >>> _layer("model_1/encoder_1/smooth_1/Erf"), _layer("model_1/Erf")
+        ('smooth', 'model')
+    """
+    *scopes, operator = place.split("/")
+    return re.sub(r"_\d+$", "", scopes[-1] if scopes else operator)
 
 
-def open_file(
-    path: Path, *, threads: int | None = None, with_flex: bool = False
-) -> tuple[Predict, dict[str, Any]]:
+def open_file(path: Path, *, threads: int | None = None) -> tuple[Predict, dict[str, Any]]:
     """Opens the file in LiteRT's interpreter and reads what is inside.
 
     Args:
         path: A TFLite file.
         threads: On which it computes; LiteRT's own choice if None.
-        with_flex: Runs Flex operators too, slowly, by TensorFlow.
 
     Raises:
         ValueError: The file is no TFLite file of ours, or holds operators that are not builtin.
@@ -129,43 +223,45 @@ def open_file(
     with as_value_errors(f"{path.name} cannot be opened"):
         found = contents(path.read_bytes())
     custom = found["custom_operators"]
-    if custom and not with_flex:
+    if custom:
         raise ValueError(
             f"{path.name} needs operators that are not builtin: {custom}. LiteRT for Python has none of "
-            "them. Run it in an app with the Flex delegate, or run the SavedModel, or the Keras model "
-            "(`l2zoo.load`)."
+            "them. Run the SavedModel or the Keras model (`l2zoo.load`), or replace the layers that use them "
+            "and export the model again."
         )
     with as_value_errors(f"{path.name} cannot be opened"):
         interpreter = Interpreter(model_path=str(path), num_threads=threads)
         run = interpreter.get_signature_runner(savedmodel.SIGNATURE)
         takes, gives = run.get_input_details(), run.get_output_details()
-        if custom:
-            run = flex.Parts(path.read_bytes(), takes, gives)
     single = any(detail["shape_signature"][0] == 1 for detail in takes.values())
     found["inputs"], found["outputs"] = _specs(takes), _specs(gives)
+    first = True
 
     def answer(inputs: Inputs) -> Outputs:
+        nonlocal first
         # The runner resizes the batch by itself. An input that the model ignores is not in the file.
         missing = sorted(set(takes) - set(inputs))
         if missing:
             raise ValueError(f"{path.name} takes {sorted(takes)}, got no {missing}.")
-        answers = run(**{name: quantized(inputs[name], detail) for name, detail in takes.items()})
-        return {name: dequantized(value, gives[name]) for name, value in answers.items()}
+        with without_chatter() if first else contextlib.nullcontext():  # LiteRT writes of its delegate, once
+            answers = run(**{name: quantize(inputs[name], detail) for name, detail in takes.items()})
+        first = False
+        return {name: dequantize(value, gives[name]) for name, value in answers.items()}
 
     def predict(inputs: Inputs) -> Outputs:
         if not single:
             return answer(inputs)
-        each = [answer(feeding.fed(inputs, slice(i, i + 1))) for i in range(feeding.count(inputs))]
+        each = [answer(take_rows(inputs, slice(i, i + 1))) for i in range(num_examples(inputs))]
         return {name: np.concatenate([one[name] for one in each]) for name in each[0]}
 
     return predict, found
 
 
-def quantized(values: np.ndarray, detail: dict[str, Any]) -> np.ndarray:
+def quantize(values: np.ndarray, detail: dict[str, Any]) -> np.ndarray:
     """`round(values / scale) + zero_point` in the type of an input, as the file's `detail` says; else as is.
 
     Example:
-        >>> quantized(np.array([0.0, 127.4, 300.0]), {"dtype": np.uint8, "quantization": (1.0, 0)}).tolist()
+        >>> quantize(np.array([0.0, 127.4, 300.0]), {"dtype": np.uint8, "quantization": (1.0, 0)}).tolist()
         [0, 127, 255]
     """
     scale, zero_point = detail["quantization"]
@@ -175,11 +271,11 @@ def quantized(values: np.ndarray, detail: dict[str, Any]) -> np.ndarray:
     return np.clip(np.round(values / scale) + zero_point, limits.min, limits.max).astype(detail["dtype"])
 
 
-def dequantized(values: np.ndarray, detail: dict[str, Any]) -> np.ndarray:
+def dequantize(values: np.ndarray, detail: dict[str, Any]) -> np.ndarray:
     """`(values - zero_point) * scale`, as the file's `detail` of an output says; else as is.
 
     Example:
-        >>> dequantized(np.array([-128, 127], np.int8), {"quantization": (0.5, -128)}).tolist()
+        >>> dequantize(np.array([-128, 127], np.int8), {"quantization": (0.5, -128)}).tolist()
         [0.0, 127.5]
     """
     scale, zero_point = detail["quantization"]

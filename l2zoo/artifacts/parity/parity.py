@@ -9,13 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from l2zoo.artifacts import feeding
-from l2zoo.artifacts.inputs import Inputs
+from l2zoo.artifacts.inputs import Inputs, Outputs, Predict, num_examples, take_rows
 from l2zoo.artifacts.parity.metrics import Tally
-from l2zoo.artifacts.sample import Outputs
 
-Predict = Callable[[Inputs], Outputs]
-"""Named inputs, float32 or int32, to named outputs of as many rows."""
 Measure = Callable[[Any], Mapping[str, float]]
 """The outputs for the whole sample, as an array if there is but one of no name, else by name; to metrics by
 name, of which more is better."""
@@ -82,9 +78,9 @@ LIMITED = ("max_abs_diff", "mean_abs_diff", "argmax_agreement", "relative_diff",
 
 def batches(inputs: Inputs, expected: Predict | Outputs) -> Iterator[tuple[Inputs, Outputs]]:
     """Batches as they are fed, with the outputs expected for them: computed now, or stored arrays."""
-    for start in range(0, feeding.count(inputs), _BATCH):
+    for start in range(0, num_examples(inputs), _BATCH):
         rows = slice(start, start + _BATCH)
-        batch = feeding.fed(inputs, rows)
+        batch = take_rows(inputs, rows)
         if isinstance(expected, Mapping):
             yield batch, {name: array[rows] for name, array in expected.items()}
         else:
@@ -122,7 +118,7 @@ def compare(
         if measure is not None:
             for name, found in answers.items():
                 kept[name].append(found)
-    metrics = {name: {} if measure is None else _measured(measure, parts) for name, parts in kept.items()}
+    metrics = {name: {} if measure is None else _metrics(measure, parts) for name, parts in kept.items()}
     return {
         name: Parity(
             images=tally.examples,
@@ -138,7 +134,7 @@ def compare(
     }
 
 
-def _measured(measure: Measure, parts: list[Outputs]) -> dict[str, float]:
+def _metrics(measure: Measure, parts: list[Outputs]) -> dict[str, float]:
     outputs = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     found = measure(outputs["output_0"] if list(outputs) == ["output_0"] else outputs)
     expected = "`measure` must give finite numbers by name, of which more is better, such as"

@@ -6,9 +6,7 @@ import time
 
 import numpy as np
 
-from l2zoo.artifacts import feeding
-from l2zoo.artifacts.inputs import Inputs
-from l2zoo.artifacts.parity.parity import Predict
+from l2zoo.artifacts.inputs import Inputs, Predict, num_examples, take_rows
 
 WARM, FEWEST = 5, 20  # calls before the clock runs, and at least while it does
 
@@ -21,7 +19,7 @@ def milliseconds(predict: Predict, inputs: Inputs, *, seconds: float) -> np.ndar
         inputs: Real inputs.
         seconds: How long the calls go on.
     """
-    singles = [feeding.fed(inputs, slice(i, i + 1)) for i in range(feeding.count(inputs))]
+    singles = [take_rows(inputs, slice(i, i + 1)) for i in range(num_examples(inputs))]
     for number in range(WARM):
         predict(singles[number % len(singles)])
     times: list[float] = []

@@ -7,22 +7,22 @@ from pathlib import Path
 
 from l2zoo.artifacts import manifest
 
-SHELF = "saved_models"
+SAVED_MODELS = "saved_models"
 
 
-def shelves() -> list[Path]:
+def search_path() -> list[Path]:
     """The folders in which artifacts are looked for by name."""
     package = Path(__file__).resolve().parents[2]
-    places = [package / SHELF]
+    places = [package / SAVED_MODELS]
     if (package.parent / "pyproject.toml").is_file():  # beside an installed package lie strangers
-        places.append(package.parent / SHELF)
+        places.append(package.parent / SAVED_MODELS)
     return [place for place in places if place.is_dir()]
 
 
 def saved_models() -> dict[str, Path]:
     """The artifacts that can be named, with their folders."""
     found: dict[str, Path] = {}
-    for place in shelves():
+    for place in search_path():
         for folder in sorted(place.iterdir()):
             if (folder / manifest.FILE).is_file():
                 found.setdefault(folder.name, folder)

@@ -1,4 +1,4 @@
-"""`shelve`: an artifact put among the saved models, and their table written anew."""
+"""`publish`: an artifact put among the saved models, and their table written anew."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import shutil
 from pathlib import Path
 
 from l2zoo.artifacts import manifest
-from l2zoo.artifacts.store import table as catalogue
+from l2zoo.artifacts.store.table import saved_models_table
 from l2zoo.artifacts.verify import verify
-from l2zoo.utils import folders
-from l2zoo.utils.files import replacing as replacing_file
+from l2zoo.utils.files import replacing
+from l2zoo.utils.folders import whole_folder
 
-TABLE = "README.md"
+README = "README.md"
 _TITLE = """# Saved models
 
 Trained and exported by the recipes of this project; the command that made each stands in its card. Each file
@@ -26,12 +26,12 @@ is not here is written by `l2zoo export NAME -o DIR --data DATA -f FORMAT`, unle
 """
 
 
-def shelve(artifact: str | Path, shelf: str | Path, *, name: str) -> Path:
+def publish(artifact: str | Path, folder: str | Path, *, name: str) -> Path:
     """Copies an artifact that still holds into a folder of artifacts, and writes the folder's table.
 
     Args:
         artifact: The artifact's folder.
-        shelf: The folder of artifacts, made if missing.
+        folder: The folder of artifacts, made if missing.
         name: What it is called there; one that is there already is replaced.
 
     Returns:
@@ -41,17 +41,17 @@ def shelve(artifact: str | Path, shelf: str | Path, *, name: str) -> Path:
         FileNotFoundError: There is no such artifact.
         ValueError: It does not hold, or `name` is no name of a folder.
     """
-    if not name or Path(name).name != name:
+    if name in ("", "..") or Path(name).name != name:
         raise ValueError(f"`name` must be the name of a folder, got name={name!r}.")
     verify(artifact)
-    shelf = Path(shelf)
-    with folders.whole_folder(shelf / name, overwrite=True, mark=manifest.FILE) as (fresh, _):
+    folder = Path(folder)
+    with whole_folder(folder / name, overwrite=True, mark=manifest.FILE) as (fresh, _):
         shutil.copytree(artifact, fresh, dirs_exist_ok=True)
-    with replacing_file(shelf / TABLE) as temporary:
-        temporary.write_text(table(shelf), encoding="utf-8")
-    return shelf / name
+    with replacing(folder / README) as temporary:
+        temporary.write_text(readme(folder), encoding="utf-8")
+    return folder / name
 
 
-def table(shelf: Path) -> str:
+def readme(folder: Path) -> str:
     """What `README.md` of a folder of artifacts says."""
-    return _TITLE + catalogue.table(shelf)
+    return f"{_TITLE}{saved_models_table(folder).markdown()}\n"

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from l2zoo.artifacts import manifest
+from l2zoo.reports.numbers import format_mean
+from l2zoo.reports.table import Column, Table
 
 # What a reader asks first of each task: the metric and what to call it.
 HEADLINES = {
@@ -19,10 +21,11 @@ HEADLINES = {
 }
 _FLOAT = ("tflite", "tflite_fp16")  # both compute in floats; the latter stores its weights in half the bytes
 _HEADS = ("name", "task", "on the test set", "seeds", "parameters", "float file", "int8 file", "files")
+_NUMBERS = frozenset({"seeds", "parameters", "float file", "int8 file"})  # set at the right
 
 
-def table(folder: Path) -> str:
-    """A Markdown table with a row for each artifact in a folder, by name.
+def saved_models_table(folder: Path) -> Table:
+    """A row for each artifact in a folder, by name.
 
     Args:
         folder: Holds folders of artifacts.
@@ -30,17 +33,16 @@ def table(folder: Path) -> str:
     Raises:
         ValueError: A manifest is damaged.
     """
-    rows = [f"| {' | '.join(_HEADS)} |", "|---|---|---|--:|--:|--:|--:|---|"]
+    rows = []
     for path in sorted(folder.glob(f"*/{manifest.FILE}")):
         content = manifest.read(path.parent)
         name = path.parent.name
-        cells = [
+        rows.append([
             f"[{name}]({name}/README.md)", str(content.get("task") or "-"), *_figure(content),
             _parameters(content), _file(content, *_FLOAT), _file(content, "tflite_int8"),
             ", ".join(content["formats"]),
-        ]  # fmt: skip
-        rows.append(f"| {' | '.join(cells)} |")
-    return "\n".join(rows) + "\n"
+        ])  # fmt: skip
+    return Table.of([Column(head, number=head in _NUMBERS) for head in _HEADS], rows)
 
 
 def _parameters(content: Mapping[str, Any]) -> str:
@@ -56,18 +58,18 @@ def _figure(content: Mapping[str, Any]) -> tuple[str, str]:
         return "-", "-"
     if not isinstance(value, Mapping):
         return f"{words} {value:.4f}", "1"
-    return f"{words} {spread(value['mean'], value['se'])}", str(value["seeds"])
+    figure = format_mean(value["mean"], value["se"], digits=_digits(value["se"]))
+    return f"{words} {figure}", str(value["seeds"])
 
 
-def spread(mean: float, error: float) -> str:
-    """A mean and its standard error, with the digits of the latter's first, and at least four.
+def _digits(error: float) -> int:
+    """How many a mean is shown with: down to the first of its standard error's, and at least four.
 
     Example:
-        >>> spread(0.98765, 0.0123), spread(0.995033, 0.0000333)
-        ('0.9877 ± 0.0123', '0.99503 ± 0.00003')
+        >>> _digits(0.0123), _digits(0.0000333)
+        (4, 5)
     """
-    digits = 4 if error <= 0 else max(4, -math.floor(math.log10(error)))
-    return f"{mean:.{digits}f} ± {error:.{digits}f}"
+    return 4 if error <= 0 else max(4, -math.floor(math.log10(error)))
 
 
 def _file(content: Mapping[str, Any], *kinds: str) -> str:

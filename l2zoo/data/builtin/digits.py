@@ -60,7 +60,7 @@ class L2zooDigits(tfds.core.GeneratorBasedBuilder):
 
     def _split_generators(self, dl_manager: Any) -> dict[str, Iterator[tuple[int, dict[str, Any]]]]:
         del dl_manager  # nothing is downloaded
-        images, labels = scaled_digits()
+        images, labels = digit_images()
         train, test = split_positions(labels)
         return {
             "train": self._generate_examples(images, labels, train),
@@ -74,7 +74,7 @@ class L2zooDigits(tfds.core.GeneratorBasedBuilder):
             yield int(position), {"image": images[position], "label": int(labels[position])}
 
 
-def scaled_digits() -> tuple[np.ndarray, np.ndarray]:
+def digit_images() -> tuple[np.ndarray, np.ndarray]:
     """scikit-learn's digits in its order: images `(1797, 8, 8, 1)`, uint8 in [0, 255]; labels `(1797,)`."""
     from sklearn.datasets import load_digits
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import tensorflow_datasets as tfds
 
-from l2zoo.data.builtin.digits import scaled_digits, split_positions
+from l2zoo.data.builtin.digits import digit_images, split_positions
 
 EXAMPLES = {"train": 2000, "test": 400}
 FRAMES = 20
@@ -113,20 +113,20 @@ def clips(split: str, *, side: int = 32, count: int | None = None) -> Iterator[C
         the digits are those of MNIST. The authors' code moves each by 0.056 of the side, puts it on whole
         pixels, and stops it at an edge before it turns.
     """
-    images, labels = scaled_digits()
+    images, labels = digit_images()
     positions = dict(zip(("train", "test"), split_positions(labels), strict=True))[split]
     size = round(SIZE * side)
-    large = {position: _enlarged(images[position, ..., 0], size) for position in positions}
+    large = {position: _enlarge(images[position, ..., 0], size) for position in positions}
     for number in range(EXAMPLES[split] if count is None else count):
         rng = np.random.default_rng((side, list(EXAMPLES).index(split), number))
         chosen = rng.choice(positions, DIGITS)
         places = _places(side, size, rng)
-        layers = [drawn(large[digit], place, side) for digit, place in zip(chosen, places, strict=True)]
+        layers = [draw(large[digit], place, side) for digit, place in zip(chosen, places, strict=True)]
         video = np.rint(np.maximum.reduce(layers)).astype(np.uint8)
         yield Clip(video[..., None], labels[chosen], places)
 
 
-def path(start: np.ndarray, velocity: np.ndarray, *, room: float, frames: int = FRAMES) -> np.ndarray:
+def trajectory(start: np.ndarray, velocity: np.ndarray, *, room: float, frames: int = FRAMES) -> np.ndarray:
     """The places of digits that bounce within `[0, room]`: the straight way, folded at the edges.
 
     Args:
@@ -142,7 +142,7 @@ def path(start: np.ndarray, velocity: np.ndarray, *, room: float, frames: int = 
     return room - np.abs(straight % (2 * room) - room)
 
 
-def drawn(digit: np.ndarray, places: np.ndarray, side: int) -> np.ndarray:
+def draw(digit: np.ndarray, places: np.ndarray, side: int) -> np.ndarray:
     """A digit on black at places that may lie between pixels, where it is interpolated bilinearly.
 
     Args:
@@ -164,10 +164,10 @@ def _places(side: int, size: int, rng: np.random.Generator) -> np.ndarray:
     directions = rng.uniform(0, 2 * np.pi, DIGITS)
     speeds = rng.uniform(SLOWEST, FASTEST, DIGITS) * side
     velocities = speeds * np.array([np.sin(directions), np.cos(directions)])
-    return path(starts, velocities.T, room=side - size)
+    return trajectory(starts, velocities.T, room=side - size)
 
 
-def _enlarged(digit: np.ndarray, size: int) -> np.ndarray:
+def _enlarge(digit: np.ndarray, size: int) -> np.ndarray:
     from PIL import Image
 
     return np.asarray(Image.fromarray(digit).resize((size, size), Image.Resampling.BICUBIC), np.float64)

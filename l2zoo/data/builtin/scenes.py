@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import tensorflow_datasets as tfds
 
-from l2zoo.data.builtin.digits import scaled_digits, split_positions
+from l2zoo.data.builtin.digits import digit_images, split_positions
 from l2zoo.data.builtin.photos import crop
 
 EXAMPLES = {"train": 4000, "test": 1000}
@@ -130,7 +130,7 @@ def scenes(split: str, *, side: int = 64, count: int | None = None) -> Iterator[
         side: Height and width of an image, in pixels.
         count: Only so many of them.
     """
-    images, labels = scaled_digits()
+    images, labels = digit_images()
     positions = dict(zip(("train", "test"), split_positions(labels), strict=True))[split]
     photographs = backgrounds(split)
     for number in range(EXAMPLES[split] if count is None else count):
@@ -165,7 +165,7 @@ def _scene(
     for _ in range(rng.integers(1, MOST_DIGITS + 1)):
         chosen = rng.integers(len(digits))
         for _ in range(ATTEMPTS):
-            opacity = _placed(digits[chosen], side, rng)
+            opacity = _place(digits[chosen], side, rng)
             solid = opacity >= SOLID
             if not _hides_too_much(solid, instances):
                 break
@@ -179,7 +179,7 @@ def _scene(
     return Scene(np.rint(image).astype(np.uint8), np.array(boxes), np.array(found), instances)
 
 
-def _placed(digit: np.ndarray, side: int, rng: np.random.Generator) -> np.ndarray:
+def _place(digit: np.ndarray, side: int, rng: np.random.Generator) -> np.ndarray:
     """The opacity of a digit, enlarged and put somewhere in an empty image, `(side, side)` in [0, 1]."""
     from PIL import Image
 

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from l2zoo.data.checks import check_images
+from l2zoo.data.checks import as_pixels, check_images
 from l2zoo.data.images import Arrays, ImageData
-from l2zoo.data.resizing import resized
-from l2zoo.data.targets import box_checks, boxes, masks
-from l2zoo.data.targets.targets import Targets
+from l2zoo.data.resizing import resize_array
+from l2zoo.data.targets import boxes, masks
+from l2zoo.data.targets.kind import Targets
 
 
 def from_arrays(
@@ -39,14 +39,14 @@ def from_arrays(
         y = np.zeros(len(images), np.int64)
     elif task == "generation":
         task = "classification"
-    targets = _arranged(y, task)
+    targets = _arrange(y, task)
     check_images(images, targets, task=task)
-    images = images.astype(np.uint8 if np.issubdtype(images.dtype, np.integer) else np.float32, copy=False)
+    images = as_pixels(images)
     class_names = () if task == "generation" else _class_names(targets)
-    targets = _typed(targets, task, images.shape[1:3])
-    if image_size is not None and image_size != images.shape[1:3]:
-        targets = _resized_targets(targets, task, images.shape[1:3], image_size)
-        images = _in_pieces(images, image_size)
+    targets = _cast(targets, task, images.shape[1:3])
+    if image_size is not None:
+        targets = _resize(targets, task, images.shape[1:3], image_size)
+        images = resize_array(images, image_size)
     return ImageData(
         name="arrays",
         split=split,
@@ -60,10 +60,10 @@ def from_arrays(
     )
 
 
-def _arranged(y: Any, task: str) -> Targets:
+def _arrange(y: Any, task: str) -> Targets:
     """The targets as arrays of the right rank, where there is no doubt what is meant."""
     if task == "detection":
-        return boxes.arranged(*box_checks.parts(y))
+        return boxes.arrange(*boxes.parts(y))
     if isinstance(y, dict):
         raise ValueError(f"`y` must be an array for task={task!r}, got a dict: boxes need task='detection'.")
     targets = np.asarray(y)
@@ -76,37 +76,25 @@ def _arranged(y: Any, task: str) -> Targets:
 def _class_names(targets: Targets) -> tuple[str, ...]:
     """Names "0", "1", ... up to the largest class."""
     if isinstance(targets, np.ndarray) and targets.ndim == 3:
-        return masks.numbered(masks.values_in(targets), where="`y`")
+        return masks.numbers_as_names(masks.values_in(targets), where="`y`")
     values = targets["labels"] if isinstance(targets, dict) else targets
     if values.max() < 0:
         raise ValueError("There are no objects in `y`, so nothing could be learnt from it.")
     return tuple(str(label) for label in range(int(values.max()) + 1))
 
 
-def _typed(targets: Targets, task: str, size: tuple[int, int]) -> Targets:
+def _cast(targets: Targets, task: str, size: tuple[int, int]) -> Targets:
     if isinstance(targets, dict):
         return {
-            "boxes_xyxy": box_checks.clipped(targets["boxes_xyxy"], size),
+            "boxes_xyxy": boxes.clip(targets["boxes_xyxy"], size),
             "labels": targets["labels"].astype(np.int64, copy=False),
         }
     return targets.astype(np.uint8 if task == "segmentation" else np.int64, copy=False)
 
 
-def _resized_targets(targets: Targets, task: str, before: tuple[int, int], after: tuple[int, int]) -> Targets:
+def _resize(targets: Targets, task: str, before: tuple[int, int], after: tuple[int, int]) -> Targets:
     if isinstance(targets, dict):
-        return {**targets, "boxes_xyxy": boxes.scaled(targets["boxes_xyxy"], before, after)}
+        return {**targets, "boxes_xyxy": boxes.scale(targets["boxes_xyxy"], before, after)}
     if task == "segmentation":
-        return _in_pieces(targets[..., np.newaxis], after, nearest=True)[..., 0]
+        return resize_array(targets[..., np.newaxis], after, nearest=True)[..., 0]
     return targets
-
-
-def _in_pieces(
-    images: np.ndarray, size: tuple[int, int], *, nearest: bool = False, piece: int = 1024
-) -> np.ndarray:
-    import tensorflow as tf
-
-    with tf.device("CPU"):
-        return np.concatenate([
-            resized(tf.convert_to_tensor(images[start : start + piece]), size, nearest=nearest).numpy()
-            for start in range(0, len(images), piece)
-        ])  # fmt: skip

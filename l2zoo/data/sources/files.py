@@ -1,20 +1,22 @@
-"""Image files with masks, boxes or nothing beside them, read as they are needed."""
+"""`FileSource`: images in files, whatever lies beside them, read as they are needed."""
 
 from __future__ import annotations
 
 import dataclasses
+import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from l2zoo.data import splits as slices
+from l2zoo.data import splits
 from l2zoo.data.batching import WORKERS
 from l2zoo.data.images import ImageData
-from l2zoo.data.resizing import resized
-from l2zoo.data.sources.collecting import Reader
-from l2zoo.data.sources.image_files import GRAY_MODES, shared_size
-from l2zoo.data.targets.targets import Kind, Targets, joined, rows
+from l2zoo.data.resizing import resize
+from l2zoo.data.sources.reading import Header, Reader, channels_of, decode_file, pixels, shared_size
+from l2zoo.data.targets.boxes import Boxes, per_side
+from l2zoo.data.targets.kind import Kind, Targets, concatenate, take
+from l2zoo.data.targets.masks import Masks
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -25,11 +27,11 @@ class SplitFiles:
     """The image files of one split, by name.
 
     Attributes:
-        headers: Pillow's mode and `(H, W)` of each file.
+        headers: Of each file.
         stored: Their targets, as the kind decodes them.
     """
 
-    headers: dict[Path, tuple[str, tuple[int, int]]]
+    headers: dict[Path, Header]
     stored: Targets
 
 
@@ -54,12 +56,14 @@ class FileSource:
     resize: bool
 
     def labels(self) -> np.ndarray:
-        raise TypeError(f"Files for {self.kind.task} have no label an image.")
+        if self.kind.task != "classification":
+            raise TypeError(f"Files for {self.kind.task} have no label an image.")
+        return cast(np.ndarray, self.stored)
 
-    def select(self, kept: np.ndarray, labels: np.ndarray | None = None) -> FileSource:
-        """The examples at the positions `kept`."""
-        files = tuple(self.files[position] for position in kept)
-        return dataclasses.replace(self, files=files, stored=rows(self.stored, kept))
+    def select(self, positions: np.ndarray, labels: np.ndarray | None = None) -> FileSource:
+        files = tuple(self.files[position] for position in positions)
+        stored = take(self.stored, positions) if labels is None else labels
+        return dataclasses.replace(self, files=files, stored=stored)
 
     def records(self) -> tf.data.Dataset:
         """Pairs of the name of an image file and its stored target."""
@@ -69,29 +73,53 @@ class FileSource:
 
     def decode(self, encoded: Any, stored: Any) -> tuple[Any, Any]:
         """The image `(H, W, C)` and its target, checked as far as a stream can."""
-        image, target = self._decoded(encoded, stored)
-        return image, self.kind.guarded(target)
+        image, target = self._decode(encoded, stored)
+        return image, self.kind.guard(target)
 
-    def _decoded(self, name: Any, stored: Any) -> tuple[Any, Any]:
+    def _decode(self, name: Any, stored: Any) -> tuple[Any, Any]:
         import tensorflow as tf
 
-        image = tf.io.decode_image(
-            tf.io.read_file(name), channels=self.image_shape[2], expand_animations=False
-        )
+        image = decode_file(name, self.image_shape[2])
         target = self.kind.decode(stored, tf.shape(image)[:2], self.image_shape[:2])
         if self.resize:
-            image = resized(image, self.image_shape[:2])
+            image = resize(image, self.image_shape[:2])
         return tf.ensure_shape(image, self.image_shape), target
 
     def arrays(self) -> tuple[np.ndarray, Targets]:
-        """All images `(N, H, W, C)` and targets, checked."""
-        pairs = self.records().map(self._decoded, num_parallel_calls=WORKERS)
+        pairs = self.records().map(self._decode, num_parallel_calls=WORKERS)
         reader = Reader(self.words, self.files)
-        return reader.collected(pairs, self.kind, len(self.files), self.image_shape, "uint8")
+        return reader.collect(pairs, self.kind, len(self.files), self.image_shape, "uint8")
+
+
+@dataclasses.dataclass(frozen=True)
+class MaskFiles(Masks):
+    """PNG files whose values are classes; of a palette, the numbers of its colours."""
+
+    def decode(self, stored: Any, before: Any, after: tuple[int, int]) -> Any:
+        import tensorflow as tf
+
+        mask = tf.numpy_function(mask_values, [stored], tf.uint8, stateful=False)
+        return self.fit(tf.ensure_shape(mask, (None, None))[..., None], before, after)
+
+
+def mask_values(name: str | bytes) -> np.ndarray:
+    """The values of a mask's file, `(H, W)`, uint8."""
+    return pixels(Path(os.fsdecode(name))).astype(np.uint8)
+
+
+@dataclasses.dataclass(frozen=True)
+class PixelBoxes(Boxes):
+    """Boxes that are padded already, in pixels of the image as it is stored."""
+
+    def decode(self, stored: Any, before: Any, after: tuple[int, int]) -> Any:
+        import tensorflow as tf
+
+        factor = tf.constant(after, tf.float32) / tf.cast(before, tf.float32)
+        return {"boxes_xyxy": stored["boxes_xyxy"] * per_side(factor), "labels": stored["labels"]}
 
 
 def from_files(
-    splits: dict[str, SplitFiles],
+    found: dict[str, SplitFiles],
     kind: Kind,
     *,
     name: str,
@@ -102,7 +130,7 @@ def from_files(
     """The images of a split, with one channel where the images of all splits are gray, else three.
 
     Args:
-        splits: The files of every split.
+        found: The files of every split.
         kind: Of their targets.
         name: What to call the data.
         root: Where it is.
@@ -110,15 +138,22 @@ def from_files(
         image_size: `(H, W)` to resize to, or `None`.
 
     Raises:
-        ValueError: The split is not there or empty, or the sizes differ and no `image_size` is given.
+        ValueError: The split is empty, or the sizes differ and no `image_size` is given.
     """
-    slices.check_names(split, splits, where=root)
-    counts = {each: len(some.headers) for each, some in splits.items()}
-    files, stored = _chosen(splits, counts, split, root)
-    modes = {mode for some in splits.values() for mode, _ in some.headers.values()}
-    sizes = {file: size for some in splits.values() for file, (_, size) in some.headers.items()}
-    height, width = image_size or shared_size({file: sizes[file] for file in files})
-    shape = (height, width, 1 if modes <= GRAY_MODES else 3)
+    counts = {each: len(some.headers) for each, some in found.items()}
+    files: list[Path] = []
+    stored = []
+    # Images in class folders have the order that `tfds.ImageFolder` gives them.
+    for each, positions in splits.shuffle(split, counts, backwards=kind.task == "classification"):
+        names = list(found[each].headers)
+        files += [names[position] for position in positions]
+        stored.append(take(found[each].stored, positions))
+    if not files:
+        raise ValueError(f"There are no images in split={split!r} of {root}.")
+    headers = {file: header for some in found.values() for file, header in some.headers.items()}
+    height, width = image_size or shared_size({file: headers[file] for file in sorted(files)})
+    shape = (height, width, channels_of(headers.values()))
+    targets, resized = concatenate(stored), image_size is not None
     return ImageData(
         name=name,
         split=split,
@@ -128,22 +163,6 @@ def from_files(
         class_names=kind.class_names,
         image_shape=shape,
         dtype="uint8",
-        source=FileSource(
-            f"{name} {split}", tuple(files), stored, kind, shape, resize=image_size is not None
-        ),
-        parts=tuple(slices.pieces(split, slices.split_dict(counts))),
+        source=FileSource(f"{name} {split}", tuple(files), targets, kind, shape, resized),
+        parts=tuple(splits.pieces(split, splits.split_dict(counts))),
     )
-
-
-def _chosen(
-    splits: dict[str, SplitFiles], counts: dict[str, int], split: str, root: Path
-) -> tuple[list[Path], Targets]:
-    """The files and targets of a split in their order."""
-    files, stored = [], []
-    for name, kept in slices.shuffled(split, counts):
-        names = list(splits[name].headers)
-        files += [names[position] for position in kept]
-        stored.append(rows(splits[name].stored, kept))
-    if not files:
-        raise ValueError(f"There are no images in split={split!r} of {root}.")
-    return files, joined(stored)

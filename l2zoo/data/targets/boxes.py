@@ -7,18 +7,24 @@ hold zeros and the label -1.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 
-from l2zoo.data.sources import catalog, features
+from l2zoo.data.targets.labels import check_values
 
 NOTHING = -1
 
+OVERSHOOT = 1.0
+"""Pixels by which rounding may put a side outside its image."""
+
+_FORMAT = "(left, top, right, bottom)"
+
 
 @dataclasses.dataclass(frozen=True)
-class _Boxes:
+class Boxes:
     """What boxes have in common, wherever they are kept.
 
     Attributes:
@@ -30,7 +36,7 @@ class _Boxes:
     most: int
     task: ClassVar[str] = "detection"
 
-    def guarded(self, target: Any) -> Any:
+    def guard(self, target: Any) -> Any:
         """The boxes, none of which may have the -1 of "unknown" for a label."""
         import tensorflow as tf
 
@@ -47,107 +53,40 @@ class _Boxes:
         }
 
 
-@dataclasses.dataclass(frozen=True)
-class PixelBoxes(_Boxes):
-    """Boxes that are padded already, in pixels of the image as it is stored."""
-
-    def decode(self, stored: Any, before: Any, after: tuple[int, int]) -> Any:
-        import tensorflow as tf
-
-        factor = tf.constant(after, tf.float32) / tf.cast(before, tf.float32)
-        return {"boxes_xyxy": stored["boxes_xyxy"] * _per_side(factor), "labels": stored["labels"]}
-
-
-@dataclasses.dataclass(frozen=True)
-class ObjectsFeature(_Boxes):
-    """A sequence of objects of a TFDS builder, each with a `BBoxFeature` and a `ClassLabel`.
-
-    Objects that stand for a crowd, and boxes without area, are left out. Those that VOC calls difficult are
-    objects like others.
-
-    Attributes:
-        key: Its name among the features.
-        bbox: The name of the box in it.
-        label: The name of the class in it.
-        crowd: The name of the mark of a crowd, where there is one.
-    """
-
-    key: str
-    bbox: str
-    label: str
-    crowd: str | None = None
-
-    def stored(self, example: Any) -> Any:
-        """Boxes `(n, 4)` as shares of the image's sides, in the order of `boxes_xyxy`, and labels `(n,)`."""
-        import tensorflow as tf
-
-        objects = example[self.key]
-        boxes = tf.gather(objects[self.bbox], [1, 0, 3, 2], axis=1)  # TFDS has (top, left, bottom, right)
-        kept = tf.reduce_all(boxes[:, 2:] > boxes[:, :2], axis=1)
-        if self.crowd:
-            kept &= ~objects[self.crowd]
-        return {"boxes_xyxy": boxes[kept], "labels": tf.cast(objects[self.label][kept], tf.int64)}
-
-    def decode(self, stored: Any, before: Any, after: tuple[int, int]) -> Any:
-        import tensorflow as tf
-
-        boxes = stored["boxes_xyxy"] * _per_side(tf.constant(after, tf.float32))
-        missing = self.most - tf.shape(boxes)[0]
-        padded = tf.pad(boxes, [[0, missing], [0, 0]])
-        numbers = tf.pad(stored["labels"], [[0, missing]], constant_values=NOTHING)
-        return {
-            "boxes_xyxy": tf.ensure_shape(padded, (self.most, 4)),
-            "labels": tf.ensure_shape(numbers, (self.most,)),
-        }
-
-
-def find(builder: Any) -> tuple[str, ObjectsFeature] | None:
-    """The names of the image and its objects, if one feature is objects; `most` is yet to be counted."""
-    sequence = catalog.import_tfds().features.Sequence
-    known = builder.info.features
-    found = [
-        objects
-        for key in features.keys_of(known, sequence)
-        if (objects := _objects(key, known[key].feature)) is not None
-    ]
-    image = features.main_image(builder)
-    return None if image is None or len(found) != 1 else (image, found[0])
-
-
-def _objects(key: str, inner: Any) -> ObjectsFeature | None:
-    kinds = catalog.import_tfds().features
-    if not isinstance(inner, kinds.FeaturesDict):
-        return None
-    boxes = features.keys_of(inner, kinds.BBoxFeature)
-    classes = features.keys_of(inner, kinds.ClassLabel)
-    if "label" in classes:  # beside poses and the like
-        classes = ["label"]
-    if len(boxes) != 1 or len(classes) != 1 or not _is_relative(inner[boxes[0]]):
-        return None
-    crowd = "is_crowd" if "is_crowd" in inner else None
-    names = tuple(inner[classes[0]].names)
-    return ObjectsFeature(names, 1, key=key, bbox=boxes[0], label=classes[0], crowd=crowd)
-
-
-def _is_relative(feature: Any) -> bool:
-    """Whether a box is kept as TFDS does by default: (top, left, bottom, right) as shares of the sides."""
-    return getattr(feature.bbox_format, "value", None) == "REL_YXYX"
-
-
-def _per_side(height_width: Any) -> Any:
-    """`(H, W)` as `(W, H, W, H)`, for (left, top, right, bottom)."""
+def per_side(height_width: Any) -> Any:
+    """A tensor `(H, W)` as `(W, H, W, H)`, for (left, top, right, bottom)."""
     import tensorflow as tf
 
     return tf.gather(height_width, [1, 0, 1, 0])
 
 
-def scaled(boxes_xyxy: np.ndarray, before: tuple[int, int], after: tuple[int, int]) -> np.ndarray:
+def scale(boxes_xyxy: np.ndarray, before: tuple[int, int], after: tuple[int, int]) -> np.ndarray:
     """Boxes `(..., 4)` of images of the size `before` `(H, W)` in those of the size `after`; float32."""
     factor = np.divide(after, before)[[1, 0, 1, 0]]
     return (boxes_xyxy * factor).astype(np.float32)
 
 
-def arranged(boxes_xyxy: Any, numbers: Any) -> dict[str, np.ndarray]:
+def clip(boxes: np.ndarray, sizes: Any) -> np.ndarray:
+    """Boxes `(..., 4)` cut off at the edge of their images, whose `(H, W)` are `(..., 2)`; float32."""
+    ends = np.asarray(sizes)[..., [1, 0, 1, 0]]
+    return np.clip(boxes, 0, ends).astype(np.float32)
+
+
+def parts(y: Any) -> tuple[Any, Any]:
+    """The boxes and the labels of a dict that has both.
+
+    Raises:
+        ValueError: It is no such dict.
+    """
+    if not isinstance(y, dict) or set(y) != {"boxes_xyxy", "labels"}:
+        got = f"the keys {', '.join(map(str, y))}" if isinstance(y, dict) else type(y).__name__
+        raise ValueError(
+            f"`y` must be a dict of 'boxes_xyxy' and 'labels' for task='detection', got {got or 'no keys'}."
+        )
+    return y["boxes_xyxy"], y["labels"]
+
+
+def arrange(boxes_xyxy: Any, numbers: Any) -> dict[str, np.ndarray]:
     """Boxes and labels as padded arrays: arrays as they are, and lists of an array an image padded.
 
     Raises:
@@ -160,10 +99,10 @@ def arranged(boxes_xyxy: Any, numbers: Any) -> dict[str, np.ndarray]:
             "`boxes_xyxy` and `labels` must be lists with an array for every image, got lengths "
             f"{len(boxes_xyxy)} and {len(numbers)}."
         )
-    return padded([np.asarray(some) for some in boxes_xyxy], [np.asarray(some) for some in numbers])
+    return pad([np.asarray(some) for some in boxes_xyxy], [np.asarray(some) for some in numbers])
 
 
-def padded(
+def pad(
     boxes_xyxy: Sequence[np.ndarray], numbers: Sequence[np.ndarray], *, most: int = 1
 ) -> dict[str, np.ndarray]:
     """Boxes `(n, 4)` and labels `(n,)` of each image as arrays of M rows an image: the largest n, or more."""
@@ -182,3 +121,93 @@ def padded(
             )
         whole[i, : theirs.size], kept[i, : theirs.size] = some, theirs
     return {"boxes_xyxy": whole, "labels": kept}
+
+
+def check(y: Any, size: tuple[int, int], num_classes: int | None) -> None:
+    """Raises a `ValueError` unless padded boxes and labels fit images of a size.
+
+    Args:
+        y: A dict of `boxes_xyxy` `(N, M, 4)` and `labels` `(N, M)`; -1 is a row without an object.
+        size: `(H, W)` of all images, in pixels.
+        num_classes: K; `None` leaves the upper end open.
+    """
+    boxes_xyxy, numbers = map(np.asarray, parts(y))
+    _check_shapes(boxes_xyxy, numbers)
+    there = numbers != -1
+    check_values(np.where(there, numbers, 0), num_classes, "labels")
+    _check_padding(boxes_xyxy, there)
+
+    def name(position: int) -> str:
+        image, row = np.argwhere(there)[position]
+        return f"boxes_xyxy[{image}, {row}]"
+
+    check_boxes(boxes_xyxy[there], np.broadcast_to(size, (int(there.sum()), 2)), name)
+
+
+def check_boxes(boxes: np.ndarray, sizes: np.ndarray, name: Callable[[int], str]) -> None:
+    """Raises a `ValueError` unless boxes are finite, inside their images, and have an area there.
+
+    Args:
+        boxes: `(T, 4)`.
+        sizes: `(T, 2)`: height and width of the image of each, in pixels.
+        name: What to call the box at a position.
+    """
+    ends = sizes[:, [1, 0, 1, 0]]
+    outside = (boxes < -OVERSHOOT) | (boxes > ends + OVERSHOOT)
+    inside = clip(boxes, sizes)
+    faults = (
+        (~np.isfinite(boxes).all(axis=1), "be finite", "drop or repair it"),
+        (
+            outside.any(axis=1),
+            "lie inside their image",
+            f"see whether it is {_FORMAT} in pixels of the image",
+        ),
+        (
+            (inside[:, 2:] <= inside[:, :2]).any(axis=1),
+            f"be {_FORMAT} with an area",
+            "drop it, or see whether the format is (left, top, width, height)",
+        ),
+    )
+    for wrong, wanted, step in faults:
+        if wrong.any():
+            first = int(wrong.argmax())
+            raise ValueError(
+                f"Boxes must {wanted}, got {name(first)}={_words(boxes[first])} in an image of "
+                f"{sizes[first][0]}x{sizes[first][1]} (height x width): {step}."
+            )
+    if len(boxes) and boxes.max() <= 1 < sizes.min():
+        _warn(f"Boxes look like shares of the image's sides (they end at {boxes.max():g}), but pixels are "
+              "expected: multiply them by its width and height.")  # fmt: skip
+
+
+def _check_shapes(boxes: np.ndarray, numbers: np.ndarray) -> None:
+    if numbers.ndim != 2 or boxes.shape != (*numbers.shape, 4) or not numbers.shape[1]:
+        raise ValueError(
+            "`boxes_xyxy` must have shape (N, M, 4) and `labels` (N, M), M at least 1, got shapes "
+            f"{boxes.shape} and {numbers.shape}."
+        )
+    if not np.issubdtype(boxes.dtype, np.number):
+        raise TypeError(f"Boxes must be numbers, got dtype={boxes.dtype}.")
+
+
+def _check_padding(boxes: np.ndarray, there: np.ndarray) -> None:
+    odd = ~there & (boxes != 0).any(axis=-1)
+    if odd.any():
+        image, row = np.argwhere(odd)[0]
+        raise ValueError(
+            f"Rows with the label -1 must hold zeros, got boxes_xyxy[{image}, {row}]="
+            f"{_words(boxes[image, row])}: give the box a class, or leave it out."
+        )
+    if (there[:, 1:] > there[:, :-1]).any():
+        image = int((there[:, 1:] > there[:, :-1]).any(axis=1).argmax())
+        raise ValueError(
+            f"Rows with the label -1 must come last, but labels[{image}] has one before an object."
+        )
+
+
+def _words(box: np.ndarray) -> str:
+    return str([round(float(side), 3) for side in box])
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, UserWarning, stacklevel=5)

@@ -1,4 +1,4 @@
-"""The targets of classification: the class of every image, `(N,)`, int64."""
+"""The targets of classification: the class of every image, `(N,)`, int64; without classes, zeros."""
 
 from __future__ import annotations
 
@@ -7,31 +7,22 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from l2zoo.data.sources import catalog, features
-
 
 @dataclasses.dataclass(frozen=True)
-class LabelFeature:
-    """A `ClassLabel` of a TFDS builder.
+class Labels:
+    """One class an image, kept as its number.
 
     Attributes:
         class_names: K names.
-        key: Its name among the features.
     """
 
     class_names: tuple[str, ...] = dataclasses.field(repr=False)
-    key: str
     task: ClassVar[str] = "classification"
-
-    def stored(self, example: Any) -> Any:
-        import tensorflow as tf
-
-        return tf.cast(example[self.key], tf.int64)
 
     def decode(self, stored: Any, before: Any, after: tuple[int, int]) -> Any:
         return stored
 
-    def guarded(self, target: Any) -> Any:
+    def guard(self, target: Any) -> Any:
         """The label, which must not be the -1 of "unknown"."""
         import tensorflow as tf
 
@@ -42,17 +33,15 @@ class LabelFeature:
         return np.empty(num_examples, np.int64)
 
 
-def find(builder: Any) -> tuple[str, LabelFeature] | None:
-    """The names of the image and its label: those that TFDS supervises with, or the only ones there are."""
-    known = builder.info.features
-    classes = features.keys_of(known, catalog.import_tfds().features.ClassLabel)
-    pairs = [(image, label) for image in features.image_keys(builder) for label in classes]
-    if builder.info.supervised_keys in pairs:
-        pairs = [builder.info.supervised_keys]
-    if len(pairs) != 1:
-        return None
-    image, label = pairs[0]
-    return image, LabelFeature(tuple(known[label].names), label)
+@dataclasses.dataclass(frozen=True)
+class NoLabels(Labels):
+    """Nothing beside the images, for generators: the label of each is 0, of no class."""
+
+    class_names: tuple[str, ...] = ()
+    task: ClassVar[str] = "generation"
+
+    def guard(self, target: Any) -> Any:
+        return target
 
 
 def check_rank(y: np.ndarray) -> None:

@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import warnings
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 
-from l2zoo.data.resizing import resized
-from l2zoo.data.sources import catalog, features
-from l2zoo.data.sources.image_files import pixels
+from l2zoo.data.resizing import resize
 
 UNLABELLED = 255
-MODES = frozenset({"1", "L", "P"})
-"""Pillow's modes of files that can be masks: one channel of at most 8 bits, or a palette."""
 
 _VALUES = f"or {UNLABELLED} for not labelled"
 
 
 @dataclasses.dataclass(frozen=True)
-class _Masks:
+class Masks:
     """What masks have in common, wherever they are kept.
 
     Attributes:
@@ -33,7 +27,16 @@ class _Masks:
     class_names: tuple[str, ...] = dataclasses.field(repr=False)
     task: ClassVar[str] = "segmentation"
 
-    def guarded(self, target: Any) -> Any:
+    def fit(self, mask: Any, before: Any, after: tuple[int, int]) -> Any:
+        """A mask `(H, W, 1)`, which must have the size `before`, as `(H, W)` with the size `after`."""
+        import tensorflow as tf
+
+        text = "A mask and its image differ in size (H, W)"
+        same = tf.debugging.assert_equal(tf.shape(mask)[:2], before, text)
+        with tf.control_dependencies([same]):
+            return tf.ensure_shape(resize(mask, after, nearest=True)[..., 0], after)
+
+    def guard(self, target: Any) -> Any:
         import tensorflow as tf
 
         fine = tf.reduce_all((target < len(self.class_names)) | (target == UNLABELLED))
@@ -45,77 +48,6 @@ class _Masks:
         return np.empty((num_examples, *image_shape[:2]), np.uint8)
 
 
-@dataclasses.dataclass(frozen=True)
-class MaskFeature(_Masks):
-    """An image of a TFDS builder whose pixels are classes.
-
-    Attributes:
-        key: Its name among the features.
-        offset: The value of the first class; the values below it are "not labelled".
-    """
-
-    key: str
-    offset: int = 0
-
-    def stored(self, example: Any) -> Any:
-        return example[self.key]
-
-    def decode(self, stored: Any, before: Any, after: tuple[int, int]) -> Any:
-        import tensorflow as tf
-
-        values = tf.io.decode_image(stored, channels=1, expand_animations=False)
-        labelled = (values >= self.offset) & (values != UNLABELLED)
-        mask = tf.where(labelled, values - tf.constant(self.offset, tf.uint8), np.uint8(UNLABELLED))
-        return _fitted(mask, before, after)
-
-
-@dataclasses.dataclass(frozen=True)
-class MaskFile(_Masks):
-    """A PNG file whose values are classes; of a palette, the numbers of its colours."""
-
-    def decode(self, stored: Any, before: Any, after: tuple[int, int]) -> Any:
-        import tensorflow as tf
-
-        mask = tf.numpy_function(values_of, [stored], tf.uint8, stateful=False)
-        return _fitted(tf.ensure_shape(mask, (None, None))[..., None], before, after)
-
-
-def values_of(name: str | bytes) -> np.ndarray:
-    """The values of a mask's file, `(H, W)`, uint8."""
-    return pixels(Path(os.fsdecode(name))).astype(np.uint8)
-
-
-# What the features of a builder do not say. The names are those of the data sets' documentation, in the order
-# of the stored values.
-_KNOWN = {
-    "oxford_iiit_pet": MaskFeature(("pet", "background", "outline"), "segmentation_mask", offset=1),
-    "l2zoo_scenes": MaskFeature(("background", *"0123456789"), "semantic_mask"),
-}
-
-
-def find(builder: Any) -> tuple[str, MaskFeature] | None:
-    """The names of the image and its mask: those known of the data set, or the only `LabeledImage`."""
-    known = builder.info.features
-    kind = _KNOWN.get(builder.name)
-    if kind is None:
-        found = features.keys_of(known, catalog.import_tfds().features.LabeledImage)
-        if len(found) != 1 or not known[found[0]].num_classes:
-            return None
-        kind = MaskFeature(tuple(known[found[0]].names), found[0])
-    image = features.main_image(builder, besides=kind.key)
-    return None if image is None or kind.key not in known else (image, kind)
-
-
-def _fitted(mask: Any, before: Any, after: tuple[int, int]) -> Any:
-    """A mask `(H, W, 1)`, which must have the size `before`, as `(H, W)` with the size `after`."""
-    import tensorflow as tf
-
-    text = "A mask and its image differ in size (H, W)"
-    same = tf.debugging.assert_equal(tf.shape(mask)[:2], before, text)
-    with tf.control_dependencies([same]):
-        return tf.ensure_shape(resized(mask, after, nearest=True)[..., 0], after)
-
-
 def values_in(several: Iterable[np.ndarray]) -> np.ndarray:
     """For each value from 0 to 255 whether one of several masks holds it, `(256,)`, bool."""
     present = np.zeros(256, bool)
@@ -124,7 +56,7 @@ def values_in(several: Iterable[np.ndarray]) -> np.ndarray:
     return present
 
 
-def numbered(present: np.ndarray, *, where: Any) -> tuple[str, ...]:
+def numbers_as_names(present: np.ndarray, *, where: Any) -> tuple[str, ...]:
     """Names "0", "1", ... for the classes up to the highest one that is there.
 
     Args:

@@ -1,6 +1,6 @@
 """What a server says of images over HTTP, as an ASGI application; who computes it is for the caller to say.
 
-`recipes/serve.py` runs it. Starlette, which the extra `serve` brings along, does the protocol.
+`ray_serve` runs it. Starlette, which the extra `serve` brings along, does the protocol.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ TYPES = tuple(f"image/{name.lower()}" for name in uploads.FORMATS)
 FORM = "multipart/form-data"
 PATIENCE = 10.0  # seconds within which whoever computes must say that it is there
 
-Asked = Callable[[list[bytes]], Awaitable[list[uploads.Answer]]]
+Predict = Callable[[list[bytes]], Awaitable[list[uploads.Answer]]]
 
 
-def description(predictor: Predictor) -> dict[str, Any]:
+def describe(predictor: Predictor) -> dict[str, Any]:
     """What is served: task, class names, the size that images are brought to, and the format that runs.
 
     Raises:
@@ -47,8 +47,13 @@ def description(predictor: Predictor) -> dict[str, Any]:
     }
 
 
-def application(
-    about: dict[str, Any], *, ask: Asked, ready: Callable[[], Awaitable[Any]], max_bytes: int, max_images: int
+def build_application(
+    about: dict[str, Any],
+    *,
+    predict: Predict,
+    ready: Callable[[], Awaitable[Any]],
+    max_bytes: int,
+    max_images: int,
 ) -> Any:
     """The addresses: `/` describes and predicts, `/health` tells whether anyone is there to predict.
 
@@ -57,8 +62,8 @@ def application(
 
     Args:
         about: What `GET /` says, for JSON.
-        ask: Gives for each of some image files a status and JSON, as `uploads.answers` does.
-        ready: Returns once it is known that `ask` would be heard.
+        predict: Gives for each of some image files a status and JSON, as `uploads.predict_files` does.
+        ready: Returns once it is known that `predict` would be heard.
         max_bytes: Of a request's body, as it arrives.
         max_images: In a form.
 
@@ -78,26 +83,26 @@ def application(
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind not in (FORM, *TYPES):
             raise HTTPException(415, f"Content-Type must be {', '.join(TYPES)} or {FORM}, got {kind!r}.")
-        request = Request(request.scope, counted(request.receive))
+        request = Request(request.scope, limit_body(request.receive))
         if kind != FORM:
-            ((status, said),) = await ask([await request.body()])
+            ((status, said),) = await predict([await request.body()])
             return Response(said, status, media_type="application/json")
         async with request.form(max_files=max_images, max_fields=0) as form:
             given = [file for _, file in form.multi_items() if isinstance(file, UploadFile)]
             files = [await file.read() for file in given]
         if not files:
             raise HTTPException(400, "The form must hold at least one image file, got none.")
-        found = await ask(files)
+        found = await predict(files)
         for number, (status, said) in enumerate(found):
             if status != uploads.OK:
                 raise HTTPException(status, f"File {number} of the form: {json.loads(said)['error']}")
         return Response(b"[" + b", ".join(said for _, said in found) + b"]", media_type="application/json")
 
-    def counted(receive: Callable[[], Awaitable[Any]]) -> Callable[[], Awaitable[Any]]:
+    def limit_body(receive: Callable[[], Awaitable[Any]]) -> Callable[[], Awaitable[Any]]:
         """Counts what arrives, whatever Content-Length says."""
         total = 0
 
-        async def receive_counted() -> Any:
+        async def receive_some() -> Any:
             nonlocal total
             message = await receive()
             total += len(message.get("body", b""))
@@ -107,7 +112,7 @@ def application(
                 )
             return message
 
-        return receive_counted
+        return receive_some
 
     async def health(request: Request) -> Response:
         try:
@@ -116,11 +121,11 @@ def application(
             raise HTTPException(503, f"Nobody answered within {PATIENCE:g} seconds.") from None
         return JSONResponse({"status": "ok"})
 
-    async def refused(request: Request, error: Any) -> Response:
+    async def say_refusal(request: Request, error: Any) -> Response:
         return JSONResponse({"error": error.detail}, error.status_code, error.headers)
 
-    async def failed(request: Request, error: Exception) -> Response:
+    async def say_failure(request: Request, error: Exception) -> Response:
         return JSONResponse({"error": "The server has failed; its log tells more."}, 500)
 
     routes = [Route("/", root, methods=["GET", "POST"]), Route("/health", health)]
-    return Starlette(routes=routes, exception_handlers={HTTPException: refused, Exception: failed})
+    return Starlette(routes=routes, exception_handlers={HTTPException: say_refusal, Exception: say_failure})

@@ -16,7 +16,7 @@ OK, BAD, TOO_LARGE = 200, 400, 413  # as in HTTP
 Answer = tuple[int, bytes]
 
 
-def answers(predictor: Predictor, files: Sequence[bytes], *, max_pixels: int) -> list[Answer]:
+def predict_files(predictor: Predictor, files: Sequence[bytes], *, max_pixels: int) -> list[Answer]:
     """Predicts together all images that can be decoded; the others do not disturb them.
 
     What a file is, is read from its first bytes; of moving images, the first one counts. However many files
@@ -45,7 +45,7 @@ def answers(predictor: Predictor, files: Sequence[bytes], *, max_pixels: int) ->
         batch.clear()
 
     for number, file in enumerate(files):
-        image = _decoded(file, max_pixels)
+        image = _decode(file, max_pixels)
         if not isinstance(image, Image.Image):
             found[number] = image
             continue
@@ -70,17 +70,17 @@ def check_max_pixels(max_pixels: int) -> None:
         )
 
 
-def refused(status: int, reason: str) -> Answer:
+def refusal(status: int, reason: str) -> Answer:
     """What is said instead of an answer.
 
     Example:
-        >>> refused(404, "There is no such address.")
+        >>> refusal(404, "There is no such address.")
         (404, b'{"error": "There is no such address."}')
     """
     return status, json.dumps({"error": reason}).encode()
 
 
-def _decoded(file: bytes, max_pixels: int) -> Image.Image | Answer:
+def _decode(file: bytes, max_pixels: int) -> Image.Image | Answer:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about odd files, which are not ours
@@ -90,8 +90,8 @@ def _decoded(file: bytes, max_pixels: int) -> Image.Image | Answer:
             image.load()
             return image
     except UnidentifiedImageError:
-        return refused(BAD, f"The image must be one of {', '.join(FORMATS)}; this is none, or is damaged.")
+        return refusal(BAD, f"The image must be one of {', '.join(FORMATS)}; this is none, or is damaged.")
     except Image.DecompressionBombError:
-        return refused(TOO_LARGE, f"The image must have at most {max_pixels:,} pixels. Send a smaller one.")
+        return refusal(TOO_LARGE, f"The image must have at most {max_pixels:,} pixels. Send a smaller one.")
     except Exception as error:  # there is little that Pillow does not raise over damaged files
-        return refused(BAD, f"The image cannot be decoded ({error}).")
+        return refusal(BAD, f"The image cannot be decoded ({error}).")

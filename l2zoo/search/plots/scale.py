@@ -37,7 +37,7 @@ def limits(
     everything = (*selection.candidates, *selection.rest)
     scored = sorted((c for c in everything if c.n), key=lambda c: abs(c.mean - selection.best.mean))
     distances = np.array([abs(c.mean - selection.best.mean) for c in scored])
-    reach = max(REACH * np.median(distances), 6 * np.median([standard_error(c) for c in scored]))
+    reach = max(REACH * np.median(distances), 6 * np.median([error_bar(c) for c in scored]))
     near = int(np.sum(distances <= reach))
     low, high = extent(scored[:near])
     room = grow * (high - low)
@@ -50,8 +50,15 @@ def limits(
     return low - pad, high + pad
 
 
-def standard_error(candidate: Candidate) -> float:
-    """That of a candidate, 0 where there is none."""
+def off_the_scale(values: Sequence[float], shown: Range) -> str:
+    """For a legend: how many of some values lie outside of what is shown; nothing if none does."""
+    low, high = shown
+    count = sum(not low <= value <= high for value in values)
+    return f" ({count} off the scale)" if count else ""
+
+
+def error_bar(candidate: Candidate) -> float:
+    """The standard error of a candidate, 0 where there is none."""
     return candidate.standard_error if candidate.n > 1 else 0.0
 
 
@@ -64,6 +71,6 @@ def fenced(values: np.ndarray) -> np.ndarray:
 
 def _scores(candidates: Sequence[Candidate]) -> Range:
     kept = fenced(np.array([score for c in candidates for score in c.scores.values()]))
-    low = min(c.mean - standard_error(c) for c in candidates)
-    high = max(c.mean + standard_error(c) for c in candidates)
+    low = min(c.mean - error_bar(c) for c in candidates)
+    high = max(c.mean + error_bar(c) for c in candidates)
     return float(min(low, kept.min(initial=low))), float(max(high, kept.max(initial=high)))

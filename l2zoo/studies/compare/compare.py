@@ -14,16 +14,17 @@ import numpy as np
 
 from l2zoo.data import ImageData, load
 from l2zoo.data.checks import check_apart
-from l2zoo.engine.job import Job
-from l2zoo.engine.ledger import Ledger, fingerprint
-from l2zoo.engine.local import Engine
-from l2zoo.search import checks, strategies
-from l2zoo.studies.compare.models import Maker
-from l2zoo.studies.compare.progress import Progress
-from l2zoo.studies.compare.result import Comparison, judged
-from l2zoo.studies.compare.splits import Division
-from l2zoo.studies.compare.trainings import Trainings, standings
-from l2zoo.studies.compare.variants import Build, Variant, check_variants
+from l2zoo.engine.identity import fingerprint
+from l2zoo.engine.job import Job, check_divisible, concatenate, images_and_targets, list_seeds
+from l2zoo.engine.ledger import Ledger
+from l2zoo.engine.local import engine_for
+from l2zoo.engine.objective import direction
+from l2zoo.engine.run import Engine, Run
+from l2zoo.studies.compare.findings import differences
+from l2zoo.studies.compare.progress import ComparisonProgress
+from l2zoo.studies.compare.result import Comparison
+from l2zoo.studies.compare.trainings import Splits, Trainings, train_variants
+from l2zoo.studies.compare.variants import Build, Variant, VariantBuilder, check_variants
 from l2zoo.studies.experiment import Task, Training
 from l2zoo.tasks import Classification
 from l2zoo.utils.files import kept_or_temporary
@@ -91,37 +92,37 @@ def compare(
     numbers = _seeds(seeds)
     _check_training(training)
     whole_number("folds", folds, at_least=2)
-    data, test = _read(data), None if test is None else _read(test)
+    data, test = _images(data), None if test is None else _images(test)
     task = task or Classification(data.class_names)
     crossed = folds if test is None or any(variant.tuned for variant in variants) else 0
-    x, y, division = _rows(task, data, test, folds=crossed)
-    maker = Maker(build, tuple(variants), task, training)
-    first = _variant(variants, baseline)
+    x, y, splits = _rows(task, data, test, folds=crossed)
+    (first,) = (variant for variant in variants if variant.name == baseline)
     job = Job(
-        maker, x, y, division, epochs=training.epochs, batch_size=training.batch_size,
+        VariantBuilder(build, tuple(variants), task, training), x, y, splits,
+        epochs=training.epochs, batch_size=training.batch_size,
         optimizer=None, loss=None, metrics=(), objective=objective or task.objective,
-        reference={"variant": baseline, "l2": first.candidates[0], "examples": division.examples(0)},
+        reference={"variant": baseline, "l2": first.candidates[0], "examples": splits.examples(0)},
     )  # fmt: skip
     started = time.perf_counter()
     with contextlib.ExitStack() as held:
         folder = held.enter_context(kept_or_temporary(directory))
-        made = checks.engine(engine, workers=workers, address=address)(job)
+        made = engine_for(engine, workers=workers, address=address)(job)
         running = held.enter_context(contextlib.closing(made))
         _check_losses(running.objective, variants)
         settings = {
             "data": fingerprint(*keras.tree.flatten((x, y))),
-            "folds": division.folds,
-            "tested": division.tested,
+            "folds": splits.folds,
+            "tested": splits.tested,
             "objective": running.objective,
             "backend": keras.backend.backend(),
         }
         ledger = Ledger(folder / "ledger.jsonl", settings=settings, resume=resume)
-        progress = held.enter_context(Progress(folder if directory else None, visible=verbose))
-        mode = strategies.direction(running.objective)
-        trainings = Trainings(running, ledger, progress, maker, division)
-        found = standings(trainings, variants, numbers, mode=mode)
+        progress = held.enter_context(ComparisonProgress(folder if directory else None, visible=verbose))
+        mode = direction(running.objective)
+        trainings = Trainings(job, Run(running, ledger, progress), splits, progress)
+        standings = train_variants(trainings, variants, numbers, mode=mode)
     comparison = Comparison(
-        judged(found, baseline=baseline, folds=folds if test is None else 0),
+        differences(standings, baseline=baseline, folds=folds if test is None else 0),
         baseline=baseline,
         metric=running.objective,
         mode=mode,
@@ -137,35 +138,30 @@ def compare(
 
 def _rows(
     task: Task, data: ImageData, test: ImageData | None, *, folds: int
-) -> tuple[np.ndarray, Any, Division]:
+) -> tuple[np.ndarray, Any, Splits]:
     """Inputs and targets of all rows, those to test on at the end, and how they are divided."""
-    x, y = checks.arrays("data", task.prepared(data))
+    x, y = images_and_targets("data", task.prepared(data))
     if folds:
-        checks.divisible(y, folds)
+        check_divisible(y, folds)
     if test is None:
-        return x, y, Division(y, folds)
-    held_x, held_y = checks.arrays("test", task.prepared(test))
-    check_apart(x, held_x, name="data")
-    both = keras.tree.map_structure(lambda *parts: np.concatenate(parts), (x, y), (held_x, held_y))
-    return *both, Division(y, folds, tested=len(held_x))
+        return x, y, Splits(y, folds)
+    held_out = images_and_targets("test", task.prepared(test))
+    check_apart(x, held_out[0], name="data")
+    return *concatenate((x, y), held_out), Splits(y, folds, tested=len(held_out[0]))
 
 
-def _read(data: Any) -> ImageData:
+def _images(data: Any) -> ImageData:
     return data if isinstance(data, ImageData) else load(data)
 
 
-def _variant(variants: Sequence[Variant], name: str) -> Variant:
-    return next(variant for variant in variants if variant.name == name)
-
-
 def _seeds(given: int | Sequence[int]) -> list[int]:
-    found = checks.seeds(given)
-    if len(found) < 2:
+    seeds = list_seeds(given)
+    if len(seeds) < 2:
         raise ValueError(
             f"`seeds` must be at least 2, got seeds={given}: a single training says nothing of how much "
             "another would differ by chance."
         )
-    return found
+    return seeds
 
 
 def _check_training(training: Training) -> None:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import statistics
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
 from l2zoo.engine.record import Record, Unit
-from l2zoo.utils import progress
+from l2zoo.stats.summary import mean
+from l2zoo.utils.progress import Progress
 
 
-class Progress(progress.Progress):
+class ComparisonProgress(Progress):
     """Shows what is done and what is left; use it in a `with` statement.
 
     Args:
@@ -21,27 +22,23 @@ class Progress(progress.Progress):
     def __init__(self, folder: Path | None, *, visible: bool):
         kept = f"What is finished is kept in {folder}: the same call goes on." if folder else ""
         super().__init__("comparison", stopped=kept, visible=visible)
-        self._left: dict[str, int] = {}
-        self._scores: dict[str, list[float]] = {}
+        self._missing: Counter[str] = Counter()
+        self._scores: dict[str, list[float]] = defaultdict(list)
 
-    def begin(self, units: Sequence[Unit], *, of: int) -> None:
-        """These trainings are to come, of so many."""
-        for unit in units:
-            self._left[_variant(unit)] = self._left.get(_variant(unit), 0) + 1
-        self.expect(of)
-        if len(units) < of:
-            self.skip(of - len(units), of=of)
+    def begin(self, units: Sequence[Unit]) -> None:
+        """These are to be trained."""
+        self._missing.update(map(_variant, units))
 
     def record(self, record: Record) -> None:
         """One more is finished."""
         name = _variant(record.unit)
         self.advance()
-        self._left[name] -= 1
+        self._missing[name] -= 1
         if record.score is not None:
-            self._scores.setdefault(name, []).append(record.score)
-        if not self._left[name]:
+            self._scores[name].append(record.score)
+        if not self._missing[name]:
             scores = self._scores.pop(name, [])
-            result = f"mean score {statistics.fmean(scores):.4f}" if scores else "every training failed"
+            result = f"mean score {mean(scores):.4f}" if scores else "every training failed"
             self.write(f"{name}: {len(scores)} trainings, {result}")
 
 

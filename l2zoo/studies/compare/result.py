@@ -1,59 +1,37 @@
-"""`Comparison`: the answer of `compare`, as a table, sentences, a picture and files."""
+"""`Comparison`: the answer of `compare`, as a table, sentences, a picture, files and a page."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+import json
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from l2zoo.stats import summary
-from l2zoo.stats.multiple import Difference, difference, holm
-from l2zoo.stats.paired import rounding_of
-from l2zoo.studies.compare import text
-from l2zoo.studies.compare.files import written
-from l2zoo.studies.compare.forest import forest_plot
-from l2zoo.studies.compare.selection import Scores
+from l2zoo.reports.numbers import (
+    format_difference,
+    format_duration,
+    format_mean,
+    format_strength,
+    metric_name,
+    metric_title,
+)
+from l2zoo.reports.page import Page, Picture, Section, versions
+from l2zoo.reports.table import Cell, Column, Row, Table, cell, write_csv
+from l2zoo.studies.compare import findings, forest
+from l2zoo.studies.compare.findings import Findings, Standing
+from l2zoo.utils.files import replacing
+from l2zoo.utils.scripts import script_command
 
 if TYPE_CHECKING:
     from rich.console import Group
-    from rich.table import Table
+
+CSV, JSON, PICTURE, REPORT = "comparison.csv", "comparison.json", "comparison.png", "report.html"
+KINDS = {"baseline": "chosen", "not compared": "failed"}
 
 
 @dataclasses.dataclass(frozen=True)
-class Standing:
-    """Where a variant stands.
-
-    Attributes:
-        name: Of the variant.
-        scores: Of each (seed, fold); fold 0 is all there is with a test set.
-        strength: That it was trained with, or that all folds together choose; None where there is no choice.
-        failed: How many of its trainings failed.
-        difference: To the baseline; None for the baseline itself, and where too few trainings finished.
-        p_holm: Of that difference, corrected for all the comparisons (Holm).
-    """
-
-    name: str
-    scores: Scores
-    strength: float | None = None
-    failed: int = 0
-    difference: Difference | None = None
-    p_holm: float | None = None
-
-    @property
-    def mean(self) -> float:
-        """Mean score; NaN if no training finished."""
-        return summary.mean(self.scores.values())
-
-    @property
-    def standard_error(self) -> float:
-        """Standard deviation of the scores over the root of their number; NaN below two."""
-        return summary.standard_error(self.scores.values())
-
-
-@dataclasses.dataclass(frozen=True)
-class Comparison:
+class Comparison(Findings):
     """What a comparison found. Rich prints all of it; `str()` gives the sentences.
 
     Attributes:
@@ -67,31 +45,19 @@ class Comparison:
         seconds: How long this call took.
     """
 
-    standings: Sequence[Standing]
-    baseline: str
-    metric: str
-    mode: str
-    seeds: int
-    folds: int
-    settings: Mapping[str, Any] = dataclasses.field(default_factory=dict, repr=False)
-    seconds: float = 0.0
-
-    def __getitem__(self, name: str) -> Standing:
-        return next(each for each in self.standings if each.name == name)
-
     @cached_property
     def may_be_said(self) -> str:
         """What these trainings show, in sentences."""
-        return text.may_be_said(self)
+        return findings.may_be_said(self)
 
     @cached_property
     def may_not_be_said(self) -> str:
         """What one might take from the table and these trainings do not show."""
-        return text.may_not_be_said(self)
+        return findings.may_not_be_said(self)
 
     def table(self) -> Table:
         """A row for each variant: mean and standard error, difference to the baseline, corrected p."""
-        return text.table(self)
+        return _table(self)
 
     def plot(self, path: str | Path) -> Path:
         """Draws a forest plot: the difference of every variant to the baseline, with its intervals.
@@ -102,11 +68,18 @@ class Comparison:
         Raises:
             ValueError: Another ending.
         """
-        return forest_plot(self, path)
+        return forest.plot(self).save(path)
 
     def save(self, directory: str | Path) -> Path:
         """Writes `comparison.csv`, `comparison.json`, the picture and `report.html` into a folder."""
-        return written(self, directory)
+        folder = Path(directory)
+        rows = [_values(self, each) for each in self.standings]
+        write_csv(folder / CSV, rows)
+        with replacing(folder / JSON) as temporary:
+            temporary.write_text(json.dumps(_content(self, rows), indent=2) + "\n", encoding="utf-8")
+        self.plot(folder / PICTURE)
+        _page(self).write(folder / REPORT)
+        return folder
 
     def __str__(self) -> str:
         return f"{self.may_be_said}\n\n{self.may_not_be_said}"
@@ -117,26 +90,87 @@ class Comparison:
         return Group(self.table(), "", self.may_be_said, "", self.may_not_be_said)
 
 
-def judged(standings: Sequence[Standing], *, baseline: str, folds: int) -> list[Standing]:
-    """The standings with their differences to the baseline, and Holm's correction over all of them.
+def _table(comparison: Comparison) -> Table:
+    chooses = any(each.strength is not None for each in comparison.standings)
+    failed = any(each.failed for each in comparison.standings)
+    score = f"{metric_title(comparison.metric)} ± SE"
+    names = [score, f"To {comparison.baseline}", "95 % interval", "p (Holm)"]
+    names += [*(["Strength"] if chooses else []), "Trained", *(["Failed"] if failed else [])]
+    rows = []
+    for each in comparison.standings:
+        gap, strength, verdict = each.difference, each.strength, comparison.verdict(each)
+        mean, low, high = (None, None, None) if gap is None else (gap.mean, gap.low, gap.high)
+        limits = f"{format_difference(low, digits=4)} {format_difference(high, digits=4)}".strip()
+        cells = [
+            cell(each.name),
+            Cell(format_mean(each.mean, each.standard_error, digits=4), each.mean if each.scores else None),
+            Cell(format_difference(mean, digits=4), mean),
+            Cell(limits, low),
+            cell(each.p_holm, "{:.3f}"),
+            *([Cell("" if strength is None else format_strength(strength), strength)] if chooses else []),
+            cell(len(each.scores)),
+            *([cell(each.failed or None)] if failed else []),
+            cell(verdict),
+        ]
+        rows.append(Row(tuple(cells), KINDS.get(verdict, "whole")))
+    return Table.of(["Variant", *map(Column, names), ""], rows)
 
-    Args:
-        standings: With scores, without differences.
-        baseline: Name of one of them.
-        folds: How many there are; 0 where only seeds differ.
-    """
-    base = next(each for each in standings if each.name == baseline)
-    rounding = rounding_of([score for each in standings for score in each.scores.values()])
-    overlap = 1 / (folds - 1) if folds else 0.0
-    found: dict[str, Difference] = {}
-    for each in standings:
-        common = [unit for unit in each.scores if unit in base.scores]
-        gains = [each.scores[unit] - base.scores[unit] for unit in common]
-        gap = difference(gains, overlap=overlap, rounding=rounding, comparisons=len(standings) - 1)
-        if each is not base and gap is not None:
-            found[each.name] = gap
-    corrected = dict(zip(found, holm([gap.p for gap in found.values()]), strict=True))
-    return [
-        dataclasses.replace(each, difference=found.get(each.name), p_holm=corrected.get(each.name))
-        for each in standings
+
+def _values(comparison: Comparison, standing: Standing) -> dict[str, Any]:
+    """The table's row as plain values, None where there is no number."""
+    gap = None if standing.difference is None else dataclasses.asdict(standing.difference)
+    columns = ("mean", "low", "high", "wide_low", "wide_high", "p", "pairs")
+    return {
+        "variant": standing.name,
+        "mean": standing.mean if standing.scores else None,
+        "standard_error": standing.standard_error if len(standing.scores) > 1 else None,
+        "trained": len(standing.scores),
+        "failed": standing.failed,
+        "strength": standing.strength,
+        **{f"difference_{column}": None if gap is None else gap[column] for column in columns},
+        "p_holm": standing.p_holm,
+        "verdict": comparison.verdict(standing),
+    }
+
+
+def _content(comparison: Comparison, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    trainings = [
+        [{"seed": seed, "fold": fold, "score": score} for (seed, fold), score in each.scores.items()]
+        for each in comparison.standings
     ]
+    return {
+        "metric": comparison.metric,
+        "mode": comparison.mode,
+        "baseline": comparison.baseline,
+        "seeds": comparison.seeds,
+        "folds": comparison.folds,
+        "may_be_said": comparison.may_be_said,
+        "may_not_be_said": comparison.may_not_be_said,
+        "variants": [{**row, "trainings": each} for row, each in zip(rows, trainings, strict=True)],
+        "settings": dict(comparison.settings),
+    }
+
+
+def _page(comparison: Comparison) -> Page:
+    standings, baseline = comparison.standings, comparison.baseline
+    how = f"{comparison.folds} folds" if comparison.folds else "the test set"
+    trainings = sum(len(each.scores) + each.failed for each in standings)
+    failed = sum(each.failed for each in standings)
+    metric = metric_name(comparison.metric)
+    return Page(
+        kicker=f"{len(standings)} variants by {metric}, {comparison.seeds} seeds, {how}",
+        heading=f"What differs from {baseline}?",
+        answer=comparison.may_be_said,
+        notices=[("What this does not say", comparison.may_not_be_said)],
+        facts=[
+            ("Variants", str(len(standings)), f"compared with {baseline}"),
+            ("Seeds", str(comparison.seeds), "the same for all"),
+            ("Trainings", f"{trainings:,}", f"{failed:,} failed" if failed else "none failed"),
+            ("Time", format_duration(comparison.seconds), "of this call"),
+        ],
+        pictures=[Picture.of_plot(forest.plot(comparison), name="forest")],
+        sections=[Section("Every variant", comparison.table(), "A header sorts by its column.")],
+        command=script_command() or "the same call of compare, with the settings below",
+        settings=comparison.settings,
+        versions=versions(),
+    )

@@ -17,13 +17,13 @@ Scores = Mapping[tuple[int, int], float]
 """The score of each (seed, fold)."""
 
 
-def chosen(records: Iterable[Record], *, mode: str) -> float | None:
+def best_strength(records: Iterable[Record], *, mode: str) -> float | None:
     """The strength with the best mean; None if every training failed."""
     tried = gather(records)
     return candidates.best(tried, mode=mode).strength if any(each.n for each in tried) else None
 
 
-def honest_scores(records: Iterable[Record], *, mode: str) -> Scores:
+def held_out_scores(records: Iterable[Record], *, mode: str) -> Scores:
     """The score of each (seed, fold), at the strength that the other folds of the seed choose.
 
     So no score takes part in its own choice. Of a single strength these are simply its scores.

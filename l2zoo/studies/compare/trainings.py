@@ -1,68 +1,96 @@
-"""The trainings of a comparison: what must be trained, what is finished already, and what came out."""
+"""The trainings of a comparison: which there are, on which rows, and the scores that come out of them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
-from l2zoo.engine.ledger import Ledger
-from l2zoo.engine.local import Engine, Work, outcomes
+import keras
+import numpy as np
+
+from l2zoo.engine.identity import identity_of_model
+from l2zoo.engine.job import Job, Rows, split
 from l2zoo.engine.record import Record, Unit
-from l2zoo.studies.compare.models import Maker, identity
-from l2zoo.studies.compare.progress import Progress
-from l2zoo.studies.compare.result import Standing
-from l2zoo.studies.compare.selection import chosen, honest_scores
-from l2zoo.studies.compare.splits import Division
+from l2zoo.engine.run import Run
+from l2zoo.studies.compare.findings import Standing
+from l2zoo.studies.compare.progress import ComparisonProgress
+from l2zoo.studies.compare.selection import best_strength, held_out_scores
 from l2zoo.studies.compare.variants import Variant
 
 Wanted = dict[str, list[tuple[Variant, float, int, int]]]
 """Of each variant: itself, a strength, a seed and a fold."""
 
 
-class Trainings:
-    """Trains what the ledger lacks.
+@dataclass(frozen=True, eq=False)
+class Splits:
+    """Gives pairs of training and held-out rows for a seed: the folds, and then the test set if there is one.
 
-    Args:
-        engine: Where.
-        ledger: What is finished.
-        progress: What is shown.
-        maker: Of models.
-        division: Of the rows.
+    Attributes:
+        targets: Of the training rows.
+        folds: How many; 0 for none.
+        tested: How many test rows follow the training rows.
     """
 
-    def __init__(self, engine: Engine, ledger: Ledger, progress: Progress, maker: Maker, division: Division):
-        self.division = division
-        self._engine, self._ledger, self._progress, self._maker = engine, ledger, progress, maker
+    targets: Any
+    folds: int
+    tested: int = 0
+
+    def __call__(self, seed: int) -> list[Rows]:
+        pairs = split(self.targets, self.folds, seed) if self.folds else []
+        whole = np.arange(self.trained + self.tested)
+        return [*pairs, (whole[: self.trained], whole[self.trained :])] if self.tested else pairs
+
+    @property
+    def trained(self) -> int:
+        """How many training rows there are."""
+        return len(keras.tree.flatten(self.targets)[0])
+
+    @property
+    def test(self) -> int:
+        """The number of the pair that holds the test set."""
+        return self.folds
+
+    def examples(self, fold: int) -> int:
+        """How many rows a pair trains on, but for one or two."""
+        return self.trained if fold == self.folds else self.trained * (self.folds - 1) // self.folds
+
+
+class Trainings:
+    """Trains variants; what the ledger has is not trained again as long as it is what it was.
+
+    Args:
+        job: What is trained: its `build` takes the name of a variant, a strength and a number of examples.
+        run: Trains it.
+        splits: Of the rows.
+        progress: What is shown.
+    """
+
+    def __init__(self, job: Job, run: Run, splits: Splits, progress: ComparisonProgress):
+        self.splits = splits
+        self._job, self._run, self._progress = job, run, progress
         self._identities: dict[tuple[str, float, int], str] = {}
 
-    def run(self, wanted: Wanted) -> dict[str, list[Record]]:
-        """The records of each variant.
-
-        One that is finished is not trained again, as long as its model and training are what they were.
-        """
+    def records(self, wanted: Wanted) -> dict[str, list[Record]]:
+        """The records of each variant, all of them trained now or before."""
         units = {name: [self._unit(*one) for one in each] for name, each in wanted.items()}
-        missing = [unit for each in units.values() for unit in each if self._ledger.get(unit) is None]
-        self._progress.begin(missing, of=sum(map(len, units.values())))
-        for outcome in outcomes(self._engine, map(Work, missing)):
-            self._ledger.append(outcome.record)
-            self._progress.record(outcome.record)
-        return {name: [self._record(unit) for unit in each] for name, each in units.items()}
-
-    def _record(self, unit: Unit) -> Record:
-        record = self._ledger.get(unit)
-        assert record is not None
-        return record
+        every = [unit for each in units.values() for unit in each]
+        self._progress.begin(self._run.missing(every))
+        records = {record.unit: record for record in self._run.train(every)}
+        return {name: [records[unit] for unit in each] for name, each in units.items()}
 
     def _unit(self, variant: Variant, strength: float, seed: int, fold: int) -> Unit:
-        examples = self.division.examples(fold)
+        examples = self.splits.examples(fold)
         key = variant.name, strength, examples
         if key not in self._identities:
-            model = self._maker({"variant": variant.name, "l2": strength, "examples": examples})
-            self._identities[key] = identity(model, variant.training(self._maker.training))
+            job = self._job
+            model = job.model({"variant": variant.name, "l2": strength, "examples": examples})
+            self._identities[key] = identity_of_model(model, epochs=job.epochs, batch_size=job.batch_size)
         others = (("examples", examples), ("identity", self._identities[key]), ("variant", variant.name))
         return Unit(strength, fold, seed, others)
 
 
-def standings(
+def train_variants(
     trainings: Trainings, variants: Sequence[Variant], seeds: Sequence[int], *, mode: str
 ) -> list[Standing]:
     """Trains everything there is to train, and gathers the scores.
@@ -73,21 +101,21 @@ def standings(
         seeds: Of every variant.
         mode: `"max"` where more is better, `"min"` where less is.
     """
-    if not trainings.division.tested:
+    if not trainings.splits.tested:
         records = _on_folds(trainings, variants, seeds)
-        best = {v.name: chosen(records[v.name], mode=mode) for v in variants}
+        best = {v.name: best_strength(records[v.name], mode=mode) for v in variants}
     else:
         tuned = [v for v in variants if v.tuned]
         tried = _on_folds(trainings, tuned, seeds[:1])
         fixed: dict[str, float | None] = {v.name: v.candidates[0] for v in variants}
-        best = fixed | {v.name: chosen(tried[v.name], mode=mode) for v in tuned}
+        best = fixed | {v.name: best_strength(tried[v.name], mode=mode) for v in tuned}
         records = _on_test_set(trainings, variants, best, seeds)
         # Of a variant whose trainings all failed there is nothing to test, only to tell.
         records |= {v.name: tried[v.name] for v in tuned if best[v.name] is None}
     return [
         Standing(
             v.name,
-            honest_scores(records[v.name], mode=mode),
+            held_out_scores(records[v.name], mode=mode),
             strength=best[v.name] if v.strengths else None,
             failed=sum(record.status == "failed" for record in records[v.name]),
         )
@@ -98,8 +126,8 @@ def standings(
 def _on_folds(
     trainings: Trainings, variants: Sequence[Variant], seeds: Sequence[int]
 ) -> dict[str, list[Record]]:
-    folds = range(trainings.division.folds)
-    return trainings.run(
+    folds = range(trainings.splits.folds)
+    return trainings.records(
         {
             v.name: [(v, s, seed, fold) for s in v.candidates for seed in seeds for fold in folds]
             for v in variants
@@ -113,8 +141,8 @@ def _on_test_set(
     strengths: Mapping[str, float | None],
     seeds: Sequence[int],
 ) -> dict[str, list[Record]]:
-    fold, wanted = trainings.division.test, {}
+    fold, wanted = trainings.splits.test, {}
     for variant in variants:
         strength = strengths[variant.name]
         wanted[variant.name] = [] if strength is None else [(variant, strength, seed, fold) for seed in seeds]
-    return trainings.run(wanted)
+    return trainings.records(wanted)

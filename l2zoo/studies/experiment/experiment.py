@@ -10,17 +10,17 @@ from pathlib import Path
 
 import keras
 
-from l2zoo.artifacts.formats import table as format_table
+from l2zoo.artifacts.formats import table
 from l2zoo.data import ImageData, VideoData
 from l2zoo.regularization.policy import L2Policy
 from l2zoo.search.result import SearchResult
-from l2zoo.studies.experiment import cards, files
+from l2zoo.studies.experiment.artifact import card_of, export_model, rounded_formats, rounded_scores
 from l2zoo.studies.experiment.page import write_page
 from l2zoo.studies.experiment.result import Outcome
 from l2zoo.studies.experiment.search import Search
 from l2zoo.studies.experiment.settings import Data, Task, Training
 from l2zoo.studies.privacy import privacy_audit
-from l2zoo.studies.privacy.checks import FEWEST
+from l2zoo.studies.privacy.privacy_audit import FEWEST_IMAGES
 from l2zoo.training import fit
 from l2zoo.training.monitor import L2Monitor
 from l2zoo.utils.files import replacing
@@ -81,23 +81,23 @@ def experiment(
             classes than the training images; a directory of another experiment.
     """
     whole_number("seeds", seeds, at_least=1)
-    format_table.chosen(formats)
+    table.select(formats)
     _check_alike(train, test)
     if privacy:
         _check_attackable(task, train, test)
     directory = Path(directory)
     steps = training.steps(train.num_examples)
-    strength, found, chosen = _chosen(l2, build, task, directory / "search", steps)
+    strength, found, chosen = _strength(l2, build, task, directory / "search", steps)
     started = time.perf_counter()
     models = (
-        trained(
+        train_model(
             build, task, train, training=training, l2=strength, seed=seed,
             run_dir=directory / f"seed{seed}", watch=watch and not seed, verbose=verbose,
         )
         for seed in range(seeds)
     )  # fmt: skip
-    rounded = files.rounded(formats) if seeds > 1 else []  # of a single model, the artifact itself tells
-    first, metrics = _measured(models, task, train, test, rounded)
+    rounded = rounded_formats(formats) if seeds > 1 else []  # of a single model, the artifact itself tells
+    first, metrics = _measure(models, task, train, test, rounded)
     seconds = time.perf_counter() - started
     _write(directory / "metrics.json", strength, training, metrics)
     picture = task.picture(first, test, directory / "predictions.png")
@@ -105,9 +105,9 @@ def experiment(
     command = script_command()
     made, judged = f"Made by `{command}`." if command else "", getattr(task, "says", "")
     words = " ".join(filter(None, (made, chosen or GIVEN, judged, note)))
-    card = cards.card(first, task, train, test, training=training, l2=strength, seeds=seeds, note=words)
+    card = card_of(first, task, train, test, training=training, l2=strength, seeds=seeds, note=words)
     said = "" if attacked is None else attacked.sentence
-    artifact = files.exported(
+    artifact = export_model(
         first, task, train, test, directory / "artifact", formats=formats, metrics=metrics,
         card=dataclasses.replace(card, picture=picture, privacy=said),
     )  # fmt: skip
@@ -124,7 +124,7 @@ def experiment(
     return outcome
 
 
-def _measured(
+def _measure(
     models: Iterable[keras.Model], task: Task, train: Data, test: Data, rounded: Sequence[str]
 ) -> tuple[keras.Model, dict[str, tuple[float, ...]]]:
     """The first of some models, and the metrics of all, also in these formats; two at most are in memory."""
@@ -134,7 +134,7 @@ def _measured(
         first = first or model
         found = task.measure(model, test)
         if rounded:
-            found |= files.scores_of_rounded(model, task, train, test, rounded)
+            found |= rounded_scores(model, task, train, test, rounded)
         for name, value in found.items():
             values.setdefault(name, []).append(value)
     assert first is not None
@@ -162,13 +162,13 @@ def _check_attackable(task: Task, train: Data, test: Data) -> None:
     if task.name != "classification":
         raise ValueError(f"`privacy` is for classification, whose images have one class, got {task.name}.")
     for name, data in (("train", train), ("test", test)):
-        if data.num_examples < FEWEST:
+        if data.num_examples < FEWEST_IMAGES:
             raise ValueError(
-                f"`{name}` must hold at least {FEWEST} images for `privacy`, got {data.num_examples}."
+                f"`{name}` must hold at least {FEWEST_IMAGES} images for `privacy`, got {data.num_examples}."
             )
 
 
-def trained(
+def train_model(
     build: Callable[[L2Policy], keras.Model],
     task: Task,
     train: Data,
@@ -208,7 +208,7 @@ def _monitor(task: Task, train: Data, batch_size: int, folder: Path) -> L2Monito
     return L2Monitor(images, targets, directory=folder)
 
 
-def _chosen(
+def _strength(
     l2: float | Search, build: Callable[[L2Policy], keras.Model], task: Task, directory: Path, steps: int
 ) -> tuple[float, SearchResult | None, str]:
     """The strength of a training of `steps`; if it was searched, what was found, and that in words."""

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from l2zoo.artifacts.folder import sizes
 from l2zoo.regularization.audit import audit
-from l2zoo.reports.numbers import format_duration
+from l2zoo.reports.numbers import format_duration, format_mean, metric_name
 from l2zoo.reports.page import Page, Picture, Section, versions
-from l2zoo.reports.table import Cell, Column, Table, cell
+from l2zoo.reports.table import Column, Table, cell
 from l2zoo.search.page import pictures as pictures_of_search
-from l2zoo.studies.experiment.figures import mean_and_error
+from l2zoo.stats.summary import mean_and_error
+from l2zoo.studies.experiment.result import Outcome, metrics_table
 from l2zoo.studies.experiment.settings import Training
 from l2zoo.utils.scripts import script_command
-
-if TYPE_CHECKING:
-    from l2zoo.studies.experiment.result import Outcome
 
 
 def write_page(outcome: Outcome, path: Path, *, kicker: str, training: Training, data: str) -> Path:
@@ -34,12 +29,14 @@ def write_page(outcome: Outcome, path: Path, *, kicker: str, training: Training,
     search, privacy = outcome.search, outcome.privacy
     sections = [
         Section(
-            "On the test set", _metrics(outcome.metrics), "The mean over the seeds and its standard error."
+            "On the test set",
+            metrics_table(outcome.metrics),
+            "The mean over the seeds and its standard error.",
         ),
         Section("The files", _files(outcome), "Each was compared with the Keras model before it was kept."),
     ]
     if privacy is not None:
-        sections.append(Section("What it gives away about its training images", _attacks(outcome)))
+        sections.append(Section("What it gives away about its training images", privacy.table()))
     return Page(
         kicker=kicker,
         heading="How good is the model?",
@@ -61,14 +58,12 @@ def write_page(outcome: Outcome, path: Path, *, kicker: str, training: Training,
 
 def _answer(outcome: Outcome) -> str:
     """The metrics in a sentence, and what a search has said."""
-    found = [f"{name.replace('_', ' ')} {_spread(values)}" for name, values in outcome.metrics.items()]
+    found = [
+        f"{metric_name(name)} {format_mean(*mean_and_error(values), digits=4)}"
+        for name, values in outcome.metrics.items()
+    ]
     seeds = f"mean ± standard error over {len(outcome.seeds)} seeds" if len(outcome.seeds) > 1 else "one seed"
     return f"On the test set, {seeds}: {', '.join(found)}. {outcome.chosen}".rstrip()
-
-
-def _spread(values: tuple[float, ...]) -> str:
-    mean, error = mean_and_error(values)
-    return f"{mean:.4f}" if error is None else f"{mean:.4f} ± {error:.4f}"
 
 
 def _pictures(outcome: Outcome) -> list[Picture]:
@@ -84,29 +79,11 @@ def _pictures(outcome: Outcome) -> list[Picture]:
     return found
 
 
-def _metrics(metrics: Mapping[str, tuple[float, ...]]) -> Table:
-    rows = []
-    for name, values in metrics.items():
-        mean, error = mean_and_error(values)
-        each = " ".join(f"{value:.4f}" for value in values)
-        rows.append((name, cell(mean, "{:.4f}"), cell(error, "{:.4f}"), each))
-    return Table.of(["Metric", Column("Mean"), Column("± SE"), "Each seed"], rows)
-
-
 def _files(outcome: Outcome) -> Table:
     rows = []
-    for name, (path, size) in sizes(outcome.artifact.manifest["formats"]).items():
+    for name, row in outcome.artifact.manifest["formats"].items():
         parity = outcome.artifact.parity[name]
         differs, agrees = cell(parity.max_abs_diff, "{:.2g}"), cell(parity.argmax_agreement, "{:.2%}")
-        rows.append((path, cell(size, "{:,}"), differs, agrees, parity.images))
+        rows.append((row["path"], cell(row["bytes"], "{:,}"), differs, agrees, parity.images))
     columns = map(Column, ("Bytes", "Largest difference", "Same answers", "Images compared"))
     return Table.of(["File", *columns], rows)
-
-
-def _attacks(outcome: Outcome) -> Table:
-    report = outcome.privacy
-    assert report is not None
-    found = [*report.attacks, *([report.control] if report.control else [])]
-    rows = [(one.name, *(Cell(str(n), n.value) for n in (one.auc, one.advantage, one.tpr))) for one in found]
-    columns = map(Column, ("AUC", "Advantage", "Found at 1 % false alarms"))
-    return Table.of(["Attack", *columns], rows)

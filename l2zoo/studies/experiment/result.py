@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,13 +11,13 @@ import keras
 
 from l2zoo.artifacts import Artifact
 from l2zoo.regularization.audit import audit
+from l2zoo.reports.table import Column, Table, cell
 from l2zoo.search.result import SearchResult
-from l2zoo.studies.experiment.figures import table_of
+from l2zoo.stats.summary import mean_and_error
 from l2zoo.studies.privacy import PrivacyReport
 
 if TYPE_CHECKING:
     from rich.console import Group
-    from rich.table import Table
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Outcome:
 
     def table(self) -> Table:
         """Mean and standard error of every metric."""
-        return table_of(self.metrics, title=f"Test set, {len(self.seeds)} seeds, l2={self.l2:g}")
+        return metrics_table(self.metrics, title=f"Test set, {len(self.seeds)} seeds, l2={self.l2:g}")
 
     def __rich__(self) -> Group:
         from rich.console import Group
@@ -65,3 +65,21 @@ class Outcome:
         audited = () if self.privacy is None else (self.privacy.sentence,)
         where = f"Picture: {self.picture}\nReport: {self.report}\nArtifact: {self.artifact.folder}"
         return Group(*searched, audit(self.model).summary, self.table(), *audited, str(self.artifact), where)
+
+
+def metrics_table(
+    metrics: Mapping[str, Sequence[float]], *, title: str = "", heading: str = "Metric"
+) -> Table:
+    """A row for each metric: its mean, the standard error of that, and the value of every seed.
+
+    Args:
+        metrics: Name to the value of each seed.
+        title: Of the table.
+        heading: Of the names.
+    """
+    rows = []
+    for name, values in metrics.items():
+        mean, error = mean_and_error(values)
+        each = " ".join(f"{value:.4f}" for value in values)
+        rows.append((name, cell(mean, "{:.4f}"), cell(error, "{:.4f}"), each))
+    return Table.of([heading, Column("Mean"), Column("± SE"), Column("Each seed")], rows, title=title)

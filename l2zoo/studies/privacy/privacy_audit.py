@@ -7,14 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 
+from l2zoo.data import ImageData, check_images
+from l2zoo.data.checks import check_apart
 from l2zoo.studies.privacy import attacks, reference_models
-from l2zoo.studies.privacy.checks import check_labels, members_and_others
-from l2zoo.studies.privacy.confidence import answers, confidences
-from l2zoo.studies.privacy.result import Attack, PrivacyReport
+from l2zoo.studies.privacy.attacks import class_probabilities, confidences
+from l2zoo.studies.privacy.findings import Attack
+from l2zoo.studies.privacy.result import PrivacyReport
 from l2zoo.utils.validation import whole_number
 
-FEWEST = 4  # reference models: two in and two out for every image, the least that has a variance
+FEWEST_IMAGES = 100  # of fewer, 1 % is less than one
+FEWEST_REFERENCES = 4  # two in and two out for every image, the least that has a variance
 
 
 def privacy_audit(
@@ -82,10 +86,10 @@ def privacy_audit(
     recipe = None if build is None else _recipe(build, epochs, batch_size, references, seed)
     if recipe is None and directory is not None:
         raise ValueError("`directory` is for reference models, which need `build`. Give both, or neither.")
-    x, y, members = members_and_others(train, test)
-    found = answers(model, x)
-    check_labels(y, found.shape[1], members=members)
-    phi = confidences(found, y)
+    x, y, members = _members_and_others(train, test)
+    probabilities = class_probabilities(model, x)
+    _check_labels(y, probabilities.shape[1], members=members)
+    phi = confidences(probabilities, y)
     scores, control = {"loss threshold": attacks.loss_threshold(phi)}, None
     if recipe is not None:
         where = None if directory is None else Path(directory)
@@ -94,7 +98,7 @@ def privacy_audit(
         )
         scores |= {"LiRA": attacks.lira(phi, *seen), "LiRA offline": attacks.lira_offline(phi, *seen)}
         control = Attack.measured("control", attacks.unseen(*seen), members=members, seed=seed)
-    right = found.argmax(axis=1) == y
+    right = probabilities.argmax(axis=1) == y
     return PrivacyReport(
         tuple(Attack.measured(name, one, members=members, seed=seed) for name, one in scores.items()),
         control=control,
@@ -114,7 +118,7 @@ def _recipe(
         raise TypeError(f"`build` must be a function that returns a model, got {type(build).__name__}.")
     if epochs is None:
         raise ValueError("`epochs` must say how long the model was trained: reference models need it too.")
-    if whole_number("references", references, at_least=FEWEST) % 2:
+    if whole_number("references", references, at_least=FEWEST_REFERENCES) % 2:
         raise ValueError(
             f"`references` must be even, got references={references}: they are trained in pairs, on one half "
             "of the images and on the other."
@@ -122,3 +126,57 @@ def _recipe(
     whole_number("epochs", epochs, at_least=1)
     whole_number("batch_size", batch_size, at_least=1)
     return reference_models.Recipe(build, epochs, batch_size, seed)
+
+
+def _members_and_others(train: Any, test: Any) -> tuple[np.ndarray, np.ndarray, int]:
+    """Images and labels of both together, members first, and how many are members.
+
+    Raises:
+        TypeError: One of them is neither images with labels nor a pair of arrays.
+        ValueError: They are no images and labels, too few, of different shapes, or share images.
+    """
+    (x, y), (other_x, other_y) = _arrays("train", train), _arrays("test", test)
+    if x.shape[1:] != other_x.shape[1:]:
+        raise ValueError(
+            f"`train` and `test` must hold images of one shape, got {x.shape[1:]} and {other_x.shape[1:]}. "
+            "Resize both as the model takes them."
+        )
+    if x.dtype != other_x.dtype:
+        x, other_x = x.astype("float32"), other_x.astype("float32")
+    check_apart(x, other_x)
+    return np.concatenate([x, other_x]), np.concatenate([y, other_y]).astype(np.int64), len(x)
+
+
+def _check_labels(y: np.ndarray, num_classes: int, *, members: int) -> None:
+    """Raises a `ValueError` if the model has no such class."""
+    wrong = np.flatnonzero(y >= num_classes)
+    if len(wrong):
+        name, row = ("train", wrong[0]) if wrong[0] < members else ("test", wrong[0] - members)
+        raise ValueError(
+            f"Labels of `{name}` must be in [0, {num_classes}), the classes of `model`, got "
+            f"y[{row}]={y[wrong[0]]}. Audit the model on the data it was made for."
+        )
+
+
+def _arrays(name: str, data: Any) -> tuple[np.ndarray, np.ndarray]:
+    if isinstance(data, ImageData):
+        if data.task != "classification":
+            raise TypeError(f"`{name}` must hold images with a class each, got an ImageData for {data.task}.")
+        x, y = data.arrays()
+    elif isinstance(data, tuple) and len(data) == 2:
+        x, y = (np.asarray(part) for part in data)
+        try:
+            check_images(x, y)
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"`{name}`: {error}") from None
+    else:
+        raise TypeError(
+            f"`{name}` must be an ImageData from l2zoo.data.load, or a tuple (x, y) of arrays, got "
+            f"{type(data).__name__}."
+        )
+    if len(x) < FEWEST_IMAGES:
+        raise ValueError(
+            f"`{name}` must hold at least {FEWEST_IMAGES} images, got {len(x)}: a rate at 1 % false "
+            "positives says nothing about fewer. Give more of them."
+        )
+    return x, y

@@ -1,11 +1,12 @@
 """Reference models: trained like the audited one, each on another half of all images.
 
-One model is built and traced; for each reference it is reset and trained anew. What comes out of one depends
-on the seed and its number alone, so that an audit goes on where it was stopped, and may ask for more of them.
+What comes out of one depends on the seed and its number alone, so that an audit goes on where it was stopped,
+and may ask for more of them.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import time
 import zipfile
@@ -17,11 +18,12 @@ from typing import Any
 import keras
 import numpy as np
 
-from l2zoo.engine.ledger import fingerprint
-from l2zoo.engine.live_numbers import Numbers, numbers_of, structure_of
-from l2zoo.engine.warm_model import WarmModel, values
-from l2zoo.studies.privacy.checks import check_build
-from l2zoo.studies.privacy.confidence import answers, confidences
+from l2zoo.engine.identity import fingerprint, identity_of_model
+from l2zoo.engine.job import Job
+from l2zoo.engine.record import Value
+from l2zoo.engine.trainer import Trainer
+from l2zoo.engine.warm_model import copy_values, load_state
+from l2zoo.studies.privacy.attacks import class_probabilities, confidences
 from l2zoo.utils.files import replacing
 from l2zoo.utils.progress import Progress
 
@@ -41,11 +43,6 @@ class Recipe:
     epochs: int
     batch_size: int
     seed: int
-
-    def model(self, seed: int) -> keras.Model:
-        """A model with the initial weights of a seed."""
-        keras.utils.set_random_seed(seed)
-        return self.build()
 
     def seed_of(self, number: int) -> int:
         """Of the initial weights of a reference model."""
@@ -73,7 +70,7 @@ def train(
     directory: Path | None,
     verbose: bool,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Trains reference models, or reads those that are finished.
+    """Trains reference models, or reads those that are kept.
 
     Args:
         recipe: How.
@@ -81,7 +78,7 @@ def train(
         y: Their labels `(N,)`.
         like: The audited model, whose architecture they must have.
         count: R, how many.
-        directory: Where each is kept when it is finished; None for nowhere.
+        directory: Where each is kept when it is trained; None for nowhere.
         verbose: Whether to show progress.
 
     Returns:
@@ -93,15 +90,12 @@ def train(
         ValueError: `build` gives another model; the directory holds those of another audit.
         FloatingPointError: A training diverged.
     """
-    first = recipe.model(recipe.seed_of(0))
-    check_build(first, like)
-    identity = "" if directory is None else _identity(recipe, first, x, y)
-    numbers = numbers_of(first)
+    references = ReferenceModels(recipe, x, y, like=like)
+    identity = "" if directory is None else references.identity()
     paths = [
         None if directory is None else directory / f"reference_{number:03d}.npz" for number in range(count)
     ]
     kept = {number: phi for number, path in enumerate(paths) if (phi := _read(path, identity)) is not None}
-    warm: WarmModel | None = None
 
     def stopped() -> str:
         where = f"the same call goes on from {directory}" if directory else "give `directory` to keep them"
@@ -113,8 +107,7 @@ def train(
             progress.skip(len(kept), of=count)
         for number in sorted(set(range(count)) - set(kept)):
             started = time.perf_counter()
-            warm = warm or _warm(recipe, numbers, x, y, first)
-            kept[number] = _train_one(recipe, warm, numbers, number, x, y)
+            kept[number] = references.train(number)
             path = paths[number]
             if path is not None:
                 with replacing(path) as temporary:
@@ -124,35 +117,64 @@ def train(
                 progress.write(
                     f"[{len(kept)}/{count}] reference model: {time.perf_counter() - started:.1f} s"
                 )
-    found = [kept[number] for number in range(count)]
-    return np.stack(found), np.stack([recipe.half(number, len(x)) for number in range(count)])
+    phi = np.stack([kept[number] for number in range(count)])
+    return phi, np.stack([recipe.half(number, len(x)) for number in range(count)])
 
 
-def _warm(recipe: Recipe, numbers: Numbers, x: np.ndarray, y: np.ndarray, model: keras.Model) -> WarmModel:
-    return WarmModel(
-        recipe.model,
-        x,
-        _targets(model, y),
-        batch_size=recipe.batch_size,
-        penalised=numbers.penalised,
-        seed=recipe.seed_of(0),
-    )
+class ReferenceModels:
+    """Trains reference models one after another; one model is traced for all of them.
 
+    Args:
+        recipe: How.
+        x: All images `(N, H, W, C)`.
+        y: Their labels `(N,)`.
+        like: The audited model.
+    """
 
-def _train_one(
-    recipe: Recipe, warm: WarmModel, numbers: Numbers, number: int, x: np.ndarray, y: np.ndarray
-) -> np.ndarray:
-    warm.reset(numbers, seed=recipe.seed_of(number))
-    rows = np.flatnonzero(recipe.half(number, len(x)))
-    for epoch in range(recipe.epochs):
-        rng = np.random.default_rng((recipe.seed, number, 2, epoch))
-        results = warm.train_epoch(rng.permutation(rows), epoch=epoch)
-        if not np.isfinite(results["loss"]):
-            raise FloatingPointError(
-                f"Reference model {number} diverged in epoch {epoch + 1} of {recipe.epochs}. Choose a "
-                "smaller learning rate, for the audited model too."
+    def __init__(self, recipe: Recipe, x: np.ndarray, y: np.ndarray, *, like: keras.Model):
+        def build(values: dict[str, Value]) -> keras.Model:
+            model = recipe.build()
+            if isinstance(model, keras.Model):  # what else there is, the job refuses
+                _check_alike(model, like)
+            return model
+
+        everything = np.arange(len(x))
+        job = Job(
+            build, x, y, (everything, everything[:0]), epochs=recipe.epochs, batch_size=recipe.batch_size,
+            optimizer=None, loss=None, metrics=(), objective=None, reference={},
+        )  # fmt: skip
+        self._recipe, self._y = recipe, y
+        self._model = job.model({}, seed=recipe.seed_of(0))
+        self._job = dataclasses.replace(job, y=_targets(self._model, y))
+        self._trainer: Trainer | None = None
+
+    def identity(self) -> str:
+        """What a reference model depends on besides its number, as text; before the first is trained."""
+        recipe = self._recipe
+        settings = {
+            "data": fingerprint(self._job.x, self._y),
+            "weights": fingerprint(*copy_values(self._model.variables)),
+            "model": identity_of_model(self._model, epochs=recipe.epochs, batch_size=recipe.batch_size),
+            "seed": recipe.seed,
+            "backend": keras.backend.backend(),
+        }
+        return fingerprint(np.frombuffer(json.dumps(settings, sort_keys=True).encode(), np.uint8))
+
+    def train(self, number: int) -> np.ndarray:
+        """How sure a reference model is of each image when it is trained, `(N,)`."""
+        recipe, x = self._recipe, self._job.x
+        self._trainer = self._trainer or Trainer(self._job)
+        rows, seed = np.flatnonzero(recipe.half(number, len(x))), recipe.seed_of(number)
+        try:
+            state = self._trainer.train_on(
+                rows, {}, seed=seed, order=(recipe.seed, number, 2), epochs=recipe.epochs
             )
-    return confidences(answers(warm.model, x), y)
+        except FloatingPointError as error:
+            raise FloatingPointError(
+                f"Reference model {number} {error}. Choose a smaller learning rate, for the audited model "
+                "too."
+            ) from None
+        return confidences(class_probabilities(load_state(self._model, state), x), self._y)
 
 
 def _targets(model: keras.Model, y: np.ndarray) -> np.ndarray:
@@ -162,23 +184,8 @@ def _targets(model: keras.Model, y: np.ndarray) -> np.ndarray:
     return y if "sparse" in name else np.eye(model.output_shape[-1], dtype="float32")[y]
 
 
-def _identity(recipe: Recipe, model: keras.Model, x: np.ndarray, y: np.ndarray) -> str:
-    """What a reference model depends on besides its number, as text."""
-    structure, _ = structure_of(model)
-    numbers = numbers_of(model)
-    settings = {
-        "data": fingerprint(x, y),
-        "weights": fingerprint(*values(model.variables)),
-        "model": [structure, numbers.l2, numbers.l1, numbers.dropout],
-        "learning_rate": model.optimizer.get_config().get("learning_rate"),
-        "training": [recipe.epochs, recipe.batch_size, recipe.seed],
-        "backend": keras.backend.backend(),
-    }
-    return fingerprint(np.frombuffer(json.dumps(settings, sort_keys=True, default=str).encode(), np.uint8))
-
-
 def _read(path: Path | None, identity: str) -> np.ndarray | None:
-    """What a finished reference model left; None if it is not there."""
+    """What is kept of a reference model; None if there is nothing."""
     if path is None or not path.exists():
         return None
     try:
@@ -192,3 +199,19 @@ def _read(path: Path | None, identity: str) -> np.ndarray | None:
             f"directory={str(path.parent)!r}. Choose another one, or delete it."
         )
     return phi
+
+
+def _check_alike(built: keras.Model, model: keras.Model) -> None:
+    """Raises a clear error if `build` has not given a compiled model of the audited one's architecture."""
+    if not built.compiled:
+        raise ValueError(
+            "`build` must return a compiled model, with the optimizer and the loss that `model` was trained "
+            "with. End it with model.compile(...)."
+        )
+    shapes, wanted = ([tuple(v.shape) for v in one.weights] for one in (built, model))
+    if shapes != wanted:
+        raise ValueError(
+            f"`build` must return the architecture of `model`, got {len(shapes)} weights with "
+            f"{built.count_params():,} numbers instead of {len(wanted)} with {model.count_params():,}: "
+            "reference models say nothing about a model of another kind."
+        )

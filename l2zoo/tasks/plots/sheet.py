@@ -69,7 +69,7 @@ class Sheet:
 def save_sheet(sheet: Sheet, path: str | Path) -> Path:
     """Writes a sheet with its description in words; the ending says how: `.png`, `.svg` or `.pdf`."""
     words = " ".join([f"{sheet.title}.", sheet.about, *sheet.words])
-    return plot_style.save(lambda: draw_sheet(sheet), path=path, title=sheet.title, words=words)
+    return plot_style.Plot(sheet.title, words, lambda: draw_sheet(sheet)).save(path)
 
 
 def draw_sheet(sheet: Sheet) -> Figure:

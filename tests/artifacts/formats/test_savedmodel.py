@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 
 from l2zoo.artifacts import export
-from l2zoo.artifacts.formats import graphdef, savedmodel
+from l2zoo.artifacts.formats import savedmodel
 
 layers = keras.layers
 IMAGES = np.random.default_rng(0).integers(0, 256, (6, 8, 8, 1), dtype=np.uint8)
@@ -114,7 +114,7 @@ def test_the_manifest_says_what_is_in_the_graph_and_in_the_variables(written):
 
 
 def test_an_operator_that_tensorflow_does_not_have_is_custom():
-    assert graphdef.custom(Counter({"MatMul": 3, "FancyTokenizer": 2})) == {"FancyTokenizer": 2}
+    assert savedmodel.custom_operators(Counter({"MatMul": 3, "FancyTokenizer": 2})) == {"FancyTokenizer": 2}
 
 
 def test_calls_that_double_sixty_times_are_counted_at_once(tmp_path):
@@ -135,9 +135,10 @@ def test_calls_that_double_sixty_times_are_counted_at_once(tmp_path):
     last.signature.name = "f60"
     last.node_def.add(name="sum", op="AddV2")
     (tmp_path / "saved_model.pb").write_bytes(saved.SerializeToString())
-    assert graphdef.operators(tmp_path, "serving_default") == {"AddV2": 2**60}
+    assert savedmodel.count_operators(tmp_path, "serving_default") == {"AddV2": 2**60}
 
 
+@pytest.mark.slow
 def test_tensorflow_s_own_command_shows_the_named_inputs_and_outputs(written):
     command = Path(sys.executable).with_name("saved_model_cli")
     folder = written.folder / "saved_model" / "1"

@@ -7,7 +7,7 @@ import pytest
 
 from l2zoo.artifacts import Limits
 from l2zoo.artifacts.parity.parity import Parity, batches, compare
-from l2zoo.artifacts.parity.table import problems, table
+from l2zoo.artifacts.parity.table import parity_table, problems
 
 INPUTS = {"images": np.zeros((70, 2, 2, 1), np.uint8)}  # three batches
 EXACT = {"max_abs_diff": 1e-4}
@@ -217,14 +217,15 @@ def test_every_broken_limit_is_said():
 
 def test_the_table_never_rounds_up_to_full_agreement():
     found = {"tflite": Parity(30000, 1e-7, 1e-9, 29999 / 30000, None, 1, {}, EXACT)}
-    assert table(found, {"tflite": ("model.tflite", 5280)}).splitlines()[-1] == (
-        "| tflite | `model.tflite` | 5,280 | 30000 | 1e-07 | 1e-09 | 99.99 % | max abs diff ≤ 0.0001 |"
-    )
+    assert parity_table(found, {"tflite": {"path": "model.tflite", "bytes": 5280}}).markdown().splitlines()[
+        -1
+    ] == ("| tflite | `model.tflite` | 5,280 | 30000 | 1e-07 | 1e-09 | 99.99 % | max abs diff ≤ 0.0001 |")
 
 
 def test_the_table_shows_metrics_beside_the_models():
     pair = {"accuracy": {"model": 0.975, "file": 0.9725}}
     found = {"tflite_int8": Parity(400, 0.1, 0.01, 1.0, None, 1, pair, {"metric_drop": 0.01})}
-    head, _, row = table(found, {"tflite_int8": ("model_int8.tflite", 1280)}).splitlines()
+    formats = {"tflite_int8": {"path": "model_int8.tflite", "bytes": 1280}}
+    head, _, row = parity_table(found, formats).markdown().splitlines()
     assert head.endswith("| same argmax | accuracy (model 0.9750) | limit |")
     assert row.endswith("| 100 % | 0.9725 | drop ≤ 0.01 |")

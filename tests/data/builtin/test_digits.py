@@ -27,7 +27,7 @@ def test_every_digit_of_scikit_learn_is_in_exactly_one_split(tfds_root):
 
 
 def test_the_split_is_stratified_and_never_moves():
-    _, labels = digits.scaled_digits()
+    _, labels = digits.digit_images()
     train, test = digits.split_positions(labels)
     assert np.bincount(labels[test]).tolist() == [36, 36, 35, 37, 36, 37, 36, 36, 35, 36]
     assert len(train) + len(test) == 1797

@@ -10,7 +10,7 @@ import scipy.ndimage
 
 from l2zoo.data import load_video
 from l2zoo.data.builtin import moving_digits
-from l2zoo.data.builtin.digits import scaled_digits, split_positions
+from l2zoo.data.builtin.digits import digit_images, split_positions
 
 
 @pytest.fixture(scope="module", params=[32, 64])
@@ -19,7 +19,7 @@ def some(request) -> tuple[int, list[moving_digits.Clip]]:
 
 
 def test_a_path_adds_the_velocity_and_turns_at_the_edges():
-    found = moving_digits.path(np.array([1.0, 5.0]), np.array([2.5, -1.5]), room=8, frames=7)
+    found = moving_digits.trajectory(np.array([1.0, 5.0]), np.array([2.5, -1.5]), room=8, frames=7)
     down = [1, 3.5, 6, 7.5, 5, 2.5, 0]  # 8.5 is 0.5 behind the edge: 7.5
     across = [5, 3.5, 2, 0.5, 1, 2.5, 4]  # -1 is 1 behind the edge: 1
     np.testing.assert_allclose(found, np.transpose([down, across]))
@@ -30,7 +30,7 @@ def test_a_digit_between_pixels_is_interpolated_bilinearly():
     places = np.array([[0, 0], [2, 3], [1.25, 2.75], [7, 0.5]])
     empty = np.zeros((12, 12))
     empty[:5, :5] = digit
-    for place, frame in zip(places, moving_digits.drawn(digit, places, 12), strict=True):
+    for place, frame in zip(places, moving_digits.draw(digit, places, 12), strict=True):
         expected = scipy.ndimage.shift(empty, place, order=1, mode="grid-constant")
         np.testing.assert_allclose(frame, expected, atol=1e-9)
 
@@ -38,8 +38,8 @@ def test_a_digit_between_pixels_is_interpolated_bilinearly():
 def test_the_centre_of_mass_of_a_digit_moves_by_its_velocity():
     digit = np.random.default_rng(1).uniform(0, 255, (14, 14))
     velocity = np.array([0.7, -0.4])
-    places = moving_digits.path(np.array([1.0, 17.0]), velocity, room=18)  # 20 frames without an edge
-    frames = moving_digits.drawn(digit, places, 32)
+    places = moving_digits.trajectory(np.array([1.0, 17.0]), velocity, room=18)  # 20 frames without an edge
+    frames = moving_digits.draw(digit, places, 32)
     centres = np.array([scipy.ndimage.center_of_mass(frame) for frame in frames])
     np.testing.assert_allclose(np.diff(centres, axis=0), np.tile(velocity, (19, 1)), atol=1e-9)
     np.testing.assert_allclose(frames.sum((1, 2)), digit.sum())
@@ -78,11 +78,11 @@ def test_a_frame_shows_the_brighter_of_two_digits_where_they_overlap(some):
 
 def test_overlapping_digits_take_the_maximum(monkeypatch):
     ramp = np.arange(64).reshape(1, 8, 8, 1).repeat(1797, 0).astype(np.uint8)
-    monkeypatch.setattr(moving_digits, "scaled_digits", lambda: (ramp, scaled_digits()[1]))
+    monkeypatch.setattr(moving_digits, "digit_images", lambda: (ramp, digit_images()[1]))
     monkeypatch.setattr(
         moving_digits, "_places", lambda side, size, rng: np.array([[[0, 0]] * 20, [[0, 2]] * 20])
     )
-    monkeypatch.setattr(moving_digits, "_enlarged", lambda digit, size: digit.astype(float))
+    monkeypatch.setattr(moving_digits, "_enlarge", lambda digit, size: digit.astype(float))
     clip = next(moving_digits.clips("train", side=10))
     # The first row of one is 0 to 7 at the left; of the other, 0 to 7 two pixels further.
     np.testing.assert_array_equal(clip.video[0, 0, :, 0], [0, 1, 2, 3, 4, 5, 6, 7, 6, 7])
@@ -105,20 +105,20 @@ def test_a_clip_does_not_depend_on_those_before_it():
 @pytest.mark.parametrize("split", ["train", "test"])
 def test_digits_are_those_of_the_split(monkeypatch, split):
     # Each digit is a plain square that says by its brightness whether it is of the test part.
-    _, labels = scaled_digits()
+    _, labels = digit_images()
     held = np.zeros(1797, np.uint8)
     held[split_positions(labels)[1]] = 1
     plain = np.broadcast_to((100 + 100 * held)[:, None, None, None], (1797, 8, 8, 1)).astype(np.uint8)
-    monkeypatch.setattr(moving_digits, "scaled_digits", lambda: (plain, labels))
+    monkeypatch.setattr(moving_digits, "digit_images", lambda: (plain, labels))
     brightest = {int(clip.video.max()) for clip in moving_digits.clips(split, count=100)}
     assert max(brightest) <= (200 if split == "test" else 100)
     assert min(brightest) > (100 if split == "test" else 0)
 
 
 def test_the_labels_are_those_of_the_digits(monkeypatch):
-    _, labels = scaled_digits()
+    _, labels = digit_images()
     plain = np.broadcast_to((20 * labels + 20)[:, None, None, None], (1797, 8, 8, 1)).astype(np.uint8)
-    monkeypatch.setattr(moving_digits, "scaled_digits", lambda: (plain, labels))
+    monkeypatch.setattr(moving_digits, "digit_images", lambda: (plain, labels))
     for clip in moving_digits.clips("train", count=40):
         # A place that is exact in pixels shows the square as it is; others fade at its rim only.
         assert clip.video.max() == 20 * clip.labels.max() + 20

@@ -96,7 +96,7 @@ def test_crops_are_always_the_same_and_never_one_another():
 
 def test_another_process_makes_the_same():
     code = (
-        "import numpy as np; np.random.seed(1); from l2zoo.data import photos; "
+        "import numpy as np; np.random.seed(1); from l2zoo.data.builtin import photos; "
         "print(sum(image.tobytes().hex() == arg for (image, _), arg in "
         "zip(photos.crops('test', count=3), __import__('sys').argv[1:])))"
     )

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from l2zoo.data.builtin import scenes
-from l2zoo.data.builtin.digits import scaled_digits, split_positions
+from l2zoo.data.builtin.digits import digit_images, split_positions
 
 
 @pytest.fixture(scope="module", params=["train", "test"])
@@ -51,7 +51,7 @@ def test_scenes_are_always_the_same_and_never_one_another():
 
 
 def test_train_and_test_share_neither_a_digit_nor_a_part_of_a_photograph():
-    train, test = split_positions(scaled_digits()[1])
+    train, test = split_positions(digit_images()[1])
     assert not set(train) & set(test)
     from sklearn.datasets import load_sample_images
 

@@ -56,7 +56,7 @@ def test_a_mask_takes_the_nearest_pixel_and_no_mixture():
 
 def test_classes_are_counted_up_to_the_highest_labelled_value():
     present = masks.values_in([np.array([[0, 4], [255, 4]], "uint8")])
-    assert masks.numbered(present, where="here") == ("0", "1", "2", "3", "4")
+    assert masks.numbers_as_names(present, where="here") == ("0", "1", "2", "3", "4")
 
 
 def test_masks_without_a_label_are_refused_and_black_and_white_ones_a_warning():

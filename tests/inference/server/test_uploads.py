@@ -33,7 +33,7 @@ def test_answers_are_those_of_the_predictor_and_the_bad_ones_stay_alone(classifi
     images = list(tiny.random_images(4, 20, 30, 3))
     files = [file_of(image) for image in images]
     predictor = Counting(classifier.folder)
-    found = uploads.answers(predictor, [files[0], b"none", *files[1:], b""], max_pixels=3000)
+    found = uploads.predict_files(predictor, [files[0], b"none", *files[1:], b""], max_pixels=3000)
     assert predictor.given == [4]  # all good ones together
     assert [status for status, _ in found] == [200, 400, 200, 200, 200, 400]
     told = [json.loads(content) for status, content in found if status == 200]
@@ -43,14 +43,14 @@ def test_answers_are_those_of_the_predictor_and_the_bad_ones_stay_alone(classifi
 def test_no_more_pixels_than_agreed_are_decoded_together(classifier):
     files = [file_of(image) for image in tiny.random_images(5, 10, 10, 3)]
     predictor = Counting(classifier.folder)
-    assert [status for status, _ in uploads.answers(predictor, files, max_pixels=200)] == [200] * 5
+    assert [status for status, _ in uploads.predict_files(predictor, files, max_pixels=200)] == [200] * 5
     assert predictor.given == [2, 2, 1]
 
 
 def test_nothing_is_predicted_where_nothing_can_be_decoded(classifier):
     predictor = Counting(classifier.folder)
-    assert uploads.answers(predictor, [], max_pixels=100) == []
-    assert uploads.answers(predictor, [b"none"], max_pixels=100)[0][0] == 400
+    assert uploads.predict_files(predictor, [], max_pixels=100) == []
+    assert uploads.predict_files(predictor, [b"none"], max_pixels=100)[0][0] == 400
     assert not hasattr(predictor, "given")
 
 
@@ -58,11 +58,11 @@ def test_no_more_pixels_are_let_in_than_pillow_allows(classifier, monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 900)
     predictor = Predictor(classifier.folder)
     with pytest.raises(ValueError, match="`max_pixels` must be at most 900, got max_pixels=901: Pillow"):
-        uploads.answers(predictor, [], max_pixels=901)
+        uploads.predict_files(predictor, [], max_pixels=901)
     largest = [file_of(image) for image in tiny.random_images(1, 30, 30, 3)]
-    assert [status for status, _ in uploads.answers(predictor, largest, max_pixels=900)] == [200]
+    assert [status for status, _ in uploads.predict_files(predictor, largest, max_pixels=900)] == [200]
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)
-    assert uploads.answers(predictor, [], max_pixels=10**12) == []
+    assert uploads.predict_files(predictor, [], max_pixels=10**12) == []
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_no_more_pixels_are_let_in_than_pillow_allows(classifier, monkeypatch):
 def test_a_reason_is_given(classifier, file, status, reason):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        ((found, content),) = uploads.answers(Predictor(classifier.folder), [file], max_pixels=400)
+        ((found, content),) = uploads.predict_files(Predictor(classifier.folder), [file], max_pixels=400)
     assert found == status
     assert reason in json.loads(content)["error"]
 
@@ -89,6 +89,8 @@ def test_every_kind_of_png_is_answered(segmenter, mode):
     image = Image.new("I;16", (7, 9), 30_000) if mode == "I;16" else image.convert(mode)
     with io.BytesIO() as file:
         image.save(file, "PNG")
-        ((status, content),) = uploads.answers(Predictor(segmenter.folder), [file.getvalue()], max_pixels=100)
+        ((status, content),) = uploads.predict_files(
+            Predictor(segmenter.folder), [file.getvalue()], max_pixels=100
+        )
     assert status == 200
     assert np.shape(json.loads(content)["mask"]) == (9, 7)

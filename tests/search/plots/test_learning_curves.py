@@ -14,8 +14,7 @@ from PIL import Image
 
 from l2zoo.engine.record import Record, Unit
 from l2zoo.search.candidates import gather
-from l2zoo.search.plots.averages import mean_curve
-from l2zoo.search.plots.learning_curves import alt_text, draw, learning
+from l2zoo.search.plots.learning_curves import alt_text, draw, mean_curve, plot
 from l2zoo.search.select import choose
 from tests.search import pictured
 
@@ -86,7 +85,7 @@ def test_one_epoch_is_a_dot() -> None:
 
 def test_the_picture_is_described(tmp_path: Path) -> None:
     selection = pictured.selection(pictured.hyperband())
-    path = learning(selection, path=tmp_path / "learning.png")
+    path = plot(selection).save(tmp_path / "learning.png")
     with Image.open(path) as image:
         assert image.text["Title"] == "Accuracy while training"
         assert image.text["Description"] == alt_text(selection)
@@ -96,7 +95,7 @@ def test_the_picture_is_described(tmp_path: Path) -> None:
     assert alt_text(selection).endswith("in epoch 20. 12 were stopped early.")
 
 
-def test_records_without_curves_have_no_picture(tmp_path: Path) -> None:
+def test_records_without_curves_have_no_picture() -> None:
     selection = choose([Record(Unit(s, f, 0), score=0.5) for s in (0.0, 0.1) for f in range(2)])
     with pytest.raises(ValueError, match="No training has a curve of 'score', so there is nothing to draw"):
-        learning(selection, path=tmp_path / "learning.png")
+        plot(selection)

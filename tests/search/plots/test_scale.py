@@ -53,7 +53,7 @@ def test_equal_scores_have_limits_too(score: float) -> None:
     assert low < score < high
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(st.lists(st.floats(-5, 5), min_size=1, max_size=12), st.sampled_from(["max", "min"]))
 def test_the_best_is_always_shown(means: list[float], mode: str) -> None:
     selection = search(means, mode=mode)

@@ -1,10 +1,9 @@
-"""The picture over two hyperparameters: cells where the grid is full, discs elsewhere, the best marked."""
+"""The picture over two hyperparameters: a disc each, numbers where there is room, the best marked."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
@@ -12,7 +11,7 @@ from matplotlib.text import Text
 from PIL import Image
 
 from l2zoo.engine.record import Record, Unit, Value
-from l2zoo.search.plots.scatter import alt_text, draw, plane, varying
+from l2zoo.search.plots.scatter import alt_text, draw, plot, varying
 from l2zoo.search.select import Selection, choose
 from tests.search import pictured
 
@@ -37,57 +36,69 @@ def texts(figure: Figure) -> list[str]:
     return [text.get_text() for text in figure.findobj(Text) if text.get_text()]
 
 
-def discs(figure: Figure) -> list[PathCollection]:
-    return [found for axes in figure.axes for found in axes.collections if isinstance(found, PathCollection)]
+def discs(figure: Figure) -> PathCollection:
+    (found,) = (found for found in figure.axes[0].collections if isinstance(found, PathCollection))
+    return found
 
 
-def test_a_full_grid_is_drawn_as_cells_with_their_numbers() -> None:
-    figure = draw(search(GRID), convention="keras")
-    assert not discs(figure)
-    assert {"0.700", "0.800", "0.720", "0.850", "0.300"} <= set(texts(figure))
+@pytest.fixture(scope="module")
+def grid() -> Figure:
+    return draw(search(GRID))
 
 
-def test_the_best_cell_has_a_frame_and_a_star_and_a_failed_one_a_cross() -> None:
-    figure = draw(search(GRID), convention="keras")
-    marked = {line.get_marker(): line for line in figure.axes[0].lines}
-    # Columns at 0, 1.3 and 2.3 (a gap after 0); rows at 0 (8 units) and 1 (16 units).
-    assert marked["*"].get_xydata().tolist() == [[1.8, 1.5]]
-    assert marked["x"].get_xydata().tolist() == [[2.3, 0.0]]
-    frames = [p for p in figure.axes[0].patches if not p.get_fill() and p.get_linewidth()]
-    assert [frame.get_xy() for frame in frames] == [(pytest.approx(0.8), 0.5)]
+def test_a_full_grid_is_drawn_with_its_numbers(grid: Figure) -> None:
+    assert [text.get_text() for text in grid.axes[0].texts] == ["0.720", "0.850", "0.300", "0.700", "0.800"]
+    crowded = {(10.0**-power, units): 0.8 for power in range(1, 6) for units in (8, 16)}
+    assert len(draw(search(crowded)).axes[0].texts) == 10
+    assert not draw(search(crowded), width=4.1).axes[0].texts  # no room for them
+
+
+def test_the_best_has_a_star_and_a_failed_one_a_cross(grid: Figure) -> None:
+    marked = {str(line.get_marker()): line for line in grid.axes[0].lines}
+    # Rows at 0 (8 units) and 1 (16 units).
+    assert marked["*"].get_xydata().tolist() == [[0.01, 1]]
+    assert marked["x"].get_xydata().tolist() == [[0.1, 0]]
+    widths = dict(
+        zip(map(tuple, discs(grid).get_offsets().tolist()), discs(grid).get_linewidths(), strict=True)
+    )
+    assert max(widths, key=widths.__getitem__) == (0.01, 1)
 
 
 @pytest.mark.parametrize(("mode", "means"), [("max", (0.1, 0.5, 0.9)), ("min", (0.9, 0.5, 0.1))])
 def test_better_is_darker(mode: str, means: tuple[float, ...]) -> None:
     places = [(0.0, 8), (0.01, 8), (0.0, 16), (0.01, 16)]
-    figure = draw(search(dict(zip(places, (*means, means[1]), strict=True)), mode=mode), convention="keras")
-    cells = {tuple(p.get_xy()): sum(p.get_facecolor()[:3]) for p in figure.axes[0].patches if p.get_fill()}
-    light = [cells[xy] for xy in sorted(cells, key=lambda xy: (xy[1], xy[0]))]
-    assert light[0] > light[1] > light[2]
+    figure = draw(search(dict(zip(places, (*means, means[1]), strict=True)), mode=mode))
+    found = discs(figure)
+    found.update_scalarmappable()
+    light = dict(zip(found.get_array().round(3), found.get_facecolors()[:, :3].sum(axis=1), strict=True))
+    assert light[means[0]] > light[means[1]] > light[means[2]]
+    inks = {text.get_text(): text.get_color() for text in figure.axes[0].texts}
+    assert inks[f"{means[2]:.3f}"] == "white"
+    assert inks[f"{means[0]:.3f}"] != "white"
 
 
 def test_collapsed_strengths_do_not_take_the_colours_from_the_rest() -> None:
     means = {(s, u): 0.8 + 0.01 * i for i, s in enumerate((0.0, 1e-3, 1e-2)) for u in (8, 16)}
-    figure = draw(search({**means, (0.1, 8): 0.1, (0.1, 16): 0.1}), convention="keras")
+    figure = draw(search({**means, (0.1, 8): 0.1, (0.1, 16): 0.1}))
     low, high = figure.axes[-1].get_ylim()
     assert 0.75 < low < high < 0.9
 
 
-def test_a_random_search_is_drawn_as_discs_where_it_looked() -> None:
+def test_a_random_search_is_drawn_where_it_looked() -> None:
     selection = pictured.selection(pictured.hyperband())
-    figure = draw(selection, convention="keras")
-    points = np.concatenate([found.get_offsets() for found in discs(figure)])
+    figure = draw(selection)
     expected = {(c.strength, dict(c.others)["rate"]) for c in (*selection.candidates, *selection.rest)}
-    assert {tuple(point) for point in points.tolist()} == expected
+    assert {tuple(point) for point in discs(figure).get_offsets().tolist()} == expected
     assert {"best", "stopped early"} <= set(texts(figure))
-    squares = [line for axes in figure.axes for line in axes.lines if line.get_marker() == "s"]
-    assert sum(len(line.get_xdata()) for line in squares) == len(selection.stopped)
+    assert not figure.axes[0].texts
+    (squares,) = (line for line in figure.axes[0].lines if line.get_marker() == "s")
+    assert len(squares.get_xdata()) == len(selection.stopped)
 
 
 def test_words_get_a_row_each() -> None:
     values = ["tanh", "relu", "gelu"]
     means = {(0.01 * (i + 1), value): 0.5 + 0.1 * i for i, value in enumerate(values)}
-    figure = draw(search({**means, (0.0, "relu"): 0.4}, name="activation"), convention="keras")
+    figure = draw(search({**means, (0.0, "relu"): 0.4}, name="activation"))
     assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["gelu", "relu", "tanh"]
 
 
@@ -101,15 +112,15 @@ def test_the_first_hyperparameter_that_varies_is_drawn_the_rest_at_their_best() 
                 records += [Record(Unit(strength, f, 0, others), score=mean + 0.002 * f) for f in range(2)]
     selection = choose(records)
     assert varying(selection) == "depth"
-    figure = draw(selection, convention="keras")
+    figure = draw(selection)
     # At width 16: 0.5 + 0.01 * depth + 0.016 + 0.001, and 0.1 more at strength 0.01.
-    cells = sorted(text.get_text() for text in figure.axes[0].texts)
-    assert cells == ["0.527", "0.537", "0.627", "0.637"]
+    shown = sorted(f"{mean:.3f}" for mean in discs(figure).get_array())
+    assert shown == ["0.527", "0.537", "0.627", "0.637"]
 
 
 def test_the_picture_is_described(tmp_path: Path) -> None:
     selection = search(GRID)
-    path = plane(selection, path=tmp_path / "plane.png")
+    path = plot(selection).save(tmp_path / "plane.png")
     with Image.open(path) as image:
         assert image.text["Title"] == "Accuracy against the strength of L2 and units"
         assert image.text["Description"] == alt_text(selection)
@@ -120,16 +131,16 @@ def test_the_picture_is_described(tmp_path: Path) -> None:
     )
 
 
-def test_a_search_over_strength_alone_has_no_such_picture(tmp_path: Path) -> None:
+def test_a_search_over_strength_alone_has_no_such_picture() -> None:
     selection = pictured.selection(pictured.plain())
     assert varying(selection) is None
     with pytest.raises(ValueError, match="No hyperparameter besides the strength was tried with two values"):
-        plane(selection, path=tmp_path / "plane.png")
+        plot(selection)
 
 
 @pytest.mark.parametrize("value", ["</svg><script>", "a" * 60, True])
 def test_any_value_can_stand_at_the_axis(value: Value) -> None:
-    figure = draw(search({(0.0, value): 0.5, (0.1, value): 0.6, (0.1, "b"): 0.7}), convention="keras")
-    figure.canvas.draw()
+    figure = draw(search({(0.0, value): 0.5, (0.1, value): 0.6, (0.1, "b"): 0.7}))
+    figure.draw_without_rendering()
     box = figure.get_tightbbox()
     assert min(box.x0, box.y0) >= 0

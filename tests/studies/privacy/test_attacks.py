@@ -9,7 +9,7 @@ import pytest
 from scipy.stats import norm
 
 from l2zoo.studies.privacy import attacks
-from l2zoo.studies.privacy.confidence import confidences
+from l2zoo.studies.privacy.attacks import confidences
 
 # Four reference models (rows) and two images (columns); the first two models have seen the first image.
 REFERENCES = np.array([[4.0, 0.0], [6.0, 1.0], [1.0, 4.0], [2.0, 7.0]])

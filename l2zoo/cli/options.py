@@ -1,0 +1,153 @@
+"""What options and arguments may say: one of some words, an artifact or a model; all else is wrong usage.
+
+The lists of words come from where they are kept, imported when they are asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated, Any, get_args
+
+import typer
+
+from l2zoo.utils.validation import did_you_mean
+
+
+def word(list_words: Callable[[], Sequence[str]], *names: str, help: str) -> Any:  # noqa: A002
+    """An option for one word of a list, which the shell completes.
+
+    Args:
+        list_words: Gives the list; called only when the option is, so that it may import what knows them.
+        names: Of the option; after its parameter if none.
+        help: The option's.
+    """
+
+    def parse(given: str) -> str:
+        known = list_words()
+        if given not in known:
+            hint = did_you_mean(given, known)
+            raise typer.BadParameter(f"must be one of {', '.join(known)}, got {given!r}.{hint}")
+        return given
+
+    def complete(incomplete: str) -> list[str]:
+        return [one for one in list_words() if one.startswith(incomplete)]
+
+    return typer.Option(*names, parser=parse, autocompletion=complete, metavar="WORD", help=help)
+
+
+# ---- Lists of words ----------------------------------------------------------------------------------------
+
+
+def conventions() -> tuple[str, ...]:
+    """What a strength may mean."""
+    from l2zoo.regularization.convert import CONVENTIONS
+
+    return CONVENTIONS
+
+
+def systems() -> tuple[str, ...]:
+    """Whose numbers are converted."""
+    from l2zoo.regularization.convert import SYSTEMS
+
+    return SYSTEMS
+
+
+def data_losses() -> tuple[str, ...]:
+    """To which a strength is added."""
+    from l2zoo.regularization.convert import DATA_LOSSES
+
+    return DATA_LOSSES
+
+
+def tasks() -> list[str]:
+    """What the models of the zoo are for."""
+    from l2zoo import zoo
+
+    return zoo.tasks()
+
+
+def tasks_of_images() -> tuple[str, ...]:
+    """Those of them of which there are real images to compare on."""
+    from l2zoo.cli.examples import TASKS
+
+    return TASKS
+
+
+def formats() -> list[str]:
+    """What a model may be exported to."""
+    from l2zoo.artifacts.formats.table import FORMATS
+
+    return list(FORMATS)
+
+
+def runnable() -> tuple[str, ...]:
+    """The formats that LiteRT runs."""
+    from l2zoo.inference.predictor import RUNNABLE
+
+    return RUNNABLE
+
+
+def runnable_or_auto() -> tuple[str, ...]:
+    """The same, and the word for the first that is there."""
+    return ("auto", *runnable())
+
+
+def int8_numbers() -> tuple[str, ...]:
+    """What may go in and out of an int8 file."""
+    from l2zoo.artifacts.formats.conversion import Numbers
+
+    return get_args(Numbers)
+
+
+# ---- Artifacts and models ----------------------------------------------------------------------------------
+
+
+def find_artifact(given: str) -> Path:
+    """The folder of an artifact, by its path or by the name of a saved model."""
+    return _find(given, "artifact's folder")
+
+
+def find_model(given: str) -> Path:
+    """A file of Keras's, or the folder of an artifact, which holds one."""
+    path = Path(given).expanduser()
+    return path if path.is_file() else _find(given, "file, no artifact's folder")
+
+
+def complete_saved_model(incomplete: str) -> list[str]:
+    """Names of saved models that begin so."""
+    from l2zoo.artifacts.store import locations
+
+    return [name for name in locations.saved_models() if name.startswith(incomplete)]
+
+
+def _find(given: str, kinds: str) -> Path:
+    from l2zoo.artifacts.store import locations
+
+    try:
+        return locations.find(given)
+    except (FileNotFoundError, ValueError):  # for the command line, `name_or_folder` is no word
+        known = locations.saved_models()
+        hint = did_you_mean(given, known) or f" The saved models: {', '.join(known)}."
+        raise typer.BadParameter(f"{given!r} is no {kinds} and no saved model.{hint}") from None
+
+
+Artifact = Annotated[
+    Path,
+    typer.Argument(
+        metavar="DIR", help="An exported artifact, or the name of a saved model.",
+        parser=find_artifact, autocompletion=complete_saved_model,
+    ),
+]  # fmt: skip
+Model = Annotated[
+    Path,
+    typer.Argument(
+        metavar="MODEL", help="A saved Keras model, .keras; or an artifact, as for verify.",
+        parser=find_model, autocompletion=complete_saved_model,
+    ),
+]  # fmt: skip
+Imports = Annotated[
+    list[str] | None,
+    typer.Option("--import", metavar="MODULE", help="Import it first: it registers MODEL's own classes."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]

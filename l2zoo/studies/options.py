@@ -1,0 +1,135 @@
+"""Options that scripts of experiments share: the data, the strength or its search, the training, the files.
+
+`l2zoo.utils.scripts.run_script` makes an option of each field; a script gives defaults of its own.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import typer
+
+if TYPE_CHECKING:
+    from l2zoo.studies.experiment import Outcome, Training
+
+_Data = TypeVar("_Data")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExperimentOptions:
+    """What every experiment is told on the command line.
+
+    Example:
+        >>> options = ExperimentOptions(l2=1e-4, tune_images=600, tune_epochs=8, epochs=40, out=Path("runs"))
+        >>> options.optimizer, options.seeds
+        ('adam', 1)
+    """
+
+    data_dir: Annotated[Path | None, typer.Option(help="Where TFDS keeps prepared data.")] = None
+    test_split: Annotated[str, typer.Option(help="What the model is measured on.")] = "test"
+    image_size: Annotated[int | None, typer.Option(help="Side to resize images to.")] = None
+    limit: Annotated[int | None, typer.Option(help="Train on so many examples only.")] = None
+    l2: Annotated[float, typer.Option(help="Strength of L2, in Keras's convention.")]
+    tune_l2: Annotated[bool, typer.Option(help="Choose the strength by cross-validation.")] = False
+    tune_images: Annotated[int, typer.Option(help="Images for that.")]
+    tune_epochs: Annotated[int, typer.Option(help="Epochs of each training of that.")]
+    optimizer: Annotated[str, typer.Option(help="sgd, adam, or adamw (L2 decoupled).")] = "adam"
+    learning_rate: Annotated[float, typer.Option(help="The highest.")] = 2e-3
+    epochs: Annotated[int, typer.Option(help="Passes over the training examples.")]
+    batch_size: Annotated[int, typer.Option(help="Examples in a step.")] = 32
+    mixed_precision: Annotated[bool, typer.Option(help="Compute in 16 bits where it is safe.")] = False
+    formats: Annotated[str, typer.Option(help="As in savedmodel,tflite,tflite_fp16,tflite_int8.")] = (
+        "savedmodel,tflite"
+    )
+    watch: Annotated[
+        bool, typer.Option(help="Look at every kernel while training: monitor.csv, a heat map.")
+    ] = False
+    seeds: Annotated[int, typer.Option(help="Trainings from other initial weights.")] = 1
+    out: Annotated[Path, typer.Option(help="Folder for everything that comes out.")]
+
+    def loader(self, load: Callable[..., _Data], source: str, **settings: Any) -> Callable[..., _Data]:
+        """What opens a split of the data, as `loader("train", limit=600)` does.
+
+        Args:
+            load: `l2zoo.data.load` or `load_video`.
+            source: As for these.
+            **settings: Further arguments of theirs, such as `task`.
+        """
+        size = None if self.image_size is None else (self.image_size, self.image_size)
+        return functools.partial(load, source, data_dir=self.data_dir, image_size=size, **settings)
+
+    def training(self, **settings: Any) -> Training:
+        """How a model is trained; `settings` are what there is no option for here, such as `augment`."""
+        from l2zoo.studies.experiment import Training
+
+        return Training(
+            self.epochs, self.batch_size, self.optimizer, self.learning_rate,
+            mixed_precision=self.mixed_precision, **settings,
+        )  # fmt: skip
+
+    def run(
+        self,
+        build: Callable[..., Any],
+        task: Any,
+        train: Any,
+        test: Any,
+        *,
+        training: Training,
+        searched: Callable[..., Any],
+        **settings: Any,
+    ) -> Outcome:
+        """Runs the experiment, at the given strength or at the one that is searched first.
+
+        Args:
+            build: As for `l2zoo.experiment`, and the next three too.
+            task: What the model is for.
+            train: The training data.
+            test: The test data.
+            training: How each seed is trained.
+            searched: Opens what a search trains on; called with `limit=`, where there is a search.
+            **settings: Further arguments of `l2zoo.experiment`.
+        """
+        from l2zoo.studies.experiment import Search, Training, experiment
+
+        l2: Any = self.l2
+        if self.tune_l2:
+            quick = Training(self.tune_epochs, self.batch_size, self.optimizer, self.learning_rate)
+            l2 = Search(searched(limit=self.tune_images), quick)
+        return experiment(
+            build, task, train, test, training=training, l2=l2, seeds=self.seeds,
+            formats=self.formats.split(","), watch=self.watch, directory=self.out, **settings,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class BackboneOptions:
+    """Whether a model of the zoo has an encoder of keras.applications in the place of its own.
+
+    Raises:
+        ValueError: There is no backbone that could be frozen.
+    """
+
+    backbone: Annotated[
+        str, typer.Option(help="An encoder of keras.applications, such as MobileNetV2; empty: its own.")
+    ] = ""
+    weights: Annotated[
+        str | None, typer.Option(help="Of the encoder: imagenet (downloads them), or a file.")
+    ] = None
+    freeze: Annotated[bool, typer.Option(help="Keep the encoder as it is: the rest learns.")] = False
+
+    def __post_init__(self) -> None:
+        if self.freeze and not self.backbone:
+            raise ValueError("--freeze needs a --backbone, whose weights stay as they are.")
+
+    def build(self, input_shape: Sequence[int]) -> dict[str, Any]:
+        """The encoder as an option of `l2zoo.build`; nothing where there is none."""
+        if not self.backbone:
+            return {}
+        from l2zoo.models.backbones import application
+
+        model = application(self.backbone, input_shape, weights=self.weights, trainable=not self.freeze)
+        return {"backbone": model}

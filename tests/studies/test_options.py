@@ -1,0 +1,67 @@
+"""Options that scripts of experiments share: what they open, and what they hand over."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from l2zoo import studies
+from l2zoo.studies.options import BackboneOptions, ExperimentOptions
+
+OPTIONS = ExperimentOptions(
+    l2=1e-3, tune_images=40, tune_epochs=2, epochs=3, batch_size=8, formats="keras,tflite", out=Path("runs")
+)
+
+
+def test_a_loader_hands_the_data_options_on() -> None:
+    def load(source: str, split: str, **settings: Any) -> tuple[Any, ...]:
+        return source, split, settings
+
+    square = dataclasses.replace(OPTIONS, image_size=32, data_dir=Path("sets"))
+    source, split, settings = square.loader(load, "mnist", task="generation")("train", limit=5)
+    assert (source, split) == ("mnist", "train")
+    assert settings == {"task": "generation", "data_dir": Path("sets"), "image_size": (32, 32), "limit": 5}
+    assert OPTIONS.loader(load, "mnist")("test")[2] == {"data_dir": None, "image_size": None}
+
+
+def test_a_training_has_the_options_and_what_else_is_said() -> None:
+    training = dataclasses.replace(OPTIONS, mixed_precision=True, optimizer="sgd").training(augment="flip")
+    assert (training.epochs, training.batch_size, training.learning_rate) == (3, 8, 2e-3)
+    assert (training.optimizer, training.mixed_precision, training.augment) == ("sgd", True, "flip")
+
+
+@pytest.mark.parametrize("tuned", [False, True])
+def test_a_run_takes_the_strength_or_searches_for_it(monkeypatch: pytest.MonkeyPatch, tuned: bool) -> None:
+    import l2zoo.studies.experiment
+
+    taken: dict[str, Any] = {}
+    monkeypatch.setattr(l2zoo.studies.experiment, "experiment", lambda *given, **named: taken.update(named))
+    options = dataclasses.replace(OPTIONS, tune_l2=tuned, watch=True, seeds=2)
+    training = options.training(augment="flip")
+    opened = []
+    options.run(
+        "build", "task", "train", "test",
+        training=training, searched=lambda **how: opened.append(how) or "few", privacy=True,
+    )  # fmt: skip
+    l2 = taken.pop("l2")
+    assert taken == {
+        "training": training, "seeds": 2, "formats": ["keras", "tflite"], "watch": True,
+        "directory": Path("runs"), "privacy": True,
+    }  # fmt: skip
+    assert opened == ([{"limit": 40}] if tuned else [])
+    if tuned:  # without augmentation and average
+        assert (l2.data, l2.training) == ("few", studies.experiment.Training(2, 8, "adam", 2e-3))
+    else:
+        assert l2 == 1e-3
+
+
+def test_a_backbone_is_built_only_where_one_is_named() -> None:
+    assert BackboneOptions().build((32, 32, 3)) == {}
+    frozen = BackboneOptions(backbone="MobileNet", freeze=True).build((32, 32, 3))["backbone"]
+    assert frozen.name.startswith("mobilenet")
+    assert not frozen.trainable_weights
+    with pytest.raises(ValueError, match="--freeze needs a --backbone"):
+        BackboneOptions(freeze=True)
