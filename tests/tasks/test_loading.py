@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import keras
 
 from l2zoo.models.detector import build_detector
 from l2zoo.tasks import Detection, Segmentation, VideoPrediction
+from tests.processes import output_of
 
 CODE = """
 import sys, l2zoo, keras
@@ -31,10 +31,7 @@ def test_what_tasks_save_loads_where_l2zoo_alone_is_imported(tmp_path: Path) -> 
     losses += [*losses[0].losses, losses[0].losses[1].loss, VideoPrediction().compiling()["loss"]]
     metrics = Segmentation(["a", "b"]).compiling()["metrics"]
     names = [type(one).__name__ for one in (*losses, *metrics)] + ["OneFrame"]
-    done = subprocess.run(
-        [sys.executable, "-c", CODE, *paths, *names], capture_output=True, text=True, check=False
-    )
-    expected = ["['CenternessLoss', 'ClassLoss', 'SidesLoss']", "FinalBoxes", "[]"]
-    assert done.stdout.splitlines() == expected, done.stderr
+    printed = output_of([sys.executable, "-c", CODE, *paths, *names])
+    assert printed.splitlines() == ["['CenternessLoss', 'ClassLoss', 'SidesLoss']", "FinalBoxes", "[]"]
     assert {"Sum", "LabelledPixels", "SquaredError", "OfPixels", "MeanIoU", "MeanDice"} <= set(names)
     assert keras.saving.get_registered_object("l2zoo>nothing") is None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import os
 import signal
-import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -16,6 +15,7 @@ import numpy as np
 import pytest
 
 from l2zoo.training import fit
+from tests import processes
 from tests.training.killed_run import build
 from tests.training.killed_run import train as train_cnn
 
@@ -49,7 +49,7 @@ def test_a_run_killed_three_times_ends_as_if_nothing_had_happened(tmp_path: Path
     # In the first epoch; in the second, with its weights written but not its state; within the third.
     for seed, kill in enumerate(("batch:0:3", "write:6", "batch:2:5")):
         command = [sys.executable, program, str(folder), str(seed), kill]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        done = processes.run(command, env=environment)
         assert done.returncode == -signal.SIGKILL, done.stderr[-2000:]
     resumed_model, whole_model = build(seed=3), build(seed=0)
     resumed = train_cnn(resumed_model, str(folder), [])
