@@ -23,9 +23,10 @@ import pytest
 PATIENCE = 20.0  # seconds in which what is about to end may end
 FILES = Path("/proc/self/fd")  # Linux alone has it; elsewhere files and sockets are not looked at
 
-# Threads and processes that a library keeps for later, once it has been used.
+# Threads, processes and files that a library keeps for later, once it has been used.
 KEPT_THREADS = ("tqdm", "jax", "torch", "ray", "concurrent")
 KEPT_PROCESSES = ("multiprocessing.resource_tracker", "multiprocessing.forkserver")
+KEPT_FILES = (".ttf",)  # fonts, by matplotlib
 
 Open = dict[Hashable, str]
 
@@ -78,7 +79,8 @@ def files() -> Iterator[tuple[Hashable, str]]:
     for name in os.listdir(FILES) if FILES.exists() else ():
         with contextlib.suppress(OSError):
             target = os.readlink(FILES / name)
-            if not target.startswith(("/dev/", "/proc/", "/sys/", "anon_inode:")):
+            system = target.startswith(("/dev/", "/proc/", "/sys/", "anon_inode:"))
+            if not system and not target.endswith(KEPT_FILES):
                 yield (name, target), f"file {name}: {target}"
 
 
