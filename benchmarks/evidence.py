@@ -96,7 +96,7 @@ CASES = {
 }
 
 
-def trained(name: str, l2: float, seeds: int) -> None:
+def run_training(name: str, l2: float, seeds: int) -> None:
     """Runs the recipe of a case at a strength, if that is not finished."""
     case, out = CASES[name], folder(name, l2)
     if len(values(name, l2) or ()) < seeds:
@@ -110,7 +110,7 @@ def chosen_strength(name: str) -> float | None:
     return float(json.loads(result.read_text())["best"]) if result.is_file() else None
 
 
-def searched(name: str) -> float:
+def run_search(name: str) -> float:
     """The strength that the recipe's search chooses; the training after it is kept short."""
     if chosen_strength(name) is None:
         case, out = CASES[name], FOLDER / name / "tuned"
@@ -162,8 +162,8 @@ def main(
     """Trains every model at its strengths and prints what they do to it."""
     names = cases.select_cases(case, CASES)
     for name in [] if show else names:
-        for l2 in (*CASES[name].strengths, searched(name)):
-            trained(name, l2, seeds)
+        for l2 in (*CASES[name].strengths, run_search(name)):
+            run_training(name, l2, seeds)
     print("| model | metric on the test split | no L2 | the recipe's | chosen | strong |")
     print("|---|---|--:|--:|--:|--:|")
     for name in names:

@@ -56,15 +56,15 @@ def int8(rounds: int, folder: Path) -> None:
 
     train, test = digits("train"), digits("test")
     task: Any = Classification(train.class_names)
-    quantised("ResNet-20", resnet(train), task, train, test, Training(10, 32), folder / "resnet", rounds)
+    quantise("ResNet-20", resnet(train), task, train, test, Training(10, 32), folder / "resnet", rounds)
     train, test = scenes("train[:1000]"), scenes("test[:500]")
     task = Segmentation(train.class_names, loss="dice")
-    quantised(
+    quantise(
         "U-Net on MobileNetV2", unet(train), task, train, test, Training(12, 16), folder / "unet", rounds
     )
 
 
-def quantised(
+def quantise(
     name: str, model: Any, task: Any, train: Any, test: Any, training: Any, folder: Path, rounds: int
 ) -> None:
     """Trains, exports in both precisions, and compares them."""
@@ -108,7 +108,7 @@ def resnet50(rounds: int, folder: Path) -> None:
         ours, folder, sample=images, formats=["tflite", "tflite_int8"],
         limits=Limits(argmax_agreement=0.0, relative_diff=10.0),  # random weights, nothing to agree on
     ).manifest["formats"]  # fmt: skip
-    theirs = exported_by_keras(keras.applications.ResNet50(weights=None), images, folder.parent)
+    theirs = export_by_keras(keras.applications.ResNet50(weights=None), images, folder.parent)
     files = {
         **{f"Keras's ResNet50, {kind}": path for kind, path in theirs.items()},
         "our ResNet-50, float": folder / rows["tflite"]["path"],
@@ -126,7 +126,7 @@ def resnet50(rounds: int, folder: Path) -> None:
         )
 
 
-def exported_by_keras(peer: Any, images: np.ndarray, folder: Path) -> dict[str, Path]:
+def export_by_keras(peer: Any, images: np.ndarray, folder: Path) -> dict[str, Path]:
     """The files that Keras's own export makes of a model, as it comes and with int8 asked for."""
     import tensorflow as tf
 

@@ -40,7 +40,7 @@ def ours(steps: int) -> Any:
     from l2zoo import build_cnn
 
     schedule = keras.optimizers.schedules.CosineDecay(3e-3, steps)
-    return _compiled(build_cnn((28, 28, 1), num_classes=10), keras.optimizers.Adam(schedule))
+    return _compile(build_cnn((28, 28, 1), num_classes=10), keras.optimizers.Adam(schedule))
 
 
 def example(steps: int) -> Any:
@@ -62,13 +62,13 @@ def example(steps: int) -> Any:
             layers.Dense(10, activation="softmax"),
         ]
     )
-    return _compiled(model, keras.optimizers.Adadelta(learning_rate=1.0, rho=0.95))
+    return _compile(model, keras.optimizers.Adadelta(learning_rate=1.0, rho=0.95))
 
 
 BUILDERS: dict[str, Callable[[int], Any]] = {"ours": ours, "example": example}
 
 
-def _compiled(model: Any, optimizer: Any) -> Any:
+def _compile(model: Any, optimizer: Any) -> Any:
     model.compile(optimizer, "sparse_categorical_crossentropy", jit_compile=False)
     return model
 

@@ -103,14 +103,14 @@ EPOCHS = 5  # of which the first, where a model is traced, is not counted
 def plain_epochs(model: Any, x: np.ndarray, y: np.ndarray) -> Callable[[], float]:
     """Seconds of an epoch of Keras's `fit`, after the first."""
     model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
-    return lambda: timed_epochs(lambda clock: model.fit(x, y, epochs=EPOCHS, verbose=0, callbacks=[clock]))
+    return lambda: time_epochs(lambda clock: model.fit(x, y, epochs=EPOCHS, verbose=0, callbacks=[clock]))
 
 
 def our_epochs(model: Any, data: tuple[np.ndarray, np.ndarray]) -> Callable[[], float]:
     """Likewise of `l2zoo.fit`."""
     from l2zoo import fit as train
 
-    return lambda: timed_epochs(
+    return lambda: time_epochs(
         lambda clock: train(model, data, epochs=EPOCHS, optimizer="adam", verbose=0, callbacks=[clock])
     )
 
@@ -146,9 +146,9 @@ class Timed:
     def __init__(self, monitor: Any):
         self.monitor = monitor
         self._look, self._ends, self._looking = monitor.on_epoch_end, [], []
-        monitor.on_epoch_end = self._timed
+        monitor.on_epoch_end = self._time
 
-    def _timed(self, epoch: int, logs: dict | None = None) -> None:
+    def _time(self, epoch: int, logs: dict | None = None) -> None:
         begin = time.perf_counter()
         self._look(epoch, logs)
         self._ends.append(time.perf_counter())
@@ -159,7 +159,7 @@ class Timed:
         return sum(self._looking[1:]) / (self._ends[-1] - self._ends[0])
 
 
-def timed_epochs(run: Callable[[Any], Any]) -> float:
+def time_epochs(run: Callable[[Any], Any]) -> float:
     """Mean seconds of the epochs after the first."""
     import keras
 

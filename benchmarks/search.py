@@ -145,7 +145,7 @@ def ours(case: str) -> dict[str, Any]:
             memory.append(resident())
             return outcome
 
-    return {**searched(case, Watched), "memory": memory}
+    return {**run_search(case, Watched), "memory": memory}
 
 
 def ray(case: str, **changes: Any) -> dict[str, Any]:
@@ -166,7 +166,7 @@ def ray(case: str, **changes: Any) -> dict[str, Any]:
             memory.append(max(workers_memory()))
             return outcome
 
-    found = searched(case, Watched, **changes)
+    found = run_search(case, Watched, **changes)
     return {**found, "memory": memory, "start": started[0]}
 
 
@@ -175,7 +175,7 @@ def hyperband(case: str) -> dict[str, Any]:
     return ray(case, strategy="hyperband")
 
 
-def searched(case: str, engine: Any, **changes: Any) -> dict[str, Any]:
+def run_search(case: str, engine: Any, **changes: Any) -> dict[str, Any]:
     """Times `tune_l2` on an engine."""
     import functools
 

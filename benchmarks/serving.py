@@ -17,7 +17,6 @@ import io
 import json
 import os
 import re
-import signal
 import subprocess
 import sys
 import tempfile
@@ -79,15 +78,15 @@ def main(
     """Measures, kills, and prints."""
     with ExitStack() as held:
         scratch = Path(held.enter_context(tempfile.TemporaryDirectory()))
-        folder = artifact or exported(scratch / "artifact")
-        files = pictures()
-        wanted = answers(folder, files)
-        asks = [question(files, wanted, start, per_request) for start in range(IMAGES)]
-        servers = {many: held.enter_context(serving(folder, many)) for many in (1, 2)}
+        folder = artifact or export_cnn(scratch / "artifact")
+        files = noise_files()
+        wanted = predict_alone(folder, files)
+        asks = [make_request(files, wanted, start, per_request) for start in range(IMAGES)]
+        servers = {many: held.enter_context(serve(folder, many)) for many in (1, 2)}
         runs: dict[int, list[Run]] = {many: [] for many in servers}
         for number in range(rounds + 1):
             for many, server in servers.items():
-                run = asked(server, asks, requests, clients)
+                run = send_requests(server, asks, requests, clients)
                 if number:  # the first round warms up
                     runs[many].append(run)
         print(f"\n{rounds} rounds of {requests} requests by {clients} clients, {os.cpu_count()} processors")
@@ -97,13 +96,13 @@ def main(
                 print(f"  {many} replica{'s' * (many > 1)}: {run}, {len(run.failures)} failed")
         for name in ("Model", "Door"):
             for many, server in servers.items():
-                run = asked(server, asks, requests, clients, kill=name)
+                run = send_requests(server, asks, requests, clients, kill=name)
                 print(f"  {name} killed, {many} replica{'s' * (many > 1)}: {run}, {len(run.failures)} failed")
                 for failure in sorted(set(run.failures)):
                     print(f"    {run.failures.count(failure)} x {failure}")
 
 
-def exported(folder: Path) -> Path:
+def export_cnn(folder: Path) -> Path:
     """A small CNN as an artifact."""
     import l2zoo
 
@@ -114,7 +113,7 @@ def exported(folder: Path) -> Path:
     return folder
 
 
-def pictures() -> list[bytes]:
+def noise_files() -> list[bytes]:
     """PNG files of noise."""
     rng = np.random.default_rng(1)
     files = []
@@ -125,13 +124,13 @@ def pictures() -> list[bytes]:
     return files
 
 
-def answers(folder: Path, files: list[bytes]) -> list[dict[str, float]]:
+def predict_alone(folder: Path, files: list[bytes]) -> list[dict[str, float]]:
     """What `Predictor` says, and how long it takes alone."""
     from l2zoo import Predictor
 
     predictor = Predictor(folder)
     images = [Image.open(io.BytesIO(file)) for file in files]
-    found = [named(one.to_dict()) for one in predictor.predict(images)]
+    found = [probabilities(one.to_dict()) for one in predictor.predict(images)]
     times = []
     for file in files * 4:
         started = time.perf_counter()
@@ -141,12 +140,14 @@ def answers(folder: Path, files: list[bytes]) -> list[dict[str, float]]:
     return found
 
 
-def named(answer: dict) -> dict[str, float]:
+def probabilities(answer: dict) -> dict[str, float]:
     """The probabilities of an answer by class."""
     return {one["name"]: one["probability"] for one in answer["classes"]}
 
 
-def question(files: list[bytes], wanted: list[dict], start: int, many: int) -> tuple[str, bytes, list[dict]]:
+def make_request(
+    files: list[bytes], wanted: list[dict], start: int, many: int
+) -> tuple[str, bytes, list[dict]]:
     """The type and the body of a request, and the answers."""
     numbers = [number % IMAGES for number in range(start, start + many)]
     if many == 1:
@@ -157,25 +158,21 @@ def question(files: list[bytes], wanted: list[dict], start: int, many: int) -> t
 
 
 @contextmanager
-def serving(folder: Path, replicas: int) -> Iterator[Server]:
+def serve(folder: Path, replicas: int) -> Iterator[Server]:
     """The recipe on a free port, until the block ends."""
     command = [sys.executable, str(RECIPE), str(folder), "--port", "0", "--replicas", str(replicas)]
     started = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    try:
-        line = process.stdout.readline()
-        port = int(re.search(r":(\d+)/", line)[1])
-        print(
-            f"{replicas} replica{'s' * (replicas > 1)} up after {time.perf_counter() - started:.0f} s",
-            flush=True,
-        )
-        yield Server(process, port)
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(60)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            port = int(re.search(r":(\d+)/", process.stdout.readline())[1])
+            seconds = time.perf_counter() - started
+            print(f"{replicas} replica{'s' * (replicas > 1)} up after {seconds:.0f} s", flush=True)
+            yield Server(process, port)
+        finally:
+            process.terminate()
 
 
-def asked(
+def send_requests(
     server: Server, asks: list[tuple[str, bytes, list[dict]]], requests: int, clients: int, *, kill: str = ""
 ) -> Run:
     """Sends the requests, and in their middle kills what is to be killed."""
@@ -203,8 +200,8 @@ def asked(
                     failures.append(f"status {answer.status}: {body[:80]!r}")
                     continue
                 found = json.loads(body)
-                found = [named(one) for one in (found if isinstance(found, list) else [found])]
-                if not all(close(*pair) for pair in zip(found, wanted, strict=True)):
+                found = [probabilities(one) for one in (found if isinstance(found, list) else [found])]
+                if not all(are_close(*pair) for pair in zip(found, wanted, strict=True)):
                     failures.append("another answer")
             except (OSError, http.client.HTTPException) as error:
                 failures.append(type(error).__name__)
@@ -221,7 +218,7 @@ def asked(
     return Run(time.perf_counter() - started, np.array(latencies), failures)
 
 
-def close(one: dict[str, float], other: dict[str, float]) -> bool:
+def are_close(one: dict[str, float], other: dict[str, float]) -> bool:
     """Whether probabilities are the same but for rounding."""
     return one.keys() == other.keys() and all(abs(one[name] - other[name]) < 2e-6 for name in one)
 

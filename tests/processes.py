@@ -13,7 +13,7 @@ from typing import IO, Any
 
 import psutil
 
-PATIENCE = 300.0  # seconds for what must happen, however busy the machine is
+PATIENCE = 600.0  # seconds for what must happen, however busy the machine is
 GRACE = 30.0  # seconds in which a process may end by itself
 
 
@@ -31,6 +31,7 @@ class Process:
                 **options,
             )
         self.pid = self._popen.pid
+        self._orphans: list[psutil.Process] = []
         self.stdout: list[str] = []
         self.stderr: list[str] = []
         pipes = ((self._popen.stdout, self.stdout), (self._popen.stderr, self.stderr))
@@ -46,6 +47,8 @@ class Process:
         self._popen.send_signal(number)
 
     def kill(self) -> None:
+        """Kills it; what descends from it lives on until `close`."""
+        self._orphans = self.family()[1:]
         self._popen.kill()
 
     def family(self) -> list[psutil.Process]:
@@ -79,7 +82,7 @@ class Process:
 
     def close(self) -> None:
         """Ends it and all that descend from it: kindly, then by force."""
-        family = self.family()[1:]
+        family = [*self._orphans, *self.family()[1:]]
         if self.poll() is None:
             self._popen.terminate()
         try:

@@ -145,9 +145,9 @@ def _inside(formats: Mapping[str, Any]) -> list[str]:
     for row in formats.values():
         found, words = row["found"], []
         if row["rounding"] != "float32":
-            words.append(f"weights and constants {_counted(found['weights'])}")
+            words.append(f"weights and constants {_counts(found['weights'])}")
         if found.get("float"):
-            words.append(f"computed in floats: {_counted(found['float'])}")
+            words.append(f"computed in floats: {_counts(found['float'])}")
         if found.get("float_weights"):
             names = [f"`{name}` ({numbers:,} numbers)" for name, numbers in found["float_weights"].items()]
             words.append(f"left in float32 though large: {', '.join(names)}")
@@ -156,7 +156,7 @@ def _inside(formats: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def _counted(tally: Mapping[str, int]) -> str:
+def _counts(tally: Mapping[str, int]) -> str:
     return ", ".join(f"{many} {name}" for name, many in tally.items())
 
 

@@ -41,7 +41,7 @@ def read(folder: Path) -> dict[str, Any]:
             f"`folder` must be an artifact's folder with a {FILE} in it, got folder={str(folder)!r}. "
             "Artifacts are written by `l2zoo.export`."
         )
-    content = _parsed(path)
+    content = _parse(path)
     version = content.get("format_version")
     if version != VERSION:
         raise ValueError(
@@ -67,7 +67,7 @@ def read_and_check(folder: Path) -> dict[str, Any]:
     return content
 
 
-def _parsed(path: Path) -> dict[str, Any]:
+def _parse(path: Path) -> dict[str, Any]:
     if path.stat().st_size > _LARGEST:
         raise ValueError(f"{FILE} is larger than {_LARGEST} bytes: it is not one of ours.")
     try:

@@ -85,7 +85,7 @@ def verify(folder: str | Path) -> Artifact:
     others = _other_versions(content)
     if problems:
         raise ValueError(
-            " ".join(problems) + f" The files are those that were written; {_compared(content, others)}."
+            " ".join(problems) + f" The files are those that were written; {_cause(content, others)}."
         )
     return Artifact(folder, content, figures, others)
 
@@ -110,7 +110,7 @@ def _in_words(versions: Mapping[str, tuple[str, str]]) -> str:
     return f"written with {written}, here {' and '.join(here for _, here in versions.values())}"
 
 
-def _compared(content: dict[str, Any], others: dict[str, tuple[str, str]]) -> str:
+def _cause(content: dict[str, Any], others: dict[str, tuple[str, str]]) -> str:
     if others:
         return f"{_in_words(others)}. Install those, or export the model again here"
     if not content.get("versions"):

@@ -99,9 +99,9 @@ class Run:
             after: The unit that a unit goes on from, for those that do. It is in the ledger; where it failed,
                 what would go on from it failed likewise, and is not trained.
         """
-        missing = self.missing(units)
         if not units:
             return
+        missing = self.missing(units)
         self._progress.expect(len(units))
         if len(missing) < len(units):
             self._progress.skip(len(units) - len(missing), of=len(units))

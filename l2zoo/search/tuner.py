@@ -195,7 +195,9 @@ class L2Tuner(keras_tuner.Tuner):
         self.oracle.verbose = 0
         settings = {**engine.identity, "data": fingerprint(*keras.tree.flatten((job.x, job.y)))}
         ledger = Ledger(self.folder / "ledger.jsonl", settings=settings, resume=self._resume)
-        progress = SearchProgress(metric=engine.objective, mode=mode, stopped=self._stopped, visible=visible)
+        progress = SearchProgress(
+            metric=engine.objective, mode=mode, stopped=self._how_to_go_on, visible=visible
+        )
         states = States(self.folder / "states")
         driver = Driver(
             job,
@@ -224,7 +226,7 @@ class L2Tuner(keras_tuner.Tuner):
         )
 
     @property
-    def _stopped(self) -> str:
+    def _how_to_go_on(self) -> str:
         return f"What is finished is kept in {self.folder}: the same call goes on from there."
 
 

@@ -122,6 +122,10 @@ def test_a_diverged_training_is_recorded_as_failed_with_the_epoch():
     assert record.score is None
     assert "in epoch" in record.reason
     assert record.epochs < 3
+    with pytest.raises(
+        FloatingPointError, match=r"The final training with \{'l2': 1\.0\} diverged in epoch \d of 3, though"
+    ):
+        warm.train_on_all({"l2": 1.0}, seed=0, epochs=3)
 
 
 def test_an_objective_that_is_not_measured_is_refused():

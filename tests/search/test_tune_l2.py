@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import pytest
 
-from l2zoo import tune_l2
+from l2zoo import SearchResult, tune_l2
 from l2zoo.engine.local import InProcess
 from l2zoo.search.tune_l2 import DEFAULT_STRENGTHS
 from tests import processes
@@ -104,7 +104,10 @@ def test_table_files_and_picture_are_written(result, folder, tmp_path):
         result.plot(tmp_path / "pie.svg", kind="pie")
 
 
-def test_a_wider_grid_trains_what_is_new_and_the_same_call_nothing_but_the_final_model(result, folder):
+def test_a_wider_grid_trains_what_is_new_and_the_same_call_nothing_but_the_final_model(
+    result, folder, monkeypatch
+):
+    monkeypatch.setattr(SearchResult, "save", lambda self, directory: None)
     runs: list = []
     settings = {**SETTINGS, "seeds": 2, "directory": folder, "engine": counting(runs)}
     again = tune_l2(small.build, small.data(), strengths=[1e-3, 1.0, 1e-1], **settings)

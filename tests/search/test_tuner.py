@@ -36,6 +36,13 @@ def tuner(folder, hypermodel=None, **settings) -> L2Tuner:
     return L2Tuner(hypermodel or Hypermodel(), directory=folder, **settings)
 
 
+def one_width() -> keras_tuner.HyperParameters:
+    """In the place of a choice."""
+    hp = keras_tuner.HyperParameters()
+    hp.Fixed("units", 4)
+    return hp
+
+
 @pytest.fixture(scope="module")
 def engines() -> list[InProcess]:
     """Those with which `searched` has searched."""
@@ -112,9 +119,8 @@ def test_models_are_traced_once_for_all_that_differ_in_numbers_alone(searched, e
 
 def test_validation_data_take_the_place_of_folds(tmp_path):
     held = small.data(seed=1)
-    result = tuner(tmp_path, max_trials=1).search(
-        X, Y, epochs=2, batch_size=8, validation_data=held, verbose=0
-    )
+    made = tuner(tmp_path, max_trials=1, hyperparameters=one_width())
+    result = made.search(X, Y, epochs=2, batch_size=8, validation_data=held, verbose=0)
     assert {c.n for c in result.candidates} == {1}
     assert "cannot be told" in str(result.verdict)
 
@@ -132,7 +138,7 @@ def test_early_stopping_gives_the_final_training_the_median_of_its_epochs(tmp_pa
             )
 
     used: list = []
-    made = tuner(tmp_path, engine=Watched, max_trials=1)
+    made = tuner(tmp_path, engine=Watched, max_trials=1, hyperparameters=one_width())
     result = made.search(X, Y, epochs=30, batch_size=8, callbacks=[stop], verbose=0)
     chosen = next(c for c in result.candidates if c.strength == result.chosen)
     for record in chosen.done:

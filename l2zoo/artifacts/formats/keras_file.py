@@ -162,7 +162,7 @@ def contents(path: Path) -> dict[str, Any]:
     return {
         "weights": dict(sorted(kept.items())),
         **({"optimizer": dict(sorted(training.items()))} if training else {}),
-        "classes": sorted(set(_registered(config))),
+        "classes": sorted(set(_registered_names(config))),
     }
 
 
@@ -182,7 +182,7 @@ def _is_optimizers(name: str) -> bool:
     return name.split("/")[0] == _OPTIMIZER
 
 
-def _registered(config: Any) -> Iterator[str]:
+def _registered_names(config: Any) -> Iterator[str]:
     """Names of the form `package>class` in a configuration, of layers, losses, metrics and optimizers."""
     if isinstance(config, dict):
         name = config.get("registered_name")
@@ -191,4 +191,4 @@ def _registered(config: Any) -> Iterator[str]:
             yield name
     values = config.values() if isinstance(config, dict) else config if isinstance(config, list) else ()
     for value in values:
-        yield from _registered(value)
+        yield from _registered_names(value)

@@ -59,7 +59,7 @@ def _resources(model: keras.Model, traced: Any) -> list[Any]:
 
     wanted = dict.fromkeys(id(tensor) for tensor in traced.captured_inputs if tensor.dtype == tf.resource)
     found: dict[int, Any] = {}
-    for one in _owned(model, traced):
+    for one in _candidates(model, traced):
         if wanted.keys() == found.keys():
             break
         handle = getattr(one, "handle" if isinstance(one, tf.Variable) else "resource_handle", None)
@@ -73,7 +73,7 @@ def _resources(model: keras.Model, traced: Any) -> list[Any]:
     return [found[handle] for handle in wanted]
 
 
-def _owned(model: keras.Model, traced: Any) -> Iterator[Any]:
+def _candidates(model: keras.Model, traced: Any) -> Iterator[Any]:
     """What the graph may read. Most models have nothing but variables, and the last need not be walked."""
     import tensorflow as tf
 
@@ -139,14 +139,14 @@ def count_operators(folder: Path, signature: str) -> Counter[str]:
 def _tally(nodes: Any, bodies: dict[str, Any], known: dict[str, Counter[str]]) -> Counter[str]:
     # Each function is counted once, however many call it: files that were made to deceive nest calls.
     found: Counter[str] = Counter(node.op for node in nodes if node.op not in _CALLS)
-    for name in (name for node in nodes for name in _called(node)):
+    for name in (name for node in nodes for name in _functions(node)):
         if name not in known:
             known[name] = _tally(bodies[name], bodies, known)
         found.update(known[name])
     return found
 
 
-def _called(node: Any) -> list[str]:
+def _functions(node: Any) -> list[str]:
     """Functions of a call, a loop or a condition."""
     values = node.attr.values()
     return [one.name for value in values for one in (value.func, *value.list.func) if one.name]

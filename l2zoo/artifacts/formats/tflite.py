@@ -112,9 +112,9 @@ def write_int8(source: Source, path: Path) -> None:
     stayed = float_parts(content)
     if "int8" not in found["activations"] or (stayed and not chosen.allow_float):
         raise ValueError(
-            f"tflite_int8 must compute in whole numbers, but these stayed float: {in_words(stayed)}. Replace "
-            "the layers that use them, or export without them and compute them after the file; or, where "
-            "floats are at hand on the device, allow them with Conversion(allow_float=True)."
+            f"tflite_int8 must compute in whole numbers, but these stayed float: {_in_words(stayed)}. "
+            "Replace the layers that use them, or export without them and compute them after the file; or, "
+            "where floats are at hand on the device, allow them with Conversion(allow_float=True)."
         )
     path.write_bytes(content)
 
@@ -130,11 +130,11 @@ def _steps(calibration: Inputs) -> Iterator[Inputs]:
         yield take_rows(few, slice(start, start + _STEP))
 
 
-def in_words(stayed: Sequence[tuple[str, str]]) -> str:
+def _in_words(stayed: Sequence[tuple[str, str]]) -> str:
     """Operators with how many there are, and some of the tensors they write.
 
     Example:
-        >>> in_words([("NEG", "a"), ("SIN", "b"), ("NEG", "c")])
+        >>> _in_words([("NEG", "a"), ("SIN", "b"), ("NEG", "c")])
         'NEG (2), SIN (1), at the tensors a, b, c'
     """
     if not stayed:

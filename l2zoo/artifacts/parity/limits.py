@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
+from l2zoo.artifacts.parity.parity import Parity
 from l2zoo.utils.validation import check_number
-
-if TYPE_CHECKING:
-    from l2zoo.artifacts.parity.parity import Parity
 
 Rounding = Literal["float32", "float16", "int8"]
 """To what the numbers of a format are rounded."""

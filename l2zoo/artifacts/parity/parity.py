@@ -118,7 +118,7 @@ def compare(
         if measure is not None:
             for name, found in answers.items():
                 kept[name].append(found)
-    metrics = {name: {} if measure is None else _measured(measure, parts) for name, parts in kept.items()}
+    metrics = {name: {} if measure is None else _metrics(measure, parts) for name, parts in kept.items()}
     return {
         name: Parity(
             images=tally.examples,
@@ -134,7 +134,7 @@ def compare(
     }
 
 
-def _measured(measure: Measure, parts: list[Outputs]) -> dict[str, float]:
+def _metrics(measure: Measure, parts: list[Outputs]) -> dict[str, float]:
     outputs = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     found = measure(outputs["output_0"] if list(outputs) == ["output_0"] else outputs)
     expected = "`measure` must give finite numbers by name, of which more is better, such as"

@@ -13,34 +13,6 @@ from l2zoo.reports.table import Column, Table
 Formats = Mapping[str, Mapping[str, Any]]
 """The rows of a manifest's `formats`, with the path and the bytes of each."""
 
-
-def problems(parity: Mapping[str, Parity]) -> list[str]:
-    """One paragraph for each format whose parity does not hold."""
-    return [
-        f"{name} does not answer like the Keras model: {', and '.join(_broken(found))}. Differences over "
-        f"{found.images} images: largest {found.max_abs_diff:.3g}, mean {found.mean_abs_diff:.3g}; argmax "
-        f"agrees on {_percent(found.argmax_agreement)}; worst at image {found.worst_image}."
-        for name, found in parity.items()
-        if not found.holds
-    ]
-
-
-def _broken(found: Parity) -> list[str]:
-    return [_sentence(found, name, found.limits[name]) for name in found.broken]
-
-
-def _sentence(found: Parity, name: str, limit: float) -> str:
-    if name == "metric_drop":
-        key, pair = _fallen(found)
-        return f"{key} falls from {pair['model']:.4g} to {pair['file']:.4g}, at most {limit:.3g} is allowed"
-    if name == "argmax_agreement":
-        share = _percent(found.argmax_agreement)
-        return f"argmax agrees on {share}, at least {_percent(limit)} is asked"
-    figure = getattr(found, name)
-    shown = "not known" if figure is None else f"{figure:.3g}"
-    return f"{_SENTENCES[name]} is {shown}, at most {limit:.3g} is allowed"
-
-
 _SENTENCES = {
     "max_abs_diff": "the largest absolute difference",
     "mean_abs_diff": "the mean absolute difference",
@@ -52,6 +24,32 @@ _SHORT = {
     "relative_diff": "relative diff",
     "metric_drop": "drop",
 }
+
+
+def problems(parity: Mapping[str, Parity]) -> list[str]:
+    """One paragraph for each format whose parity does not hold."""
+    paragraphs = []
+    for name, found in parity.items():
+        broken = ", and ".join(_sentence(found, figure, found.limits[figure]) for figure in found.broken)
+        if broken:
+            paragraphs.append(
+                f"{name} does not answer like the Keras model: {broken}. Differences over {found.images} "
+                f"images: largest {found.max_abs_diff:.3g}, mean {found.mean_abs_diff:.3g}; argmax agrees on "
+                f"{_percent(found.argmax_agreement)}; worst at image {found.worst_image}."
+            )
+    return paragraphs
+
+
+def _sentence(found: Parity, name: str, limit: float) -> str:
+    if name == "metric_drop":
+        key, pair = _largest_drop(found)
+        return f"{key} falls from {pair['model']:.4g} to {pair['file']:.4g}, at most {limit:.3g} is allowed"
+    if name == "argmax_agreement":
+        share = _percent(found.argmax_agreement)
+        return f"argmax agrees on {share}, at least {_percent(limit)} is asked"
+    figure = getattr(found, name)
+    shown = "not known" if figure is None else f"{figure:.3g}"
+    return f"{_SENTENCES[name]} is {shown}, at most {limit:.3g} is allowed"
 
 
 def parity_table(parity: Mapping[str, Parity], formats: Formats) -> Table:
@@ -91,14 +89,14 @@ def explain(parity: Mapping[str, Parity], formats: Formats) -> str:
 def _reason(found: Parity, name: str) -> str:
     limit = found.limits[name]
     if name == "metric_drop":
-        key, pair = _fallen(found)
+        key, pair = _largest_drop(found)
         return f"{key} {pair['file']:.4g} beside the model's {pair['model']:.4g}, it may lose {limit:.2g}"
     if name == "argmax_agreement":
         return f"argmax agrees on {_percent(found.argmax_agreement)}, {_percent(limit)} is asked"
     return f"{_SENTENCES[name]} {getattr(found, name):.2g}, at most {limit:.2g} is allowed"
 
 
-def _fallen(found: Parity) -> tuple[str, Mapping[str, float]]:
+def _largest_drop(found: Parity) -> tuple[str, Mapping[str, float]]:
     """The metric that falls most."""
     return max(found.metrics.items(), key=lambda one: one[1]["model"] - one[1]["file"])
 

@@ -41,7 +41,7 @@ def publish(artifact: str | Path, folder: str | Path, *, name: str) -> Path:
         FileNotFoundError: There is no such artifact.
         ValueError: It does not hold, or `name` is no name of a folder.
     """
-    if not name or Path(name).name != name:
+    if name in ("", "..") or Path(name).name != name:
         raise ValueError(f"`name` must be the name of a folder, got name={name!r}.")
     verify(artifact)
     folder = Path(folder)

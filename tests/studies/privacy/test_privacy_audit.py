@@ -104,6 +104,35 @@ def test_losses_get_labels_as_they_want_them() -> None:
 # ---- Kept reference models ---------------------------------------------------------------------------------
 
 
+@pytest.mark.backends
+def test_a_reference_model_depends_on_its_number_and_not_on_what_was_trained_before() -> None:
+    recipe = reference_models.Recipe(memory.build, 2, 32, seed=0)
+
+    def models() -> reference_models.ReferenceModels:
+        return reference_models.ReferenceModels(recipe, *MEMBERS, like=memory.untrained())
+
+    one = models()
+    first = one.train(2)
+    other = one.train(3)
+    for again in (one.train(2), models().train(2)):
+        np.testing.assert_allclose(again, first, rtol=1e-5, atol=1e-5)
+    assert not np.allclose(other, first)
+
+
+def test_a_reference_model_that_diverges_is_an_error_with_its_number_and_epoch() -> None:
+    def wild() -> keras.Model:
+        model = memory.build()
+        model.compile(keras.optimizers.SGD(1e30), "sparse_categorical_crossentropy")
+        return model
+
+    recipe = reference_models.Recipe(wild, 3, 32, seed=0)
+    models = reference_models.ReferenceModels(recipe, *MEMBERS, like=wild())
+    with pytest.raises(
+        FloatingPointError, match=r"Reference model 1 diverged in epoch \d of 3\. Choose a sm"
+    ):
+        models.train(1)
+
+
 def test_an_audit_goes_on_where_it_was_stopped(tmp_path: Path, monkeypatch: Any, capsys: Any) -> None:
     model, trained = memory.untrained(), []
 
@@ -112,7 +141,7 @@ def test_an_audit_goes_on_where_it_was_stopped(tmp_path: Path, monkeypatch: Any,
             trained.append(number)
             if len(trained) == 3:
                 raise KeyboardInterrupt
-            return super().train(number)
+            return np.random.default_rng(number).normal(size=len(self._y))
 
     monkeypatch.setattr(reference_models, "ReferenceModels", Counted)
     with pytest.raises(KeyboardInterrupt):
