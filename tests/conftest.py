@@ -30,7 +30,8 @@ FILES = Path("/proc/self/fd")  # Linux alone has it; elsewhere files and sockets
 KEPT_THREADS = ("tqdm", "jax", "torch", "ray", "concurrent")
 KEPT_PROCESSES = ("multiprocessing.resource_tracker", "multiprocessing.forkserver")
 KEPT_FILES = ("/dev/", "/proc/", "/sys/", "anon_inode:")
-RAYS_LOGS, FONTS = "/ray/session_", "/mpl-data/fonts/"  # fonts stay in matplotlib's cache
+RAYS_LOGS = "/ray/session_"
+FONTS = (".ttf", ".ttc", ".otf")  # stay in matplotlib's cache
 
 Open = dict[Hashable, str]
 
@@ -83,8 +84,7 @@ def files() -> Iterator[tuple[Hashable, str]]:
     for name in os.listdir(FILES) if FILES.exists() else ():
         with contextlib.suppress(OSError):
             target = os.readlink(FILES / name)
-            kept = target.startswith(KEPT_FILES) or RAYS_LOGS in target or FONTS in target
-            if not kept:
+            if not (target.startswith(KEPT_FILES) or RAYS_LOGS in target or target.endswith(FONTS)):
                 yield (name, target), f"file {name}: {target}"
 
 
