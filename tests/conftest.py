@@ -31,6 +31,7 @@ KEPT_THREADS = ("tqdm", "jax", "torch", "ray", "concurrent")
 KEPT_PROCESSES = ("multiprocessing.resource_tracker", "multiprocessing.forkserver")
 KEPT_FILES = ("/dev/", "/proc/", "/sys/", "anon_inode:")
 RAYS_LOGS = "/ray/session_"
+FONTS = (".ttf", ".ttc", ".otf")  # stay in matplotlib's cache
 
 Open = dict[Hashable, str]
 
@@ -83,7 +84,7 @@ def files() -> Iterator[tuple[Hashable, str]]:
     for name in os.listdir(FILES) if FILES.exists() else ():
         with contextlib.suppress(OSError):
             target = os.readlink(FILES / name)
-            if not target.startswith(KEPT_FILES) and RAYS_LOGS not in target:
+            if not (target.startswith(KEPT_FILES) or RAYS_LOGS in target or target.endswith(FONTS)):
                 yield (name, target), f"file {name}: {target}"
 
 
