@@ -1,5 +1,5 @@
-# Every goal makes .venv and installs into it what it needs; nothing is installed again until
-# pyproject.toml or constraints.txt change.
+# Every goal makes a virtual environment, .venv, and installs into it what it needs; nothing is installed again until
+# pyproject.toml or the constraints change. Another interpreter has an environment of its own.
 
 PYTHON ?= python3
 EXTRAS ?= dev,jax,onnx,ray,serve,signing,torch
@@ -8,27 +8,35 @@ WORKERS ?= 2
 BENCH ?= startup search strategies
 OTHER_BENCHES := $(filter-out startup search strategies cases turns,$(basename $(notdir $(sort $(wildcard benchmarks/*.py)))))
 
-# Each process begins with a half of the files in their order, whose tests share what they train; who is through
-# takes over from the other.
-PARALLEL = --numprocesses $(WORKERS) --dist worksteal
-VENV := .venv
+VENV ?= .venv$(addprefix -,$(filter-out python3,$(notdir $(PYTHON))))
+CONSTRAINTS ?= constraints.txt
 BIN := $(VENV)/bin
-PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt
+PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --quiet -c $(CONSTRAINTS)
 BASE := $(VENV)/.installed
 comma := ,
 FULL := $(VENV)/.installed-$(subst $(comma),-,$(EXTRAS))
 
+# Each process begins with a half of the files in their order, whose tests share what they train; who is through
+# takes over from the other.
+PYTEST = $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
+# What is promised of the lowest versions.
+LOWEST := tests/regularization tests/engine tests/training tests/artifacts
+
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-tensorflow test-jax test-torch lint bench clean
+.PHONY: help demo test test-slow test-all test-lowest lint bench clean
+.PHONY: test-tensorflow test-jax test-torch slow-tensorflow slow-jax slow-torch
 
 help:
-	@echo "make demo    choose lambda for a CNN on real handwritten digits, export it, check the files (runs/demo)"
-	@echo "make test    the tests on TensorFlow, then those of every backend on JAX and PyTorch"
-	@echo "make lint    ruff and mypy"
-	@echo "make bench   the quick ones of the measured claims, $(BENCH), in about 20 minutes;"
-	@echo "             others by name: make bench BENCH='$(OTHER_BENCHES)'"
-	@echo "make clean   remove .venv and caches; runs/ stays"
+	@echo "make demo         choose lambda for a CNN on real handwritten digits, export it, check the files (runs/demo)"
+	@echo "make test         the quick tests, on TensorFlow, JAX and PyTorch: under 8 minutes on two cores"
+	@echo "make test-slow    the rest: recipes, servers, browsers, clusters, kills, more of the same; the lowest versions"
+	@echo "make test-all     both"
+	@echo "make test-lowest  the tests of regularisation, training and export with the lowest versions that we allow"
+	@echo "make lint         ruff and mypy"
+	@echo "make bench        the quick ones of the measured claims, $(BENCH), in about 20 minutes;"
+	@echo "                  others by name: make bench BENCH='$(OTHER_BENCHES)'"
+	@echo "make clean        remove environments and caches; runs/ stays"
 	@echo ""
 	@echo "Another interpreter: make demo PYTHON=python3.12.  Without PyTorch: make test EXTRAS=dev,jax,onnx,ray,serve,signing."
 	@echo "Options of a goal:   make demo ARGS='--label-noise 0.2'.  make test ARGS='-k policy'."
@@ -38,14 +46,36 @@ demo: $(BASE)
 
 test: test-tensorflow test-jax test-torch
 
+test-slow: slow-tensorflow slow-jax slow-torch test-lowest
+
+test-all: test test-slow
+
 test-tensorflow: $(FULL)
-	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest $(PARALLEL) $(ARGS)
+	KERAS_BACKEND=tensorflow $(PYTEST) -m "not slow" $(ARGS)
+
+slow-tensorflow: $(FULL)
+	KERAS_BACKEND=tensorflow $(PYTEST) -m slow $(ARGS)
 
 test-jax: $(FULL)
-	$(call test_backend,jax)
+	$(call test_backend,jax,not slow)
+
+slow-jax: $(FULL)
+	$(call test_backend,jax,slow)
 
 test-torch: $(FULL)
-	$(call test_backend,torch)
+	$(call test_backend,torch,not slow)
+
+slow-torch: $(FULL)
+	$(call test_backend,torch,slow)
+
+# TensorFlow's lowest is not for Python 3.13. What those versions warn of is theirs.
+test-lowest:
+	@if $(PYTHON) -c "import sys; sys.exit(sys.version_info >= (3, 13))"; then \
+		$(MAKE) test-tensorflow VENV=.venv-lowest CONSTRAINTS=constraints-lowest.txt EXTRAS=dev,onnx \
+			ARGS="-o filterwarnings=default $(LOWEST) $(ARGS)"; \
+	else \
+		echo "Skipped the tests with the lowest versions: they are not for $$($(PYTHON) --version)."; \
+	fi
 
 lint: $(FULL)
 	$(BIN)/ruff check .
@@ -56,27 +86,27 @@ bench: $(FULL)
 	$(foreach name,$(BENCH),$(BIN)/python benchmarks/$(name).py &&) true
 
 clean:
-	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	rm -rf .venv .venv-* build dist .pytest_cache .ruff_cache .mypy_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # $(1): Keras's name of the backend, which is the package's too; without it the goal says so and passes.
-# Pytest's 5 says that ARGS chose no test of every backend.
+# $(2): which of the tests of every backend; no doctest is one. Pytest's 5 says that ARGS chose none of them.
 # What a test compiles with JAX it runs a few times: optimising it takes longer than it saves.
 define test_backend
 @if $(BIN)/python -c "import $(1)" 2>/dev/null; then \
-	echo "KERAS_BACKEND=$(1) $(BIN)/python -m pytest -m backends $(PARALLEL) $(ARGS)"; \
-	JAX_DISABLE_MOST_OPTIMIZATIONS=1 KERAS_BACKEND=$(1) $(BIN)/python -m pytest -m backends $(PARALLEL) $(ARGS) || test $$? -eq 5; \
+	set -x; JAX_DISABLE_MOST_OPTIMIZATIONS=1 KERAS_BACKEND=$(1) \
+		$(PYTEST) -o testpaths=tests -m "backends and $(2)" $(ARGS) || test $$? -eq 5; \
 else \
 	echo "Skipped the tests on the $(1) backend: $(1) is not installed (EXTRAS=$(EXTRAS))."; \
 fi
 endef
 
-$(BASE): pyproject.toml constraints.txt | $(BIN)/python
+$(BASE): pyproject.toml $(CONSTRAINTS) | $(BIN)/python
 	@echo "Installing l2zoo into $(VENV); the first time this takes a few minutes."
 	$(PIP_INSTALL) -e .
 	@touch $@
 
-$(FULL): pyproject.toml constraints.txt | $(BIN)/python
+$(FULL): pyproject.toml $(CONSTRAINTS) | $(BIN)/python
 	@echo "Installing l2zoo[$(EXTRAS)] into $(VENV); the first time this takes a few minutes."
 	$(PIP_INSTALL) -e ".[$(EXTRAS)]"
 	@touch $(BASE) $@

@@ -20,6 +20,7 @@ import pytest
 
 import l2zoo
 from l2zoo.registration import REGISTERING
+from tests.processes import output_of
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -231,8 +232,7 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
 def test_importing_l2zoo_loads_no_framework() -> None:
     heavy = "{'keras', 'tensorflow', 'jax', 'torch', 'numpy', 'sklearn', 'matplotlib', 'rich', 'typer'}"
     code = f"import sys, l2zoo; dir(l2zoo); print(sorted({heavy} & set(sys.modules)))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    assert output_of([sys.executable, "-c", code]) == "[]\n"
 
 
 def test_every_package_that_is_imported_is_declared() -> None:
@@ -270,11 +270,24 @@ def packages_of(path: Path) -> set[str]:
     return found
 
 
-def test_constraints_pin_every_dependency_to_a_public_version() -> None:
-    lines = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if not line.startswith("#")]
+def pins(name: str) -> dict[str, str]:
+    """Package and version of every line of a file of constraints."""
+    lines = [line for line in (ROOT / name).read_text().splitlines() if not line.startswith("#")]
     assert all(re.fullmatch(r"[a-z0-9-]+==[0-9][0-9a-z.]*", line) for line in lines)
-    pinned = {line.split("==")[0] for line in lines}
-    assert pinned >= declared_packages("dev", "jax", "torch")
+    return dict(line.split("==") for line in lines)
+
+
+def test_constraints_pin_every_dependency_to_a_public_version() -> None:
+    assert pins("constraints.txt").keys() >= declared_packages("dev", "jax", "torch")
+
+
+def test_the_lowest_versions_are_those_that_are_asked_for() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    lowest = pins("constraints-lowest.txt")
+    for line in [*project["dependencies"], *project["optional-dependencies"]["dev"]]:
+        name, bound = line.split(">=")
+        parts = bound.split(".")
+        assert (lowest[canonical(name)].split(".") + ["0"] * len(parts))[: len(parts)] == parts, line
 
 
 # ---- Texts -------------------------------------------------------------------------------------------------

@@ -38,8 +38,9 @@ THROUGH_A_FILE = (
     "VGG16",
     "Xception",
 )
-QUICK = tuple(name for name in THROUGH_A_FILE if name not in ("InceptionResNetV2", "NASNetMobile"))
-# The ten that are built most quickly, by JAX and PyTorch too.
+# Scales of layers, and depthwise and squeezing convolutions: where a kernel is easily missed.
+QUICK = ("ConvNeXtTiny", "MobileNetV3Small")
+# Those that are built most quickly, by JAX and PyTorch too.
 ON_EVERY_BACKEND = (
     "ConvNeXtTiny",
     "MobileNet",
@@ -94,8 +95,8 @@ def test_no_application_is_left_out() -> None:
 
 
 def marks_of(name: str) -> list[pytest.MarkDecorator]:
-    quick = [] if name in QUICK else [pytest.mark.exhaustive]
-    return [*quick, pytest.mark.backends] if name in ON_EVERY_BACKEND else quick
+    slow = [] if name in QUICK else [pytest.mark.slow]
+    return [*slow, pytest.mark.backends] if name in ON_EVERY_BACKEND else slow
 
 
 @pytest.mark.usefixtures("free_memory")
@@ -115,10 +116,24 @@ def test_every_kernel_of_an_application_is_penalised_and_stays_so(name: str, tmp
 
 # One for each way through a builder is trained and exported; what is left out has more of the same blocks.
 WHOLE = ("cnn", "cnn_plain", "resnet18", "resnet20", "resnet20v2", "resnet50", "resnet50v2", "unet")
-# Bottlenecks come in deep networks alone. Where these are trained and exported, they have this many blocks.
-FEW_BLOCKS = resnet.Plan(8, (2, 1), bottleneck=True)
 # Those with several inputs or outputs are trained here too; their exported files are tested with their tasks.
 OTHERS = ("detector", "diffusion", "video")
+# Where models are trained and exported they are small: few blocks and channels, each kind of block once.
+FEW_BLOCKS = {
+    18: resnet.Plan(8, (1, 1)),
+    20: resnet.Plan(8, (1, 1), imagenet=False),
+    50: resnet.Plan(8, (2, 1), bottleneck=True),
+}
+FEW_CHANNELS: dict[str, dict[str, Any]] = {
+    "cnn": {"filters": (4, 8)},
+    "cnn_plain": {"filters": (4, 8)},
+    "unet": {"filters": (4, 8)},
+    "detector": {"channels": 8, "depth": 1},
+    "diffusion": {"filters": (8, 16)},
+    "video": {"filters": (4, 6)},
+}
+# With these a step is tried whenever anything has changed; the others are trained with the slow tests.
+STEPS = ("cnn", "resnet20", "resnet50v2", "unet", "diffusion", "video")
 # What comes out for images of 32x32 pixels and 4 classes.
 SHAPES = {
     "classification": (None, 4),
@@ -127,20 +142,28 @@ SHAPES = {
     "video": (None, 3, 32, 32, 3),
     "detection": {"class_logits": (None, 84, 4), "sides": (None, 84, 4), "centerness_logits": (None, 84, 1)},
 }
-# The same builder with more of the same blocks; their weights are counted in test_resnet.py.
-DEEPER = tuple(name for name in zoo.list_models("resnet*") if "1" in name and not name.startswith("resnet18"))
+# More of the same blocks; their weights are counted in test_resnet.py.
+DEEPER = tuple(set(zoo.list_models("resnet*")) - {"resnet18", "resnet20", "resnet20v2", "resnet50v2"})
 LAM = 1e-3
 
 
-@pytest.fixture
-def few_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(resnet.DEPTHS, 50, FEW_BLOCKS)
-
-
-def of_the_zoo(name: str, l2: float | None = LAM) -> keras.Model:
+def of_the_zoo(name: str, l2: float | None = LAM, **options: Any) -> keras.Model:
     if zoo.find(name).task == "video":
-        return zoo.build(name, (3, 32, 32, 3), l2=l2)
-    return zoo.build(name, (32, 32, 3), 4, l2=l2)
+        return zoo.build(name, (3, 32, 32, 3), l2=l2, options=options)
+    return zoo.build(name, (32, 32, 3), 4, l2=l2, options=options)
+
+
+def small(name: str, l2: float | None = LAM) -> keras.Model:
+    """A model of the zoo with few blocks and channels."""
+    with pytest.MonkeyPatch.context() as patch:
+        for depth, plan in FEW_BLOCKS.items():
+            patch.setitem(resnet.DEPTHS, depth, plan)
+        return of_the_zoo(name, l2, **FEW_CHANNELS.get(name, {}))
+
+
+def some(quick: tuple[str, ...], names: tuple[str, ...]) -> list[Any]:
+    """Parameters of a test: the quick ones as they are, the others slow."""
+    return [pytest.param(name, marks=() if name in quick else pytest.mark.slow) for name in names]
 
 
 def pixels(n: int = 8) -> np.ndarray:
@@ -172,7 +195,7 @@ def nothing(y: Any, outputs: Any) -> Any:
 @pytest.mark.parametrize(
     "name",
     [
-        pytest.param(n, marks=pytest.mark.exhaustive if n in DEEPER else pytest.mark.backends)
+        pytest.param(n, marks=pytest.mark.slow if n in DEEPER else pytest.mark.backends)
         for n in zoo.list_models()
     ],
 )
@@ -199,17 +222,16 @@ def test_every_weight_of_a_model_of_the_zoo_is_penalised_or_exempt_as_listed(nam
 
 
 @pytest.mark.backends
-@pytest.mark.usefixtures("free_memory", "few_blocks")
-@pytest.mark.parametrize("name", WHOLE)
+@pytest.mark.parametrize("name", some(STEPS, WHOLE))
 def test_a_step_of_training_adds_the_penalty_to_the_data_loss_and_a_file_keeps_both(
     name: str, tmp_path: Path
 ) -> None:
     keras.utils.set_random_seed(0)
-    model = of_the_zoo(name)
+    model = small(name)
     last = model.get_layer("logits").kernel
     last.assign(last * 0.01)  # untrained, a deep one is so sure that Keras clips its probabilities
     # Not the sparse one: its gradient for pixels fails in Keras 3.15 on PyTorch 2.13.
-    model.compile(keras.optimizers.SGD(0.0), "categorical_crossentropy")
+    model.compile(keras.optimizers.SGD(1e-3), "categorical_crossentropy")
     x = pixels()
     probabilities = model.predict(x, verbose=0)
     np.testing.assert_allclose(probabilities.sum(axis=-1), 1, rtol=1e-5)
@@ -217,7 +239,6 @@ def test_a_step_of_training_adds_the_penalty_to_the_data_loss_and_a_file_keeps_b
     data_loss = -np.log(np.take_along_axis(probabilities, y[..., None], axis=-1)).mean()
     y = keras.utils.to_categorical(y, 4)
     assert model.evaluate(x, y, verbose=0) == pytest.approx(data_loss + by_hand.added_loss(model), rel=1e-4)
-    model.compile(keras.optimizers.SGD(1e-3), "categorical_crossentropy")
     assert np.isfinite(model.train_on_batch(x, y))
     again = by_hand.reloaded(model, tmp_path)
     assert by_hand.added_loss(again) == pytest.approx(by_hand.added_loss(model), rel=1e-6)
@@ -225,12 +246,11 @@ def test_a_step_of_training_adds_the_penalty_to_the_data_loss_and_a_file_keeps_b
 
 
 @pytest.mark.backends
-@pytest.mark.usefixtures("free_memory")
-@pytest.mark.parametrize("name", OTHERS)
+@pytest.mark.parametrize("name", some(STEPS, OTHERS))
 def test_the_same_of_models_of_several_inputs_or_outputs(name: str, tmp_path: Path) -> None:
     keras.utils.set_random_seed(0)
-    model, x = of_the_zoo(name), inputs(name)
-    model.compile(keras.optimizers.SGD(0.0), by_output(name, "mse"))
+    model, x = small(name), inputs(name)
+    model.compile(keras.optimizers.SGD(1e-6), by_output(name, "mse"))
     found = model.predict(x, verbose=0)
     rng = np.random.default_rng(1)
     y = keras.tree.map_structure(lambda part: part + rng.normal(size=part.shape).astype("float32"), found)
@@ -240,7 +260,6 @@ def test_the_same_of_models_of_several_inputs_or_outputs(name: str, tmp_path: Pa
     assert by_hand.added_loss(model) > 0.01 * expected  # so that it would be missed
     total = model.evaluate(x, y, verbose=0, return_dict=True)["loss"]
     assert total == pytest.approx(expected, rel=1e-4)
-    model.compile(keras.optimizers.SGD(1e-6), by_output(name, "mse"))
     assert np.isfinite(model.train_on_batch(x, y)).all()
     again = by_hand.reloaded(model, tmp_path)
     assert by_hand.added_loss(again) == pytest.approx(by_hand.added_loss(model), rel=1e-6)
@@ -278,12 +297,11 @@ def detection_loss_by_hand(y: dict[str, np.ndarray], found: dict[str, np.ndarray
 
 
 @pytest.mark.backends
-@pytest.mark.usefixtures("free_memory")
 def test_a_step_of_a_detector_adds_the_penalty_to_its_own_losses(tmp_path: Path) -> None:
     from l2zoo.tasks import Detection
 
     keras.utils.set_random_seed(0)
-    model, x = of_the_zoo("detector"), pixels(4)
+    model, x = small("detector"), pixels(4)
     rng = np.random.default_rng(1)
     labels = rng.integers(-1, 4, (4, 84, 1)).astype("float32")
     centred = np.where(labels < 0, 0, rng.uniform(0.1, 1, labels.shape)).astype("float32")
@@ -310,12 +328,11 @@ def test_a_step_of_a_detector_adds_the_penalty_to_its_own_losses(tmp_path: Path)
 
 
 @pytest.mark.backends
-@pytest.mark.usefixtures("free_memory", "few_blocks")
-@pytest.mark.parametrize("name", [*WHOLE, *OTHERS])
+@pytest.mark.parametrize("name", some(STEPS, (*WHOLE, *OTHERS)))
 def test_a_step_without_data_loss_shrinks_every_kernel_by_the_penalty_alone(name: str) -> None:
     rate, lam = 0.5, 0.1  # shrinks by a tenth
     keras.utils.set_random_seed(0)
-    model = by_hand.randomise(of_the_zoo(name, l2=lam))
+    model = by_hand.randomise(small(name, lam))
     x = inputs(name, 2)
     before = [keras.ops.convert_to_numpy(weight.value).copy() for weight in model.trainable_weights]
     model.compile(
@@ -332,12 +349,11 @@ def test_a_step_without_data_loss_shrinks_every_kernel_by_the_penalty_alone(name
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("free_memory", "few_blocks")
 @pytest.mark.parametrize("name", WHOLE)
 def test_exported_files_of_the_zoo_answer_like_the_model(name: str, tmp_path: Path) -> None:
     from l2zoo import export
 
-    model = of_the_zoo(name)
+    model = small(name)
     model.compile("adam", "sparse_categorical_crossentropy")
     artifact = export(model, tmp_path / "artifact", sample=pixels(16))  # refuses what answers otherwise
     assert (artifact.folder / "model.tflite").exists()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -36,9 +37,9 @@ def _as_bytes(array: np.ndarray) -> np.ndarray:
 
 
 def write(path: Path, inputs: Inputs, outputs: Outputs) -> None:
-    """Stores inputs and the answers of the Keras model, as plain arrays."""
-    answers = {RESERVED + name: array for name, array in outputs.items()}
-    np.savez_compressed(path, allow_pickle=False, **inputs, **answers)
+    """Stores inputs and the answers of the Keras model, as plain arrays of numbers."""
+    arrays: Any = {**inputs, **{RESERVED + name: array for name, array in outputs.items()}}
+    np.savez_compressed(path, **arrays)  # before NumPy 2.2, `allow_pickle` would be an array too
 
 
 def read(path: Path) -> tuple[Inputs, Outputs]:

@@ -38,7 +38,7 @@ def save(
         progress: JSON values to go with it.
         callback_states: Class and state of each callback.
     """
-    arrays = {f"variable/{i:06d}": _to_numpy(variable) for i, variable in enumerate(_variables(model))}
+    arrays: Any = {f"variable/{i:06d}": _to_numpy(variable) for i, variable in enumerate(_variables(model))}
     simple: list[tuple[str, CallbackState]] = []
     for i, (kind, state) in enumerate(callback_states):
         simple.append((kind, {}))
@@ -54,7 +54,7 @@ def save(
     about = {"progress": progress, "callbacks": simple, "strengths": strengths}
     arrays["about"] = np.frombuffer(json.dumps(about).encode(), dtype=np.uint8)
     with replacing(path) as partial, partial.open("wb") as file:
-        np.savez(file, allow_pickle=False, **arrays)
+        np.savez(file, **arrays)  # numbers alone; before NumPy 2.2, `allow_pickle` would be one of the arrays
 
 
 class Snapshot:
@@ -148,10 +148,15 @@ def callback_state(callback: Any) -> CallbackState:
             continue
         if isinstance(value, np.generic):
             value = value.item()
-        arrays = isinstance(value, list) and value and all(isinstance(part, np.ndarray) for part in value)
-        if value is None or isinstance(value, (bool, int, float, str, np.ndarray)) or arrays:
+        arrays = isinstance(value, list) and value and all(map(_is_plain, value))
+        if value is None or isinstance(value, (bool, int, float, str)) or _is_plain(value) or arrays:
             found[name] = value
     return found
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether it is an array that is stored without pickling."""
+    return isinstance(value, np.ndarray) and not value.dtype.hasobject
 
 
 def changed_state(callback: Any, before: CallbackState) -> CallbackState:

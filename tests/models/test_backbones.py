@@ -32,7 +32,14 @@ def test_every_model_of_keras_applications_is_a_backbone():
     }
 
 
-@pytest.mark.parametrize(("name", "side"), [("ResNet50", 32), ("VGG16", 32), ("Xception", 71)])
+@pytest.mark.parametrize(
+    ("name", "side"),
+    [
+        pytest.param("ResNet50", 32, marks=pytest.mark.slow),
+        ("VGG16", 32),
+        pytest.param("Xception", 71, marks=pytest.mark.slow),
+    ],
+)
 def test_raw_pixels_give_the_features_of_the_published_model_and_its_preprocessing(name, side, tmp_path):
     keras.utils.set_random_seed(0)
     published = getattr(keras.applications, name)(
@@ -78,13 +85,13 @@ def test_turned_colours_survive_eight_bits(monkeypatch, tmp_path):
 
 
 # One of each family; in the larger ones the same layers come more often.
-QUICK = ("ConvNeXtTiny", "EfficientNetB0", "MobileNetV2", "MobileNetV3Small", "Xception")
+QUICK = ("ConvNeXtTiny", "MobileNetV3Small")
 FAMILIES = ("ConvNeXtTiny", "DenseNet121", "EfficientNetB0", "EfficientNetV2B0", "InceptionV3", "MobileNet",
             "MobileNetV2", "MobileNetV3Small", "ResNet50", "ResNet50V2", "VGG16", "Xception")  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=() if n in QUICK else pytest.mark.exhaustive) for n in FAMILIES]
+    "name", [pytest.param(n, marks=() if n in QUICK else pytest.mark.slow) for n in FAMILIES]
 )
 def test_names_of_layers_with_weights_do_not_depend_on_what_was_built_before(name):
     keras.layers.Conv2D(1, 1), keras.layers.LayerNormalization(), keras.layers.Normalization()
@@ -98,6 +105,7 @@ def test_names_of_layers_with_weights_do_not_depend_on_what_was_built_before(nam
     assert paths[0] == paths[1]
 
 
+@pytest.mark.slow
 def test_what_an_efficientnet_has_learnt_of_pixels_is_kept_under_its_stable_name(tmp_path):
     keras.utils.set_random_seed(0)
     published = keras.applications.EfficientNetB0(weights=None, include_top=False, input_shape=(32, 32, 3))
@@ -112,7 +120,13 @@ def test_what_an_efficientnet_has_learnt_of_pixels_is_kept_under_its_stable_name
     np.testing.assert_allclose(found, expected, atol=1e-4 * np.abs(expected).max())
 
 
-@pytest.mark.parametrize("name", ["MobileNetV2", "ResNet50V2", "DenseNet121", "EfficientNetB0"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "MobileNetV2",
+        *(pytest.param(n, marks=pytest.mark.slow) for n in ("ResNet50V2", "DenseNet121", "EfficientNetB0")),
+    ],
+)
 def test_features_are_found_by_their_size(name):
     model = backbones.application(name, (64, 96, 3))
     found = backbones.features(model, (2, 4, 8, 16, 32))
@@ -143,13 +157,13 @@ def test_the_hint_of_a_missing_level_is_one_that_helps():
 
 
 def test_a_frozen_backbone_learns_nothing():
-    assert backbones.application("MobileNetV2", (32, 32, 3), trainable=False).trainable_weights == []
+    assert backbones.application("MobileNet", (32, 32, 3), trainable=False).trainable_weights == []
 
 
 def test_weights_come_from_a_file(tmp_path):
-    model = backbones.application("MobileNetV2", (32, 32, 3))
+    model = backbones.application("MobileNet", (32, 32, 3))
     model.save_weights(tmp_path / "mine.weights.h5")
-    again = backbones.application("MobileNetV2", (32, 32, 3), weights=tmp_path / "mine.weights.h5")
+    again = backbones.application("MobileNet", (32, 32, 3), weights=tmp_path / "mine.weights.h5")
     for one, other in zip(model.get_weights(), again.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
 
@@ -188,8 +202,8 @@ def test_alpha_is_the_width_of_a_mobilenet():
 
 
 def test_a_grey_image_is_the_same_as_one_whose_channels_are_equal():
-    grey = backbones.application("MobileNetV2", (32, 32, 1))
-    colour = backbones.application("MobileNetV2", (32, 32, 3))
+    grey = backbones.application("MobileNet", (32, 32, 1))
+    colour = backbones.application("MobileNet", (32, 32, 3))
     colour.set_weights(grey.get_weights())
     images = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 1)).astype("float32")
     np.testing.assert_allclose(grey(images), colour(np.repeat(images, 3, axis=-1)), rtol=1e-5)

@@ -24,7 +24,12 @@ def by_hand(depth: int) -> int:
     return sum(9 * a * b + 2 * b for a, b in convolutions) + 64 * 10 + 10
 
 
-@pytest.mark.parametrize("depth", [20, 32, 44, 56, 110])
+def some(quick, depths):
+    """Depths as parameters of a test: the quick ones as they are, the others slow."""
+    return [pytest.param(depth, marks=() if depth in quick else pytest.mark.slow) for depth in depths]
+
+
+@pytest.mark.parametrize("depth", some((20, 44), (20, 32, 44, 56, 110)))
 def test_the_small_family_has_the_weights_of_the_paper(depth):
     model = build_resnet((32, 32, 3), num_classes=10, depth=depth)
     assert trainable(model) == by_hand(depth)
@@ -34,7 +39,7 @@ def test_the_small_family_has_the_weights_of_the_paper(depth):
     assert len(layers) == depth
 
 
-@pytest.mark.parametrize("depth", [18, 34, 50, 101, 152])
+@pytest.mark.parametrize("depth", some((18, 50), (18, 34, 50, 101, 152)))
 def test_the_large_family_has_the_weights_of_torchvision(depth):
     assert trainable(build_resnet((64, 64, 3), num_classes=1000, depth=depth)) == TORCHVISION[depth]
 
@@ -68,13 +73,14 @@ def by_hand_of_version_2(depth: int) -> int:
     return total + 2 * before + before * 10 + 10
 
 
-@pytest.mark.parametrize("depth", DEPTHS)
+@pytest.mark.parametrize("depth", some((20, 18, 50), DEPTHS))
 def test_version_2_has_the_weights_counted_by_hand(depth):
     assert trainable(
         build_resnet((32, 32, 3), num_classes=10, depth=depth, version=2)
     ) == by_hand_of_version_2(depth)
 
 
+@pytest.mark.slow
 def test_version_2_has_the_weights_of_keras_but_for_biases_before_a_norm():
     keras_own = keras.applications.ResNet50V2(weights=None, input_shape=(32, 32, 3), classes=10)
     biases = [

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import subprocess
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -15,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from l2zoo.regularization.convert import CONVENTIONS, SYSTEMS, convert, to_lambda
+from tests.processes import output_of
 
 NEEDS: dict[str, Any] = {"num_samples": 150, "num_parameters": 1000, "num_outputs": 1, "target_std": 2.5}
 STEPS = 150  # of gradient descent, enough for the problems below to converge
@@ -482,5 +482,4 @@ def test_converting_loads_no_framework() -> None:
     code = (
         "import sys, l2zoo.regularization.convert; print({'keras', 'numpy', 'tensorflow'} & set(sys.modules))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "set()"
+    assert output_of([sys.executable, "-c", code]) == "set()\n"

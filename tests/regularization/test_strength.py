@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import json
 import pickle
-import subprocess
 import sys
 import zipfile
 from collections.abc import Callable
@@ -20,6 +19,7 @@ from keras import layers
 from l2zoo.regularization.policy import L2Policy
 from l2zoo.regularization.strength import LiveL2, Strength
 from tests import by_hand
+from tests.processes import output_of
 
 RATE = 0.1  # of SGD
 ON_JAX = keras.backend.backend() == "jax"
@@ -400,9 +400,10 @@ def test_one_live_strength_replaces_another() -> None:
 
 
 def regularizers_in(path: Path) -> list[tuple[str, dict[str, float]]]:
-    """Class and config of each regularizer that the file names."""
+    """Class and config of each regularizer that the file names, which names nothing of ours."""
     with zipfile.ZipFile(path) as archive:
         text = archive.read("config.json").decode()
+    assert "l2zoo" not in text
     found: list[tuple[str, dict[str, float]]] = []
 
     def look(value: Any) -> None:
@@ -435,6 +436,7 @@ def test_a_saved_model_holds_a_plain_keras_regularizer_with_the_number_of_the_mo
     assert {type(w.regularizer) for w in again.trainable_weights} == {keras.regularizers.L1L2}
 
 
+@pytest.mark.slow
 def test_a_saved_model_loads_where_l2zoo_cannot_be_imported(tmp_path: Path) -> None:
     _, model = nested()
     L2Policy(Strength(0.3), l1=0.1).apply(model)
@@ -446,7 +448,6 @@ def test_a_saved_model_loads_where_l2zoo_cannot_be_imported(tmp_path: Path) -> N
         f"model = keras.saving.load_model({str(tmp_path / 'model.keras')!r})\n"
         "print(len(model.losses), float(sum(model.losses)))\n"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    count, penalty = done.stdout.split()
+    count, penalty = output_of([sys.executable, "-c", program]).split()
     assert count == "2"
     assert float(penalty) == pytest.approx(by_hand.added_loss(model), rel=1e-6)

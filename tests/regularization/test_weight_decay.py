@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +15,7 @@ from keras import layers, optimizers
 
 from l2zoo.regularization.policy import L2Policy
 from tests import by_hand
+from tests.processes import output_of
 
 RATE, DECAY = 0.1, 0.3
 SHRUNK = 1 - RATE * DECAY
@@ -290,6 +290,7 @@ def test_a_reloaded_model_decays_the_same_on_every_backend(tmp_path: Path) -> No
     assert_kernels_alone_decay(again)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", ["import l2zoo, keras", "import keras, l2zoo"])
 def test_a_fresh_process_needs_only_to_import_l2zoo(order: str, tmp_path: Path) -> None:
     paths = []
@@ -309,9 +310,8 @@ for path in {paths!r}:
     found.append([[w.name, float(r.min()), float(r.max())] for w, r in zip(model.trainable_weights, ratios)])
 print(json.dumps(found))
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-2000:]
-    for model in json.loads(done.stdout.splitlines()[-1]):
+    printed = output_of([sys.executable, "-c", program])
+    for model in json.loads(printed.splitlines()[-1]):
         assert {name for name, *_ in model} >= {"kernel", "bias", "gamma", "beta"}
         for name, *ratios in model:
             assert ratios == pytest.approx([SHRUNK if name in KERNEL_NAMES else 1.0] * 2, rel=1e-5)
