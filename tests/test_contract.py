@@ -116,8 +116,8 @@ def test_every_kernel_of_an_application_is_penalised_and_stays_so(name: str, tmp
 
 # One for each way through a builder is trained and exported; what is left out has more of the same blocks.
 WHOLE = ("cnn", "cnn_plain", "resnet18", "resnet20", "resnet20v2", "resnet50", "resnet50v2", "unet")
-# Those with several inputs or outputs are trained here too, more quickly in the tests of each; their exported files
-# are tested with their tasks.
+# Those with several inputs or outputs are trained here too, more quickly in the tests of each; their exported
+# files are tested with their tasks.
 OTHERS = ("detector", "diffusion", "video")
 # Where models are trained and exported they are small: few blocks and channels, each kind of block once.
 FEW_BLOCKS = {
