@@ -85,7 +85,7 @@ def test_turned_colours_survive_eight_bits(monkeypatch, tmp_path):
 
 
 # One of each family; in the larger ones the same layers come more often.
-QUICK = ("ConvNeXtTiny", "MobileNetV3Small")
+QUICK = ("MobileNetV3Small",)
 FAMILIES = ("ConvNeXtTiny", "DenseNet121", "EfficientNetB0", "EfficientNetV2B0", "InceptionV3", "MobileNet",
             "MobileNetV2", "MobileNetV3Small", "ResNet50", "ResNet50V2", "VGG16", "Xception")  # fmt: skip
 
@@ -273,9 +273,9 @@ def test_after_a_short_training_a_backbone_predicts_by_the_statistics_of_its_dat
     norms = [x for x in model.layers[0].layers if isinstance(x, keras.layers.BatchNormalization)]
     before = [keras.ops.convert_to_numpy(norm.moving_variance) for norm in norms]
     assert len(norms) == 52
-    for _ in range(30):
+    for _ in range(12):
         model(np.random.default_rng(0).integers(0, 256, (8, 32, 32, 3)).astype("float32"), training=True)
     after = [keras.ops.convert_to_numpy(norm.moving_variance) for norm in norms]
-    # 0.9 ** 30 = 0.04 of the 1 that they begin with; of Keras's 0.999 it would be 0.97.
+    # 0.9 ** 12 = 0.28 of the 1 that they begin with; of Keras's 0.999 it would be 0.99.
     assert all((b == 1).all() for b in before)
     assert np.median([np.median(a) for a in after]) < 0.5

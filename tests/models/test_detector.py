@@ -27,7 +27,7 @@ def test_every_place_of_every_level_answers(model):
 
 
 def test_before_it_has_learnt_hardly_any_place_sees_an_object(model):
-    out = model.predict(np.zeros((1, 64, 96, 3), "uint8"), verbose=0)
+    out = model.predict(np.zeros((2, 64, 96, 3), "uint8"), verbose=0)
     assert (1 / (1 + np.exp(-out["class_logits"]))).mean() < 0.02
 
 
@@ -48,7 +48,7 @@ def test_sides_are_in_pixels_of_the_image():
     model = build_detector((32, 32, 3), num_classes=1, channels=8, depth=1)
     sides = model.get_layer("sides")
     sides.set_weights([np.zeros((3, 3, 8, 4)), np.full(4, np.log(np.e - 1))])  # softplus: 1
-    out = model.predict(np.zeros((1, 32, 32, 3), "uint8"), verbose=0)["sides"][0]
+    out = model(np.zeros((1, 32, 32, 3), "uint8"))["sides"][0]
     np.testing.assert_allclose(out[:64], 4, rtol=1e-5)
     np.testing.assert_allclose(out[64:80], 8, rtol=1e-5)
     np.testing.assert_allclose(out[80:], 16, rtol=1e-5)

@@ -50,7 +50,7 @@ def test_a_backbone_takes_the_encoders_place_and_carries_the_penalty(backbone):
     assert model.output_shape == (None, 64, 64, 4)
     kernels = [w for w in model.trainable_weights if len(w.shape) > 1]
     assert len(model.losses) == len(kernels) > 25
-    assert model.predict(np.zeros((1, 64, 64, 3), "uint8"), verbose=0).shape == (1, 64, 64, 4)
+    assert model(np.zeros((1, 64, 64, 3), "uint8")).shape == (1, 64, 64, 4)
 
 
 def test_where_a_backbone_has_no_features_the_decoder_goes_on_without():
@@ -65,11 +65,12 @@ def test_where_a_backbone_has_no_features_the_decoder_goes_on_without():
     assert model.get_layer("decoder3_conv1").kernel.shape == (3, 3, 6 + 7, 7)
     assert model.get_layer("decoder2_conv1").kernel.shape == (3, 3, 5, 5)  # nothing but what is below
     assert model.get_layer("decoder1_conv1").kernel.shape == (3, 3, 4 + 4, 4)
-    assert model.predict(np.zeros((1, 16, 16, 3), "uint8"), verbose=0).shape == (1, 16, 16, 2)
+    assert model(np.zeros((1, 16, 16, 3), "uint8")).shape == (1, 16, 16, 2)
     with pytest.raises(ValueError, match=r"no features at stride \[16\] .* it has some at \[4, 8\]"):
         build_unet((16, 16, 3), num_classes=2, filters=(4,) * 5, backbone=backbone)
 
 
+@pytest.mark.slow
 def test_a_convnext_is_a_backbone():
     backbone = backbones.application("ConvNeXtTiny", (32, 32, 3))
     model = build_unet((32, 32, 3), num_classes=2, filters=(4, 4, 4, 4), backbone=backbone)
@@ -96,9 +97,10 @@ def test_a_few_steps_learn_which_pixels_are_bright():
     masks = (images[..., 0] > 127).astype("int64")
     keras.utils.set_random_seed(0)
     model = build_unet((16, 16, 1), num_classes=2, filters=(4, 8), l2=1e-5)
-    model.compile(keras.optimizers.Adam(1e-2), "sparse_categorical_crossentropy", metrics=["accuracy"])
-    model.fit(images, masks, epochs=15, batch_size=4, verbose=0)
-    assert model.evaluate(images, masks, verbose=0)[1] > 0.9
+    model.compile(keras.optimizers.Adam(3e-2), "sparse_categorical_crossentropy", metrics=["accuracy"])
+    model.fit(images, masks, epochs=8, batch_size=4, verbose=0)
+    found = keras.ops.convert_to_numpy(model(images)).argmax(axis=-1)
+    assert (found == masks).mean() > 0.9
 
 
 @pytest.mark.parametrize(

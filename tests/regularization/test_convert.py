@@ -343,6 +343,7 @@ def test_sgd_with_momentum_and_the_pytorch_convention_is_weight_decay_by_hand() 
     np.testing.assert_allclose(got, numpy_trajectory(step), rtol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["sgd", "adam"])
 def test_the_pytorch_convention_is_torch_weight_decay(name: str) -> None:
     torch = pytest.importorskip("torch")

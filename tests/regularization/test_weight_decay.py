@@ -231,8 +231,16 @@ def test_applied_it_takes_an_earlier_penalty_off() -> None:
 
 @pytest.mark.parametrize(
     ("name", "frozen"),
-    # Keras itself forgets what was frozen inside a subclassed model.
-    [(name, frozen) for name in MODELS for frozen in (False, True) if (name, frozen) != ("unnamed", True)],
+    [
+        ("functional", True),
+        ("unnamed", False),  # Keras itself forgets what was frozen inside a subclassed model
+        pytest.param("functional", False, marks=pytest.mark.slow),
+        *(
+            pytest.param(n, f, marks=pytest.mark.slow)
+            for n in ("sequential", "nested")
+            for f in (False, True)
+        ),
+    ],
 )
 def test_after_reload_training_goes_on_as_if_uninterrupted(name: str, frozen: bool, tmp_path: Path) -> None:
     x, y = data()

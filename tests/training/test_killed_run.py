@@ -121,7 +121,7 @@ def test_early_stopping_remembers_its_patience_and_its_best_weights(
     def run(name: str, dies: int | None = None) -> tuple[dict[str, list[float]], list[np.ndarray]]:
         model = quick(0)
         patient = keras.callbacks.EarlyStopping(
-            "val_data_loss", patience=2, min_delta=0.2, restore_best_weights=True
+            "val_data_loss", patience=2, min_delta=0.1, restore_best_weights=True
         )
         history = fit(
             model, train, validation=held_out, epochs=40, run_dir=tmp_path / name, verbose=0,
