@@ -29,8 +29,9 @@ FILES = Path("/proc/self/fd")  # Linux alone has it; elsewhere files and sockets
 # What a library keeps for later, once it has been used.
 KEPT_THREADS = ("tqdm", "jax", "torch", "ray", "concurrent")
 KEPT_PROCESSES = ("multiprocessing.resource_tracker", "multiprocessing.forkserver")
-KEPT_FILES = ("/dev/", "/proc/", "/sys/", "anon_inode:")
+KEPT_FILES = ("/dev/", "/proc/", "/sys/", "anon_inode:", str(Path.home() / ".cache"))
 RAYS_LOGS = "/ray/session_"
+FONTS = (".ttf", ".ttc", ".otf")  # stay in matplotlib's cache
 
 Open = dict[Hashable, str]
 
@@ -83,7 +84,7 @@ def files() -> Iterator[tuple[Hashable, str]]:
     for name in os.listdir(FILES) if FILES.exists() else ():
         with contextlib.suppress(OSError):
             target = os.readlink(FILES / name)
-            if not target.startswith(KEPT_FILES) and RAYS_LOGS not in target:
+            if not (target.startswith(KEPT_FILES) or RAYS_LOGS in target or target.endswith(FONTS)):
                 yield (name, target), f"file {name}: {target}"
 
 
@@ -102,12 +103,16 @@ def without_sockets_of_libraries(left: set[Hashable]) -> set[Hashable]:
     return left - {each for each in sockets if each[0] not in ours}
 
 
-@functools.cache
-def trace_once() -> None:
-    """Makes an optimizer's variables before TensorFlow traces the first step.
+# Where the first step is what is tested, it is Keras's own.
+TRACED_AS_EVER = ("training", "engine", "search", "studies")
 
-    Keras makes them within, and then TensorFlow traces the step again, since variables may be made but once:
-    of small models that is half of the time of a test.
+
+@functools.cache
+def traced_once() -> tuple[Any, Any]:
+    """Keras's own `make_train_function`, and one that makes the optimizer's variables before the first trace.
+
+    Keras makes them within the first step, and then TensorFlow traces it again, since variables may be made
+    but once: of small models that is half of the time of a test.
     """
     import keras
 
@@ -120,7 +125,7 @@ def trace_once() -> None:
                 optimizer.build(model.trainable_variables)
         return make(model, force)
 
-    keras.Model.make_train_function = make_train_function
+    return make, make_train_function
 
 
 @contextlib.contextmanager
@@ -145,10 +150,12 @@ def everything_closed(*exempt: set[Hashable]) -> Iterator[None]:
         pytest.fail("Left open: " + "; ".join(sorted(names.get(each, str(each)) for each in left)) + ".")
 
 
-def pytest_runtest_setup() -> None:
+def pytest_runtest_setup(item: pytest.Item) -> None:
     keras = sys.modules.get("keras")
     if keras is not None and keras.config.backend() == "tensorflow":
-        trace_once()
+        own, once = traced_once()
+        as_ever = item.get_closest_marker("slow") or any(part in TRACED_AS_EVER for part in item.path.parts)
+        keras.Model.make_train_function = own if as_ever else once
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -37,8 +38,8 @@ def _as_bytes(array: np.ndarray) -> np.ndarray:
 
 def write(path: Path, inputs: Inputs, outputs: Outputs) -> None:
     """Stores inputs and the answers of the Keras model, as plain arrays of numbers."""
-    answers = {RESERVED + name: array for name, array in outputs.items()}
-    np.savez_compressed(path, **inputs, **answers)  # before NumPy 2.2, `allow_pickle` would be an array too
+    arrays: Any = {**inputs, **{RESERVED + name: array for name, array in outputs.items()}}
+    np.savez_compressed(path, **arrays)  # before NumPy 2.2, `allow_pickle` would be an array too
 
 
 def read(path: Path) -> tuple[Inputs, Outputs]:

@@ -38,7 +38,7 @@ def save(
         progress: JSON values to go with it.
         callback_states: Class and state of each callback.
     """
-    arrays = {f"variable/{i:06d}": _to_numpy(variable) for i, variable in enumerate(_variables(model))}
+    arrays: Any = {f"variable/{i:06d}": _to_numpy(variable) for i, variable in enumerate(_variables(model))}
     simple: list[tuple[str, CallbackState]] = []
     for i, (kind, state) in enumerate(callback_states):
         simple.append((kind, {}))

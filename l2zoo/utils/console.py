@@ -9,6 +9,9 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
+# What is logged of what is as it should be: a model's own functions are traced, and TFDS uses its old words.
+_NO_NEWS = ("triggered tf.function retracing", ".dtype` is deprecated. Please change your code")
+
 
 def show(*values: Any) -> None:
     """Prints values one below another: Rich's own, such as tables, as wide as the terminal; text as it is.
@@ -32,20 +35,31 @@ def without_chatter() -> Iterator[None]:
 
     TensorFlow's C++ writes about the machine's processor and absent GPUs as it loads, whatever its log level
     is, and LiteRT about its delegates as it runs. A ValueError says its reason itself: nothing is shown then.
-    Nor does TensorFlow warn from then on of functions that are traced again, as those of each new model, and
-    of the last batch of a data set, rightly are; nor, as it has read its log level, of a driver that is not
-    there when it looks for a GPU.
+    Where TensorFlow loads in the block, it says nothing later either of a GPU's driver that is not there, of
+    functions that are traced again, as those of each new model rightly are, or of how TFDS is written.
 
     Example:
         >>> with without_chatter():
         ...     import keras
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # its C++ errors come back as Python errors too
+    try:
+        with _hold_back_stderr():
+            yield
+    finally:
+        _filter_logs()
+
+
+@contextlib.contextmanager
+def _hold_back_stderr() -> Iterator[None]:
     import tempfile
 
-    logging.getLogger("tensorflow").addFilter(_is_no_retracing)  # one and the same is added once
-    shown = _copy_stderr()
-    if shown is None:  # a program without a console: nobody would read it
+    try:
+        sys.stderr.flush()
+        shown = os.dup(2)
+    except (AttributeError, OSError, ValueError):  # a program without a console: nobody would read it
+        shown = None
+    if shown is None:
         yield
         return
     with tempfile.TemporaryFile() as held:
@@ -62,13 +76,11 @@ def without_chatter() -> Iterator[None]:
             os.close(shown)
 
 
-def _copy_stderr() -> int | None:
-    try:
-        sys.stderr.flush()
-        return os.dup(2)
-    except (AttributeError, OSError, ValueError):
-        return None
+def _filter_logs() -> None:
+    logging.getLogger("tensorflow").addFilter(_is_news)  # one and the same is added once
+    if "absl.logging" in sys.modules:  # which makes its own kind of logger
+        logging.getLogger("absl").addFilter(_is_news)
 
 
-def _is_no_retracing(record: logging.LogRecord) -> bool:
-    return "triggered tf.function retracing" not in str(record.msg)
+def _is_news(record: logging.LogRecord) -> bool:
+    return not any(words in str(record.msg) for words in _NO_NEWS)

@@ -169,9 +169,9 @@ def test_a_seed_gives_the_same_batch_whatever_was_done_before(name):
 
 
 def test_rand_augment_too_is_decided_by_the_seed():
-    one, other = named("rand_augment"), fresh("rand_augment")
-    batches = [applied(one, noise(), one_hot(), (3, number))[0] for number in range(4)]
-    np.testing.assert_array_equal(applied(other, noise(), one_hot(), (3, 2))[0], batches[2])
+    randomly = named("rand_augment")
+    batches = [applied(randomly, noise(), one_hot(), (3, number))[0] for number in range(4)]
+    np.testing.assert_array_equal(applied(randomly, noise(), one_hot(), (3, 2))[0], batches[2])
     assert not np.array_equal(batches[0], batches[1])
 
 

@@ -291,12 +291,17 @@ def test_a_detector_of_too_few_classes_does_not_train_the_others_as_background(
     with pytest.raises(ValueError, match=message):
         fit(blind, (x, y), epochs=1, **mine.compiling())
 
+
+@pytest.mark.slow
+def test_a_search_refuses_a_detector_of_too_few_classes_too(tasks: dict[str, Any]) -> None:
+    mine, data = tasks["detection"]
+
     def build(l2: float) -> keras.Model:
         model = build_detector((SIDE, SIDE, 3), num_classes=1, channels=8, depth=1, l2=l2)
         model.compile("adam", **mine.compiling())
         return model
 
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=r"`data` has the class \d, but the model knows 1, .* num_classes="):
         tune_l2(build, mine.prepared(data), strengths=[1e-4], folds=2, epochs=1, objective="val_data_loss")
 
 

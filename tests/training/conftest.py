@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import keras
 import numpy as np
@@ -21,14 +22,14 @@ def digits() -> Arrays:
 
 @pytest.fixture(scope="session")
 def train(digits: Arrays) -> Arrays:
-    """200 digits: 7 steps of 32, the last of 8."""
-    return digits[0][:200], digits[1][:200]
+    """40 digits: 2 steps of 32, the last of 8."""
+    return digits[0][:40], digits[1][:40]
 
 
 @pytest.fixture(scope="session")
 def held_out(digits: Arrays) -> Arrays:
-    """100 digits: 4 steps of 32, the last of 4."""
-    return digits[0][200:300], digits[1][200:300]
+    """20 digits: one step."""
+    return digits[0][200:220], digits[1][200:220]
 
 
 def build_tiny(seed: int = 0) -> keras.Model:
@@ -45,3 +46,16 @@ def build_tiny(seed: int = 0) -> keras.Model:
 @pytest.fixture(scope="session")
 def tiny() -> Callable[..., keras.Model]:
     return build_tiny
+
+
+def eager(model: keras.Model, **settings: Any) -> keras.Model:
+    """Compiled to train step by step outside the graph, which takes longer to trace than a test trains."""
+    model.compile(run_eagerly=True, jit_compile=False, **settings)
+    return model
+
+
+@pytest.fixture(scope="session")
+def quick() -> Callable[..., keras.Model]:
+    """The same model, compiled as `fit` would, to train step by step."""
+    settings = {"optimizer": "adam", "loss": "sparse_categorical_crossentropy", "metrics": ["accuracy"]}
+    return lambda seed=0: eager(build_tiny(seed), **settings)

@@ -12,6 +12,7 @@ import pytest
 from l2zoo.data import load
 from l2zoo.training import fit
 from l2zoo.training.feed import epoch_by_epoch, feed_of
+from tests.training.conftest import eager
 
 
 def numbers(n: int) -> tuple[np.ndarray, np.ndarray]:
@@ -107,6 +108,6 @@ def test_a_model_that_is_not_built_is_built() -> None:
             return self.dense(x)
 
     x, y = numbers(10)
-    history = fit(Own(), (x, y), epochs=1, loss="mse", verbose=0).history
+    history = fit(eager(Own()), (x, y), epochs=1, loss="mse", verbose=0).history
     assert history["l2_penalty"][0] > 0
     assert set(history) == {"loss", "data_loss", "l2_penalty"}

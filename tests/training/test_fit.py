@@ -15,6 +15,7 @@ import pytest
 from l2zoo import L2Policy
 from l2zoo.data import load
 from l2zoo.training import fit
+from tests.training.conftest import eager
 
 Arrays = tuple[np.ndarray, np.ndarray]
 Build = Callable[..., keras.Model]
@@ -28,15 +29,15 @@ def linear_data() -> Arrays:
     return x, x @ np.array([1.0, -2.0, 0.5], "float32")
 
 
-def linear(l2: float = 0.0) -> keras.Model:
+def linear(l2: float = 0.0, **settings: Any) -> keras.Model:
     model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1, name="dense")])
-    return L2Policy(l2).apply(model)
+    return eager(L2Policy(l2).apply(model), **settings)
 
 
 class Dies(keras.callbacks.Callback):
     """Ends the training at the beginning of an epoch."""
 
-    def __init__(self, epoch: int):
+    def __init__(self, epoch: int | None):
         super().__init__()
         self.fatal = epoch
 
@@ -71,36 +72,84 @@ def test_a_run_that_died_goes_on_and_ends_with_the_same_numbers(
         assert penalty > 0.1
 
 
+@pytest.mark.backends
+def test_averaged_weights_are_those_of_the_end_also_of_a_run_that_was_killed(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(40, 3)).astype("float32"), rng.normal(size=(40, 2)).astype("float32")
+
+    def two(seed: int = 0) -> keras.Model:
+        keras.utils.set_random_seed(seed)
+        return keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+
+    def run(name: str, *, seed: int = 0, dies: int | None = None, epochs: int = 3) -> Any:
+        model = two(seed)
+        if keras.backend.backend() == "tensorflow":
+            eager(model)
+        after: list[list[np.ndarray]] = []
+
+        class Recalls(keras.callbacks.Callback):
+            def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+                getattr(self.model, "jax_state_sync", lambda: None)()
+                after.append(self.model.get_weights())
+
+        fit(
+            model, (x, y), epochs=epochs, batch_size=20, l2=1e-3, loss="mse",
+            optimizer=keras.optimizers.SGD(0.1, use_ema=True, ema_momentum=0.8),
+            run_dir=tmp_path / name, callbacks=[Dies(dies), Recalls()], verbose=0,
+        )  # fmt: skip
+        return model.get_weights(), after
+
+    def assert_same(found: list[np.ndarray], expected: list[np.ndarray]) -> None:
+        for one, other in zip(found, expected, strict=True):
+            np.testing.assert_allclose(one, other, atol=1e-6)
+
+    whole, steps = run("whole")
+    average = steps[0]
+    for weights in steps[1:]:
+        average = [0.8 * mean + 0.2 * new for mean, new in zip(average, weights, strict=True)]
+    assert len(steps) == 6
+    assert_same(whole, average)
+    with pytest.raises(RuntimeError, match="the end"):
+        run("killed", dies=2)
+    assert_same(run("killed", seed=9)[0], whole)  # goes on
+    assert_same(run("killed", seed=9)[0], whole)  # is finished
+    last = two()
+    last.load_weights(tmp_path / "whole" / "last.weights.h5")
+    assert_same(last.get_weights(), whole)
+    # A run that is prolonged goes on from the weights, not from their average.
+    assert_same(run("whole", epochs=4)[0], run("long", epochs=4)[0])
+
+
 def test_a_finished_run_is_given_back_without_training_and_can_be_prolonged(
-    tiny: Build, train: Arrays, tmp_path: Path
+    quick: Build, train: Arrays, tmp_path: Path
 ) -> None:
     folder = tmp_path / "run"
-    first_model = tiny(0)
+    first_model = quick(0)
     first = fit(first_model, train, epochs=2, l2=1e-3, run_dir=folder, verbose=0).history
-    model = tiny(1)
+    model = quick(1)
     again = fit(model, train, epochs=2, l2=1e-3, run_dir=folder, callbacks=[Dies(0), Dies(1)], verbose=0)
     assert again.history == first
     for mine, its in zip(model.get_weights(), first_model.get_weights(), strict=True):
         np.testing.assert_array_equal(mine, its)
-    longer = fit(tiny(2), train, epochs=3, l2=1e-3, run_dir=folder, verbose=0).history
+    longer = fit(quick(2), train, epochs=3, l2=1e-3, run_dir=folder, verbose=0).history
     assert longer["loss"][:2] == first["loss"]
     assert len(longer["loss"]) == 3
     with pytest.raises(
         ValueError, match=r"`epochs` must be at least the 3 that the run in .* has done, got epochs=2"
     ):
-        fit(tiny(0), train, epochs=2, l2=1e-3, run_dir=folder, verbose=0)
+        fit(quick(0), train, epochs=2, l2=1e-3, run_dir=folder, verbose=0)
 
 
 def test_another_run_in_the_folder_is_refused_with_what_differs(
-    tiny: Build, train: Arrays, tmp_path: Path
+    quick: Build, train: Arrays, tmp_path: Path
 ) -> None:
     folder = tmp_path / "run"
     with pytest.raises(RuntimeError):
-        fit(tiny(0), train, epochs=1, l2=1e-3, run_dir=folder, callbacks=[Dies(0)], verbose=0)
+        fit(quick(0), train, epochs=1, l2=1e-3, run_dir=folder, callbacks=[Dies(0)], verbose=0)
     other = (train[0], np.roll(train[1], 1))
     with pytest.raises(ValueError, match="holds another run") as refusal:
         fit(
-            tiny(0),
+            quick(0),
             other,
             epochs=1,
             l2=1e-2,
@@ -120,13 +169,15 @@ def test_another_run_in_the_folder_is_refused_with_what_differs(
     ):
         assert words in str(refusal.value)
     assert "accuracy" not in str(refusal.value)
-    history = fit(tiny(0), other, epochs=1, l2=1e-2, run_dir=folder, resume=False, verbose=0)
+    history = fit(quick(0), other, epochs=1, l2=1e-2, run_dir=folder, resume=False, verbose=0)
     assert history.epoch == [0]
 
 
-def test_the_folder_says_what_was_run(tiny: Build, train: Arrays, held_out: Arrays, tmp_path: Path) -> None:
+def test_the_folder_says_what_was_run(
+    quick: Build, tiny: Build, train: Arrays, held_out: Arrays, tmp_path: Path
+) -> None:
     folder = tmp_path / "deep" / "run"
-    model = tiny(0)
+    model = quick(0)
     history = fit(model, train, validation=held_out, epochs=2, l2=1e-2, run_dir=folder, verbose=0).history
     names = {path.name for path in folder.iterdir()}
     files = {"config.json", "metrics.csv", "state.npz", "best.weights.h5", "last.weights.h5"}
@@ -144,15 +195,15 @@ def test_the_folder_says_what_was_run(tiny: Build, train: Arrays, held_out: Arra
     for mine, its in zip(last.get_weights(), model.get_weights(), strict=True):
         np.testing.assert_array_equal(mine, its)
     best.load_weights(folder / "best.weights.h5")
-    best.compile(loss=CROSS_ENTROPY)
+    eager(best, loss=CROSS_ENTROPY)
     assert best.evaluate(*held_out, verbose=0) == pytest.approx(min(history["val_data_loss"]), abs=1e-5)
 
 
 def test_nothing_is_written_without_a_folder(
-    tiny: Build, train: Arrays, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    quick: Build, train: Arrays, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    fit(tiny(0), train, epochs=1, verbose=0)
+    fit(quick(0), train, epochs=1, verbose=0)
     assert not list(tmp_path.iterdir())
 
 
@@ -164,7 +215,8 @@ def test_a_compiled_model_keeps_its_optimizer_and_metrics_and_is_left_as_it_was(
 
     model = linear(1e-2)
     optimizer = keras.optimizers.SGD(0.05, momentum=0.9)
-    model.compile(optimizer, "mse", metrics=[largest_error, keras.metrics.MeanAbsoluteError(name="mae")])
+    mae = keras.metrics.MeanAbsoluteError(name="mae")
+    eager(model, optimizer=optimizer, loss="mse", metrics=[largest_error, mae])
     history = fit(model, linear_data, epochs=2, verbose=0).history
     assert set(history) == {"loss", "data_loss", "l2_penalty", "largest_error", "mae"}
     assert model.optimizer is optimizer
@@ -174,7 +226,7 @@ def test_a_compiled_model_keeps_its_optimizer_and_metrics_and_is_left_as_it_was(
     assert int(optimizer.iterations) == 8
 
     plain = linear(1e-2)
-    plain.compile("sgd", "mse")
+    eager(plain, optimizer="sgd", loss="mse")
     saver = keras.callbacks.ModelCheckpoint(str(tmp_path / "model.keras"))
     fit(plain, linear_data, epochs=1, callbacks=[saver], verbose=0)
     assert isinstance(plain.evaluate(*linear_data, verbose=0), float)
@@ -183,8 +235,7 @@ def test_a_compiled_model_keeps_its_optimizer_and_metrics_and_is_left_as_it_was(
 
 
 def test_what_is_given_takes_the_place_of_what_the_model_was_compiled_with(linear_data: Arrays) -> None:
-    model = linear()
-    model.compile("sgd", "mse", metrics=["mae"])
+    model = linear(optimizer="sgd", loss="mse", metrics=["mae"])
     history = fit(model, linear_data, epochs=1, optimizer="adam", verbose=0).history
     assert type(model.optimizer).__name__ == "Adam"
     assert set(history) == {"loss", "data_loss", "l2_penalty", "mae"}
@@ -201,9 +252,9 @@ def test_a_decoupled_policy_decays_the_weights_and_leaves_the_loss_alone(linear_
     assert history["loss"] == pytest.approx(history["data_loss"], abs=1e-7)
 
 
-def test_image_data_and_arrays_train_the_same(tiny: Build, train: Arrays, held_out: Arrays) -> None:
+def test_image_data_and_arrays_train_the_same(quick: Build, train: Arrays, held_out: Arrays) -> None:
     results = [
-        fit(tiny(0), data, validation=validation, epochs=2, l2=1e-3, seed=4, verbose=0).history
+        fit(quick(0), data, validation=validation, epochs=2, l2=1e-3, seed=4, verbose=0).history
         for data, validation in ((train, held_out), (load(train), load(held_out)))
     ]
     assert results[0] == results[1]
@@ -253,7 +304,7 @@ def test_a_penalty_that_reaches_some_weights_only_is_a_warning(linear_data: Arra
         [keras.Input((3,)), keras.layers.Dense(2, name="one"), keras.layers.Dense(1, name="two")]
     )
     L2Policy(1e-3, overrides={"*two/kernel": 0}).apply(model)
-    model.layers[1].kernel_regularizer = keras.regularizers.L2(1e-3)
+    eager(model).layers[1].kernel_regularizer = keras.regularizers.L2(1e-3)
     with pytest.warns(UserWarning, match=r"train without the penalty of their layer: \['.*two/kernel'\]"):
         fit(model, linear_data, epochs=1, loss="mse", verbose=0)
 
@@ -302,10 +353,10 @@ def test_a_policy_of_strength_zero_trains_without_a_penalty(linear_data: Arrays)
     ],
 )
 def test_bad_input_is_refused_before_training(
-    tiny: Build, train: Arrays, change: dict[str, Any], error: type[Exception], words: str
+    quick: Build, train: Arrays, change: dict[str, Any], error: type[Exception], words: str
 ) -> None:
     with pytest.raises(error, match=words):
-        fit(tiny(0), **{"data": train, "epochs": 1, "verbose": 0, **change})
+        fit(quick(0), **{"data": train, "epochs": 1, "verbose": 0, **change})
 
 
 def test_a_dataset_without_end_is_refused(linear_data: Arrays) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import os
 import signal
-import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -16,6 +15,7 @@ import numpy as np
 import pytest
 
 from l2zoo.training import fit
+from tests import processes
 from tests.training.killed_run import build
 from tests.training.killed_run import train as train_cnn
 
@@ -49,7 +49,7 @@ def test_a_run_killed_three_times_ends_as_if_nothing_had_happened(tmp_path: Path
     # In the first epoch; in the second, with its weights written but not its state; within the third.
     for seed, kill in enumerate(("batch:0:3", "write:6", "batch:2:5")):
         command = [sys.executable, program, str(folder), str(seed), kill]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        done = processes.run(command, env=environment)
         assert done.returncode == -signal.SIGKILL, done.stderr[-2000:]
     resumed_model, whole_model = build(seed=3), build(seed=0)
     resumed = train_cnn(resumed_model, str(folder), [])
@@ -69,16 +69,17 @@ class Crash(BaseException):
     """Stands for the end of the process."""
 
 
+@pytest.mark.slow
 def test_a_run_that_dies_at_any_write_ends_as_if_nothing_had_happened(
-    tiny: Build, train: Arrays, held_out: Arrays, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    quick: Build, train: Arrays, held_out: Arrays, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def run(name: str, seed: int) -> dict[str, list[float]]:
         callbacks = [
             keras.callbacks.ReduceLROnPlateau("val_data_loss", patience=0, min_delta=0.3, factor=0.7)
         ]
-        model = tiny(seed)
-        settings = {"epochs": 4, "l2": 1e-2, "run_dir": tmp_path / name, "verbose": 0, "callbacks": callbacks}
-        return fit(model, train, validation=held_out, **settings).history
+        model = quick(seed)
+        settings = {"epochs": 4, "l2": 1e-2, "verbose": 0, "callbacks": callbacks}
+        return fit(model, train, validation=held_out, run_dir=tmp_path / name, **settings).history
 
     whole = run("whole", seed=0)
     assert len(set(whole["learning_rate"])) > 2, "the callback was to do something"
@@ -106,7 +107,7 @@ def test_a_run_that_dies_at_any_write_ends_as_if_nothing_had_happened(
 
 
 def test_early_stopping_remembers_its_patience_and_its_best_weights(
-    tiny: Build, train: Arrays, held_out: Arrays, tmp_path: Path
+    quick: Build, train: Arrays, held_out: Arrays, tmp_path: Path
 ) -> None:
     class DiesInEpoch(keras.callbacks.Callback):
         def __init__(self, epoch: int | None):
@@ -118,22 +119,21 @@ def test_early_stopping_remembers_its_patience_and_its_best_weights(
                 raise Crash
 
     def run(name: str, dies: int | None = None) -> tuple[dict[str, list[float]], list[np.ndarray]]:
-        model = tiny(0)
+        model = quick(0)
         patient = keras.callbacks.EarlyStopping(
-            "val_data_loss", patience=2, min_delta=0.2, restore_best_weights=True
+            "val_data_loss", patience=2, min_delta=0.1, restore_best_weights=True
         )
         history = fit(
             model, train, validation=held_out, epochs=40, run_dir=tmp_path / name, verbose=0,
-            optimizer=keras.optimizers.Adam(3e-2), callbacks=[patient, DiesInEpoch(dies)],
+            optimizer=keras.optimizers.Adam(1e-1), callbacks=[patient, DiesInEpoch(dies)],
         )  # fmt: skip
         return history.history, model.get_weights()
 
     whole, whole_weights = run("whole")
     epochs = len(whole["loss"])
     assert 4 < epochs < 40
-    for dies in (1, epochs - 1):
-        with pytest.raises(Crash):
-            run("dying", dies)
+    with pytest.raises(Crash):
+        run("dying", epochs - 1)  # while its patience runs out
     resumed, resumed_weights = run("dying")
     assert_same(resumed, whole)
     again, again_weights = run("dying")  # a run that was stopped is finished
@@ -152,7 +152,7 @@ def listening() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("listening")
-def test_ctrl_c_says_how_to_go_on_and_the_same_call_does(tiny: Build, train: Arrays, tmp_path: Path) -> None:
+def test_ctrl_c_says_how_to_go_on_and_the_same_call_does(quick: Build, train: Arrays, tmp_path: Path) -> None:
     class CtrlC(keras.callbacks.Callback):
         pressed = False
 
@@ -161,14 +161,14 @@ def test_ctrl_c_says_how_to_go_on_and_the_same_call_does(tiny: Build, train: Arr
                 CtrlC.pressed = True
                 signal.raise_signal(signal.SIGINT)
 
-    model, folder = tiny(0), tmp_path / "run"
+    model, folder = quick(0), tmp_path / "run"
     with pytest.raises(
         KeyboardInterrupt, match=r"in epoch 3 of 4. The 2 finished epochs are kept in .*same call"
     ):
         fit(model, train, epochs=4, l2=1e-3, run_dir=folder, callbacks=[CtrlC()], verbose=0)
     # As in a notebook: the same model, compiled and trained by now.
     resumed = fit(model, train, epochs=4, l2=1e-3, run_dir=folder, callbacks=[CtrlC()], verbose=0).history
-    assert_same(resumed, fit(tiny(0), train, epochs=4, l2=1e-3, verbose=0).history)
+    assert_same(resumed, fit(quick(0), train, epochs=4, l2=1e-3, verbose=0).history)
 
 
 def rows_of(folder: Path) -> list[dict[str, str]]:

@@ -14,6 +14,7 @@ import pytest
 from l2zoo import L2Policy
 from l2zoo.training import fit, pace
 from l2zoo.training.feed import feed_of
+from tests.training.conftest import eager
 
 Arrays = tuple[np.ndarray, np.ndarray]
 STILL = 1e-12  # a learning rate at which the weights stay as they are
@@ -49,7 +50,7 @@ def test_loss_data_loss_and_penalty_are_what_numpy_says(train: Arrays, held_out:
 
 
 def test_weights_of_examples_count_in_the_data_loss_as_in_the_loss(train: Arrays) -> None:
-    model = softmax_regression(1e-2)
+    model = eager(softmax_regression(1e-2), loss="sparse_categorical_crossentropy")
     importance = np.random.default_rng(0).uniform(size=len(train[0]))
     logs = fit(
         model, (*train, importance), epochs=1, optimizer=keras.optimizers.SGD(STILL), verbose=0
@@ -65,7 +66,7 @@ def test_weights_of_examples_count_in_the_data_loss_as_in_the_loss(train: Arrays
 def test_targets_without_a_last_axis_are_compared_one_by_one(loss: Any) -> None:
     x = np.random.default_rng(0).normal(size=(50, 3)).astype("float32")
     y = x.sum(axis=1)
-    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+    model = eager(keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)]))
     logs = fit(model, (x, y), epochs=1, loss=loss, optimizer=keras.optimizers.SGD(STILL), verbose=0).history
     kernel, bias = model.get_weights()
     assert logs["data_loss"][0] == pytest.approx(np.mean(((x @ kernel + bias)[:, 0] - y) ** 2), rel=1e-5)
@@ -83,11 +84,11 @@ def test_the_data_loss_of_several_outputs_is_their_weighted_sum(as_dict: bool, t
         names = ("digit", "ink")
         model = keras.Model(inputs, dict(zip(names, (digit, ink), strict=True)))
         by_name, weights = (dict(zip(names, parts, strict=True)) for parts in (losses, factors))
-        model.compile("adam", by_name, loss_weights=weights, metrics={"digit": ["accuracy"]})
+        eager(model, loss=by_name, loss_weights=weights, metrics={"digit": ["accuracy"]})
         data: Any = (train[0], dict(zip(names, targets, strict=True)))
     else:
         model = keras.Model(inputs, [digit, ink])
-        model.compile("adam", list(losses), loss_weights=list(factors), metrics=[["accuracy"], None])
+        eager(model, loss=list(losses), loss_weights=list(factors), metrics=[["accuracy"], None])
         data = (train[0], targets)
     logs = fit(model, data, validation=data, epochs=1, l2=1e-2, verbose=0).history
     assert logs["val_loss"][0] == pytest.approx(logs["val_data_loss"][0] + logs["l2_penalty"][0], abs=1e-6)
@@ -104,8 +105,7 @@ def diverging(seed: int = 0) -> keras.Model:
 
 def first_bad_step(data: Arrays, batch_size: int) -> tuple[int, list[float]]:
     """By Keras's own `train_on_batch` on the same batches: the step, and the penalty before each."""
-    model = diverging()
-    model.compile(keras.optimizers.SGD(2.0), "mse")
+    model = eager(diverging(), optimizer=keras.optimizers.SGD(2.0), loss="mse")
     penalties = []
     for step, batch in enumerate(feed_of(data, batch_size=batch_size, seed=0).epochs_from(0)):
         penalties.append(1e-3 * np.square(model.get_weights()[0].astype("float64")).sum())
@@ -155,7 +155,7 @@ def test_weights_that_the_last_step_of_an_epoch_spoils_are_not_kept(tmp_path: Pa
         FloatingPointError, match=r"A weight became infinite or NaN in epoch 1 of 2, step 1 of 1"
     ):
         fit(
-            diverging(), (x, np.zeros(4)), epochs=2, loss=lambda y, p: keras.ops.abs(y - p) * 1e-20,
+            eager(diverging()), (x, np.zeros(4)), epochs=2, loss=lambda y, p: keras.ops.abs(y - p) * 1e-20,
             optimizer=keras.optimizers.SGD(1e30), run_dir=tmp_path / "run", verbose=0,
         )  # fmt: skip
     assert (tmp_path / "run" / "metrics.csv").read_text() == "epoch\n"
@@ -164,7 +164,8 @@ def test_weights_that_the_last_step_of_an_epoch_spoils_are_not_kept(tmp_path: Pa
 def test_early_stopping_knows_that_less_data_loss_is_better(train: Arrays, held_out: Arrays) -> None:
     stopper: Callable[..., Any] = keras.callbacks.EarlyStopping
     history = fit(
-        softmax_regression(1e-3), train, validation=held_out, epochs=30, verbose=0,
+        eager(softmax_regression(1e-3), loss="sparse_categorical_crossentropy"),
+        train, validation=held_out, epochs=30, verbose=0,
         callbacks=[stopper("val_data_loss", min_delta=10.0)],
     )  # fmt: skip
     assert history.epoch == [0, 1]

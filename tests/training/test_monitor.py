@@ -16,17 +16,20 @@ from keras import layers
 from l2zoo import L2Monitor, L2Policy, Strength, fit
 from l2zoo.training.alarms import Losses, warn_of_trouble
 from l2zoo.training.monitor import KernelState
+from tests.training.conftest import eager
 
 LAM = 0.1
 
 
-def linear(policy: Any = LAM, *, rate: float = 0.01) -> keras.Model:
-    """`y = x w + b` with mean squared error, whose gradients are known."""
+def linear(policy: Any = LAM, *, rate: float = 0.01, many: bool = False) -> keras.Model:
+    """`y = x w + b` with mean squared error, whose gradients are known; quick for few steps, or for many."""
     keras.utils.set_random_seed(0)
     model = keras.Sequential([keras.Input((3,)), layers.Dense(1, name="dense")])
     L2Policy.of(policy).apply(model)
-    model.compile(keras.optimizers.SGD(rate), "mse")
-    return model
+    if many:
+        model.compile(keras.optimizers.SGD(rate), "mse")
+        return model
+    return eager(model, optimizer=keras.optimizers.SGD(rate), loss="mse")
 
 
 def batch(count: int = 8) -> tuple[np.ndarray, np.ndarray]:
@@ -96,7 +99,8 @@ def test_looks_are_every_so_many_epochs_and_kept(tmp_path: Path) -> None:
 
 def test_by_default_there_are_128_steps_between_two_looks_and_one_at_the_end() -> None:
     monitor = L2Monitor(*batch())
-    linear().fit(*batch(16), epochs=18, batch_size=2, verbose=0, callbacks=[monitor])  # 8 steps an epoch
+    model = linear(many=True)
+    model.fit(*batch(16), epochs=18, batch_size=2, verbose=0, callbacks=[monitor])  # 8 steps an epoch
     assert [state.epoch for state in monitor.states] == [-1, 15, 17]
 
 
@@ -130,7 +134,7 @@ def fitted(model: keras.Model, **options: Any) -> list[str]:
 
 
 def test_a_healthy_training_is_silent() -> None:
-    assert fitted(linear(1e-3), epochs=20) == []
+    assert fitted(linear(1e-3, many=True), epochs=20) == []
 
 
 def test_a_penalty_that_dominates_and_makes_a_constant_is_said_once() -> None:
@@ -138,7 +142,7 @@ def test_a_penalty_that_dominates_and_makes_a_constant_is_said_once() -> None:
     assert sum("dominates the data loss" in one for one in said) == 1
     assert "dense/kernel" in said[0]
     assert "Try a smaller strength" in said[0]
-    collapsing = fitted(linear(10.0), epochs=40)
+    collapsing = fitted(linear(10.0, many=True), epochs=40)
     assert sum("The weights collapse" in one for one in collapsing) == 1
 
 
@@ -147,13 +151,12 @@ def test_gradients_that_vanish_in_the_early_layers_are_said() -> None:
     model = keras.Sequential(
         [
             keras.Input((3,)),
-            *(layers.Dense(4, activation="sigmoid", name=f"deep{i}") for i in range(12)),
+            *(layers.Dense(4, activation="sigmoid", name=f"deep{i}") for i in range(8)),
             layers.Dense(1, name="out"),
         ]
     )
     L2Policy(0.1).apply(model)
-    model.compile(keras.optimizers.SGD(1e-4), "mse")
-    said = fitted(model, epochs=2)
+    said = fitted(eager(model, optimizer=keras.optimizers.SGD(1e-4), loss="mse"), epochs=2)
     vanishing = [one for one in said if "gradient of the data vanishes" in one]
     assert len(vanishing) == 1
     assert "deep0/kernel" in vanishing[0]

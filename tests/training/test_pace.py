@@ -27,11 +27,17 @@ def test_an_execution_is_never_too_long_and_rarely_short(steps: int, longest: in
 
 
 @pytest.fixture(scope="module")
-def one_by_one(tiny: Build, train: Arrays, held_out: Arrays) -> dict[str, list[float]]:
+def seven(digits: Arrays) -> Arrays:
+    """200 digits: 7 steps of 32, the last of 8."""
+    return digits[0][:200], digits[1][:200]
+
+
+@pytest.fixture(scope="module")
+def one_by_one(tiny: Build, seven: Arrays, held_out: Arrays) -> dict[str, list[float]]:
     """The history of a training whose executions have one step."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pace, "longest_execution", lambda *_: 1)
-        return fit(tiny(0), train, validation=held_out, epochs=3, l2=1e-3, verbose=0).history
+        return fit(tiny(0), seven, validation=held_out, epochs=3, l2=1e-3, verbose=0).history
 
 
 @pytest.mark.parametrize(("execution", "divides"), [(7, True), (4, False)])
@@ -40,7 +46,7 @@ def test_pieces_do_not_change_the_numbers(
     divides: bool,
     one_by_one: dict[str, list[float]],
     tiny: Build,
-    train: Arrays,
+    seven: Arrays,
     held_out: Arrays,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -53,10 +59,15 @@ def test_pieces_do_not_change_the_numbers(
     monkeypatch.setattr(pace, "longest_execution", lambda *_: execution)
     assert pace.divide(7, execution) == (execution, divides)
     history = fit(
-        tiny(0), train, validation=held_out, epochs=3, l2=1e-3, callbacks=[Count()], verbose=0
+        tiny(0), seven, validation=held_out, epochs=3, l2=1e-3, callbacks=[Count()], verbose=0
     ).history
     assert executions == {7: [6], 4: [3, 7]}[execution] * 3
     assert history == one_by_one
+
+
+@pytest.fixture(scope="module")
+def model(tiny: Build) -> keras.Model:
+    return tiny(0)
 
 
 class SeesBatches(keras.callbacks.Callback):
@@ -78,9 +89,10 @@ class SeesBatches(keras.callbacks.Callback):
     ],
 )
 def test_a_callback_that_looks_at_batches_sees_every_one(
-    callback: Callable[[], Any], alone: bool, tiny: Build
+    callback: Callable[[], Any], alone: bool, model: keras.Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    longest = pace.longest_execution(tiny(0), np.zeros((32, 8, 8, 1)), [callback()])
+    monkeypatch.setattr(pace, "_seconds", lambda *_: 0.001)
+    longest = pace.longest_execution(model, np.zeros((32, 8, 8, 1)), [callback()])
     assert (longest == 1) is alone
 
 
@@ -95,10 +107,10 @@ def test_a_callback_that_looks_at_batches_sees_every_one(
     ],
 )
 def test_the_slower_a_model_the_shorter_its_executions(
-    one: float, example: float, longest: int, tiny: Build, monkeypatch: pytest.MonkeyPatch
+    one: float, example: float, longest: int, model: keras.Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pace, "_seconds", lambda _, inputs: one + example * (len(inputs) - 1))
-    assert pace.longest_execution(tiny(0), np.zeros((32, 8, 8, 1)), []) == longest
+    assert pace.longest_execution(model, np.zeros((32, 8, 8, 1)), []) == longest
 
 
 def test_without_a_gpu_there_is_no_xla(tiny: Build, train: Arrays) -> None:
@@ -109,6 +121,8 @@ def test_without_a_gpu_there_is_no_xla(tiny: Build, train: Arrays) -> None:
     class Look(keras.callbacks.Callback):
         def on_train_begin(self, logs: dict | None = None) -> None:
             seen.append(self.model.jit_compile)
+            raise RuntimeError("seen")
 
-    fit(tiny(0), train, epochs=1, callbacks=[Look()], verbose=0)
+    with pytest.raises(RuntimeError, match="seen"):
+        fit(tiny(0), train, epochs=1, callbacks=[Look()], verbose=0)
     assert seen == [bool(tf.config.list_physical_devices("GPU"))]

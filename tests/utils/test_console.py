@@ -44,10 +44,12 @@ def test_what_is_held_back_while_loading_is_shown_if_it_fails(capfd: pytest.Capt
     assert capfd.readouterr().err == ""
 
 
-def test_tensorflow_does_not_warn_of_models_that_are_traced(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("name", ["tensorflow", "absl"])
+def test_nobody_is_warned_of_what_is_as_it_should_be(name: str, caplog: pytest.LogCaptureFixture) -> None:
     with without_chatter():
-        pass
-    logger = logging.getLogger("tensorflow")
+        import absl.logging  # noqa: F401
+    logger = logging.getLogger(name)
     logger.warning("5 out of the last 5 calls to %s triggered tf.function retracing.", "step")
+    logger.warning("`Feature.dtype` is deprecated. Please change your code to use NumPy.")
     logger.warning("something else")
     assert caplog.messages == ["something else"]

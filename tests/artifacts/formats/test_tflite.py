@@ -8,7 +8,7 @@ from l2zoo.artifacts import Conversion, export, verify
 from l2zoo.artifacts.formats import tflite
 from l2zoo.artifacts.formats.inspect_tflite import contents
 from l2zoo.inference import Predictor
-from l2zoo.inference.benchmark import latencies
+from l2zoo.inference.benchmark import measure_latency
 from tests.artifacts.folders import cards_code, rewrite
 
 layers = keras.layers
@@ -66,7 +66,7 @@ def test_a_file_with_flex_operators_is_opened_by_nobody(folder):
     assert contents(path.read_bytes())["custom_operators"] == {"FlexErf": 1}
     rewrite(folder)
     words = r"model\.tflite needs operators that are not builtin: .*FlexErf.* Run the SavedModel or the Keras"
-    for opener in (verify, Predictor, lambda folder: latencies(folder, seconds=0.01)):
+    for opener in (verify, Predictor, lambda folder: measure_latency(folder, seconds=0.01)):
         with pytest.raises(ValueError, match=words):
             opener(folder)
 

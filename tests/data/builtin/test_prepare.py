@@ -42,9 +42,13 @@ def test_a_folder_that_cannot_be_written_falls_back_to_a_temporary_one(tmp_path)
         r"file.tfds cannot be written \(Not a directory\), so l2zoo_digits is prepared in a "
         r"temporary folder, .* set TFDS_DATA_DIR or pass `data_dir=`"
     )
-    with pytest.warns(UserWarning, match=text):
-        x, _ = digits(tmp_path / "file" / "tfds")
-    assert len(x) == 360
+    try:
+        with pytest.warns(UserWarning, match=text):
+            x, _ = digits(tmp_path / "file" / "tfds")
+        assert len(x) == 360
+    finally:
+        prepare._temporary_root().cleanup()  # which waits for the end of the process
+        prepare._temporary_root.cache_clear()
 
 
 def test_a_read_only_folder_that_holds_the_digits_is_enough(tfds_root, tmp_path, monkeypatch):

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import l2zoo
-from l2zoo import L2Policy, Training, experiment
+from l2zoo import L2Policy, SearchResult, Training, experiment
 from l2zoo.data import ImageData, load, load_video
 from l2zoo.studies.experiment import Search, mean_and_error
 from l2zoo.tasks import Classification, Detection, Generation, Segmentation, VideoPrediction
@@ -132,7 +132,10 @@ def squares(count: int = 12) -> ImageData:
 
 
 @pytest.mark.backends
-def test_the_strength_for_a_segmenter_is_chosen_on_folds_of_images(tmp_path: Path) -> None:
+def test_the_strength_for_a_segmenter_is_chosen_on_folds_of_images(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(SearchResult, "save", lambda self, directory: None)
     task = Segmentation(["ground", "square"])
 
     def build(policy: L2Policy) -> keras.Model:

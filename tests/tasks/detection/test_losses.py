@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 from keras import ops
@@ -65,19 +61,3 @@ def test_images_without_objects_have_a_finite_loss() -> None:
     assert number(ClassLoss()(nothing, np.zeros((2, 4, 3), "float32"))) > 0
     assert number(SidesLoss()(np.zeros((2, 4, 5), "float32"), np.ones((2, 4, 4), "float32"))) == 0
     assert number(CenternessLoss()(np.zeros((2, 4, 1), "float32"), np.zeros((2, 4, 1), "float32"))) == 0
-
-
-def test_a_compiled_detector_loads_where_l2zoo_alone_is_imported(tmp_path: Path) -> None:
-    from l2zoo import build_detector
-    from l2zoo.tasks import Detection
-
-    model = build_detector((16, 16, 3), num_classes=2, channels=8, depth=1)
-    model.compile("adam", **Detection(["a", "b"]).compiling())
-    model.save(tmp_path / "detector.keras")
-    code = (
-        "import sys, l2zoo, keras; model = keras.saving.load_model(sys.argv[1]); "
-        "print(sorted(type(loss).__name__ for loss in model.loss.values()))"
-    )
-    path = str(tmp_path / "detector.keras")
-    done = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, check=False)
-    assert done.stdout.strip() == "['CenternessLoss', 'ClassLoss', 'SidesLoss']", done.stderr

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 import pytest
 
 from l2zoo.tasks.diffusion import sampling, schedule
+from tests.processes import output_of
 
 SHAPE = (4, 6, 1)
 
@@ -149,5 +149,4 @@ def test_bad_arguments_are_refused(changes: dict[str, Any], error: type[Exceptio
 def test_no_framework_is_loaded() -> None:
     heavy = "{'keras', 'tensorflow', 'jax', 'torch', 'scipy', 'sklearn', 'matplotlib', 'rich', 'PIL'}"
     code = f"import sys, l2zoo.tasks.diffusion.sampling; print(sorted({heavy} & set(sys.modules)))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    assert output_of([sys.executable, "-c", code]) == "[]\n"

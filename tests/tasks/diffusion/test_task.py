@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -13,7 +14,7 @@ from sklearn.datasets import load_digits
 
 from l2zoo.data import ImageData, load, load_video
 from l2zoo.models.diffusion import build_diffusion
-from l2zoo.tasks.diffusion import schedule
+from l2zoo.tasks.diffusion import evaluation, schedule
 from l2zoo.tasks.diffusion.evaluation import Judge
 from l2zoo.tasks.diffusion.keras_sampling import sample
 from l2zoo.tasks.diffusion.task import Generation
@@ -63,7 +64,7 @@ class Silent(Stand):
 
 
 def test_measures_of_models_whose_loss_is_known() -> None:
-    black = load((np.zeros((60, 8, 8, 1), "uint8"), np.arange(60) % 10))
+    black = load((np.zeros((30, 8, 8, 1), "uint8"), np.arange(30) % 10))
     task = Generation(NAMES)
     perfect: Any = Knowing()
     assert task.measure(perfect, black)["denoising_loss"] == pytest.approx(0, abs=1e-6)
@@ -113,13 +114,30 @@ def test_the_picture_is_drawn_as_the_judge_draws(data: ImageData, tmp_path: Path
     task = Generation(NAMES, Judge(data, steps=3, guidance=2.0, seed=5))
     assert task.says == "Judged with 3 steps of DDIM and a guidance of 2."
     expected = sample(model, 40, steps=3, labels=labels, guidance=2.0, seed=5, progress=False)
-    plain = sample(model, 40, steps=3, labels=labels, seed=5, progress=False)
-    assert (expected != plain).any()
+    plain = sample(model, 4, steps=3, labels=labels[:4], seed=5, progress=False)
+    assert (expected[:4] != plain).any()
     drawn, by_hand = tmp_path / "drawn.png", tmp_path / "by_hand.png"
     task.picture(model, data, drawn)
     picture_of_samples(expected, by_hand, labels=labels, class_names=NAMES)
     assert pixels(drawn).tobytes() == pixels(by_hand).tobytes()
     assert Generation(NAMES).says == ""
+
+
+def test_without_a_judge_the_picture_is_drawn_as_samples_are(
+    data: ImageData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[dict[str, Any]] = []
+
+    def black(model: keras.Model, n: int, **how: Any) -> np.ndarray:
+        asked.append(how)
+        return np.zeros((n, 8, 8, 1), "uint8")
+
+    monkeypatch.setattr(evaluation, "sample", black)
+    Generation(NAMES).picture(tiny(), data, tmp_path / "drawn.png")
+    usual = {name: one.default for name, one in inspect.signature(sample).parameters.items()}
+    how = {name: asked[0][name] for name in ("steps", "guidance", "seed")}
+    assert how == {name: usual[name] for name in how}
+    np.testing.assert_array_equal(asked[0]["labels"], np.arange(40) % 10)
 
 
 def pixels(path: Path) -> np.ndarray:
@@ -152,67 +170,8 @@ def test_a_short_training_learns_with_a_penalty_and_draws(data: ImageData, tmp_p
     losses = [task.measure(each, data)["denoising_loss"] for each in (model, silent)]
     assert losses[0] < 0.7 * losses[1]
     assert task.deployed(model).count_params() == model.count_params()
-    assert task.picture(model, data, tmp_path / "drawn.png").stat().st_size > 10_000
-
-
-class Crash(BaseException):
-    """Stands for the end of the process."""
-
-
-class DiesInEpoch(keras.callbacks.Callback):
-    def __init__(self, epoch: int | None):
-        super().__init__()
-        self.fatal = epoch
-
-    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
-        if epoch == self.fatal:
-            raise Crash
-
-
-@pytest.mark.backends
-def test_averaged_weights_are_those_of_the_end_also_of_a_run_that_was_killed(tmp_path: Path) -> None:
-    rng = np.random.default_rng(0)
-    x, y = rng.normal(size=(40, 3)).astype("float32"), rng.normal(size=(40, 2)).astype("float32")
-
-    def linear(seed: int = 0) -> keras.Model:
-        keras.utils.set_random_seed(seed)
-        return keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
-
-    def run(name: str, *, seed: int = 0, dies: int | None = None, epochs: int = 3) -> Any:
-        model = linear(seed)
-        after: list[list[np.ndarray]] = []
-
-        class Recalls(keras.callbacks.Callback):
-            def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
-                getattr(self.model, "jax_state_sync", lambda: None)()
-                after.append(self.model.get_weights())
-
-        fit(
-            model, (x, y), epochs=epochs, batch_size=20, l2=1e-3, loss="mse",
-            optimizer=keras.optimizers.SGD(0.1, use_ema=True, ema_momentum=0.8),
-            run_dir=tmp_path / name, callbacks=[DiesInEpoch(dies), Recalls()], verbose=0,
-        )  # fmt: skip
-        return model.get_weights(), after
-
-    def assert_same(found: list[np.ndarray], expected: list[np.ndarray]) -> None:
-        for one, other in zip(found, expected, strict=True):
-            np.testing.assert_allclose(one, other, atol=1e-6)
-
-    whole, steps = run("whole")
-    average = steps[0]
-    for weights in steps[1:]:
-        average = [0.8 * mean + 0.2 * new for mean, new in zip(average, weights, strict=True)]
-    assert len(steps) == 6
-    assert_same(whole, average)
-    with pytest.raises(Crash):
-        run("killed", dies=2)
-    assert_same(run("killed", seed=9)[0], whole)  # goes on
-    assert_same(run("killed", seed=9)[0], whole)  # is finished
-    last = linear()
-    last.load_weights(tmp_path / "whole" / "last.weights.h5")
-    assert_same(last.get_weights(), whole)
-    # A run that is prolonged goes on from the weights, not from their average.
-    assert_same(run("whole", epochs=4)[0], run("long", epochs=4)[0])
+    shown = Generation(NAMES, Judge(data, steps=2)).picture(model, data, tmp_path / "drawn.png")
+    assert shown.stat().st_size > 10_000
 
 
 @pytest.mark.slow

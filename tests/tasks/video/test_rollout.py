@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from collections.abc import Mapping
 
@@ -10,6 +9,7 @@ import numpy as np
 import pytest
 
 from l2zoo.tasks.video import rollout
+from tests.processes import output_of
 
 SHAPES = {"state0": (1, 1, 1)}
 
@@ -88,5 +88,4 @@ def test_it_needs_numpy_alone() -> None:
         "import sys, l2zoo.tasks.video.rollout;"
         "print(sorted({'keras', 'tensorflow', 'scipy', 'PIL', 'matplotlib'} & set(sys.modules)))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    assert output_of([sys.executable, "-c", code]) == "[]\n"
