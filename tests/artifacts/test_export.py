@@ -72,6 +72,7 @@ def test_parity_is_what_the_files_really_answer(written, trained):
         assert written.parity[name].argmax_agreement == 1.0
 
 
+@pytest.mark.slow
 def test_a_fresh_process_without_keras_or_l2zoo_answers_the_same(written, trained, tmp_path):
     images = trained.images[300:307].astype(np.float32)
     np.save(tmp_path / "images.npy", images)

@@ -65,7 +65,7 @@ def test_float_pixels_that_look_normalised_are_a_warning():
     x = images(dtype="float32") / 255
     with pytest.warns(UserWarning, match="Multiply them by 255, or pass them before any scaling"):
         check_images(x, LABELS)
-    with pytest.warns(UserWarning, match=r"got values in \[-1, -?[\d.]*\]\. Pass them before any scaling"):
+    with pytest.warns(UserWarning, match=r"got values in \[-0.6.*Pass them before any scaling"):
         check_images(x - 1, LABELS)
 
 

@@ -142,6 +142,7 @@ def test_no_strength_adds_no_loss(l2):
     assert build_cnn((8, 8, 1), num_classes=10, l2=l2).losses == []
 
 
+@pytest.mark.slow
 @pytest.mark.backends
 def test_a_few_steps_on_real_digits_reduce_the_loss(digits):
     x, y = digits[0][:256], digits[1][:256]
