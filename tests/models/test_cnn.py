@@ -45,6 +45,7 @@ def test_every_shape_from_8x8_gives_float32_probabilities(shape):
     np.testing.assert_allclose(answer.sum(axis=1), 1.0, atol=1e-6)
 
 
+@pytest.mark.slow_elsewhere
 @pytest.mark.backends
 def test_integer_and_float_pixels_are_answered_alike(model, digits):
     x = digits[0][:16]
