@@ -149,7 +149,7 @@ class Live:
         return strength.assign
 
     def _enter(self, strength: Strength, layers: list[keras.layers.Layer]) -> None:
-        strength.enter(layers)
+        strength.attach(layers)
         self._entered.append(strength)
 
 

@@ -82,7 +82,7 @@ def application(
     inputs, x = blocks.pixels(input_shape, smallest=32)
     if x.shape[-1] == 1:
         x = keras.layers.Concatenate(name="grey")([x] * 3)
-    x = _prepared(x, next(kind for family, kind in _PIXELS.items() if name.startswith(family)))
+    x = _preprocess(x, next(kind for family, kind in _PIXELS.items() if name.startswith(family)))
     builder = getattr(keras.applications, name)
     if alpha != 1 and "alpha" not in inspect.signature(builder).parameters:
         raise ValueError(f"`alpha` must be 1 for {name}, which has one width, got alpha={alpha}.")
@@ -105,12 +105,12 @@ def application(
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = blocks.BN_MOMENTUM  # theirs is up to 0.999, for millions of images
     # Keras has the input of these models in a list, and warns of whoever calls them without.
-    model = _with_stable_names(keras.Model(inputs, model.output, name=model.name))
+    model = _stabilise_names(keras.Model(inputs, model.output, name=model.name))
     model.trainable = trainable
     return model
 
 
-def _prepared(x: keras.KerasTensor, kind: str) -> keras.KerasTensor:
+def _preprocess(x: keras.KerasTensor, kind: str) -> keras.KerasTensor:
     """Pixels in [0, 1] as weights want them, by layers of Keras's own: a file with them loads anywhere.
 
     Not by `Normalization`, which divides: TFLite's int8 files lose much there.
@@ -123,12 +123,12 @@ def _prepared(x: keras.KerasTensor, kind: str) -> keras.KerasTensor:
         scale = [1 / deviation for deviation in _DEVIATION]
         offset = [-mean / deviation for mean, deviation in zip(_MEAN, _DEVIATION, strict=True)]
     elif kind == "caffe":
-        x = _turned_round(x)
+        x = _swap_colours(x)
         offset = [-mean for mean in _CAFFE_MEAN]
     return keras.layers.Rescaling(scale, offset=offset, name="prepare")(x)
 
 
-def _turned_round(x: keras.KerasTensor) -> keras.KerasTensor:
+def _swap_colours(x: keras.KerasTensor) -> keras.KerasTensor:
     """Blue, green and red out of red, green and blue."""
     _, height, width, _ = x.shape
     # Keras crops rows and columns alone: so channels become columns for a moment.
@@ -141,14 +141,14 @@ def _turned_round(x: keras.KerasTensor) -> keras.KerasTensor:
     return keras.layers.Reshape((height, width, 3), name="prepare_image")(x)
 
 
-def _with_stable_names(model: keras.Model) -> keras.Model:
+def _stabilise_names(model: keras.Model) -> keras.Model:
     """The model with names that do not depend on what was built before it, where weights have such names.
 
     Keras counts the layers that keras.applications has not named, across all models of a process. Those of
     ConvNeXt, EfficientNet, Inception and Xception hold weights, which are known by the names of their layers.
     In the others no layer with weights is among them, and they stay as they are.
     """
-    counted = [layer for layer in model.layers if _is_counted(layer)]
+    counted = [layer for layer in model.layers if _has_a_number(layer)]
     if not any(layer.weights for layer in counted):
         return model
     numbers: collections.Counter[str] = collections.Counter()
@@ -158,11 +158,11 @@ def _with_stable_names(model: keras.Model) -> keras.Model:
         numbers[kind] += 1
         names[layer.name] = f"{kind}_{numbers[kind]}"
 
-    def renamed(layer: keras.layers.Layer) -> keras.layers.Layer:
+    def rename(layer: keras.layers.Layer) -> keras.layers.Layer:
         config = layer.get_config()
         return layer.__class__.from_config({**config, "name": names.get(layer.name, layer.name)})
 
-    twin = keras.models.clone_model(model, clone_function=renamed)
+    twin = keras.models.clone_model(model, clone_function=rename)
     for mine, theirs in zip(twin.layers, model.layers, strict=True):
         mine.set_weights(theirs.get_weights())
         if isinstance(mine, keras.layers.Normalization):
@@ -170,7 +170,7 @@ def _with_stable_names(model: keras.Model) -> keras.Model:
     return twin
 
 
-def _is_counted(layer: keras.layers.Layer) -> bool:
+def _has_a_number(layer: keras.layers.Layer) -> bool:
     """Whether Keras has named a layer: by its class and a number."""
     return re.fullmatch(rf"{_kind(layer)}(_\d+)?", layer.name) is not None
 
@@ -242,7 +242,7 @@ def _starts(model: keras.Model) -> tuple[list[int], int]:
     return found, last + 1
 
 
-def borrowed(
+def apply_backbone(
     backbone: keras.Model, inputs: keras.KerasTensor, strides: Sequence[int]
 ) -> list[keras.KerasTensor]:
     """The features of a backbone at some strides, for the pixels of another model.

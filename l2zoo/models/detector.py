@@ -84,17 +84,17 @@ def build_detector(
             f"`input_shape` must have sides that {steps[-1]} divides, the largest of `strides`, got "
             f"input_shape={tuple(input_shape)}. Pad or resize the images."
         )
-    levels = _encode(x, steps) if backbone is None else backbones.borrowed(backbone, inputs, steps)
+    levels = _encode(x, steps) if backbone is None else backbones.apply_backbone(backbone, inputs, steps)
     levels = _pyramid(levels, channels)
     towers = {kind: _tower(kind, channels, depth) for kind in ("class", "box")}
-    lasts = _lasts(classes)
+    lasts = _heads(classes)
     found: dict[str, list[keras.KerasTensor]] = {output: [] for output in lasts}
     for level, stride in zip(levels, steps, strict=True):
         features = {kind: tower(level) for kind, tower in towers.items()}
         for output, last in lasts.items():
             x = last(features["class" if output == "class_logits" else "box"])
             found[output].append(_flat(x, stride=stride, output=output))
-    outputs = {output: _joined(parts, output) for output, parts in found.items()}
+    outputs = {output: _concatenate(parts, output) for output, parts in found.items()}
     model = load_weights(keras.Model(inputs, outputs, name=name), weights, architecture="detector")
     return L2Policy.of(l2).apply(model)
 
@@ -124,7 +124,7 @@ def _pyramid(levels: list[keras.KerasTensor], channels: int) -> list[keras.Keras
     ]
 
 
-def _lasts(classes: int) -> dict[str, keras.layers.Layer]:
+def _heads(classes: int) -> dict[str, keras.layers.Layer]:
     """The last convolution of each output; all levels share them."""
     prior = keras.initializers.Constant(-math.log((1 - PRIOR) / PRIOR))
     return {
@@ -160,7 +160,7 @@ def _flat(x: keras.KerasTensor, *, stride: int, output: str) -> keras.KerasTenso
     return x
 
 
-def _joined(parts: list[keras.KerasTensor], output: str) -> keras.KerasTensor:
+def _concatenate(parts: list[keras.KerasTensor], output: str) -> keras.KerasTensor:
     """All places of all levels, in float32 whatever the precision below."""
     if len(parts) == 1:
         return keras.layers.Activation("linear", dtype="float32", name=f"{output}_all")(parts[0])

@@ -80,7 +80,7 @@ def build_diffusion(
     inputs = {"images": _images(input_shape, widths), "times": keras.Input((), name="times")}
     if num_classes is not None:
         inputs["labels"] = keras.Input((), dtype="int32", name="labels")
-    known = _known(inputs, num_classes, 4 * widths[0])
+    known = _condition(inputs, num_classes, 4 * widths[0])
     x = keras.layers.Rescaling(2.0 / blocks.MAX_PIXEL, offset=-1.0, name="normalise")(inputs["images"])
     x = _conv(x, widths[0], name="stem")
     skips = []
@@ -100,7 +100,7 @@ def build_diffusion(
         x = keras.layers.UpSampling2D(2, name=f"up{number}_resize")(x)
         x = keras.layers.Concatenate(name=f"up{number}_skip")([skips[number - 1], x])
         x = _residual(x, known, width, name=f"up{number}")
-    x = _activated_norm(x, name="out")
+    x = _norm_and_silu(x, name="out")
     # The velocity starts at zero, its mean, and is float32 whatever the precision of the layers below.
     outputs = _conv(x, inputs["images"].shape[-1], zero=True, dtype="float32", name="velocity")
     model = load_weights(keras.Model(inputs, outputs, name=name), weights, architecture="diffusion")
@@ -125,7 +125,7 @@ def _images(input_shape: Sequence[int], widths: Sequence[int]) -> keras.KerasTen
     return keras.Input(shape, name="images")
 
 
-def _known(inputs: dict[str, Any], num_classes: int | None, width: int) -> keras.KerasTensor:
+def _condition(inputs: dict[str, Any], num_classes: int | None, width: int) -> keras.KerasTensor:
     """What every block is told, `(B, width)`: the time, and the class if there is one.
 
     A time is described by how near it is to each of some evenly spaced ones: `exp(-(distance / spacing) ** 2
@@ -159,11 +159,11 @@ def _residual(
     shortcut = x
     if x.shape[-1] != filters:
         shortcut = _conv(x, filters, kernel_size=1, name=f"{name}_shortcut")
-    x = _conv(_activated_norm(x, name=f"{name}_norm1"), filters, name=f"{name}_conv1")
+    x = _conv(_norm_and_silu(x, name=f"{name}_norm1"), filters, name=f"{name}_conv1")
     told = keras.layers.Dense(filters, name=f"{name}_known")(known)
     told = keras.layers.Reshape((1, 1, filters), name=f"{name}_known_map")(told)
     x = keras.layers.Add(name=f"{name}_told")([x, told])
-    x = _conv(_activated_norm(x, name=f"{name}_norm2"), filters, zero=True, name=f"{name}_conv2")
+    x = _conv(_norm_and_silu(x, name=f"{name}_norm2"), filters, zero=True, name=f"{name}_conv2")
     return keras.layers.Add(name=f"{name}_add")([shortcut, x])
 
 
@@ -181,7 +181,7 @@ def _norm(x: keras.KerasTensor, *, name: str) -> keras.KerasTensor:
     return keras.layers.GroupNormalization(x.shape[-1] // GROUP, epsilon=blocks.BN_EPSILON, name=name)(x)
 
 
-def _activated_norm(x: keras.KerasTensor, *, name: str) -> keras.KerasTensor:
+def _norm_and_silu(x: keras.KerasTensor, *, name: str) -> keras.KerasTensor:
     x = _norm(x, name=name)
     return keras.layers.Activation("silu", name=f"{name}_silu")(x)
 

@@ -191,7 +191,7 @@ def _preactivation(
     if x.shape[-1] == filters and stride == 1:
         return before, x
     if pad:
-        return before, _padded(x, filters, stride=stride, name=f"{name}_shortcut")
+        return before, _pad_channels(x, filters, stride=stride, name=f"{name}_shortcut")
     return before, blocks.bare_conv(before, filters, kernel_size=1, stride=stride, name=f"{name}_shortcut")
 
 
@@ -201,11 +201,11 @@ def _shortcut(x: keras.KerasTensor, filters: int, *, stride: int, pad: bool, nam
         return x
     name = f"{name}_shortcut"
     if pad:
-        return _padded(x, filters, stride=stride, name=name)
+        return _pad_channels(x, filters, stride=stride, name=name)
     return blocks.norm(blocks.bare_conv(x, filters, kernel_size=1, stride=stride, name=name), name=name)
 
 
-def _padded(x: keras.KerasTensor, filters: int, *, stride: int, name: str) -> keras.KerasTensor:
+def _pad_channels(x: keras.KerasTensor, filters: int, *, stride: int, name: str) -> keras.KerasTensor:
     """Every `stride`-th pixel, with zeros for the channels that are new: no weights at all."""
     x = keras.layers.MaxPooling2D(1, strides=stride, name=f"{name}_subsample")(x)
     _, height, width, channels = x.shape

@@ -109,7 +109,7 @@ def _borrow(
     strides = [2**number for number in range(1, len(widths))]
     there = backbones.strides_of(backbone)
     wanted = [stride for stride in strides if stride in there or stride == strides[-1]]
-    levels = dict(zip(wanted, backbones.borrowed(backbone, inputs, wanted), strict=True))
+    levels = dict(zip(wanted, backbones.apply_backbone(backbone, inputs, wanted), strict=True))
     return [_double_conv(x, widths[0], name="encoder1"), *(levels.get(stride) for stride in strides)]
 
 

@@ -74,7 +74,7 @@ def build_video(
             layer = EachFrame(layer, name=f"{name}_each", dtype=layer.dtype_policy)
         return layer(x)
 
-    outputs = _wired(clips, len(widths), at)
+    outputs = _connect(clips, len(widths), at)
     model = load_weights(keras.Model(clips, outputs, name=name), weights, architecture="video")
     return L2Policy.of(l2).apply(model)
 
@@ -107,7 +107,7 @@ def _conv(filters: int, *, stride: int = 1, name: str) -> keras.layers.Layer:
     )
 
 
-def _wired(x: Any, depth: int, at: Callable[[str, Any], Any]) -> Any:
+def _connect(x: Any, depth: int, at: Callable[[str, Any], Any]) -> Any:
     """The way from pixels to the next pixels; `at` applies the layer of a name, to clips or to frames."""
     x = at("rescale", x)
     finer = []

@@ -75,12 +75,12 @@ class Audit:
         """
         costly = [row for row in self.rows if row.role not in _FREE_ROLES]
         groups = Counter((row.role, _coefficients(row)) for row in costly)
-        parts = [f"{n} {_counted(role, n)} {how}" for (role, how), n in groups.items()]
+        parts = [f"{n} {_role_words(role, n)} {how}" for (role, how), n in groups.items()]
         bare = [row for row in self.rows if row.role in _FREE_ROLES]
-        free = [row for row in bare if not _penalised(row)]
-        parts += [f"{_counted_bare(free)} free"] if free else []
-        caught = [row for row in bare if _penalised(row)]
-        parts += [f"{_counted_bare(caught)} penalised"] if caught else []
+        free = [row for row in bare if not _has_penalty(row)]
+        parts += [f"{_free_words(free)} free"] if free else []
+        caught = [row for row in bare if _has_penalty(row)]
+        parts += [f"{_free_words(caught)} penalised"] if caught else []
         asleep = sum(row.frozen for row in self.rows)
         frozen = f"{asleep} of {len(self.rows)} weights frozen" if asleep else ""
         return "; ".join(filter(None, ["l2: " + (", ".join(parts) or "no weights"), frozen, self.decay]))
@@ -139,7 +139,7 @@ class Audit:
         return Group(self.table(), Text(self.summary), *notes, *lines)
 
     def __str__(self) -> str:
-        return self._printed(width=120)
+        return self._text(width=120)
 
     def _repr_html_(self) -> str:
         from rich.console import Console
@@ -148,7 +148,7 @@ class Audit:
         console.print(self)
         return console.export_html(inline_styles=True, code_format="<pre>{code}</pre>")
 
-    def _printed(self, width: int) -> str:
+    def _text(self, width: int) -> str:
         from rich.console import Console
 
         console = Console(file=io.StringIO(), width=width)
@@ -189,7 +189,7 @@ def audit(model: keras.layers.Layer) -> Audit:
     )
     decay, decay_problems = _weight_decay(model, weights)
     problems = _problems(weights, rows) + decay_problems
-    if not decay and not any(map(_penalised, rows)):
+    if not decay and not any(map(_has_penalty, rows)):
         problems.insert(0, "no weight carries a penalty")
     return Audit(model.name, rows, total, tuple(problems), decay)
 
@@ -215,8 +215,8 @@ def _row(weight: Weight, value: float, total: float, *, normalised: bool) -> Aud
 
 
 def _problems(weights: list[Weight], rows: tuple[AuditRow, ...]) -> list[str]:
-    penalised = [row for row in rows if _penalised(row)]
-    bare = [row.path for row in rows if row.role not in _FREE_ROLES and not _penalised(row)]
+    penalised = [row for row in rows if _has_penalty(row)]
+    bare = [row.path for row in rows if row.role not in _FREE_ROLES and not _has_penalty(row)]
     silent, lost, differ = _disagreements(weights)
     free = [row.path for row in penalised if row.role in _FREE_ROLES]
     frozen = [row.path for row in penalised if row.frozen]
@@ -293,7 +293,7 @@ def _number(value: float) -> str:
     return f"{value:.4g}"
 
 
-def _penalised(row: AuditRow) -> bool:
+def _has_penalty(row: AuditRow) -> bool:
     return row.strength is None or bool(row.strength or row.l1)
 
 
@@ -303,11 +303,11 @@ def _coefficients(row: AuditRow) -> str:
     return f"at {_number(row.strength)}" + (f" and l1 {_number(row.l1)}" if row.l1 else "")
 
 
-def _counted(role: str, n: int) -> str:
+def _role_words(role: str, n: int) -> str:
     return f"{role}s" if n > 1 and role in ("kernel", "embedding") else role
 
 
-def _counted_bare(rows: list[AuditRow]) -> str:
+def _free_words(rows: list[AuditRow]) -> str:
     return f"1 {rows[0].role}" if len(rows) == 1 else f"{len(rows)} biases and norms"
 
 

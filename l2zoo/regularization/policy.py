@@ -14,9 +14,9 @@ from typing import Any, TypeVar
 import keras
 from keras import ops
 
-from l2zoo.regularization import weight_decay as decoupled_decay
 from l2zoo.regularization.convert import CONVENTIONS, to_lambda
-from l2zoo.regularization.strength import LiveL2, Strength, leave
+from l2zoo.regularization.strength import LiveL2, Strength, detach
+from l2zoo.regularization.weight_decay import restrict_decay
 from l2zoo.regularization.weights import ROLES, Weight, after_reload, coefficients, weights_of
 from l2zoo.utils.validation import check_number
 
@@ -141,14 +141,14 @@ class L2Policy:
         if not replace:
             _refuse_foreign(weights)
         unit = 0.0 if self.decoupled else self._unit(model)
-        leave(model)
+        detach(model)
         for weight, factor in zip(weights, factors, strict=True):
             _set_regularizer(weight, self._regularizer(unit, factor))
         if isinstance(self.strength, Strength):
             self.strength.follow(model)
-            self.strength.enter(w.layer for w in weights if type(w.variable.regularizer) is LiveL2)
+            self.strength.attach(w.layer for w in weights if type(w.variable.regularizer) is LiveL2)
         _forget_traces(model)
-        with self.strength.pretending(1.0) if isinstance(self.strength, Strength) else nullcontext():
+        with self.strength.temporarily(1.0) if isinstance(self.strength, Strength) else nullcontext():
             _warn_of_lost(weights)  # a live strength of 0 may be another number later
         return model
 
@@ -160,7 +160,7 @@ class L2Policy:
             ValueError: The model is not built.
         """
         weights = weights_of(model)
-        leave(model)
+        detach(model)
         for weight in weights:
             _set_regularizer(weight, None)
         _forget_traces(model)
@@ -223,7 +223,7 @@ class L2Policy:
             )
         decay = float(self.strength) * (kinds[0] if kinds else 0.0)
         chosen = {id(w.variable): bool(f) for w, f in zip(weights, factors, strict=True)}
-        return decoupled_decay.selective(
+        return restrict_decay(
             optimizer,
             weight_decay=decay,
             selection=[(weight.path, chosen[id(weight.variable)]) for weight in weights],
@@ -268,10 +268,10 @@ class L2Policy:
         return self.strength, self.convention, factors, self.l1, self.decoupled
 
     def __reduce__(self) -> tuple:
-        return L2Policy._restored, (self.strength, self.get_config())
+        return L2Policy._rebuild, (self.strength, self.get_config())
 
     @classmethod
-    def _restored(cls, strength: float | Strength, config: dict[str, Any]) -> L2Policy:
+    def _rebuild(cls, strength: float | Strength, config: dict[str, Any]) -> L2Policy:
         return cls(**{**config, "strength": strength})
 
     def _unit(self, model: keras.layers.Layer) -> float:

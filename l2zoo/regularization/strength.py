@@ -84,7 +84,7 @@ class Strength:
         """
         self._models.add(model)
 
-    def enter(self, layers: Iterable[keras.layers.Layer]) -> None:
+    def attach(self, layers: Iterable[keras.layers.Layer]) -> None:
         """Makes the strength part of the state of layers, without which JAX compiles it in as a constant.
 
         A layer's seed generators are the one place for state that is neither a weight (so it is not
@@ -104,7 +104,7 @@ class Strength:
                 layer._seed_generators.append(_State(self))
 
     @contextlib.contextmanager
-    def pretending(self, value: float) -> Iterator[None]:
+    def temporarily(self, value: float) -> Iterator[None]:
         """Says another number to whoever asks for it inside the `with`; a step still sees the real one."""
         real, self._value = self._value, value
         try:
@@ -130,8 +130,8 @@ class _State:
         self.state = strength.variable
 
 
-def leave(model: keras.layers.Layer) -> None:
-    """Takes every strength out of the state of a model's layers: undoes `Strength.enter`."""
+def detach(model: keras.layers.Layer) -> None:
+    """Takes every strength out of the state of a model's layers: undoes `Strength.attach`."""
     for layer in model._flatten_layers():
         generators = layer._seed_generators
         generators[:] = [generator for generator in generators if not isinstance(generator, _State)]

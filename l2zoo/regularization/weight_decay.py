@@ -114,7 +114,7 @@ def _keras_optimizers() -> list[tuple[str, Any]]:
 _SELECTIVE = _selective_classes()
 
 
-def selective(
+def restrict_decay(
     optimizer: Any,
     *,
     weight_decay: float,

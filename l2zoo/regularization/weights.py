@@ -125,7 +125,7 @@ def after_reload(weights: list[Weight]) -> list[tuple[float, float] | None]:
     for weight in weights:
         custom = next((layer for layer in (*weight.ancestors, weight.layer) if _is_custom(layer)), None)
         if custom is None:
-            found.append(_configured(weight))
+            found.append(_config_coefficients(weight))
         else:
             if id(custom) not in twins:
                 twins[id(custom)] = _regularizers_after_rebuild(custom)
@@ -142,7 +142,7 @@ def coefficients(regularizer: Any) -> tuple[float, float] | None:
     return None
 
 
-def _configured(weight: Weight) -> tuple[float, float] | None:
+def _config_coefficients(weight: Weight) -> tuple[float, float] | None:
     """`(l1, lambda)` that Keras would write to disk for a weight: the outermost of its config places."""
     places = weight.config_places()
     return coefficients(getattr(*places[-1])) if places else (0.0, 0.0)
@@ -200,7 +200,7 @@ def _regularizers_after_rebuild(layer: keras.layers.Layer) -> dict[int, Any]:
     try:
         with warnings.catch_warnings(), ThreadPoolExecutor(1) as thread:
             warnings.simplefilter("ignore")
-            twin = thread.submit(_made_from_config, layer).result()
+            twin = thread.submit(_rebuild, layer).result()
         pairs = zip(weights_of(layer), weights_of(twin), strict=True)
         return {id(mine.variable): its.variable.regularizer for mine, its in pairs}
     except Exception:  # a custom layer may fail in any way: then nothing of it is carried over
@@ -210,7 +210,7 @@ def _regularizers_after_rebuild(layer: keras.layers.Layer) -> dict[int, Any]:
         np.random.set_state(numpy_state)
 
 
-def _made_from_config(layer: keras.layers.Layer) -> keras.layers.Layer:
+def _rebuild(layer: keras.layers.Layer) -> keras.layers.Layer:
     return keras.saving.deserialize_keras_object(
         keras.saving.serialize_keras_object(layer),
         custom_objects={type(inner).__name__: type(inner) for inner, _ in _walk(layer, ())},

@@ -126,7 +126,7 @@ def test_every_optimizer_of_keras_is_either_tested_or_refused() -> None:
     kinds = {
         n for n, c in vars(optimizers).items() if isinstance(c, type) and issubclass(c, optimizers.Optimizer)
     }
-    assert kinds == refused | set(OPTIMIZERS)
+    assert kinds - refused == set(OPTIMIZERS)
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
@@ -387,8 +387,10 @@ def test_optimizers_that_decay_in_other_ways_are_refused() -> None:
     class Mine(optimizers.SGD):
         pass
 
-    wrapped = optimizers.LossScaleOptimizer(optimizers.SGD())
-    for optimizer in (optimizers.Muon(), optimizers.Ftrl(), optimizers.ScheduleFreeAdamW(), wrapped, Mine()):
+    others = [optimizers.Muon(), optimizers.Ftrl(), optimizers.LossScaleOptimizer(optimizers.SGD()), Mine()]
+    if hasattr(optimizers, "ScheduleFreeAdamW"):  # Keras 3.10 has none
+        others.append(optimizers.ScheduleFreeAdamW())
+    for optimizer in others:
         with pytest.raises(
             TypeError, match=rf"one of Keras's \['Adadelta', .*got {type(optimizer).__name__}"
         ):

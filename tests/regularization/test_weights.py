@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import random
 import warnings
 from collections.abc import Callable
@@ -169,19 +170,22 @@ ON_EVERY_BACKEND = (
     "Embedding",
     "BatchNormalization",
 )
-each_case = pytest.mark.parametrize(
-    "case",
-    [
-        pytest.param(case, id=name, marks=pytest.mark.backends if name in ON_EVERY_BACKEND else ())
-        for name, case in CASES.items()
-    ],
+reversible = pytest.mark.skipif(
+    not hasattr(layers, "ReversibleEmbedding"), reason=f"Keras {keras.__version__} has no ReversibleEmbedding"
 )
+
+
+def cases(on_every_backend: tuple[str, ...] = ()) -> list[Any]:
+    """All of them as parameters of a test."""
+    marks = {name: [pytest.mark.backends] for name in on_every_backend}
+    marks["ReversibleEmbedding, tied"] = [reversible]
+    return [pytest.param(case, id=name, marks=marks.get(name, [])) for name, case in CASES.items()]
 
 
 # ---- Keras's own layers ------------------------------------------------------------------------------------
 
 
-@each_case
+@pytest.mark.parametrize("case", cases(ON_EVERY_BACKEND))
 def test_every_kernel_is_penalised_and_nothing_else_also_after_reload(case: Case, tmp_path: Path) -> None:
     model = by_hand.randomise(case.make())
     assert sorted(w.path for w in model.trainable_weights) == sorted(case.penalised + case.free)
@@ -194,7 +198,7 @@ def test_every_kernel_is_penalised_and_nothing_else_also_after_reload(case: Case
     assert by_hand.added_loss(again) == pytest.approx(expected, rel=1e-6)
 
 
-@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+@pytest.mark.parametrize("case", cases())
 def test_every_weight_is_penalised_when_asked(case: Case) -> None:
     model = by_hand.randomise(case.make())
     with warnings.catch_warnings():
@@ -234,6 +238,10 @@ def test_spectral_normalization_of_a_depthwise_convolution_has_its_role() -> Non
     assert {w.path: w.role for w in weights_of(model)} == {"s/d/kernel": "depthwise", "s/d/bias": "bias"}
 
 
+@pytest.mark.skipif(
+    "use_gate" not in inspect.signature(layers.MultiHeadAttention).parameters,
+    reason=f"Keras {keras.__version__} has no gates",
+)
 def test_gated_attention_is_reached_whole(tmp_path: Path) -> None:
     model = by_hand.randomise(self_attention(layers.MultiHeadAttention(2, 3, use_gate=True, name="d")))
     L2Policy(1e-3).apply(model)
@@ -242,6 +250,7 @@ def test_gated_attention_is_reached_whole(tmp_path: Path) -> None:
     assert len(by_hand.reloaded(model, tmp_path).losses) == 5
 
 
+@reversible
 def test_an_untied_reverse_embedding_is_penalised_and_named_as_lost() -> None:
     model = by_hand.randomise(there_and_back(False))
     with pytest.warns(UserWarning, match=r"cannot carry the penalty of these layers .*\['d'\]"):
