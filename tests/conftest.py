@@ -55,6 +55,15 @@ def pytest_configure(config: pytest.Config) -> None:
         config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
 
 
+@pytest.hookimpl(tryfirst=True)  # before `-m` chooses
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What is quick on TensorFlow alone is slow on other backends, whose compilation or steps take longer."""
+    if os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow":
+        for item in items:
+            if item.get_closest_marker("slow_elsewhere"):
+                item.add_marker(pytest.mark.slow)
+
+
 def whats_open() -> Open:
     """Everything that this process holds now, with a word for each."""
     return {**dict(threads()), **dict(processes()), **dict(files()), **dict(folders())}

@@ -99,6 +99,7 @@ def marks_of(name: str) -> list[pytest.MarkDecorator]:
     return [*slow, pytest.mark.backends] if name in ON_EVERY_BACKEND else slow
 
 
+@pytest.mark.slow_elsewhere
 @pytest.mark.usefixtures("free_memory")
 @pytest.mark.parametrize("name", [pytest.param(n, marks=marks_of(n)) for n in APPLICATIONS])
 def test_every_kernel_of_an_application_is_penalised_and_stays_so(name: str, tmp_path: Path) -> None:
@@ -305,6 +306,7 @@ def detection_loss_by_hand(y: dict[str, np.ndarray], found: dict[str, np.ndarray
     return float(classes + sides + surprise[seen].mean())
 
 
+@pytest.mark.slow_elsewhere
 @pytest.mark.backends
 def test_a_step_of_a_detector_adds_the_penalty_to_its_own_losses(tmp_path: Path) -> None:
     from l2zoo.tasks import Detection

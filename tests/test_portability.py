@@ -57,6 +57,7 @@ print("strengths", found.best, found.one_se)
 """
 
 
+@pytest.mark.slow
 def test_every_module_is_imported_without_posix() -> None:
     environment = os.environ | {"KERAS_BACKEND": "numpy"}  # which is imported sooner than TensorFlow
     code = WITHOUT_POSIX + IMPORT_ALL

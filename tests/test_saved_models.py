@@ -111,6 +111,7 @@ def test_a_builder_s_answers_are_those_of_the_saved_model() -> None:
     np.testing.assert_allclose(model.predict(images, verbose=0), expected, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_file_of_the_denoiser_draws_what_the_keras_model_draws() -> None:
     settings: dict[str, Any] = {"steps": 10, "labels": np.arange(10), "guidance": 2.0, "seed": 3}
     found = Predictor("diffusion_digits").sample(10, **settings).astype(float)

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from l2zoo.utils.validation import check_pixels
+
 if TYPE_CHECKING:
     import keras
 
@@ -55,7 +57,7 @@ def check_inputs(given: Given | None, model: keras.Model, *, argument: str = "sa
         _check_array(array, one, where)
         inputs[name] = _as_int32(array, where) if _whole(name, array, one) else _as_floats(array, where)
     if list(inputs) == [IMAGES] and inputs[IMAGES].dtype != np.int32:
-        _check_pixels(arrays[IMAGES], argument)
+        check_pixels(arrays[IMAGES], where=f"`{argument}`")
     counts = {name: len(array) for name, array in inputs.items()}
     if len(set(counts.values())) > 1:
         raise ValueError(f"`{argument}` must hold equally many of every input, got {counts}.")
@@ -116,16 +118,6 @@ def _as_floats(array: np.ndarray, argument: str) -> np.ndarray:
         index = int(np.argmax(~np.isfinite(array.reshape(len(array), -1)).all(axis=1)))
         raise ValueError(f"`{argument}` must hold finite numbers, got NaN or infinity in image {index}.")
     return array if array.dtype == np.uint8 else array.astype(np.float32)
-
-
-def _check_pixels(images: np.ndarray, argument: str) -> None:
-    low, high = float(images.min()), float(images.max())
-    scaled = images.dtype.kind == "f" and 0 < high <= 1
-    if low < 0 or high > 255 or scaled:
-        raise ValueError(
-            f"`{argument}` must hold raw pixels in [0, 255], got values in [{low:g}, {high:g}]. Pass the "
-            "images before any scaling; the scaling belongs into the model (keras.layers.Rescaling)."
-        )
 
 
 def exported_dtype(array: np.ndarray) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +11,7 @@ from numpy.typing import ArrayLike
 
 from l2zoo.data.targets import boxes, labels, masks
 from l2zoo.data.targets.kind import TASKS
+from l2zoo.utils.validation import check_pixels
 
 
 def check_images(
@@ -48,7 +48,7 @@ def check_images(
     """
     check_task(task)
     x = np.asarray(x)
-    check_pixels(x)
+    check_images_or_clips(x)
     if task == "detection":
         _check_length(x, len(boxes.parts(y)[1]), "rows of boxes")
         boxes.check(y, x.shape[1:3], num_classes)
@@ -71,8 +71,8 @@ def _check_length(x: np.ndarray, targets: int, words: str) -> None:
         raise ValueError(f"`x` and `y` must have the same length, got {len(x)} images and {targets} {words}.")
 
 
-def check_pixels(x: np.ndarray, *, clips: bool = False) -> None:
-    """Raises, or warns, as `check_images` does where it is about pixels: the one rule for all that comes in.
+def check_images_or_clips(x: np.ndarray, *, clips: bool = False) -> None:
+    """Raises, or warns, as `check_images` does where it is about pixels.
 
     Args:
         x: Images `(N, H, W, C)`.
@@ -92,32 +92,12 @@ def check_pixels(x: np.ndarray, *, clips: bool = False) -> None:
         raise ValueError(f"{name} must have shape {shape}, got shape={x.shape}.")
     if not x.size:
         raise ValueError(f"There are no {words}: x has shape={x.shape}.")
-    integers = np.issubdtype(x.dtype, np.integer)
-    if not integers and not np.issubdtype(x.dtype, np.floating):
-        raise TypeError(f"Pixels must be integers or floats in [0, 255], got dtype={x.dtype}.")
-    low, high = x.min(), x.max()
-    if not (np.isfinite(low) and np.isfinite(high)):  # the minimum of numbers with a NaN is NaN
-        first = next(i for i, image in enumerate(x) if not np.isfinite(image).all())
-        raise ValueError(f"Pixels must be finite, but x[{first}] holds NaN or infinity: drop or repair it.")
-    if integers and (low < 0 or high > 255):
-        raise ValueError(f"Pixels must be in [0, 255], got {low} to {high} (dtype={x.dtype}): rescale them.")
-    if integers:
-        return
-    if low >= 0 and 0 < high <= 1:
-        _warn(f"Pixels look like [0, 1] (they run from {low:g} to {high:g}), but [0, 255] is expected: "
-              "multiply them by 255, or take the normalisation out of your pipeline.")  # fmt: skip
-    elif low < 0 or high > 255:
-        _warn(f"Pixels run from {low:g} to {high:g}, but [0, 255] is expected: "
-              "take the normalisation out of your pipeline; the models normalise inside.")  # fmt: skip
+    check_pixels(x, where="`x`", warn=True)
 
 
 def as_pixels(x: np.ndarray) -> np.ndarray:
-    """Images or clips that `check_pixels` has let pass: integers as uint8, floats as float32."""
+    """Images or clips that `check_images_or_clips` has let pass: integers as uint8, floats as float32."""
     return x.astype(np.uint8 if np.issubdtype(x.dtype, np.integer) else np.float32, copy=False)
-
-
-def _warn(message: str) -> None:
-    warnings.warn(message, UserWarning, stacklevel=4)
 
 
 def check_apart(train: np.ndarray, test: np.ndarray, *, name: str = "train") -> None:

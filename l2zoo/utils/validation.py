@@ -6,6 +6,7 @@ import difflib
 import importlib.util
 import math
 import operator
+import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -86,26 +87,39 @@ def did_you_mean(given: Any, known: Iterable[str]) -> str:
     return f" Did you mean {close[0]!r}?" if close else ""
 
 
-def check_pixels(images: Any, *, where: str) -> None:
-    """Looks at the values of an array of images or clips.
+def check_pixels(images: Any, *, where: str, warn: bool = False) -> None:
+    """The one rule for pixels, wherever they come in: finite numbers in [0, 255], as they are before scaling.
+
+    Args:
+        images: An array of images or clips, not empty.
+        where: What they are, for the message, as in "`frames`".
+        warn: Whether floats in another range are warned of and not refused: who trains may mean them.
 
     Raises:
         TypeError: They are no numbers.
-        ValueError: They are not finite, or not in [0, 255], or seem to be scaled to [0, 1].
+        ValueError: They are not finite, or not in [0, 255], or floats that seem to be scaled to [0, 1].
     """
     import numpy as np  # here: most of what imports this file is to start without it
 
     if images.dtype.kind not in "uif":
         raise TypeError(f"{where} must hold numbers, got dtype={images.dtype}.")
-    floats = images.dtype.kind == "f"
-    if floats and not np.isfinite(images).all():
-        raise ValueError(f"{where} must hold finite numbers, got NaN or infinity.")
-    low, high = float(images.min()), float(images.max())
-    if low < 0 or high > 255 or (floats and 0 < high <= 1):
+    low, high = images.min(), images.max()
+    if not (np.isfinite(low) and np.isfinite(high)):  # the minimum of numbers with a NaN is NaN
+        first = next(i for i, image in enumerate(images) if not np.isfinite(image).all())
         raise ValueError(
-            f"{where} must hold raw pixels in [0, 255], got values in [{low:g}, {high:g}]. Pass them before "
-            "any scaling; the scaling is inside the model."
+            f"{where} must hold finite numbers, got NaN or infinity, first in image {first}: drop or mend it."
         )
+    floats = images.dtype.kind == "f"
+    if low >= 0 and high <= 255 and not (floats and 0 < high <= 1):
+        return
+    step = "Multiply them by 255, or pass" if low >= 0 and high <= 1 else "Pass"
+    message = (
+        f"{where} must hold raw pixels in [0, 255], got values in [{low:g}, {high:g}]. {step} them "
+        "before any scaling; it belongs into the model (keras.layers.Rescaling)."
+    )
+    if not (warn and floats):
+        raise ValueError(message)
+    warnings.warn(message, UserWarning, stacklevel=5)
 
 
 def picture_path(path: str | Path) -> Path:

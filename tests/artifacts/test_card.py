@@ -65,6 +65,7 @@ def test_a_card_that_cannot_be_written_is_refused_at_once(options, error, words)
 # ---- Its code ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_cards_code_runs_in_a_fresh_process_without_l2zoo(fresh_process, written, trained):
     """Plain Keras loads the model, TensorFlow the SavedModel, LiteRT the flat file."""
     assert not fresh_process["l2zoo was imported"]
@@ -75,6 +76,7 @@ def test_the_cards_code_runs_in_a_fresh_process_without_l2zoo(fresh_process, wri
         np.testing.assert_allclose(answer[""], wanted, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_detector_s_card_brings_our_layer_in_and_shows_all_its_outputs(fresh_process, detector):
     assert detector.manifest["task"] == "detection"
     assert detector.manifest["formats"]["keras"]["found"]["classes"] == ["l2zoo>FinalBoxes"]

@@ -72,6 +72,7 @@ def test_parity_is_what_the_files_really_answer(written, trained):
         assert written.parity[name].argmax_agreement == 1.0
 
 
+@pytest.mark.slow
 def test_a_fresh_process_without_keras_or_l2zoo_answers_the_same(written, trained, tmp_path):
     images = trained.images[300:307].astype(np.float32)
     np.save(tmp_path / "images.npy", images)
@@ -181,6 +182,7 @@ def test_an_uncompiled_model_with_byte_inputs_takes_float32_and_nothing_is_print
     assert artifact.parity["tflite"].images == 5
 
 
+@pytest.mark.slow
 def test_a_live_strength_is_exported_as_the_number_it_has(live, fresh_process):
     model = keras.saving.load_model(live.folder / "model.keras")
     penalty = 0.25 * np.sum(np.square(model.layers[-1].kernel.numpy(), dtype=np.float64))

@@ -28,7 +28,7 @@ def test_good_data_passes_in_silence():
         (images(), LABELS / 2, r"integers, got dtype=float64: cast .* y.astype\('int64'\)"),
         (images(), LABELS - 1, r"in \[0, 3\) for num_classes=3, got y\[0\]=-1"),
         (images(), LABELS + 1, r"in \[0, 3\) for num_classes=3, got y\[2\]=3"),
-        (images(dtype="int32") * 3, LABELS, r"in \[0, 255\], got 300 to 300 \(dtype=int32\): rescale"),
+        (images(dtype="int32") * 3, LABELS, r"in \[0, 255\], got values in \[300, 300\]"),
     ],
 )
 def test_bad_data_is_named(x, y, text):
@@ -49,7 +49,7 @@ def test_negative_labels_are_named_without_num_classes():
 
 
 def test_pixels_that_are_not_numbers_are_a_type_error():
-    with pytest.raises(TypeError, match=r"integers or floats .* got dtype=bool"):
+    with pytest.raises(TypeError, match="must hold numbers, got dtype=bool"):
         check_images(images() > 0, LABELS)
 
 
@@ -57,15 +57,15 @@ def test_pixels_that_are_not_numbers_are_a_type_error():
 def test_the_image_with_a_pixel_that_is_not_finite_is_named(value):
     x = images(dtype="float32")
     x[2, 1, 1, 0] = value
-    with pytest.raises(ValueError, match=r"x\[2\] holds NaN or infinity"):
+    with pytest.raises(ValueError, match=r"`x` must hold finite .* first in image 2"):
         check_images(x, LABELS)
 
 
 def test_float_pixels_that_look_normalised_are_a_warning():
     x = images(dtype="float32") / 255
-    with pytest.warns(UserWarning, match=r"look like \[0, 1\] .* multiply them by 255"):
+    with pytest.warns(UserWarning, match="Multiply them by 255, or pass them before any scaling"):
         check_images(x, LABELS)
-    with pytest.warns(UserWarning, match=r"Pixels run from -0.6.* but \[0, 255\] is expected"):
+    with pytest.warns(UserWarning, match=r"got values in \[-0.6.*Pass them before any scaling"):
         check_images(x - 1, LABELS)
 
 

@@ -118,9 +118,9 @@ def test_data_can_be_pickled_without_the_tensor_that_batches_made(video):
         (lambda x: x[0], ValueError, r"shape \(N, T, H, W, C\), got shape=\(6, 2, 3, 1\)"),
         (lambda x: x[:0], ValueError, r"no clips: x has shape=\(0, 6, 2, 3, 1\)"),
         (lambda x: x[:, :1], ValueError, r"at least 2 frames, got 1: pass single images to `load`"),
-        (lambda x: np.where(x == 31, np.nan, x), ValueError, r"x\[3\] holds NaN or infinity"),
-        (lambda x: x.astype(int) * 3, ValueError, r"in \[0, 255\], got 0 to 315 \(dtype=int64\)"),
-        (lambda x: x.astype(str), TypeError, r"Pixels must be integers or floats"),
+        (lambda x: np.where(x == 31, np.nan, x), ValueError, "first in image 3"),
+        (lambda x: x.astype(int) * 3, ValueError, r"in \[0, 255\], got values in \[0, 315\]"),
+        (lambda x: x.astype(str), TypeError, "must hold numbers, got dtype=<U"),
         (lambda x: (x, x), TypeError, r"'folder:PATH' or an array \(N, T, H, W, C\), got tuple"),
         (lambda x: Path("/films"), TypeError, r"got PosixPath; for a folder, write 'folder:/films'"),
     ],
@@ -131,7 +131,7 @@ def test_arrays_that_are_no_clips_are_refused(video, spoil, error, text):
 
 
 def test_float_pixels_that_look_normalised_are_warned_of(video):
-    with pytest.warns(UserWarning, match=r"look like \[0, 1\] .* multiply them by 255"):
+    with pytest.warns(UserWarning, match="Multiply them by 255, or pass them before any scaling"):
         load_video(video / 255)
 
 

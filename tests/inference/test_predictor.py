@@ -216,7 +216,7 @@ def test_every_method_belongs_to_its_task(classifier, denoiser, stepper):
         ([np.zeros((8, 8, 3)), np.full((8, 8, 3), np.nan)], ValueError, "Image 1 .* NaN or infinity"),
         (np.full((8, 8, 3), 256), ValueError, r"raw pixels in \[0, 255\], got values in \[256, 256\]"),
         (np.full((8, 8, 3), -1), ValueError, r"raw pixels in \[0, 255\]"),
-        (np.full((8, 8, 3), 0.5), ValueError, "Pass them before any scaling"),
+        (np.full((8, 8, 3), 0.5), ValueError, "ass them before any scaling"),
         (np.full((8, 8, 3), "x"), TypeError, "Image 0 of `images` must hold numbers"),
         (np.full((8, 8, 3), True), TypeError, "must hold numbers, got dtype=bool"),
         (None, TypeError, "must be arrays, Pillow images or paths, one or a list, got NoneType"),

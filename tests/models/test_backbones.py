@@ -268,6 +268,7 @@ def test_more_levels_than_there_are_is_an_error():
         backbones.unfreeze(small(), 4)
 
 
+@pytest.mark.slow
 def test_after_a_short_training_a_backbone_predicts_by_the_statistics_of_its_data():
     model = keras.Sequential([backbones.application("MobileNetV2", (32, 32, 3), alpha=0.35)])
     norms = [x for x in model.layers[0].layers if isinstance(x, keras.layers.BatchNormalization)]

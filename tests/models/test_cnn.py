@@ -45,6 +45,7 @@ def test_every_shape_from_8x8_gives_float32_probabilities(shape):
     np.testing.assert_allclose(answer.sum(axis=1), 1.0, atol=1e-6)
 
 
+@pytest.mark.slow_elsewhere
 @pytest.mark.backends
 def test_integer_and_float_pixels_are_answered_alike(model, digits):
     x = digits[0][:16]
@@ -142,6 +143,7 @@ def test_no_strength_adds_no_loss(l2):
     assert build_cnn((8, 8, 1), num_classes=10, l2=l2).losses == []
 
 
+@pytest.mark.slow
 @pytest.mark.backends
 def test_a_few_steps_on_real_digits_reduce_the_loss(digits):
     x, y = digits[0][:256], digits[1][:256]

@@ -25,6 +25,7 @@ def test_weights_counted_by_hand(upsampling):
     assert sum(int(np.prod(v.shape)) for v in model.trainable_variables) == encoder + up + decoder + head
 
 
+@pytest.mark.slow_elsewhere
 @pytest.mark.backends
 @pytest.mark.parametrize("upsampling", ["resize", "transpose"])
 def test_every_pixel_gets_probabilities(upsampling):
@@ -77,6 +78,7 @@ def test_a_convnext_is_a_backbone():
     assert model.output_shape == (None, 32, 32, 2)
 
 
+@pytest.mark.slow
 def test_a_step_changes_no_weight_of_a_frozen_backbone():
     backbone = backbones.application("MobileNet", (32, 32, 3), alpha=0.25, trainable=False)
     model = build_unet((32, 32, 3), num_classes=2, filters=(4, 4, 4), backbone=backbone, l2=1e-4)
@@ -91,6 +93,7 @@ def test_a_step_changes_no_weight_of_a_frozen_backbone():
     assert still == theirs & set(before)
 
 
+@pytest.mark.slow
 def test_a_few_steps_learn_which_pixels_are_bright():
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (16, 16, 16, 1))

@@ -31,6 +31,7 @@ def test_a_sequential_model_says_what_follows_what() -> None:
     assert names(model) == ["before"]
 
 
+@pytest.mark.slow_elsewhere
 @pytest.mark.backends
 def test_scaling_what_is_found_changes_nothing_and_scaling_the_rest_does() -> None:
     keras.utils.set_random_seed(0)

@@ -172,6 +172,7 @@ def test_strength_0_decays_nothing_not_even_by_adamws_default() -> None:
     assert_kernels_alone_decay(model, 1.0)
 
 
+@pytest.mark.slow_elsewhere
 @pytest.mark.backends
 def test_where_no_weight_that_trains_is_reached_nothing_decays(tmp_path: Path) -> None:
     policy = L2Policy(DECAY, decoupled=True, overrides={"*": 0})

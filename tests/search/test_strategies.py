@@ -63,14 +63,14 @@ def test_a_grid_is_named_whole_without_waiting_for_a_score(tmp_path):
     assert [f["batch"] for f in found] == [8] * 8
 
 
-@pytest.mark.parametrize("name", ["random", "bayesian"])
-def test_a_strength_is_drawn_on_the_logarithmic_scale(name, tmp_path):
-    found = asked(ready(name, tmp_path, seed=3, max_trials=12), peak)
+@pytest.mark.parametrize(("name", "count"), [("random", 12), ("bayesian", 6)])
+def test_a_strength_is_drawn_on_the_logarithmic_scale(name, count, tmp_path):
+    found = asked(ready(name, tmp_path, seed=3, max_trials=count), peak)
     strengths = np.array([f["l2"] for f in found])
-    assert len(strengths) == 12
+    assert len(strengths) == count
     assert strengths.tolist() == [float(f"{strength:.3g}") for strength in strengths]
     assert ((strengths >= 1e-6) & (strengths <= 1e-1)).all()
-    assert (strengths < 1e-3).sum() >= 3  # on a linear scale less than one in 100 would be
+    assert (strengths < 1e-3).sum() >= count // 4  # on a linear scale less than one in 100 would be
 
 
 def test_the_gaussian_process_closes_in_on_the_top(tmp_path):
@@ -100,7 +100,7 @@ def test_hyperband_has_no_more_rungs_than_the_epochs_allow(epochs, rungs):
 @pytest.mark.parametrize("name", ["random", "bayesian", "hyperband"])
 def test_the_same_seed_and_scores_ask_for_the_same(name, tmp_path):
     one, same, other = (
-        [f["l2"] for f in asked(ready(name, tmp_path / str(i), seed=seed, max_trials=6), peak)]
+        [f["l2"] for f in asked(ready(name, tmp_path / str(i), seed=seed, max_trials=5), peak)]
         for i, seed in enumerate((0, 0, 1))
     )
     assert one == same

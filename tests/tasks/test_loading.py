@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import keras
+import pytest
 
 from l2zoo.models.detector import build_detector
 from l2zoo.tasks import Detection, Segmentation, VideoPrediction
@@ -20,6 +21,7 @@ print([name for name in sys.argv[3:] if keras.saving.get_registered_object("l2zo
 """
 
 
+@pytest.mark.slow
 def test_what_tasks_save_loads_where_l2zoo_alone_is_imported(tmp_path: Path) -> None:
     task = Detection(["a", "b"])
     model = build_detector((16, 16, 3), num_classes=2, channels=8, depth=1)

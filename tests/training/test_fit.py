@@ -46,6 +46,7 @@ class Dies(keras.callbacks.Callback):
             raise RuntimeError("the end")
 
 
+@pytest.mark.slow_elsewhere
 @pytest.mark.backends
 def test_a_run_that_died_goes_on_and_ends_with_the_same_numbers(
     tiny: Build, train: Arrays, held_out: Arrays, tmp_path: Path

@@ -106,6 +106,7 @@ def test_a_run_that_dies_at_any_write_ends_as_if_nothing_had_happened(
     assert rows_of(tmp_path / "dying") == rows_of(tmp_path / "whole")
 
 
+@pytest.mark.slow
 def test_early_stopping_remembers_its_patience_and_its_best_weights(
     quick: Build, train: Arrays, held_out: Arrays, tmp_path: Path
 ) -> None:

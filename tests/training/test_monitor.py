@@ -137,6 +137,7 @@ def test_a_healthy_training_is_silent() -> None:
     assert fitted(linear(1e-3, many=True), epochs=20) == []
 
 
+@pytest.mark.slow
 def test_a_penalty_that_dominates_and_makes_a_constant_is_said_once() -> None:
     said = fitted(linear(20.0, rate=1e-4), epochs=3)
     assert sum("dominates the data loss" in one for one in said) == 1

@@ -14,7 +14,7 @@ import numpy as np
 
 from l2zoo.data import splits
 from l2zoo.data.batching import WORKERS
-from l2zoo.data.checks import as_pixels, check_pixels
+from l2zoo.data.checks import as_pixels, check_images_or_clips
 from l2zoo.data.resizing import resize, resize_array
 from l2zoo.data.sources import tfds
 from l2zoo.data.sources.folders import SUFFIXES, bare_splits, images_in, split_folders, subfolders
@@ -68,7 +68,7 @@ def from_array(x: np.ndarray, *, image_size: tuple[int, int] | None, frames: int
         TypeError: Pixels that are not numbers.
     """
     x = np.asarray(x)
-    check_pixels(x, clips=True)
+    check_images_or_clips(x, clips=True)
     frames = _piece_length(frames, x.shape[1])
     return ArrayClips(resize_array(cut(as_pixels(x), frames), image_size))
 

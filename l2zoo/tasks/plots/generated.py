@@ -21,10 +21,7 @@ from l2zoo.utils.validation import whole_number
 
 COLUMNS = 10  # images in a row
 TIMES = 8  # of a clip that are shown, of which two are given
-IMAGE_SIDE, FRAME_SIDE = (
-    56,
-    112,
-)  # screen pixels that an image, or a frame of a clip, gets in an animation, at least
+IMAGE_SIDE, FRAME_SIDE = 56, 112  # screen pixels at least of an image, and of a frame, in an animation
 IMAGE_GAP, FRAME_GAP = 4, 6  # screen pixels between images, and around frames
 GREY, WHITE = 128, 255
 MOST_STEPS = 20  # in an animation: noise cannot be compressed

@@ -15,7 +15,7 @@ from l2zoo.tasks.detection.average_precision import Arrays, found_boxes, true_bo
 from l2zoo.tasks.plots.marks import Line, paint_mask
 from l2zoo.tasks.plots.sheet import Panel, Sheet, save_sheet
 from l2zoo.tasks.segmentation.overlap import UNLABELLED, confusion, mean_iou
-from l2zoo.utils.validation import check_number, whole_number
+from l2zoo.utils.validation import check_number, check_pixels, whole_number
 
 MOST = 12  # images shown
 
@@ -168,12 +168,7 @@ def _pixels(images: Any) -> np.ndarray:
     images = np.asarray(images)
     if images.ndim != 4 or images.shape[3] not in (1, 3) or not images.size:
         raise ValueError(f"`images` must have shape (N, H, W, 1 or 3), got shape={images.shape}.")
-    low, high = images.min(), images.max()
-    if not (low >= 0 and high <= 255):  # so written, NaN is refused too
-        raise ValueError(
-            f"`images` must have pixels in [0, 255], got {low} to {high}: give them as they were before any "
-            "normalisation."
-        )
+    check_pixels(images, where="`images`")
     return np.broadcast_to(np.rint(images).astype(np.uint8), (*images.shape[:3], 3))
 
 

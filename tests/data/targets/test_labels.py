@@ -43,5 +43,5 @@ def test_arrays_need_no_labels():
     np.testing.assert_array_equal(data.arrays()[0][..., 0], x)
     assert load((x, None), task="generation", image_size=(2, 2), limit=2).arrays()[0].shape == (2, 2, 2, 1)
     assert load((x, np.arange(6) % 3), task="generation").class_names == ("0", "1", "2")
-    with pytest.raises(ValueError, match="Pixels must be in"):
+    with pytest.raises(ValueError, match="must hold raw pixels in"):
         load((x.astype(int) * 3, None), task="generation")

@@ -37,6 +37,7 @@ def build(policy: L2Policy) -> keras.Model:
     return policy.apply(keras.Sequential([keras.Input((4, 4, 1)), *layers]))
 
 
+@pytest.mark.slow_elsewhere
 @pytest.mark.backends
 def test_variants_share_folds_and_seeds_and_keep_their_own_settings(tmp_path: Path) -> None:
     variants = [

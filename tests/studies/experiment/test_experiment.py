@@ -131,6 +131,7 @@ def squares(count: int = 12) -> ImageData:
     return load((images, masks), task="segmentation")
 
 
+@pytest.mark.slow
 @pytest.mark.backends
 def test_the_strength_for_a_segmenter_is_chosen_on_folds_of_images(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -29,6 +29,7 @@ def by_predict(model: keras.Model) -> sampling.Denoise:
     return denoise
 
 
+@pytest.mark.slow_elsewhere
 @pytest.mark.backends
 def test_a_model_draws_what_the_loop_draws_with_its_predictions(model: keras.Model) -> None:
     labels = [0, 1, 2, 1, 0]

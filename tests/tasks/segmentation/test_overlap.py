@@ -154,6 +154,7 @@ def segmenter() -> keras.Model:
     return model
 
 
+@pytest.mark.slow_elsewhere
 @pytest.mark.backends
 def test_they_count_while_a_model_trains():
     truth, _ = masks()
