@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import ClassVar
+
 import keras
 import numpy as np
 import pytest
@@ -47,6 +49,26 @@ def test_a_unit_gives_the_same_whatever_ran_before_it(warm):
         warm.run(other)
     same(warm.run(unit)[0], first)
     same(Trainer(job()).run(unit)[0], first)
+
+
+class Listener(keras.callbacks.Callback):
+    """What a callback is told at the end of an epoch, beside the penalty at that moment."""
+
+    heard: ClassVar[list[tuple[float, float]]] = []
+
+    def on_epoch_end(self, epoch, logs=None):
+        kernels = [keras.ops.convert_to_numpy(self.model.layers[i].kernel) for i in (1, -1)]
+        penalty = 1e-2 * sum(float((kernel.astype("float64") ** 2).sum()) for kernel in kernels)
+        self.heard.append((logs["val_loss"] - logs["val_data_loss"], penalty))
+
+
+def test_callbacks_hear_of_keras_s_val_loss_which_contains_the_penalty():
+    Listener.heard.clear()
+    Trainer(job(callbacks=[Listener()])).run(Unit(1e-2, 0, 0))
+    told, penalties = np.transpose(Listener.heard)
+    np.testing.assert_allclose(told, penalties, rtol=1e-4)
+    assert len(told) == 2
+    assert penalties.min() > 0.01
 
 
 @pytest.mark.backends
