@@ -6,7 +6,7 @@ is promised of them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -144,8 +144,8 @@ SHAPES = {
     "video": (None, 3, 32, 32, 3),
     "detection": {"class_logits": (None, 84, 4), "sides": (None, 84, 4), "centerness_logits": (None, 84, 1)},
 }
-# More of the same blocks; their weights are counted in test_resnet.py.
-DEEPER = tuple(name for name in zoo.list_models("resnet*") if name != "resnet20")
+# What is left out has more of the same blocks; their weights are counted in test_resnet.py.
+LIKE_NO_OTHER = ("cnn", "cnn_plain", "resnet20", "unet", *OTHERS)
 LAM = 1e-3
 
 
@@ -163,9 +163,13 @@ def small(name: str, l2: float | None = LAM) -> keras.Model:
         return of_the_zoo(name, l2, **FEW_CHANNELS.get(name, {}))
 
 
-def some(quick: tuple[str, ...], names: tuple[str, ...]) -> list[Any]:
-    """Parameters of a test: the quick ones as they are, the others slow."""
-    return [pytest.param(name, marks=() if name in quick else pytest.mark.slow) for name in names]
+def some(quick: tuple[str, ...], names: Iterable[str]) -> list[Any]:
+    """Parameters of a test for every backend: the first of the quick ones is so on all, the others are slow."""
+    marks = {name: [pytest.mark.slow_elsewhere] for name in quick} | {quick[0]: []}
+    return [
+        pytest.param(name, marks=[*marks.get(name, [pytest.mark.slow]), pytest.mark.backends])
+        for name in names
+    ]
 
 
 def pixels(n: int = 8) -> np.ndarray:
@@ -201,13 +205,7 @@ def nothing(y: Any, outputs: Any) -> Any:
 
 
 @pytest.mark.usefixtures("free_memory")
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(n, marks=pytest.mark.slow if n in DEEPER else pytest.mark.backends)
-        for n in zoo.list_models()
-    ],
-)
+@pytest.mark.parametrize("name", some(LIKE_NO_OTHER, zoo.list_models()))
 def test_every_weight_of_a_model_of_the_zoo_is_penalised_or_exempt_as_listed(name: str) -> None:
     model = of_the_zoo(name)
     assert model.name == name
@@ -230,7 +228,6 @@ def test_every_weight_of_a_model_of_the_zoo_is_penalised_or_exempt_as_listed(nam
     assert audited.problems == ()
 
 
-@pytest.mark.backends
 @pytest.mark.parametrize("name", some(STEPS, WHOLE))
 def test_a_step_of_training_adds_the_penalty_to_the_data_loss_and_a_file_keeps_both(
     name: str, tmp_path: Path
@@ -306,7 +303,7 @@ def detection_loss_by_hand(y: dict[str, np.ndarray], found: dict[str, np.ndarray
     return float(classes + sides + surprise[seen].mean())
 
 
-@pytest.mark.slow_elsewhere
+@pytest.mark.slow
 @pytest.mark.backends
 def test_a_step_of_a_detector_adds_the_penalty_to_its_own_losses(tmp_path: Path) -> None:
     from l2zoo.tasks import Detection
@@ -338,7 +335,6 @@ def test_a_step_of_a_detector_adds_the_penalty_to_its_own_losses(tmp_path: Path)
         np.testing.assert_allclose(found[name], outputs[name], rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.backends
 @pytest.mark.parametrize("name", some(STEPS, (*WHOLE, *OTHERS)))
 def test_a_step_without_data_loss_shrinks_every_kernel_by_the_penalty_alone(name: str) -> None:
     rate, lam = 0.5, 0.1  # shrinks by a tenth

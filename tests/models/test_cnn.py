@@ -35,8 +35,9 @@ def digits():
     return np.rint(data.images[..., None] * (255 / 16)).astype("uint8"), data.target
 
 
-@pytest.mark.backends
-@pytest.mark.parametrize("shape", [(8, 8, 1), (9, 13, 2), (28, 28, 1), (33, 32, 3)])
+@pytest.mark.parametrize(
+    "shape", [pytest.param((9, 13, 2), marks=pytest.mark.backends), (8, 8, 1), (28, 28, 1), (33, 32, 3)]
+)
 def test_every_shape_from_8x8_gives_float32_probabilities(shape):
     model = build_cnn(shape, num_classes=3)
     answer = model.predict(np.full((2, *shape), 200, "uint8"), verbose=0)
@@ -144,6 +145,7 @@ def test_no_strength_adds_no_loss(l2):
 
 
 @pytest.mark.slow
+@pytest.mark.slow_elsewhere
 @pytest.mark.backends
 def test_a_few_steps_on_real_digits_reduce_the_loss(digits):
     x, y = digits[0][:256], digits[1][:256]
@@ -156,6 +158,7 @@ def test_a_few_steps_on_real_digits_reduce_the_loss(digits):
     assert history["accuracy"][-1] > 0.9
 
 
+@pytest.mark.slow_elsewhere
 @pytest.mark.backends
 def test_save_and_load_keep_the_outputs_and_the_penalty(tmp_path, digits):
     model = build_cnn((8, 8, 1), num_classes=10, l2=1e-4)

@@ -94,6 +94,7 @@ def test_a_step_changes_no_weight_of_a_frozen_backbone():
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 def test_a_few_steps_learn_which_pixels_are_bright():
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (16, 16, 16, 1))

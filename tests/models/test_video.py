@@ -72,6 +72,7 @@ def test_pixels_go_in_and_come_out_at_every_time() -> None:
     assert answer(video(), clips(frames=7)).shape == (2, 7, *FRAME)
 
 
+@pytest.mark.slow_elsewhere
 @pytest.mark.backends
 def test_later_frames_do_not_change_earlier_answers_and_earlier_frames_change_later_ones() -> None:
     model, x = video(), clips()

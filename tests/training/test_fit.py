@@ -73,6 +73,7 @@ def test_a_run_that_died_goes_on_and_ends_with_the_same_numbers(
         assert penalty > 0.1
 
 
+@pytest.mark.slow_elsewhere
 @pytest.mark.backends
 def test_averaged_weights_are_those_of_the_end_also_of_a_run_that_was_killed(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)

@@ -60,6 +60,7 @@ def test_norms_are_those_of_numpy(policy: Any) -> None:
         assert state.near_zero == 0.0
 
 
+@pytest.mark.slow_elsewhere
 @pytest.mark.backends
 def test_looking_changes_nothing_and_norms_are_known() -> None:
     def trained(callbacks: list) -> list[np.ndarray]:

@@ -132,6 +132,7 @@ def squares(count: int = 12) -> ImageData:
 
 
 @pytest.mark.slow
+@pytest.mark.slow_elsewhere
 @pytest.mark.backends
 def test_the_strength_for_a_segmenter_is_chosen_on_folds_of_images(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
