@@ -164,7 +164,7 @@ def small(name: str, l2: float | None = LAM) -> keras.Model:
 
 
 def some(quick: tuple[str, ...], names: Iterable[str]) -> list[Any]:
-    """Parameters of a test for every backend: the first quick one is so on all of them, the others are slow."""
+    """Parameters for every backend: the first quick one is quick on all of them, the others are slow."""
     marks = {name: [pytest.mark.slow_elsewhere] for name in quick} | {quick[0]: []}
     return [
         pytest.param(name, marks=[*marks.get(name, [pytest.mark.slow]), pytest.mark.backends])
