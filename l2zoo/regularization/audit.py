@@ -272,21 +272,21 @@ def _decays(optimizer: Any, weights: list[Weight]) -> list[bool]:
 
 
 def _cells(row: AuditRow) -> Row:
-    l1, strength = (cell(x or None, "{:.4g}") if x else Cell("-") for x in (row.l1, row.strength))
-    role = f"{row.role} ≈" if row.normalised else row.role
-    shape = "x".join(map(str, row.shape)) or "scalar"
-    cost = Cell(f"{row.penalty:.4g}", row.penalty) if row.penalty else Cell("-")
     cells = (
         cell(row.path),
-        cell(role),
-        cell(shape),
+        cell(f"{row.role} ≈" if row.normalised else row.role),
+        cell("x".join(map(str, row.shape)) or "scalar"),
         cell(row.parameters, "{:,}"),
-        l1,
-        Cell("other") if row.strength is None else strength,
-        Cell("frozen") if row.frozen else cost,
+        _or_dash(row.l1),
+        Cell("other") if row.strength is None else _or_dash(row.strength),
+        Cell("frozen") if row.frozen else _or_dash(row.penalty),
         cell(row.share, "{:.1%}") if row.penalty else Cell("-"),
     )
     return Row(cells)
+
+
+def _or_dash(value: float | None) -> Cell:
+    return Cell(_number(value), value) if value else Cell("-")
 
 
 def _number(value: float) -> str:

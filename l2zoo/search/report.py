@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable
 from dataclasses import asdict
@@ -21,7 +20,7 @@ from l2zoo.reports.numbers import (
 from l2zoo.reports.table import Cell, Column, Row, Table, cell, write_csv
 from l2zoo.search.candidates import Candidate
 from l2zoo.search.select import Selection
-from l2zoo.utils.files import replacing
+from l2zoo.utils.files import write_json
 
 
 def table(selection: Selection, *, chosen: float | None = None, every: bool = False) -> Table:
@@ -106,9 +105,7 @@ def to_dict(selection: Selection) -> dict[str, Any]:
 def write_files(selection: Selection, directory: Path) -> None:
     """Writes `result.csv`, a line a strength with its numbers in full, and `result.json`, as `to_dict`."""
     write_csv(directory / "result.csv", rows(selection))
-    with replacing(directory / "result.json") as temporary:
-        text = json.dumps(to_dict(selection), indent=2, allow_nan=False)
-        temporary.write_text(text + "\n", encoding="utf-8")
+    write_json(directory / "result.json", to_dict(selection), allow_nan=False)
 
 
 def _value(candidate: Candidate, *, name: str) -> Cell:

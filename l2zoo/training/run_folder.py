@@ -27,7 +27,7 @@ import keras
 from l2zoo.reports.table import write_csv
 from l2zoo.training import snapshot
 from l2zoo.training.snapshot import CallbackState, Snapshot, callback_state, changed_state, restore_callbacks
-from l2zoo.utils.files import replacing
+from l2zoo.utils.files import replacing, write_json
 
 History = dict[str, list[float]]
 MONITORED = ("val_data_loss", "val_loss", "data_loss", "loss")
@@ -88,7 +88,7 @@ class RunFolder:
     def start(self, history: History) -> None:
         """Writes what was opened, and the logs of all epochs so far anew: none is missing or there twice."""
         self.path.mkdir(parents=True, exist_ok=True)
-        self._write("config.json", json.dumps(self._config, indent=2) + "\n")
+        write_json(self.path / "config.json", self._config)
         for name in ("train", "validation"):
             shutil.rmtree(self.path / name, ignore_errors=True)
         self._write_csv(history)
@@ -140,10 +140,6 @@ class RunFolder:
             (self.path / f".partial.{name}").unlink(missing_ok=True)
         for name in ("train", "validation"):
             shutil.rmtree(self.path / name, ignore_errors=True)
-
-    def _write(self, name: str, text: str) -> None:
-        with replacing(self.path / name) as partial:
-            partial.write_text(text)
 
     def _write_csv(self, history: History) -> None:
         columns = [name for name in _FIRST_COLUMNS if name in history]

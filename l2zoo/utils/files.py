@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import json
 import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 _NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP}  # what file systems answer that have none
 _LONGEST = 200  # characters of an error's words
@@ -36,6 +38,17 @@ def replacing(path: str | Path) -> Iterator[Path]:
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def write_json(path: str | Path, value: Any, *, allow_nan: bool = True) -> None:
+    """Writes a value as indented JSON, whole or not at all.
+
+    Raises:
+        ValueError: There is a NaN or an infinity in it, which are no JSON, and `allow_nan` is False.
+    """
+    text = json.dumps(value, indent=2, allow_nan=allow_nan)
+    with replacing(path) as partial:
+        partial.write_text(text + "\n", encoding="utf-8")
 
 
 @contextlib.contextmanager

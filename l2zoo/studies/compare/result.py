@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +19,7 @@ from l2zoo.reports.page import Page, Picture, Section, versions
 from l2zoo.reports.table import Cell, Column, Row, Table, cell, write_csv
 from l2zoo.studies.compare import findings, forest
 from l2zoo.studies.compare.findings import Findings, Standing
-from l2zoo.utils.files import replacing
+from l2zoo.utils.files import write_json
 from l2zoo.utils.scripts import script_command
 
 if TYPE_CHECKING:
@@ -75,8 +74,7 @@ class Comparison(Findings):
         folder = Path(directory)
         rows = [_values(self, each) for each in self.standings]
         write_csv(folder / CSV, rows)
-        with replacing(folder / JSON) as temporary:
-            temporary.write_text(json.dumps(_content(self, rows), indent=2) + "\n", encoding="utf-8")
+        write_json(folder / JSON, _content(self, rows))
         self.plot(folder / PICTURE)
         _page(self).write(folder / REPORT)
         return folder

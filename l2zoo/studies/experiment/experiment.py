@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -23,7 +22,7 @@ from l2zoo.studies.privacy import privacy_audit
 from l2zoo.studies.privacy.privacy_audit import FEWEST_IMAGES
 from l2zoo.training import fit
 from l2zoo.training.monitor import L2Monitor
-from l2zoo.utils.files import replacing
+from l2zoo.utils.files import write_json
 from l2zoo.utils.scripts import script_command
 from l2zoo.utils.validation import check_number, whole_number
 
@@ -220,5 +219,4 @@ def _strength(
 
 def _write(path: Path, l2: float, training: Training, metrics: Mapping[str, Sequence[float]]) -> None:
     found = {"l2": l2, "training": dataclasses.asdict(training), "metrics": metrics}
-    with replacing(path) as fresh:
-        fresh.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    write_json(path, found)
