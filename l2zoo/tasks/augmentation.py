@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 
+from l2zoo.data import ImageData
+from l2zoo.data.prepared import Prepared
 from l2zoo.tasks import random_layers
 from l2zoo.utils.validation import one_of, whole_numbers
 
@@ -165,6 +167,26 @@ def augmentation_names(names: Sequence[str] | str) -> list[str]:
     if len(set(names)) < len(names) or ("none" in names and len(names) > 1):
         raise ValueError(f"`names` must be different ones, or 'none' alone, got names={names}.")
     return names
+
+
+def one_hot_targets(data: ImageData, num_classes: int, *, task: str, augment: str) -> Prepared:
+    """Data with one-hot labels `(B, K)`, or masks `(B, H, W, K)`, that follow an augmentation.
+
+    Args:
+        data: Images with labels or masks; a number outside the classes becomes zeros.
+        num_classes: K.
+        task: `"classification"` or `"segmentation"`.
+        augment: What `augmentation` takes; for training alone.
+    """
+    change = augmentation(augment, task=task, image_shape=data.image_shape)
+
+    def prepare(images: Any, targets: Any, seed: Any) -> tuple[Any, Any]:
+        import tensorflow as tf
+
+        wanted = tf.one_hot(targets, num_classes)
+        return (images, wanted) if change is None or seed is None else change(images, wanted, seed)
+
+    return Prepared(data, prepare, {"task": task, "augment": augment})
 
 
 def _layers(name: str, kind: str, channels: int) -> list[keras.layers.Layer]:

@@ -13,7 +13,7 @@ import numpy as np
 from l2zoo.data import ImageData
 from l2zoo.data.prepared import Prepared
 from l2zoo.tasks import losses
-from l2zoo.tasks.augmentation import augmentation
+from l2zoo.tasks.augmentation import one_hot_targets
 from l2zoo.tasks.checks import (
     as_floats,
     check_classes,
@@ -58,16 +58,7 @@ class Segmentation:
             augment: What `augmentation` takes, as in `"flip+shift"`; for training alone.
         """
         check_data(self.name, self.class_names, data)
-        change = augmentation(augment, task=self.name, image_shape=data.image_shape)
-        num_classes = self._num_classes
-
-        def prepare(images: Any, masks: Any, seed: Any) -> tuple[Any, Any]:
-            import tensorflow as tf
-
-            wanted = tf.one_hot(masks, num_classes)
-            return (images, wanted) if change is None or seed is None else change(images, wanted, seed)
-
-        return Prepared(data, prepare, {"task": self.name, "augment": augment})
+        return one_hot_targets(data, self._num_classes, task=self.name, augment=augment)
 
     def measure(self, model: keras.Model, data: ImageData) -> dict[str, float]:
         """How good a model is.
