@@ -89,14 +89,14 @@ def of_another_time(folder):
     """The artifact as if another Keras and another NumPy had written it; says which are installed here."""
     versions = manifest.read(folder)["versions"]
     assert versions["keras"] == importlib.metadata.version("keras")
-    rewrite(folder, versions=versions | {"keras": "3.0.1", "numpy": "2.0.0"})
-    return folder, f"written with keras 3.0.1 and numpy 2.0.0, here {keras.__version__} and {np.__version__}"
+    rewrite(folder, versions=versions | {"keras": "3.0.1", "numpy": "1.0.0"})
+    return folder, f"written with keras 3.0.1 and numpy 1.0.0, here {keras.__version__} and {np.__version__}"
 
 
 def test_versions_that_differ_are_said_when_everything_holds(of_another_time, written):
     folder, words = of_another_time
     found = verify(folder)
-    assert found.versions == {"keras": ("3.0.1", keras.__version__), "numpy": ("2.0.0", np.__version__)}
+    assert found.versions == {"keras": ("3.0.1", keras.__version__), "numpy": ("1.0.0", np.__version__)}
     assert str(found).splitlines()[-1] == f"W{words[1:]}."
     assert verify(written.folder).versions == {}
     assert "ritten with" not in str(verify(written.folder))
