@@ -40,12 +40,15 @@ def main(
     replicas: Annotated[int, typer.Option(help="Processes that predict, one thread each.", min=1)] = 1,
     max_batch: Annotated[int, typer.Option(help="Images computed together, at most.", min=1)] = 32,
     format: Annotated[str, typer.Option(help="auto, tflite, tflite_fp16, ..._dynamic or ..._int8.")] = "auto",  # noqa: A002
+    threshold: Annotated[
+        float | None, typer.Option(help="Probability from which on a class is there; the artifact's.")
+    ] = None,
     max_bytes: Annotated[int, typer.Option(help="Of the body of a request.", min=1)] = 8 * 2**20,
     max_pixels: Annotated[int, typer.Option(help="Of an image, height times width.", min=1)] = 16_000_000,
     max_images: Annotated[int, typer.Option(help="In a request.", min=1)] = 16,
 ) -> None:
-    """Serves an artifact for classification, segmentation or detection until Ctrl-C."""
-    predictor = Predictor(artifact, format=format)
+    """Serves an artifact for classification, segmentation, detection or regression until Ctrl-C."""
+    predictor = Predictor(artifact, format=format, threshold=threshold)
     with ray_serve.serve(
         predictor, host=host, port=port, replicas=replicas,
         max_batch=max_batch, max_bytes=max_bytes, max_pixels=max_pixels, max_images=max_images,

@@ -15,6 +15,7 @@ from l2zoo.artifacts import task_spec
 from l2zoo.artifacts.parity import table
 from l2zoo.artifacts.parity.parity import Parity
 from l2zoo.reports.table import Table
+from l2zoo.tasks.output_kind import KINDS
 from l2zoo.utils.validation import one_of
 
 FILE = "README.md"
@@ -31,10 +32,16 @@ class Card:
         name: Title of the artifact; the model's name if None.
         about: What the model does, how it was trained, where its limits are. Markdown.
         data: What it was trained and measured on, with the licence of the data.
-        class_names: Names of the classes, in their order.
+        class_names: Names of the classes, in their order; two for an output of one number, that of 0 first.
         task: What the model is for: `"classification"`, `"segmentation"`, `"detection"`, `"generation"` or
-            `"video"`, as the tasks of `l2zoo.tasks` are called. If None, it is read off inputs and outputs
-            where they leave no doubt.
+            `"video"`, as the tasks of `l2zoo.tasks` are called, or `"regression"`. If None, it is read off
+            inputs and outputs where they leave no doubt.
+        output_kind: What the output means: `"probabilities"` (a softmax), `"logits"` (without it), `"binary"`
+            or `"binary_logits"` (one number for two classes), `"multilabel"` or `"multilabel_logits"` (a
+            number for each class on its own, any number of which may be there), `"values"` (regression). With
+            several outputs, by their names. If None, the last activation, the loss and the answers tell.
+        threshold: From which probability on a class is there, in (0, 1), for outputs that are binary or
+            multilabel: a number, or one for each class. 0.5 if None.
         picture: An image file (PNG, JPEG, SVG) to copy into the artifact and to show in the card.
         privacy: What an audit found that the model gives away about its training data, in words:
             `privacy_audit(...).sentence`.
@@ -45,6 +52,8 @@ class Card:
     data: str = ""
     class_names: Sequence[str] | None = None
     task: str | None = None
+    output_kind: str | Mapping[str, str] | None = None
+    threshold: float | Sequence[float] | None = None
     picture: str | Path | None = None
     privacy: str = ""
 
@@ -57,6 +66,9 @@ class Card:
             )
         if self.task is not None:
             one_of("task", self.task, task_spec.TASKS)
+        given = self.output_kind
+        for kind in given.values() if isinstance(given, Mapping) else [given] if given is not None else []:
+            one_of("output_kind", kind, tuple(KINDS))
         if self.picture is None:
             return
         path = Path(self.picture)
@@ -92,6 +104,7 @@ def render(content: Mapping[str, Any], parity: Mapping[str, Parity], *, picture:
         card=content,
         picture=picture,
         of_classes=content["task"] in task_spec.OF_CLASSES,
+        meanings={name: _meaning(spec) for name, spec in content["outputs"].items()},
         own_classes=[name for name in classes if name.startswith(_OURS)],
         other_classes=[name for name in classes if not name.startswith(_OURS)],
         uses=_uses(formats),
@@ -106,6 +119,15 @@ def render(content: Mapping[str, Any], parity: Mapping[str, Parity], *, picture:
 
 def _shape(shape: Sequence[int | None]) -> str:
     return "(" + ", ".join("B" if size is None else str(size) for size in shape) + ")"
+
+
+def _meaning(spec: Mapping[str, Any]) -> str:
+    """What an output means, in words that follow its shape; nothing if it is not known."""
+    if "kind" not in spec:
+        return ""
+    threshold = spec.get("threshold")
+    beyond = "" if threshold is None else f"; a class is there from {threshold} on"
+    return f", {KINDS[spec['kind']]} (`{spec['kind']}`){beyond}"
 
 
 def _value(value: Any) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from l2zoo.artifacts import card as cards
-from l2zoo.artifacts import manifest, metadata, task_spec
+from l2zoo.artifacts import manifest, metadata
 from l2zoo.artifacts import sample as samples
 from l2zoo.artifacts.card import Card
 from l2zoo.artifacts.formats import keras_file, savedmodel
@@ -60,7 +60,8 @@ def export(
         limits: How far the files may be from the model; `Limits()` if None.
         conversion: Choices for the formats that are converted; `Conversion()` if None.
         metrics: Name to a number, or to numbers by name: `{"accuracy": {"mean": 0.97, "se": 0.01}}`.
-        card: What a reader should know, and who runs it: name, task, data, class names, a picture.
+        card: What a reader should know, and who runs it: name, task, meaning of the outputs, data, class
+            names, a picture.
         overwrite: Replaces an artifact that is there, once the new one is complete.
 
     Returns:
@@ -68,8 +69,9 @@ def export(
 
     Raises:
         TypeError: An argument is of the wrong type.
-        ValueError: The arguments do not fit, a format cannot be written, something stayed float that was to
-            be quantised, or a file does not answer like the model. Nothing is left behind then.
+        ValueError: The arguments do not fit, it cannot be told what an output with classes means, a format
+            cannot be written, something stayed float that was to be quantised, or a file does not answer like
+            the model. Nothing is left behind then.
         ImportError: A format needs an optional package.
 
     Example:
@@ -92,14 +94,15 @@ def export(
         few, expected = samples.select(inputs, answers)
         samples.write(fresh / samples.FILE, few, expected)
         graph, single = scratch / "graph", scratch / "single"
+        interface = metadata.interface(model, inputs, expected)
+        task, kinds = metadata.meaning(model, card, interface, expected)
+        for output, kind in kinds.items():
+            interface["outputs"][output].update(kind.to_spec())
         savedmodel.trace(model, inputs, graph)
         source = Source(model, graph, single, inputs, _in_order(expected), calibration, conversion)
         for name in names:
             FORMATS[name].write(source, fresh / FORMATS[name].path)
-        interface = metadata.interface(model, inputs, expected)
-        task = metadata.task(card, interface, expected)
-        num_classes = _num_classes(card, task, interface)
-        reference = Reference(inputs, answers, few, expected, measure, num_classes)
+        reference = Reference(inputs, answers, few, expected, measure, kinds)
         figures, rows = check_files(fresh, names, reference, limits)
         content = {**described, "task": task, **interface, "formats": rows}
         if "tflite_int8" in names:
@@ -142,16 +145,6 @@ def _in_order(outputs: Outputs) -> tuple[str, ...]:
     """Names of outputs in the order of a graph: of a dict sorted, of a list as they are."""
     names = tuple(outputs)
     return names if names == tuple(f"output_{i}" for i in range(len(names))) else tuple(sorted(names))
-
-
-def _num_classes(card: Card, task: str | None, interface: dict[str, Any]) -> int | None:
-    """How many numbers an output with classes has on its last axis, if that is known."""
-    if card.class_names is None or task not in (None, *task_spec.OF_CLASSES):
-        return None
-    names, classes = len(card.class_names), next(iter(interface["outputs"].values()))["shape"][-1]
-    if names != classes:
-        raise ValueError(f"`class_names` must name the {classes} outputs of the model, got {names} names.")
-    return names
 
 
 def _finish(fresh: Path, content: dict[str, Any], figures: Mapping[str, Parity], card: Card) -> None:

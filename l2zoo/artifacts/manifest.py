@@ -14,10 +14,11 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from l2zoo.artifacts import task_spec
+from l2zoo.tasks.output_kind import OutputKind
 
 FILE = "manifest.json"
 SIGNATURE = "model.sig"  # signs all the others, so it cannot be among them
-VERSION = 2
+VERSION = 3
 _LARGEST = 16 * 2**20  # bytes; ours have a few thousand
 _DTYPES = {"inputs": ("float32", "int32"), "outputs": ("float32", "float16", "int32", "int64", "bool")}
 
@@ -182,6 +183,13 @@ def _check_form(content: Mapping[str, Any]) -> None:
             specs = content[side]
             fine = isinstance(specs, dict) and all(_is_spec(spec, dtypes) for spec in specs.values())
             _want(fine and bool(specs), side, "shape and dtype by name", specs)
+    for name, spec in content.get("outputs", {}).items():
+        try:
+            OutputKind.of_spec(spec)
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"`outputs` in the manifest: {name!r}: {error} Export the model again."
+            ) from error
 
 
 def _is_spec(spec: Any, dtypes: Sequence[str]) -> bool:

@@ -18,7 +18,7 @@ from l2zoo.artifacts.card import Card
 from l2zoo.artifacts.formats.conversion import Source
 from l2zoo.artifacts.formats.tflite import CALIBRATION
 from l2zoo.artifacts.inputs import IMAGES, Inputs, Outputs, input_signature, num_examples, takes_names
-from l2zoo.artifacts.parity.metrics import has_classes
+from l2zoo.tasks.output_kind import KINDS, OutputKind, check_threshold
 
 if TYPE_CHECKING:
     import keras
@@ -114,23 +114,116 @@ def interface(model: keras.Model, inputs: Inputs, outputs: Outputs) -> dict[str,
     }
 
 
-def task(card: Card, described: Mapping[str, Any], outputs: Outputs) -> str | None:
-    """What the model is for, as the card says or as it can be read off what goes in and comes out.
+def meaning(
+    model: keras.Model, card: Card, described: Mapping[str, Any], outputs: Outputs
+) -> tuple[str | None, dict[str, OutputKind]]:
+    """What the model is for, and what its outputs mean, as the card says or as it can be told.
+
+    Args:
+        model: The model, whose last activation and loss tell what it gives.
+        card: What it says comes first, and is compared with the answers.
+        described: What `interface` gave.
+        outputs: The model's answers to some real inputs.
+
+    Returns:
+        The task, and the kind of each output of which it is known.
 
     Raises:
-        ValueError: The card says something else.
+        ValueError: The card says something else than shapes or answers; or it says that there are classes,
+            and nobody can tell which of them an answer means.
     """
     sides = described["inputs"], described["outputs"]
-    if card.task is None:
-        classes = card.class_names is not None or has_classes(next(iter(outputs.values())), None)
-        return task_spec.infer(*sides, classes=classes)
-    if not task_spec.fits(card.task, *sides):
+    task = card.task or task_spec.infer(*sides, task_spec.BY_SHAPE)
+    if task is not None and not task_spec.fits(task, *sides):
         shapes = [{name: spec["shape"] for name, spec in side.items()} for side in sides]
         raise ValueError(
-            f"`card` must say what the model is for, got task={card.task!r} of a model from {shapes[0]} to "
+            f"`card` must say what the model is for, got task={task!r} of a model from {shapes[0]} to "
             f"{shapes[1]}. Export what the task's `deployed` gives."
         )
-    return card.task
+    if task in task_spec.BY_SHAPE:
+        if card.output_kind is not None or card.threshold is not None:
+            raise ValueError(
+                f"`output_kind` and `threshold` are for images, pixels and values, not for {task}."
+            )
+        return task, {}
+    kinds = _kinds(model, card, outputs)
+    if task is None and len(outputs) == 1 and kinds:
+        (kind,) = kinds.values()
+        # Of pixels only the card tells a mask from a picture.
+        sure = kind.name in ("probabilities", "logits") or card.class_names is not None
+        classes = task_spec.OF_CLASSES if sure else ("classification",)
+        task = task_spec.infer(*sides, ("regression",) if kind.name == "values" else classes)
+    return task, kinds
+
+
+def _kinds(model: keras.Model, card: Card, outputs: Outputs) -> dict[str, OutputKind]:
+    """The kind of each output of which it is known, held against its answers."""
+    from l2zoo.tasks.infer_output_kind import infer_output_kinds
+
+    names = _names_of_kinds(card, outputs)
+    exclusive = card.task in task_spec.OF_CLASSES or card.class_names is not None
+    found = infer_output_kinds(model, outputs, exclusive=exclusive)
+    if card.task == "regression":
+        found = dict.fromkeys(outputs, "values")
+    found.update(names)
+    kinds = {}
+    for name, kind in found.items():
+        if kind is None:
+            if exclusive and len(outputs) == 1:
+                raise ValueError(_question(name, outputs[name]))
+            continue
+        _check_task(card.task, kind)
+        has_threshold = kind not in ("probabilities", "logits", "values") and card.threshold is not None
+        threshold = {"threshold": check_threshold(card.threshold)} if has_threshold else {}
+        kinds[name] = OutputKind(kind, **threshold)
+        named = None if card.class_names is None or len(outputs) > 1 else len(card.class_names)
+        kinds[name].check_width(outputs[name].shape[-1], named)
+        kinds[name].check_answers(outputs[name])
+    if card.threshold is not None and not any(one.has_threshold for one in kinds.values()):
+        raise ValueError(
+            f"`threshold` is for outputs that are binary or multilabel, got threshold={card.threshold} "
+            "for outputs "
+            f"{found}. Leave it out, or say what they are: Card(output_kind=...)."
+        )
+    return kinds
+
+
+def _names_of_kinds(card: Card, outputs: Outputs) -> dict[str, str]:
+    """What the card says of outputs, by their names."""
+    given = card.output_kind
+    if given is None:
+        return {}
+    if isinstance(given, str):
+        if len(outputs) > 1:
+            raise ValueError(
+                f"`output_kind` must say what each output means, by its name, {sorted(outputs)}, got "
+                f"{given!r}."
+            )
+        return dict.fromkeys(outputs, given)
+    unknown = sorted(set(given) - set(outputs))
+    if unknown:
+        raise ValueError(f"`output_kind` must name outputs of the model, {sorted(outputs)}, got {unknown}.")
+    return dict(given)
+
+
+def _check_task(task: str | None, kind: str) -> None:
+    if task is not None and (task == "regression") != (kind == "values"):
+        raise ValueError(
+            f"`card` says task={task!r}, but the output is {kind!r}, {KINDS[kind]}. Change one of them: "
+            "Card(task=..., "
+            "output_kind=...)."
+        )
+
+
+def _question(name: str, answers: np.ndarray) -> str:
+    """What is asked when an output could mean one thing or another."""
+    return (
+        f"The output {name!r} has classes, but whether its numbers are probabilities, logits or sigmoids "
+        "cannot be "
+        "told from the model's last activation, its loss and its answers, which run from "
+        f"{float(answers.min()):.4g} to {float(answers.max()):.4g}. Say it: Card(output_kind=...), one of "
+        f"{list(KINDS)}."
+    )
 
 
 def int8(source: Source) -> dict[str, Any]:

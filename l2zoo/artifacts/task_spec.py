@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-TASKS = ("classification", "segmentation", "detection", "generation", "video")
+TASKS = ("classification", "segmentation", "detection", "generation", "video", "regression")
 OF_CLASSES = ("classification", "segmentation")  # their answer has a number for each class
+BY_SHAPE = ("detection", "generation", "video")  # no other model takes and gives what theirs do
 DETECTIONS = {"boxes_xyxy", "scores", "classes"}  # what a detector answers
 
 Specs = Mapping[str, Mapping[str, Any]]
@@ -48,19 +49,15 @@ def fits(task: str, inputs: Specs, outputs: Specs) -> bool:
     (answer,) = given.values()
     if task == "segmentation":
         return len(answer) == 3 and answer[:2] == image[:2]
-    return task == "classification" and len(answer) == 1
+    return task == "regression" or (task == "classification" and len(answer) == 1)
 
 
-def infer(inputs: Specs, outputs: Specs, *, classes: bool) -> str | None:
-    """The task that can be read off inputs and outputs, if any can.
+def infer(inputs: Specs, outputs: Specs, candidates: Sequence[str]) -> str | None:
+    """The first of some tasks that inputs and outputs are those of, if there is one.
 
-    Args:
-        inputs: What goes in.
-        outputs: What comes out.
-        classes: Whether the output is known to have a number for each class. Without, an output for each
-            image or pixel may be anything, such as a temperature.
+    An output for each image or pixel may be anything, such as a temperature: classes or values are known by
+    what the numbers mean alone.
     """
-    candidates = [task for task in TASKS if classes or task not in OF_CLASSES]
     return next((task for task in candidates if fits(task, inputs, outputs)), None)
 
 

@@ -13,6 +13,7 @@ from l2zoo.artifacts.formats.table import FORMATS, formats_of
 from l2zoo.artifacts.inputs import Inputs, Outputs, Predict
 from l2zoo.artifacts.parity import parity, table
 from l2zoo.artifacts.parity.parity import Parity
+from l2zoo.tasks.output_kind import kinds_of
 from l2zoo.utils.files import as_value_errors
 
 # Without labels a metric cannot be measured again.
@@ -79,7 +80,7 @@ def verify(folder: str | Path) -> Artifact:
     inputs, expected = sample.read(folder / sample.FILE)
     _check_sample(inputs, expected, content)
     runs = {name: _open(folder, name) for name in limits}
-    found = parity.compare(parity.batches(inputs, expected), runs)
+    found = parity.compare(parity.batches(inputs, expected), runs, kinds=kinds_of(content["outputs"]))
     figures = {name: dataclasses.replace(one, limits=limits[name]) for name, one in found.items()}
     problems = table.problems(figures)
     others = _other_versions(content)

@@ -54,6 +54,13 @@ def export(
         bool, typer.Option("--allow-float", help="Ship quantised files of which a part stayed float.")
     ] = False,
     name: Annotated[str | None, typer.Option(help="Title of the artifact. That of the model.")] = None,
+    output_kind: Annotated[
+        str | None,
+        options.word(
+            options.output_kinds,
+            help="What the output means, if MODEL does not tell: probabilities, logits, ...",
+        ),
+    ] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace an artifact that is there.")
     ] = False,
@@ -73,15 +80,16 @@ def export(
 
     loaded = load_model(model, modules)
     choices: dict[str, Any] = {"int8_io": int8_io, "allow_float": allow_float}
-    found = examples.load_examples(loaded, task, examples.Source(source, split, data_dir), EXAMPLES)
+    said = output_kind
+    found = examples.load_examples(loaded, task, examples.Source(source, split, data_dir), EXAMPLES, said)
     others = examples.Source(calibrate or source, calibrate_split, data_dir)
-    calibration = examples.load_examples(loaded, task, others, CALIBRATION).inputs
+    calibration = examples.load_examples(loaded, task, others, CALIBRATION, said).inputs
     artifact = export_model(
         found.task.deployed(loaded),
         output,
         sample=found.inputs,
         formats=formats or ("savedmodel", "tflite"),
-        measure=None if found.card is None else lambda said: found.task.scores(said, found.targets),
+        measure=None if found.card is None else lambda answers: found.task.scores(answers, found.targets),
         conversion=Conversion(calibration=calibration, **choices),
         card=Card(name=name, **(found.card or {})),
         overwrite=overwrite,
@@ -139,6 +147,10 @@ def predict(
         ),
     ] = "auto",
     threads: Annotated[int, typer.Option(help="On which it computes.")] = 1,
+    threshold: Annotated[
+        float | None,
+        typer.Option(help="Probability from which on a class is there, of two or of many at once."),
+    ] = None,
     top: Annotated[int, typer.Option(help="How many classes are shown.", min=1)] = 3,
     save: Annotated[Path | None, typer.Option(help="Draw the answers, .png, .svg or .pdf.")] = None,
     json: options.Json = False,
@@ -149,7 +161,7 @@ def predict(
     """
     from l2zoo.inference import Predictor
 
-    found = Predictor(artifact, format=format, threads=threads).predict(images)
+    found = Predictor(artifact, format=format, threads=threads, threshold=threshold).predict(images)
     if json:
         print_json([{"image": str(path), **one.to_dict()} for path, one in zip(images, found, strict=True)])
     else:
@@ -208,24 +220,44 @@ def _content(artifact: Any) -> dict[str, Any]:
 
 
 def _answers_table(images: list[Path], found: list[Any], top: int) -> Table:
-    """A row for each image and class, mask or box."""
-    from l2zoo.inference.results import Classified, Detected
-    from l2zoo.reports.table import Column, Table, cell
+    """A row for each image and class, mask, box or value."""
+    from l2zoo.inference.results import Classified, Detected, Estimated, Labelled
+    from l2zoo.reports.table import Column, Table
 
     columns: list[Column | str]
     if isinstance(found[0], Detected):
         columns = ["image", "class", Column("score"), Column("box")]
+    elif isinstance(found[0], Estimated):
+        columns = ["image", Column("value")]
+    elif isinstance(found[0], Labelled):
+        columns = ["image", "class", Column("probability"), "there"]
     else:
         columns = ["image", "class", Column("probability" if isinstance(found[0], Classified) else "share")]
     rows = []
     for path, one in zip(images, found, strict=True):
-        lines: list[tuple[Any, ...]]
-        if isinstance(one, Detected):
-            parts = zip(one.names, one.scores.tolist(), one.boxes_xyxy, strict=True)
-            lines = [(name, cell(s, "{:.3f}"), " ".join(f"{x:.0f}" for x in box)) for name, s, box in parts]
-        else:
-            shares = one.top(top) if isinstance(one, Classified) else one.shares.items()
-            lines = [(name, cell(share, "{:.4f}")) for name, share in shares]
         empty = ("nothing", *[""] * (len(columns) - 2))
-        rows += [("" if number else str(path), *line) for number, line in enumerate(lines or [empty])]
+        lines = _lines(one, top) or [empty]
+        rows += [("" if number else str(path), *line) for number, line in enumerate(lines)]
     return Table.of(columns, rows)
+
+
+def _lines(one: Any, top: int) -> list[tuple[Any, ...]]:
+    """What is said of an image, without its name."""
+    from l2zoo.inference.plots import describe
+    from l2zoo.inference.results import Classified, Detected, Estimated, Labelled
+    from l2zoo.reports.table import cell
+
+    if isinstance(one, Detected):
+        parts = zip(one.names, one.scores.tolist(), one.boxes_xyxy, strict=True)
+        return [(name, cell(s, "{:.3f}"), " ".join(f"{x:.0f}" for x in box)) for name, s, box in parts]
+    if isinstance(one, Estimated):
+        return [(describe(one),)]
+    if isinstance(one, Labelled):
+        there = one.labels
+        most = max(top, len(there))
+        return [(name, cell(p, "{:.4f}"), "yes" if name in there else "no") for name, p in one.top(most)]
+    if isinstance(one, Classified):
+        said = one.class_name  # which the threshold may have decided for
+        pairs = sorted(one.top(len(one.class_names)), key=lambda pair: pair[0] != said)
+        return [(name, cell(share, "{:.4f}")) for name, share in pairs[:top]]
+    return [(name, cell(share, "{:.4f}")) for name, share in one.shares.items()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -31,8 +32,17 @@ class Examples(NamedTuple):
     card: dict[str, Any] | None
 
 
-def load_examples(model: keras.Model, task: str, source: Source, most: int) -> Examples:
+def load_examples(
+    model: keras.Model, task: str, source: Source, most: int, output_kind: str | None = None
+) -> Examples:
     """The first images of some data, as a model takes them.
+
+    Args:
+        model: Whose output is judged by what it tells of it, unless `output_kind` says it.
+        task: One of `TASKS`.
+        source: The data.
+        most: How many images.
+        output_kind: What the output means.
 
     Raises:
         ValueError: The model is not for the task, or there are no such data.
@@ -46,8 +56,20 @@ def load_examples(model: keras.Model, task: str, source: Source, most: int) -> E
     data = load(source.data, source.split, task=task, data_dir=source.data_dir, image_size=image_size)
     kinds = dict(zip(TASKS, (tasks.Classification, tasks.Segmentation, tasks.Detection), strict=True))
     goal = kinds[task](data.class_names)
-    card = {"task": task, "class_names": data.class_names, "data": f"Compared on {data.name} {data.split}."}
-    same = _num_classes(model, task) in (None, data.num_classes)
+    card: dict[str, Any] = {
+        "task": task,
+        "class_names": data.class_names,
+        "data": f"Compared on {data.name} {data.split}.",
+    }
+    classes = _num_classes(model, task)
+    same = classes in (None, data.num_classes) or (
+        task != "detection" and (classes, data.num_classes) == (1, 2)
+    )
+    if same and task != "detection":
+        goal = dataclasses.replace(goal, output_kind=output_kind).judging(model, data)
+        card["output_kind"] = goal.output_kind
+    elif output_kind is not None:
+        card["output_kind"] = output_kind
     inputs, targets = goal.examples(model, data, most)
     return Examples(inputs, targets, goal, card if same else None)
 

@@ -74,6 +74,13 @@ def tasks_of_images() -> tuple[str, ...]:
     return TASKS
 
 
+def output_kinds() -> tuple[str, ...]:
+    """What an output of a model may mean."""
+    from l2zoo.tasks.output_kind import KINDS
+
+    return tuple(KINDS)
+
+
 def formats() -> list[str]:
     """What a model may be exported to."""
     from l2zoo.artifacts.formats.table import FORMATS

@@ -12,7 +12,15 @@ from PIL import Image
 
 from l2zoo.inference import preprocess
 from l2zoo.inference.benchmark import Latency
-from l2zoo.inference.results import Classified, Detected, Result, Segmented
+from l2zoo.inference.results import (
+    Classified,
+    Detected,
+    Estimated,
+    Labelled,
+    OverlappingMasks,
+    Result,
+    Segmented,
+)
 from l2zoo.reports import plot_style
 from l2zoo.reports.numbers import three_digits
 from l2zoo.tasks.plots.marks import Line, paint_mask
@@ -24,6 +32,7 @@ if TYPE_CHECKING:
 MOST = 24  # images shown
 LARGEST = 640  # pixels of an image's longer side
 MIN_SCORE = 0.3  # of a box that is drawn
+SHOWN_VALUES = 4  # of an image, in words
 
 
 def plot_results(images: Any, results: Sequence[Any], path: str | Path) -> Path:
@@ -71,7 +80,13 @@ def describe(result: Result) -> str:
     """
     if isinstance(result, Classified):
         return f"{result.class_name} {result.probability:.0%}"
-    if isinstance(result, Segmented):
+    if isinstance(result, Labelled):
+        found = [f"{name} {share:.0%}" for name, share in result.top(len(result.class_names))]
+        return ", ".join(found[: len(result.labels)]) or "none"
+    if isinstance(result, Estimated):
+        few = [f"{value:.4g}" for value in result.values.ravel()[:SHOWN_VALUES].tolist()]
+        return ", ".join(few) + (", ..." if result.values.size > SHOWN_VALUES else "")
+    if isinstance(result, Segmented | OverlappingMasks):
         shares = sorted(result.shares.items(), key=lambda pair: -pair[1])
         return ", ".join(f"{name} {share:.0%}" for name, share in shares)
     sure = [(n, s) for n, s in zip(result.names, result.scores, strict=True) if s >= MIN_SCORE]

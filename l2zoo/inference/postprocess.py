@@ -3,31 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
-from l2zoo.inference.results import Classified, Detected, Result, Segmented
+from l2zoo.inference.results import Classified, Detected, Labelled, OverlappingMasks, Result, Segmented
+from l2zoo.tasks.output_kind import OutputKind
 
 Size = tuple[int, int]
 
 
-def decode_classes(
-    outputs: dict[str, np.ndarray], sizes: Sequence[Size], names: Sequence[str], *, size: Size
-) -> list[Result]:
+def decode_classes(answers: np.ndarray, names: Sequence[str], kind: OutputKind) -> list[Result]:
     """The answers `(B, K)` of a classifier."""
-    del sizes, size
-    (answers,) = outputs.values()
-    return [Classified(one, names) for one in answers]
+    probabilities = kind.probabilities(answers)
+    if not kind.is_exclusive:
+        thresholds = np.broadcast_to(kind.threshold, len(names))
+        return [Labelled(one, names, thresholds) for one in probabilities]
+    threshold: Any = kind.threshold if kind.is_binary else None
+    return [Classified(one, names, threshold) for one in probabilities]
 
 
 def decode_masks(
-    outputs: dict[str, np.ndarray], sizes: Sequence[Size], names: Sequence[str], *, size: Size
+    answers: np.ndarray, sizes: Sequence[Size], names: Sequence[str], kind: OutputKind
 ) -> list[Result]:
     """The answers `(B, H, W, K)` of a segmenter as masks of the images' own sizes."""
-    del size
-    (answers,) = outputs.values()
-    kind = np.uint8 if len(names) <= 256 else np.int32
-    masks = answers.argmax(axis=-1).astype(kind)
+    said = kind.decide(answers)
+    if not kind.is_exclusive:
+        return [
+            OverlappingMasks(resize_mask(mask, own), names) for mask, own in zip(said, sizes, strict=True)
+        ]
+    masks = said.astype(np.uint8 if len(names) <= 256 else np.int32)
     return [Segmented(resize_mask(mask, own), names) for mask, own in zip(masks, sizes, strict=True)]
 
 
@@ -58,15 +63,16 @@ def decode_boxes(
 
 
 def resize_mask(mask: np.ndarray, size: Size) -> np.ndarray:
-    """A mask `(h, w)` as `(H, W)`, each pixel with the class of the pixel that lies below its middle.
+    """A mask `(h, w, ...)` as `(H, W, ...)`, each pixel that of the one below its middle.
 
     Example:
         >>> resize_mask(np.array([[0, 1]]), (1, 4)).tolist()
         [[0, 0, 1, 1]]
     """
-    if mask.shape == size:
+    if mask.shape[:2] == size:
         return mask
     rows, columns = (
-        ((2 * np.arange(many) + 1) * had) // (2 * many) for many, had in zip(size, mask.shape, strict=True)
+        ((2 * np.arange(many) + 1) * had) // (2 * many)
+        for many, had in zip(size, mask.shape[:2], strict=True)
     )
     return mask[np.ix_(rows, columns)]

@@ -14,20 +14,17 @@ from l2zoo.artifacts.formats.table import FORMATS
 from l2zoo.artifacts.inputs import Inputs, Outputs
 from l2zoo.artifacts.store import locations
 from l2zoo.inference import postprocess, preprocess
-from l2zoo.inference.results import Result
+from l2zoo.inference.results import Estimated, Result
 from l2zoo.tasks.diffusion import sampling
+from l2zoo.tasks.output_kind import KINDS, OutputKind, check_threshold
 from l2zoo.tasks.video import rollout
 from l2zoo.utils.files import as_value_errors
 from l2zoo.utils.progress import progress_bar
 from l2zoo.utils.validation import check_pixels, whole_number
 
 RUNNABLE = ("tflite", "tflite_fp16", "tflite_dynamic", "tflite_int8")  # the first that is there runs
-_DECODE: dict[str, Callable[..., list[Result]]] = {
-    "classification": postprocess.decode_classes,
-    "segmentation": postprocess.decode_masks,
-    "detection": postprocess.decode_boxes,
-}
-_METHODS = {**dict.fromkeys(_DECODE, "predict"), "generation": "sample", "video": "generate"}
+OF_IMAGES = ("classification", "segmentation", "detection", "regression")  # what `predict` is for
+_METHODS = {**dict.fromkeys(OF_IMAGES, "predict"), "generation": "sample", "video": "generate"}
 
 
 class Predictor:
@@ -43,12 +40,16 @@ class Predictor:
         format: `"tflite"`, `"tflite_fp16"`, `"tflite_dynamic"` or `"tflite_int8"`; `"auto"` takes the first
             of them that is there.
         threads: On which an answer is computed, at least 1.
+        threshold: From which probability on a class is said to be there, in (0, 1), where one number stands
+            for two classes, or each class stands on its own: a number, or one for each. The artifact's if None.
 
     Attributes:
         folder: Where the artifact is.
         format: The format that runs.
-        task: `"classification"`, `"segmentation"`, `"detection"`, `"generation"` or `"video"`.
+        task: `"classification"`, `"segmentation"`, `"detection"`, `"generation"`, `"video"` or
+            `"regression"`.
         class_names: Names of the classes.
+        output_kind: What the output means (`l2zoo.tasks.output_kind`), of images' classes, pixels and values.
 
     Raises:
         TypeError: An argument is of the wrong type.
@@ -61,14 +62,22 @@ class Predictor:
         FileNotFoundError: `name_or_folder` must be an artifact's folder or one of the saved models, got ...
     """
 
-    def __init__(self, name_or_folder: str | Path, *, format: str = "auto", threads: int = 1):  # noqa: A002
+    def __init__(
+        self,
+        name_or_folder: str | Path,
+        *,
+        format: str = "auto",  # noqa: A002
+        threads: int = 1,
+        threshold: float | Sequence[float] | None = None,
+    ):
         threads = whole_number("threads", threads, at_least=1)
         self.folder = locations.find(name_or_folder)
         content = manifest.read_and_check(self.folder)
         self.format = select_format(format, list(table.formats_of(content)))
         self.task = _task(content)
         self._inputs, self._outputs = content["inputs"], content["outputs"]
-        self.class_names = _class_names(self.task, content)
+        self.output_kind = _output_kind(self.task, content, threshold)
+        self.class_names = _class_names(content, self.output_kind)
         self._path = FORMATS[self.format].path
         self._predict = self._open_file(threads)
 
@@ -86,7 +95,8 @@ class Predictor:
             batch_size: Images that are held in memory and computed together.
 
         Returns:
-            A `Classified`, `Segmented` or `Detected` for each image, in their order.
+            For each image, in their order, a `Classified`, `Segmented` or `Detected`; where classes stand on
+            their own, a `Labelled` or `OverlappingMasks`; of regression, an `Estimated`.
 
         Raises:
             TypeError: Something else than images.
@@ -108,8 +118,21 @@ class Predictor:
             seen = [preprocess.resize(one, (height, width)) for one in part]
             outputs = self._run({name: np.stack(seen)})
             sizes = [one.shape[:2] for one in part]
-            found += _DECODE[self.task](outputs, sizes, self.class_names, size=(height, width))
+            found += self._decode(outputs, sizes, (height, width))
         return found
+
+    def _decode(
+        self, outputs: Outputs, sizes: Sequence[tuple[int, int]], size: tuple[int, int]
+    ) -> list[Result]:
+        """What is said of images of some sizes, which the model saw in its own."""
+        if self.output_kind is None:
+            return postprocess.decode_boxes(outputs, sizes, self.class_names, size=size)
+        (answers,) = outputs.values()
+        if self.task == "regression":
+            return [Estimated(one) for one in answers]
+        if self.task == "segmentation":
+            return postprocess.decode_masks(answers, sizes, self.class_names, self.output_kind)
+        return postprocess.decode_classes(answers, self.class_names, self.output_kind)
 
     def sample(
         self,
@@ -248,7 +271,8 @@ def _task(content: dict[str, Any]) -> str:
     if found is None:
         raise ValueError(
             "The artifact does not say what its model is for. Export it with Card(task=...), one of "
-            f"{list(task_spec.TASKS)}."
+            f"{list(task_spec.TASKS)}, and what its output means, Card(output_kind=...), one of "
+            f"{list(KINDS)}."
         )
     known = all(None not in spec["shape"][1:] for spec in [*inputs.values(), *outputs.values()])
     if not known or not task_spec.fits(found, inputs, outputs):
@@ -259,17 +283,51 @@ def _task(content: dict[str, Any]) -> str:
     return found
 
 
-def _class_names(task: str, content: dict[str, Any]) -> tuple[str, ...]:
+def _output_kind(
+    task: str, content: dict[str, Any], threshold: float | Sequence[float] | None
+) -> OutputKind | None:
+    """What the lone output of a model of images means; None of tasks whose outputs have names that say it.
+
+    Raises:
+        ValueError: The manifest does not say it, or what does not fit; a threshold that nothing is held to.
+    """
+    if task in task_spec.BY_SHAPE:
+        if threshold is not None:
+            raise ValueError(
+                f"`threshold` is for classes, got threshold={threshold} for {task}. Leave it out."
+            )
+        return None
+    (spec,) = content["outputs"].values()
+    kind = OutputKind.of_spec(spec)
+    if kind is None or (task == "regression") != (kind.name == "values"):
+        raise ValueError(
+            f"The manifest must say what the output of a model for {task} means, it says "
+            f"{spec.get('kind')!r}. "
+            "Export the model again."
+        )
+    if threshold is not None:
+        if not kind.has_threshold:
+            raise ValueError(
+                f"`threshold` is for outputs that are binary or multilabel, got threshold={threshold} for "
+                "an output "
+                f"of kind {kind.name!r}. Leave it out."
+            )
+        kind = OutputKind(kind.name, check_threshold(threshold))
+    kind.check_width(spec["shape"][-1])
+    return kind
+
+
+def _class_names(content: dict[str, Any], kind: OutputKind | None) -> tuple[str, ...]:
     """The names of the classes; their numbers, where each has a place in the output and none has a name.
 
     Raises:
         ValueError: There are more or fewer than in the output.
     """
     names = content.get("class_names")
-    if task not in task_spec.OF_CLASSES:
+    if kind is None or kind.name == "values":
         return tuple(names or ())
     (spec,) = content["outputs"].values()
-    classes = spec["shape"][-1]
+    classes = kind.num_classes(spec["shape"][-1])
     if names is not None and len(names) != classes:
         raise ValueError(f"The manifest names {len(names)} classes of {classes}. Export the model again.")
     return tuple(str(number) for number in range(classes)) if names is None else tuple(names)

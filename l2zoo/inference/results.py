@@ -13,25 +13,35 @@ _DIGITS = 6  # of a float32 that mean something
 
 @dataclass(frozen=True, eq=False)  # arrays are not equal or unequal as a whole
 class Classified:
-    """What is in an image.
+    """What is in an image, one of several classes.
 
     Args:
-        probabilities: `(K,)`, float32, as the model gives them.
+        probabilities: `(K,)`, float32, that add up to 1.
         class_names: K names.
+        threshold: Of two classes, the probability from which on it is the second; if None, the likeliest is
+            it.
     """
 
     probabilities: np.ndarray
     class_names: Sequence[str]
+    threshold: float | None = None
+
+    @property
+    def class_number(self) -> int:
+        """The place of what is said among the classes."""
+        if self.threshold is not None:
+            return int(self.probabilities[1] >= self.threshold)
+        return int(self.probabilities.argmax())
 
     @property
     def class_name(self) -> str:
-        """The likeliest class."""
-        return self.class_names[int(self.probabilities.argmax())]
+        """What is said: the likeliest class, or that which the threshold decides for."""
+        return self.class_names[self.class_number]
 
     @property
     def probability(self) -> float:
-        """That of the likeliest class."""
-        return float(self.probabilities.max())
+        """That of the class that is said."""
+        return float(self.probabilities[self.class_number])
 
     def top(self, k: int = 5) -> list[tuple[str, float]]:
         """The `k` likeliest classes with their probabilities, falling.
@@ -47,6 +57,51 @@ class Classified:
         """The same for JSON; all classes, the likeliest first."""
         every = [{"name": name, "probability": _round(p)} for name, p in self.top(len(self.class_names))]
         return {"class_name": self.class_name, "probability": _round(self.probability), "classes": every}
+
+
+@dataclass(frozen=True, eq=False)
+class Labelled:
+    """What is in an image, any number of classes, each on its own.
+
+    Args:
+        probabilities: `(K,)`, float32, each in [0, 1].
+        class_names: K names.
+        thresholds: `(K,)`, the probabilities from which on classes are said to be there.
+    """
+
+    probabilities: np.ndarray
+    class_names: Sequence[str]
+    thresholds: np.ndarray
+
+    @property
+    def labels(self) -> list[str]:
+        """The classes that are there, in their order."""
+        there = self.probabilities >= self.thresholds
+        return [name for name, one in zip(self.class_names, there, strict=True) if one]
+
+    def top(self, k: int = 5) -> list[tuple[str, float]]:
+        """The `k` likeliest classes with their probabilities, falling."""
+        return Classified(self.probabilities, self.class_names).top(k)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same for JSON; all classes, the likeliest first."""
+        every = [{"name": name, "probability": _round(p)} for name, p in self.top(len(self.class_names))]
+        return {"labels": self.labels, "classes": every}
+
+
+@dataclass(frozen=True, eq=False)
+class Estimated:
+    """The values that a model gives for an image.
+
+    Args:
+        values: `(V,)`, or `(h, w, V)` of each pixel that the model sees, float32, as the model gives them.
+    """
+
+    values: np.ndarray
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same for JSON, as lists."""
+        return {"values": np.round(self.values.astype(np.float64), _DIGITS).tolist()}
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,6 +127,31 @@ class Segmented:
         """The same for JSON, the mask as lists of rows."""
         shares = {name: _round(share) for name, share in self.shares.items()}
         return {"class_names": list(self.class_names), "shares": shares, "mask": self.mask.tolist()}
+
+
+@dataclass(frozen=True, eq=False)
+class OverlappingMasks:
+    """Where in an image each class is, each on its own: a pixel may be of several, or of none.
+
+    Args:
+        masks: `(H, W, K)` of the image that was given, bool.
+        class_names: K names.
+    """
+
+    masks: np.ndarray
+    class_names: Sequence[str]
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """The share in [0, 1] of the pixels of each class that has any."""
+        found = zip(self.class_names, self.masks.mean(axis=(0, 1)).tolist(), strict=True)
+        return {name: share for name, share in found if share}
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same for JSON, for each class its mask as lists of rows of 0 and 1."""
+        layers = self.masks.astype(np.uint8).transpose(2, 0, 1).tolist()
+        shares = {name: _round(share) for name, share in self.shares.items()}
+        return {"shares": shares, "masks": dict(zip(self.class_names, layers, strict=True))}
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,7 +186,7 @@ class Detected:
         }
 
 
-Result = Classified | Segmented | Detected
+Result = Classified | Labelled | Segmented | OverlappingMasks | Detected | Estimated
 
 
 def _round(number: float) -> float:

@@ -11,8 +11,8 @@ import numpy as np
 from l2zoo.data import ImageData
 
 OUTPUTS = {
-    "classification": "probabilities (B, K)",
-    "segmentation": "probabilities (B, H, W, K)",
+    "classification": "of classes (B, K)",
+    "segmentation": "of classes (B, H, W, K)",
     "detection": "'class_logits' (B, N, K), 'sides' and 'centerness_logits'",
 }
 
@@ -66,17 +66,19 @@ def check_outputs(task: str, model: keras.Model) -> None:
     )
 
 
-def check_classes(model: keras.Model, num_classes: int, *, who: str) -> None:
+def check_classes(model: keras.Model, num_classes: int, *, who: str, binary: bool = False) -> None:
     """Raises if a model knows another number of classes; one that does not tell them passes.
 
     Args:
         model: With outputs that `check_outputs` passes.
         num_classes: How many it must know.
         who: Has them, for the message.
+        binary: Whether one number may stand for two classes.
     """
     shapes = output_shapes(model)
     shape = shapes.get("class_logits") if isinstance(shapes, Mapping) else shapes
-    if shape is not None and shape[-1] not in (None, num_classes):
+    fine = (None, num_classes, 1) if binary and num_classes == 2 else (None, num_classes)
+    if shape is not None and shape[-1] not in fine:
         raise ValueError(
             f"{who} has {num_classes} classes, but the model has {shape[-1]}. "
             f"Build it with num_classes={num_classes}."

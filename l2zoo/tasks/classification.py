@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,8 @@ from l2zoo.tasks.checks import (
     first_batch,
     predict_batches,
 )
+from l2zoo.tasks.infer_output_kind import exclusive_kind
+from l2zoo.tasks.output_kind import OutputKind
 from l2zoo.tasks.plots import pictures
 
 TOP = 5
@@ -35,11 +38,14 @@ class Classification:
         class_names: K names.
         loss: `"crossentropy"`, `"focal"` or `"squared_error"`, as in `classification_loss`.
         label_smoothing: Share of a label that is spread over all classes, in [0, 1).
+        output_kind: What a model that is judged gives, if it does not tell itself: `"probabilities"`,
+            `"logits"`, `"binary"` or `"binary_logits"` (`l2zoo.tasks.output_kind`).
     """
 
     class_names: Sequence[str]
     loss: str = "crossentropy"
     label_smoothing: float = 0.0
+    output_kind: str | None = None
     name: ClassVar[str] = "classification"
     score: ClassVar[str] = "accuracy"
     objective: ClassVar[str] = "val_accuracy"
@@ -74,19 +80,35 @@ class Classification:
 
         parts = [(labels, outputs) for _, labels, outputs in predict_batches(model, data)]
         labels, found = (np.concatenate(part) for part in zip(*parts, strict=True))
-        found = found.astype(np.float64)
+        found = exclusive_kind(model, found, said=self.output_kind).probabilities(found.astype(np.float64))
         found /= found.sum(axis=1, keepdims=True)  # float32 misses 1 by more than scikit-learn likes
         loss = log_loss(labels, found, labels=range(self._num_classes))
-        return as_floats({**self.scores(found, labels), "log_loss": loss})
+        judge = dataclasses.replace(self, output_kind="probabilities")
+        return as_floats({**judge.scores(found, labels), "log_loss": loss})
 
     def scores(self, outputs: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-        """How good answers `(N, K)` are for labels `(N,)`: `accuracy` and `top5`, more is better."""
+        """How good answers are for labels `(N,)`: `accuracy` and `top5`, more is better.
+
+        Args:
+            outputs: `(N, K)`, or `(N, 1)` for two classes: then `output_kind` must say what they are.
+            labels: `(N,)`, below K.
+        """
         from sklearn.metrics import accuracy_score, top_k_accuracy_score
 
-        scores = {"accuracy": accuracy_score(labels, outputs.argmax(axis=1))}
+        kind = OutputKind(self.output_kind or "probabilities")
+        kind.check_width(outputs.shape[-1], self._num_classes)
+        scores = {"accuracy": accuracy_score(labels, kind.decide(outputs))}
         if self._num_classes > TOP:
             scores["top5"] = top_k_accuracy_score(labels, outputs, k=TOP, labels=range(self._num_classes))
         return as_floats(scores)
+
+    def judging(self, model: keras.Model, data: ImageData) -> Classification:
+        """The same task, for what this model gives; `scores` then knows what the answers of its files mean."""
+        self._check(model, data)
+        _, _, outputs = next(predict_batches(model, data))
+        return dataclasses.replace(
+            self, output_kind=exclusive_kind(model, outputs, said=self.output_kind).name
+        )
 
     def examples(self, model: keras.Model, data: ImageData, most: int) -> tuple[Any, Any]:
         """The first images, as the deployed model takes them, and their labels."""
@@ -101,12 +123,13 @@ class Classification:
         """Draws images with what they are and what the model takes them for."""
         self._check(model, data)
         images, labels, found = next(predict_batches(model, data, batch_size=pictures.MOST))
+        found = exclusive_kind(model, found, said=self.output_kind).probabilities(found)
         return pictures.picture_of_labels(images, labels, found, self.class_names, path)
 
     def _check(self, model: keras.Model, data: ImageData) -> None:
         check_data(self.name, self.class_names, data)
         check_outputs(self.name, model)
-        check_classes(model, self._num_classes, who="The task")
+        check_classes(model, self._num_classes, who="The task", binary=True)
 
     @property
     def _num_classes(self) -> int:

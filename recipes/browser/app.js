@@ -25,7 +25,7 @@ function start(classifier) {
 }
 
 async function show(classifier, bars, image) {
-  const { height, width, channels, classNames } = classifier;
+  const { height, width, channels, kind, classNames } = classifier;
   Object.assign(part("eye"), { width, height }); // which also wipes it
   part("problem").hidden = true;
   if (!image) {
@@ -38,9 +38,11 @@ async function show(classifier, bars, image) {
   const began = performance.now();
   const probabilities = await classifier.predict(pixels);
   const took = performance.now() - began;
-  bars.show(probabilities);
-  const best = probabilities.indexOf(Math.max(...probabilities));
-  say(classNames[best], `with ${percent(probabilities[best])}, in ${took.toFixed(1)} ms`);
+  const there = kind.classesOf(probabilities);
+  bars.show(probabilities, there);
+  const shares = there.map((place) => percent(probabilities[place])).join(", ");
+  const names = there.map((place) => classNames[place]).join(", ");
+  say(names || "none", `${shares && `with ${shares}, `}in ${took.toFixed(1)} ms`);
 }
 
 /** Calls `work` once more after what is under way, however often it was asked for meanwhile. */

@@ -26,14 +26,17 @@ export class Bars {
     this.#rows.forEach((row, place) => fill(row, { name: this.#all ? this.#names[place] : "" }));
   }
 
-  /** @param {Float32Array} probabilities One for each class. */
-  show(probabilities) {
-    const places = Array.from(probabilities.keys());
+  /**
+   * @param {number[]} probabilities One for each class.
+   * @param {number[]} there The places of the classes that are said.
+   */
+  show(probabilities, there) {
+    const places = [...probabilities.keys()];
     const falling = places.slice().sort((a, b) => probabilities[b] - probabilities[a]);
     const shown = this.#all ? places : falling;
     this.#rows.forEach((row, place) => {
       const index = shown[place];
-      const best = index === falling[0];
+      const best = there.includes(index);
       fill(row, { name: this.#names[index], probability: probabilities[index], best });
     });
   }

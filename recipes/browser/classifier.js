@@ -3,6 +3,7 @@
 import { loadAndCompile, loadLiteRt, Tensor } from "@litertjs/core";
 
 import { withBatchOfOne } from "./batch.js";
+import { outputKind } from "./output_kind.js";
 
 const MANIFEST = "manifest.json";
 const MODEL = "model.tflite";
@@ -25,7 +26,7 @@ export async function openClassifier(folder, runtime) {
   return new Classifier(known, await compiled(bytes));
 }
 
-/** What goes in and comes out: `height`, `width`, `channels`, `classNames`; and the model's `name`. */
+/** What goes in and comes out: `height`, `width`, `channels`, `classNames`, `kind`; and the model's `name`. */
 class Classifier {
   #model;
 
@@ -36,15 +37,15 @@ class Classifier {
 
   /**
    * @param {Float32Array} pixels `(H, W, C)`, raw, in [0, 255].
-   * @returns {Promise<Float32Array>} `(K,)`, the probability of each class.
+   * @returns {Promise<number[]>} `(K,)`, the probability of each class.
    */
   async predict(pixels) {
     const image = new Tensor(pixels, [1, this.height, this.width, this.channels]);
     try {
       const [answer] = await this.#model.run([image]);
-      const probabilities = await answer.data();
+      const numbers = Array.from(await answer.data());
       answer.delete();
-      return probabilities;
+      return this.kind.probabilities(numbers);
     } finally {
       image.delete(); // LiteRT.js leaves the memory of tensors to us
     }
@@ -76,14 +77,16 @@ function described({ name, task = "classification", class_names, inputs = {}, ou
   }
   const [taken, given] = [inputs, outputs].map((specs) => Object.values(specs).map(({ shape }) => shape));
   const [[, height, width, channels]] = [...taken, []];
-  const [[, classes]] = [...given, []];
+  const [[, numbersGiven]] = [...given, []];
   const one = taken.length === 1 && given.length === 1 && taken[0].length === 4 && given[0].length === 2;
-  if (!one || !height || !width || !classes || ![1, 3].includes(channels)) {
+  if (!one || !height || !width || !numbersGiven || ![1, 3].includes(channels)) {
     const found = `${JSON.stringify(taken)} and gives ${JSON.stringify(given)}`;
     throw new Error(`This page gives one gray or coloured picture, for classes; the model takes ${found}.`);
   }
+  const kind = outputKind(Object.values(outputs)[0]);
+  const classes = kind.isBinary ? 2 : numbersGiven;
   const numbers = Array.from({ length: classes }, (_, index) => String(index));
-  return { name, height, width, channels, classNames: class_names ?? numbers };
+  return { name, height, width, channels, kind, classNames: class_names ?? numbers };
 }
 
 async function compareDigest(bytes, expected) {

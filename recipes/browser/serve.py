@@ -25,7 +25,7 @@ from l2zoo.utils.scripts import run_script
 HERE = Path(__file__).parent
 LITERT = HERE / "node_modules/@litertjs"
 LOOPBACK = "127.0.0.1"
-PAGE = ("app", "bars", "batch", "classifier", "pad", "pictures", "pixels")  # the modules
+PAGE = ("app", "bars", "batch", "classifier", "output_kind", "pad", "pictures", "pixels")  # the modules
 TYPES = {
     ".css": "text/css; charset=utf-8",
     ".html": "text/html; charset=utf-8",

@@ -26,16 +26,23 @@ SIDES = {
 }
 
 
-@pytest.mark.parametrize("task", task_spec.TASKS)
+@pytest.mark.parametrize("task", SIDES)
 def test_each_task_fits_its_own_models_and_no_others(task):
     assert {name for name, sides in SIDES.items() if task_spec.fits(task, *sides)} == {task}
 
 
-@pytest.mark.parametrize("task", task_spec.TASKS)
+@pytest.mark.parametrize("task", SIDES)
 def test_the_task_is_read_off_where_it_is_sure(task):
-    assert task_spec.infer(*SIDES[task], classes=True) == task
-    sure = None if task in task_spec.OF_CLASSES else task
-    assert task_spec.infer(*SIDES[task], classes=False) == sure
+    assert task_spec.infer(*SIDES[task], task_spec.TASKS) == task
+    sure = task if task in task_spec.BY_SHAPE else None
+    assert task_spec.infer(*SIDES[task], task_spec.BY_SHAPE) == sure
+
+
+def test_values_may_have_any_shape_but_come_from_one_input_of_images():
+    for shape in ((10,), (8, 8, 5), (4, 4, 5)):
+        assert task_spec.fits("regression", IMAGES, specs(output_0=shape))
+    assert not task_spec.fits("regression", IMAGES, specs(output_0=(1,), output_1=(1,)))
+    assert not task_spec.fits("regression", specs(x=(8,)), specs(output_0=(1,)))
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from l2zoo.artifacts.inputs import Inputs, Outputs, Predict
 from l2zoo.artifacts.parity import table, timing
 from l2zoo.artifacts.parity.limits import Limits, on_kept
 from l2zoo.artifacts.parity.parity import Measure, Parity, batches, compare
+from l2zoo.tasks.output_kind import OutputKind
 
 SECONDS = 0.1  # for which a file is timed
 
@@ -26,7 +27,7 @@ class Reference:
         kept: The few inputs that the artifact keeps.
         expected: The model's answers to them.
         measure: The caller's metrics, if there are any.
-        num_classes: As many as there are names of classes, if there are.
+        kinds: What its outputs mean, where it is known.
     """
 
     inputs: Inputs
@@ -34,7 +35,7 @@ class Reference:
     kept: Inputs
     expected: Outputs
     measure: Measure | None
-    num_classes: int | None
+    kinds: Mapping[str, OutputKind]
 
 
 def check_files(
@@ -55,13 +56,13 @@ def check_files(
     refuse_custom({name: found for name, (_, found) in opened.items()})
     runs = {name: predict for name, (predict, _) in opened.items()}
     every = batches(reference.inputs, reference.answers)
-    found = compare(every, runs, measure=reference.measure, num_classes=reference.num_classes)
+    found = compare(every, runs, measure=reference.measure, kinds=reference.kinds)
     judged = {
         name: dataclasses.replace(one, limits=limits.of(FORMATS[name].rounding, one))
         for name, one in found.items()
     }
     _refuse_broken(judged, measured=reference.measure is not None)
-    kept = compare(batches(reference.kept, reference.expected), runs, num_classes=reference.num_classes)
+    kept = compare(batches(reference.kept, reference.expected), runs, kinds=reference.kinds)
     rows = {
         name: {
             "path": FORMATS[name].path,

@@ -6,12 +6,14 @@ and rounding decides in which: that is no difference between two detectors, so b
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from l2zoo.artifacts.inputs import Outputs
 from l2zoo.artifacts.task_spec import DETECTIONS
+from l2zoo.tasks.output_kind import OutputKind, is_distribution
 
 _TINY = 1e-12  # standard deviation of an output that always says the same
 
@@ -39,11 +41,11 @@ class Tally:
 
     Args:
         name: The format, for messages.
-        num_classes: As in `compare`.
+        kinds: As in `compare`.
     """
 
     name: str
-    num_classes: int | None = None
+    kinds: Mapping[str, OutputKind] = field(default_factory=dict)
     examples: int = 0
     largest: float = -1.0
     worst: int = 0
@@ -84,21 +86,27 @@ class Tally:
                 )
 
     def _add_output(self, key: str, wanted: np.ndarray, answered: np.ndarray) -> None:
+        kind = self.kinds.get(key)
+        if key not in self.spreads:
+            classes = (
+                not self.final_boxes and is_distribution(wanted) if kind is None else kind.name != "values"
+            )
+            self.spreads[key] = _Spread(classes)
+        spread = self.spreads[key]
+        if spread.has_classes:
+            says = OutputKind("probabilities") if kind is None else kind
+            same = says.decide(wanted) == says.decide(answered)
+            wanted, answered = says.probabilities(wanted), says.probabilities(answered)
+            self.agreed += int(same.sum())
+            self.decisions += same.size
         differences = np.abs(answered - wanted)
         by_example = differences.reshape(len(differences), -1).max(axis=1)
         if by_example.max() > self.largest:
             self.largest, self.worst = float(by_example.max()), self.examples + int(by_example.argmax())
-        if key not in self.spreads:
-            self.spreads[key] = _Spread(not self.final_boxes and has_classes(wanted, self.num_classes))
-        spread = self.spreads[key]
         spread.difference += float(differences.sum())
         spread.total += float(wanted.sum())
         spread.squares += float(np.square(wanted).sum())
         spread.numbers += wanted.size
-        if spread.has_classes:
-            same = wanted.argmax(axis=-1) == answered.argmax(axis=-1)
-            self.agreed += int(same.sum())
-            self.decisions += same.size
 
     @property
     def mean_abs_diff(self) -> float:
@@ -112,15 +120,6 @@ class Tally:
     @property
     def relative_diff(self) -> float | None:
         return max((one.relative_diff for one in self.spreads.values() if not one.has_classes), default=None)
-
-
-def has_classes(outputs: np.ndarray, num_classes: int | None) -> bool:
-    """Whether the last axis has a number for each class: probabilities, or as many numbers as classes."""
-    if outputs.ndim < 2 or outputs.shape[-1] < 2:
-        return False
-    if outputs.shape[-1] == num_classes:
-        return True
-    return bool(outputs.min() >= 0 and np.allclose(outputs.sum(axis=-1), 1, atol=1e-3))
 
 
 def match_boxes(wanted: Outputs, answered: Outputs) -> Outputs:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from l2zoo.artifacts.inputs import Inputs, Outputs, Predict, num_examples, take_rows
 from l2zoo.artifacts.parity.metrics import Tally
+from l2zoo.tasks.output_kind import OutputKind
 
 Measure = Callable[[Any], Mapping[str, float]]
 """The outputs for the whole sample, as an array if there is but one of no name, else by name; to metrics by
@@ -28,8 +30,9 @@ class Parity:
         images: Number of examples compared.
         max_abs_diff: Largest absolute difference of any output number.
         mean_abs_diff: Mean absolute difference over all output numbers.
-        argmax_agreement: Share in [0, 1] of decisions (argmax over the last axis) that agree, in outputs
-            with classes; None when there are none.
+        argmax_agreement: Share in [0, 1] of decisions that agree, in outputs with classes (the likeliest
+            class; of two classes and of independent ones, what is beyond the threshold); None when there are
+            none.
         relative_diff: Mean absolute difference in standard deviations of the output, the largest of the
             outputs without classes; None when there are none.
         worst_image: Index, in the sample, of the example with the largest difference.
@@ -92,7 +95,7 @@ def compare(
     files: Mapping[str, Predict],
     *,
     measure: Measure | None = None,
-    num_classes: int | None = None,
+    kinds: Mapping[str, OutputKind] = MappingProxyType({}),
 ) -> dict[str, Parity]:
     """Runs every file on every batch and measures its distance to the expected outputs.
 
@@ -100,8 +103,8 @@ def compare(
         expected: Batches of inputs with the Keras model's answers.
         files: Format name to its predict function.
         measure: Gives the metrics of model and file. All outputs are held in memory for it.
-        num_classes: An output with as many numbers on its last axis has classes, beside those whose numbers
-            are probabilities.
+        kinds: What outputs mean, by their names, where it is known: logits are compared as the probabilities
+            that are made of them. Of the others, those whose numbers are shares of 1 have classes.
 
     Returns:
         Format name to the figures, without limits.
@@ -109,7 +112,7 @@ def compare(
     Raises:
         ValueError: An answer is NaN or infinite, or has other outputs or shapes than the model's.
     """
-    tallies = {name: Tally(name, num_classes) for name in files}
+    tallies = {name: Tally(name, kinds) for name in files}
     kept: dict[str, list[Outputs]] = {name: [] for name in ("", *files)}  # "" is the Keras model
     for inputs, outputs in expected:
         answers = {"": outputs, **{name: predict(inputs) for name, predict in files.items()}}

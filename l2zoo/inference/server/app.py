@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from l2zoo.inference import preprocess
-from l2zoo.inference.predictor import Predictor
+from l2zoo.inference.predictor import OF_IMAGES, Predictor
 from l2zoo.inference.server import uploads
 
 TYPES = tuple(f"image/{name.lower()}" for name in uploads.FORMATS)
@@ -22,13 +22,13 @@ Predict = Callable[[list[bytes]], Awaitable[list[uploads.Answer]]]
 
 
 def describe(predictor: Predictor) -> dict[str, Any]:
-    """What is served: task, class names, the size that images are brought to, and the format that runs.
+    """What is served: task, class names, meaning of the output, size of images, and the format that runs.
 
     Raises:
         ValueError: The predictor's task is none of images that are given, or no image file has as many
             channels as it takes.
     """
-    if predictor.task not in ("classification", "segmentation", "detection"):
+    if predictor.task not in OF_IMAGES:
         raise ValueError(
             f"The artifact must say what is in images that it is given, it is for {predictor.task}."
         )
@@ -42,6 +42,7 @@ def describe(predictor: Predictor) -> dict[str, Any]:
     return {
         "task": predictor.task,
         "class_names": list(predictor.class_names),
+        **({} if predictor.output_kind is None else predictor.output_kind.to_spec()),
         "input_size": size,
         "format": predictor.format,
     }

@@ -45,7 +45,7 @@ def serve(
     """Serves an artifact over HTTP as long as the block lasts; `app` says what is answered.
 
     Args:
-        predictor: Of classification, segmentation or detection.
+        predictor: Of classification, segmentation, detection or regression; its threshold holds.
         host: Address to listen on; there is no authentication, so any but the default lets everybody in.
         port: 0 takes a free one.
         replicas: Processes that predict, one thread each.
@@ -64,7 +64,11 @@ def serve(
     """
     uploads.check_max_pixels(max_pixels)
     about = app.describe(predictor)
-    open_predictor = functools.partial(Predictor, predictor.folder, format=predictor.format)
+    kind = predictor.output_kind
+    threshold = kind.threshold if kind is not None and kind.has_threshold else None
+    open_predictor = functools.partial(
+        Predictor, predictor.folder, format=predictor.format, threshold=threshold
+    )
     port = _free_port(host, port)
 
     with _local_ray(replicas):

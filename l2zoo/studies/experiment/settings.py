@@ -12,6 +12,7 @@ import keras
 from l2zoo.data import ImageData, VideoData
 from l2zoo.data.prepared import Prepared
 from l2zoo.regularization.policy import L2Policy
+from l2zoo.tasks.infer_output_kind import check_probabilities
 from l2zoo.tasks.optimizers import optimizer
 
 Data = ImageData | VideoData  # the latter of a VideoPrediction
@@ -77,5 +78,7 @@ class Training:
         )
         if policy.decoupled:
             chosen = policy.optimizer(chosen, model)
+        if task.name in ("classification", "segmentation"):
+            check_probabilities(model)
         model.compile(chosen, **task.compiling())
         return model

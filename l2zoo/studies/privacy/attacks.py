@@ -17,6 +17,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from l2zoo.tasks.infer_output_kind import exclusive_kind
+
 PER_IMAGE = 64  # reference models from which an image gets a variance of its own, as in the paper
 _BATCH = 256
 _TINY = 1e-38  # the smallest float32; a softmax gives 0 below it
@@ -27,28 +29,23 @@ def class_probabilities(model: keras.Model, x: np.ndarray) -> np.ndarray:
     """The probabilities `(N, K)` that a model gives to the classes of images `(N, H, W, C)`.
 
     Raises:
-        ValueError: They are no probabilities of two or more classes.
+        ValueError: It says no class, or nobody can tell what its output means.
     """
     size = min(_BATCH, len(x))
     rows = np.arange(-(-len(x) // size) * size) % len(x)  # in whole batches, so that it is traced once
     parts: list[Any] = [model.predict_on_batch(x[some]) for some in rows.reshape(-1, size)]
     first = parts[0]
-    if not isinstance(first, np.ndarray) or first.ndim != 2 or first.shape[1] < 2:
+    if not isinstance(first, np.ndarray) or first.ndim != 2:
         what = f"shape {first.shape}" if isinstance(first, np.ndarray) else type(first).__name__
         raise ValueError(
-            f"`model` must give class probabilities (B, K) with K at least 2, but {model.name!r} gives {what}"
-            ". A privacy audit is for classifiers that end in a softmax."
+            f"`model` must say the class of an image, with an output (B, K), but {model.name!r} gives "
+            f"{what}. A "
+            "privacy audit is for classifiers."
         )
-    probabilities = np.concatenate(parts)[: len(x)]
-    sums = probabilities.astype(np.float64).sum(axis=1)
-    if not (np.isfinite(sums).all() and probabilities.min() >= 0 and np.allclose(sums, 1, atol=1e-2)):
-        worst = sums[np.argmax(np.abs(sums - 1))]
-        raise ValueError(
-            f"`model` must give class probabilities, numbers >= 0 with the sum 1, but {model.name!r} gave an "
-            f"answer with the sum {worst:.4g}. If these are logits, end the model with a softmax: "
-            "keras.Sequential([model, keras.layers.Softmax()])."
-        )
-    return probabilities
+    answers = np.concatenate(parts)[: len(x)]
+    if not np.isfinite(answers).all():
+        raise ValueError(f"`model` must give finite numbers, but {model.name!r} gave an answer that is not.")
+    return exclusive_kind(model, answers).probabilities(answers)
 
 
 def confidences(probabilities: np.ndarray, y: np.ndarray) -> np.ndarray:

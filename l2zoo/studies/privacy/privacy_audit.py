@@ -46,7 +46,8 @@ def privacy_audit(
     others as members where you can.
 
     Args:
-        model: The trained model, from images to class probabilities `(B, K)`.
+        model: The trained model, from images to class probabilities or logits `(B, K)`, or `(B, 1)` for two
+            classes.
         train: Images it was trained on, or at least 100 of them: an `ImageData`, or arrays `(x, y)`.
         test: At least 100 images it has never seen, likewise.
         build: Gives the same model, untrained and compiled as it was trained; takes no arguments. None leaves

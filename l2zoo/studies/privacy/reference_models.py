@@ -178,7 +178,9 @@ class ReferenceModels:
 
 
 def _targets(model: keras.Model, y: np.ndarray) -> np.ndarray:
-    """Labels as the model's loss takes them: as they are for a sparse one, else one-hot."""
+    """Labels as the model's loss takes them: as they are for a sparse one or one number, else one-hot."""
+    if model.output_shape[-1] == 1:
+        return y.astype("float32")[:, None]
     loss: Any = keras.losses.get(model.loss)
     name = str(getattr(loss, "name", None) or getattr(loss, "__name__", type(loss).__name__))
     return y if "sparse" in name else np.eye(model.output_shape[-1], dtype="float32")[y]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,8 @@ from l2zoo.tasks.checks import (
     first_batch,
     predict_batches,
 )
+from l2zoo.tasks.infer_output_kind import exclusive_kind
+from l2zoo.tasks.output_kind import OutputKind
 from l2zoo.tasks.plots import pictures
 from l2zoo.tasks.segmentation import overlap
 
@@ -35,11 +38,13 @@ class Segmentation:
         loss: `"crossentropy"`, `"focal"`, `"squared_error"`, `"dice"` or `"tversky"`, or a sum of some
             of them, as in `"dice+crossentropy"`: see `segmentation_loss`.
         label_smoothing: Share of a label that is spread over all classes, in [0, 1).
+        output_kind: What a model that is judged gives, as in `Classification`.
     """
 
     class_names: Sequence[str]
     loss: str = "crossentropy"
     label_smoothing: float = 0.0
+    output_kind: str | None = None
     name: ClassVar[str] = "segmentation"
     score: ClassVar[str] = "mean_iou"
     objective: ClassVar[str] = "val_mean_iou"
@@ -68,16 +73,30 @@ class Segmentation:
         """
         self._check(model, data)
         matrix = np.zeros((self._num_classes, self._num_classes), np.int64)
+        judge = self.judging(model, data)
         for _, masks, outputs in predict_batches(model, data):
-            matrix += self._confusion(outputs, masks)
+            matrix += judge._confusion(outputs, masks)
         return _scores(matrix)
 
     def scores(self, outputs: np.ndarray, masks: np.ndarray) -> dict[str, float]:
-        """How good answers `(N, H, W, K)` are for masks `(N, H, W)`: as `measure`, more is better."""
+        """How good answers `(N, H, W, K)` are for masks `(N, H, W)`: as `measure`, more is better.
+
+        Of two classes the last axis may have one number: then `output_kind` must say what it is.
+        """
         return _scores(self._confusion(outputs, masks))
 
+    def judging(self, model: keras.Model, data: ImageData) -> Segmentation:
+        """The same task, for what this model gives, as in `Classification`."""
+        self._check(model, data)
+        _, _, outputs = next(predict_batches(model, data))
+        return dataclasses.replace(
+            self, output_kind=exclusive_kind(model, outputs, said=self.output_kind).name
+        )
+
     def _confusion(self, outputs: np.ndarray, masks: np.ndarray) -> np.ndarray:
-        return overlap.confusion(masks, outputs.argmax(axis=-1), self._num_classes)
+        kind = OutputKind(self.output_kind or "probabilities")
+        kind.check_width(outputs.shape[-1], self._num_classes)
+        return overlap.confusion(masks, kind.decide(outputs), self._num_classes)
 
     def examples(self, model: keras.Model, data: ImageData, most: int) -> tuple[Any, Any]:
         """The first images, as the deployed model takes them, and their masks."""
@@ -92,12 +111,13 @@ class Segmentation:
         """Draws images beside their masks and those that the model finds."""
         self._check(model, data)
         images, masks, outputs = next(predict_batches(model, data, batch_size=pictures.MOST))
-        return pictures.picture_of_masks(images, masks, outputs.argmax(axis=-1), self.class_names, path)
+        said = exclusive_kind(model, outputs, said=self.output_kind).decide(outputs)
+        return pictures.picture_of_masks(images, masks, said, self.class_names, path)
 
     def _check(self, model: keras.Model, data: ImageData) -> None:
         check_data(self.name, self.class_names, data)
         check_outputs(self.name, model)
-        check_classes(model, self._num_classes, who="The task")
+        check_classes(model, self._num_classes, who="The task", binary=True)
 
     @property
     def _num_classes(self) -> int:
