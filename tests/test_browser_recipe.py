@@ -287,6 +287,41 @@ def test_the_page_says_of_ten_digits_what_python_says(page, artifact, digits):
 
 
 @pytest.mark.parametrize(
+    ("kind", "threshold", "numbers"),
+    [
+        ("probabilities", 0.5, [0.2, 0.7, 0.1]),
+        ("logits", 0.5, [-300.0, 2.0, 1.0]),
+        ("binary", 0.9, [0.8]),
+        ("binary_logits", 0.5, [3.0]),
+        ("multilabel", (0.1, 0.9, 0.5), [0.2, 0.7, 0.1]),
+        ("multilabel_logits", 0.5, [-2.0, 0.5, 1.0]),
+    ],
+)
+def test_the_page_means_by_an_output_what_python_means(page, kind, threshold, numbers):
+    from l2zoo.tasks.output_kind import OutputKind
+
+    meant = OutputKind(kind, threshold)
+    found = called(
+        page,
+        "const { outputKind } = await import('/output_kind.js'); const kind = outputKind(arguments[0]);"
+        "const shares = kind.probabilities(arguments[1]); return [shares, kind.classesOf(shares)];",
+        meant.to_spec(),
+        numbers,
+    )
+    answers = np.array([numbers])
+    np.testing.assert_allclose(found[0], meant.probabilities(answers)[0], rtol=1e-12)
+    said = meant.decide(answers)[0]
+    assert found[1] == ([said] if meant.is_exclusive else np.flatnonzero(said).tolist())
+
+
+def test_an_output_without_classes_is_not_shown(page):
+    found = called(
+        page, "const { outputKind } = await import('/output_kind.js'); outputKind({ kind: 'values' });"
+    )
+    assert "This page shows classes; the manifest says that the output is values" in found
+
+
+@pytest.mark.parametrize(
     ("size", "channels", "wanted"), [((37, 53), 1, (8, 8)), ((24, 16), 3, (8, 8)), ((5, 7), 3, (12, 10))]
 )
 @pytest.mark.parametrize("inverted", [False, True])

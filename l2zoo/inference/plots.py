@@ -66,7 +66,8 @@ def plot_results(images: Any, results: Sequence[Any], path: str | Path) -> Path:
     about = "All images." if len(shown) == len(given) else f"The first {MOST} of {len(given)} images."
     if isinstance(results[0], Detected):
         about += f" Boxes with a score of {MIN_SCORE:g} or more."
-    columns, group = min(4, 2 * len(shown)) if pairs else min(4, len(shown)), 2 if pairs else 1
+    group = len(panels) // len(shown)
+    columns = group if group > 2 else min(4, group * len(shown))
     title = "Images and what the model says"
     return save_sheet(Sheet(title, about, words, panels, columns, group=group, legend=legend), path)
 
@@ -81,8 +82,8 @@ def describe(result: Result) -> str:
     if isinstance(result, Classified):
         return f"{result.class_name} {result.probability:.0%}"
     if isinstance(result, Labelled):
-        found = [f"{name} {share:.0%}" for name, share in result.top(len(result.class_names))]
-        return ", ".join(found[: len(result.labels)]) or "none"
+        every, there = result.top(len(result.class_names)), result.labels
+        return ", ".join(f"{name} {share:.0%}" for name, share in every if name in there) or "none"
     if isinstance(result, Estimated):
         few = [f"{value:.4g}" for value in result.values.ravel()[:SHOWN_VALUES].tolist()]
         return ", ".join(few) + (", ..." if result.values.size > SHOWN_VALUES else "")
@@ -145,6 +146,15 @@ def _panels(name: str, image: np.ndarray, result: Any, side: int) -> list[Panel]
         mask = _fit_square(paint_mask(result.mask), side, smooth=False)[0]
         return [Panel(_fit_square(image, side)[0], [Line("", name)]), Panel(mask, [Line("said")])]
     pixels, scale, corner = _fit_square(image, side)
+    if isinstance(result, OverlappingMasks):
+        layers = zip(result.class_names, np.moveaxis(result.masks, -1, 0), strict=True)
+        painted = [
+            (name, paint_mask(np.where(mask, number, -1))) for number, (name, mask) in enumerate(layers)
+        ]
+        masks = [Panel(_fit_square(one, side, smooth=False)[0], [Line(str(name))]) for name, one in painted]
+        return [Panel(pixels, [Line("", name)]), *masks]
+    if not isinstance(result, Detected):
+        return [Panel(pixels, [Line("", name), Line("", describe(result))])]
     sure = result.scores >= MIN_SCORE
     boxes = result.boxes_xyxy[sure] * scale + np.tile(corner, 2)
     named = zip(np.array(result.names)[sure], result.scores[sure], strict=True)

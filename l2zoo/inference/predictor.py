@@ -41,7 +41,8 @@ class Predictor:
             of them that is there.
         threads: On which an answer is computed, at least 1.
         threshold: From which probability on a class is said to be there, in (0, 1), where one number stands
-            for two classes, or each class stands on its own: a number, or one for each. The artifact's if None.
+            for two classes, or each class stands on its own: a number, or one for each. If None, the
+            artifact's.
 
     Attributes:
         folder: Where the artifact is.

@@ -103,7 +103,7 @@ class Classification:
         return as_floats(scores)
 
     def judging(self, model: keras.Model, data: ImageData) -> Classification:
-        """The same task, for what this model gives; `scores` then knows what the answers of its files mean."""
+        """The same task, for what this model gives; `scores` then knows what its answers mean."""
         self._check(model, data)
         _, _, outputs = next(predict_batches(model, data))
         return dataclasses.replace(

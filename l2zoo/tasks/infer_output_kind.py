@@ -10,9 +10,9 @@ import numpy as np
 
 from l2zoo.tasks.output_kind import KINDS, OutputKind, in_unit_range, is_distribution
 
-_REGRESSION = frozenset(
-    "mean_squared_error mean_absolute_error mean_absolute_percentage_error mean_squared_logarithmic_error "
-    "huber huber_loss log_cosh logcosh poisson mse mae mape msle".split()
+_REGRESSION = (
+    *("mean_squared_error", "mean_absolute_error", "mean_absolute_percentage_error", "huber", "huber_loss"),
+    *("mean_squared_logarithmic_error", "log_cosh", "logcosh", "poisson", "mse", "mae", "mape", "msle"),
 )
 # What lies between an activation and the output and changes no number of it.
 _PASSING = (
@@ -176,7 +176,7 @@ def _snake(name: str) -> str:
 
 
 def _activations(model: keras.Model, names: list[str]) -> dict[str, str | None]:
-    """The last activation before each output, `"linear"` if there is none; None if the model does not tell."""
+    """The last activation before each output, `"linear"` if there is none; None where it cannot be told."""
     outputs = symbolic_outputs(model)
     if len(outputs) != len(names):
         return dict.fromkeys(names)

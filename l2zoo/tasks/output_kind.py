@@ -123,7 +123,9 @@ class OutputKind:
         if self.name == "logits":
             raised = np.exp(answers - answers.max(axis=-1, keepdims=True))
             return raised / raised.sum(axis=-1, keepdims=True)
-        found = _sigmoid(answers) if self.name in ("binary_logits", "multilabel_logits") else answers
+        if self.name == "binary_logits":  # 1 - p would lose what a p near 1 leaves
+            return np.concatenate([_sigmoid(-answers), _sigmoid(answers)], axis=-1)
+        found = _sigmoid(answers) if self.name == "multilabel_logits" else answers
         return np.concatenate([1 - found, found], axis=-1) if self.is_binary else found
 
     def decide(self, answers: np.ndarray) -> np.ndarray:

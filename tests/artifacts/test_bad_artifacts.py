@@ -202,7 +202,7 @@ def test_what_a_manifest_claims_is_looked_at_before_it_is_used(folder, opener, c
         ({"inputs": {"images": {"shape": [None, 8, 8, None], "dtype": "float32"}}}, "those of another"),
         ({"inputs": {"pictures": {"shape": [None, 8, 8, 1], "dtype": "float32"}}}, r"must take .*it takes"),
         (
-            {"outputs": {"x": {"shape": [None, 10], "dtype": "float32"}}},
+            {"outputs": {"x": {"shape": [None, 10], "dtype": "float32", "kind": "logits"}}},
             r"give \['x'\], .*gives \['output_0'\]",
         ),
         ({"formats": {"keras": {}}}, r"has no TFLite file to run, it has \['keras'\].*`l2zoo.load`"),
@@ -216,9 +216,8 @@ def test_a_predictor_does_not_run_what_its_manifest_lies_about(folder, changes, 
 
 
 def test_an_answer_of_another_shape_than_said_is_refused(folder):
-    rewrite(
-        folder, outputs={"output_0": {"shape": [None, 9], "dtype": "float32"}}, class_names=list("012345678")
-    )
+    nine = {"shape": [None, 9], "dtype": "float32", "kind": "probabilities"}
+    rewrite(folder, outputs={"output_0": nine}, class_names=list("012345678"))
     with pytest.raises(ValueError, match=r"must answer 'output_0' with finite numbers of shape \[9\]"):
         OPENERS["Predictor"](folder)
 

@@ -128,7 +128,7 @@ def test_the_signature_is_the_one_tensorflow_serving_expects(written):
 
 def test_the_manifest_holds_what_was_given_and_what_was_found(written, trained):
     content = written.manifest
-    assert content["format_version"] == 2
+    assert content["format_version"] == manifest.VERSION
     assert content["name"] == "digits_cnn"
     assert content["class_names"] == list("0123456789")
     assert content["data"] == "scikit-learn's 1,797 digits, 8x8."
@@ -321,7 +321,7 @@ def test_the_picture_goes_along(tmp_path):
             ValueError,
             r"`metrics\['a'\]\['mean'\]` must be finite",
         ),
-        ({"card": Card(class_names=["a", "b"])}, ValueError, "must name the 4 outputs of the model, got 2"),
+        ({"card": Card(class_names=["a", "b"])}, ValueError, "must name the 4 classes of the model, got 2"),
         ({"model": "model.keras"}, TypeError, "`model` must be a keras.Model, got str"),
         (
             {"model": keras.Sequential([layers.Dense(2)], name="s")},

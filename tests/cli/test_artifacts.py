@@ -212,6 +212,52 @@ def test_predict_prints_what_the_predictor_says(l2zoo, artifact: Path, tmp_path:
     assert row == {"image": str(path), **expected.to_dict()}
 
 
+def of_digits(numbers: int, activation: str | None, loss: Any) -> keras.Model:
+    keras.utils.set_random_seed(0)
+    body = [keras.Input((8, 8, 1)), keras.layers.Rescaling(1 / 255), keras.layers.Flatten()]
+    model = keras.Sequential([*body, keras.layers.Dense(numbers, activation=activation)])
+    model.compile("sgd", loss)
+    return model
+
+
+def test_a_model_of_logits_is_exported_and_predicts_probabilities(l2zoo, tmp_path: Path) -> None:
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model = of_digits(10, None, loss)
+    path = saved(model, tmp_path)
+    answer = l2zoo("export", path, "-o", tmp_path / "out", "--data", "l2zoo_digits", "-f", "tflite")
+    assert (answer.status, answer.err) == (0, "")
+    assert (
+        "accuracy"
+        in json.loads((tmp_path / "out/manifest.json").read_text())["formats"]["tflite"]["parity"]["metrics"]
+    )
+    (row,) = json.loads(l2zoo("predict", tmp_path / "out", digit_file(tmp_path), "--json").out)
+    assert sum(one["probability"] for one in row["classes"]) == pytest.approx(1, abs=1e-4)
+    options = ("--data", "l2zoo_digits", "-f", "tflite", "--output-kind", "probabilities")
+    answer = l2zoo("export", path, "-o", tmp_path / "other", *options)
+    assert answer.status == 1
+    assert "do not add up to 1" in answer.err
+    assert not (tmp_path / "other").exists()
+
+
+def test_predict_says_several_classes_and_values(l2zoo, tmp_path: Path) -> None:
+    from l2zoo.artifacts import Card, export
+
+    images = np.random.default_rng(0).integers(0, 256, (8, 8, 8, 1), dtype=np.uint8)
+    labels = of_digits(3, "sigmoid", "binary_crossentropy")
+    card = Card(class_names=("car", "road", "sky"))
+    export(labels, tmp_path / "labels", sample=images, formats=["tflite"], card=card)
+    export(of_digits(2, None, "mse"), tmp_path / "values", sample=images, formats=["tflite"])
+    path = digit_file(tmp_path)
+    low = l2zoo("predict", tmp_path / "labels", path, "--threshold", "0.0001").out
+    high = l2zoo("predict", tmp_path / "labels", path, "--threshold", "0.9999").out
+    assert (low.count("yes"), high.count("yes"), high.count(" no")) == (3, 0, 3)
+    values = l2zoo("predict", tmp_path / "values", path)
+    assert (values.status, "value" in values.out) == (0, True)
+    refused = l2zoo("predict", tmp_path / "values", path, "--threshold", "0.5")
+    assert refused.status == 1
+    assert "`threshold` is for outputs that are binary or multilabel" in refused.err
+
+
 def test_predict_says_what_is_wrong_with_an_image(l2zoo, artifact: Path, tmp_path: Path) -> None:
     (tmp_path / "text.png").write_text("no image")
     answer = l2zoo("predict", artifact, tmp_path / "text.png")

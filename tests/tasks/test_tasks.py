@@ -55,6 +55,65 @@ def by_heart(tables: Any) -> keras.Model:
     return keras.Model(inputs, keras.tree.map_structure(lambda table: ByHeart(table)(inputs), tables))
 
 
+def logits_of(probabilities: np.ndarray) -> keras.Model:
+    """A model that gives logits, and is compiled with the loss that takes them."""
+    model = by_heart(np.log(probabilities))
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    return model
+
+
+def test_a_classifier_of_logits_is_measured_by_the_probabilities_made_of_them(
+    images: np.ndarray, tmp_path: Path
+) -> None:
+    shares = np.random.default_rng(0).dirichlet(np.ones(10), COUNT)
+    data = load((images, np.arange(COUNT)))
+    task = Classification(DIGITS)
+    expected = task.measure(by_heart(shares), data)
+    assert task.measure(logits_of(shares), data) == pytest.approx(expected, rel=1e-5)
+    assert task.picture(logits_of(shares), data, tmp_path / "said.svg").is_file()
+    assert task.judging(logits_of(shares), data).output_kind == "logits"
+
+
+def test_one_sigmoid_is_measured_as_two_classes(images: np.ndarray) -> None:
+    from sklearn.metrics import log_loss
+
+    second = np.linspace(0.1, 0.9, COUNT)[:, None]
+    labels = np.arange(COUNT) % 2
+    model = by_heart(second)
+    model.compile("sgd", "binary_crossentropy")
+    data = load((images, labels))
+    task = Classification(["no", "yes"])
+    found = task.measure(model, data)
+    expected = {
+        "accuracy": ((second[:, 0] >= 0.5) == labels).mean(),
+        "log_loss": log_loss(labels, second[:, 0]),
+    }
+    assert found == pytest.approx(expected, rel=1e-5)
+    assert task.judging(model, data).scores(second, labels)["accuracy"] == expected["accuracy"]
+    with pytest.raises(
+        ValueError, match=r"'probabilities' must have a number for each of two or more classes"
+    ):
+        task.scores(second, labels)
+
+
+def test_a_classifier_whose_answers_could_mean_anything_is_refused(images: np.ndarray) -> None:
+    data = load((images, np.arange(COUNT)))
+    odd = by_heart(np.full((COUNT, 10), 0.5))
+    with pytest.raises(ValueError, match=r"whether the answers of .* are probabilities, logits or sigmoids"):
+        Classification(DIGITS).measure(odd, data)
+
+
+def test_a_segmenter_of_logits_or_of_two_classes_is_measured(images: np.ndarray) -> None:
+    truth = np.random.default_rng(0).integers(0, 2, (COUNT, SIDE, SIDE))
+    data = load((images, truth), task="segmentation")
+    task = Segmentation(["ground", "road"])
+    logits = by_heart(np.stack([-3.0 * truth, 3.0 * truth], axis=-1))
+    logits.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    two = by_heart(truth[..., None] * 0.8 + 0.1)
+    two.compile("sgd", "binary_crossentropy")
+    assert task.measure(logits, data)["mean_iou"] == task.measure(two, data)["mean_iou"] == 1
+
+
 def test_a_classifier_is_measured_and_drawn(images: np.ndarray, tmp_path: Path) -> None:
     labels = np.arange(COUNT)
     right = np.full((COUNT, 10), 0.01)

@@ -8,6 +8,7 @@ import pytest
 from l2zoo.artifacts import Limits
 from l2zoo.artifacts.parity.parity import Parity, batches, compare
 from l2zoo.artifacts.parity.table import parity_table, problems
+from l2zoo.tasks.output_kind import OutputKind
 
 INPUTS = {"images": np.zeros((70, 2, 2, 1), np.uint8)}  # three batches
 EXACT = {"max_abs_diff": 1e-4}
@@ -77,10 +78,10 @@ def test_masks_agree_pixel_by_pixel():
     assert figures({"mask": wanted}, {"mask": answered}).argmax_agreement == 1 - 4 / (70 * 4)
 
 
-def test_numbers_that_are_no_probabilities_have_classes_only_by_their_number():
+def test_numbers_that_are_no_probabilities_have_classes_only_if_it_is_known():
     wanted = np.random.default_rng(0).normal(size=(70, 4))
     assert figures({"y": wanted}, {"y": wanted}).argmax_agreement is None
-    assert figures({"y": wanted}, {"y": wanted}, num_classes=4).argmax_agreement == 1.0
+    assert figures({"y": wanted}, {"y": wanted}, kinds={"y": OutputKind("logits")}).argmax_agreement == 1.0
 
 
 def test_the_relative_difference_is_in_standard_deviations_of_the_worst_output():

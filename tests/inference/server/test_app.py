@@ -15,6 +15,7 @@ def test_an_artifact_is_described_by_its_manifest(segmenter):
     assert app.describe(Predictor(segmenter.folder)) == {
         "task": "segmentation",
         "class_names": list(tiny.NAMES),
+        "kind": "probabilities",
         "input_size": {"height": 8, "width": 8, "channels": 1},
         "format": "tflite",
     }

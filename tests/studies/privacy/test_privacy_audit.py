@@ -246,20 +246,49 @@ def test_images_in_both_sets_are_refused_with_their_number() -> None:
         privacy_audit(memory.untrained(), MEMBERS, (x, np.zeros(113, int)))
 
 
-def test_models_without_class_probabilities_are_refused() -> None:
+def test_logits_are_audited_as_the_probabilities_that_a_softmax_makes_of_them() -> None:
+    keras.utils.set_random_seed(0)
+    body = [keras.Input((4, 4, 1)), keras.layers.Rescaling(1 / 255), keras.layers.Flatten()]
+    logits = keras.Sequential([*body, keras.layers.Dense(3)])
+    same = keras.Sequential([logits, keras.layers.Softmax()])
+    found, expected = (privacy_audit(model, MEMBERS, OTHERS) for model in (logits, same))
+    assert found.train_accuracy == expected.train_accuracy
+    wanted = expected["loss threshold"].auc.value
+    assert found["loss threshold"].auc.value == pytest.approx(wanted, abs=1e-3)
+
+
+def test_one_sigmoid_is_audited_as_two_classes(tmp_path: Path) -> None:
+    def build() -> keras.Model:
+        body = [keras.Input((4, 4, 1)), keras.layers.Rescaling(1 / 255), keras.layers.Flatten()]
+        model = keras.Sequential([*body, keras.layers.Dense(1, activation="sigmoid")])
+        model.compile("sgd", "binary_crossentropy")
+        return model
+
+    keras.utils.set_random_seed(0)
+    model = build()
+    two = [(x, y % 2) for x, y in (MEMBERS, OTHERS)]
+    found = privacy_audit(model, *two, build=build, epochs=1, references=4, verbose=False)
+    p = model.predict(two[0][0], verbose=0)[:, 0]
+    assert found.train_accuracy == pytest.approx(((p >= 0.5) == two[0][1]).mean())
+    assert {one.name for one in found.attacks} == {"loss threshold", "LiRA", "LiRA offline"}
+    with pytest.raises(ValueError, match=r"must be in \[0, 2\), the classes of `model`"):
+        privacy_audit(model, (two[0][0], two[0][1] + 1), two[1])
+
+
+def test_models_that_say_no_class_are_refused() -> None:
     inputs = keras.Input((4, 4, 1))
-    dense = keras.layers.Dense(3, kernel_initializer="ones", bias_initializer="ones")
-    logits = keras.Model(inputs, dense(keras.layers.Flatten()(inputs)), name="logits")
+    many = keras.layers.Dense(3, activation="sigmoid")(keras.layers.Flatten()(inputs))
+    labels = keras.Model(inputs, many, name="labels")
     with pytest.raises(
-        ValueError, match=r"'logits' gave an answer with the sum .* end the model with a softmax"
+        ValueError, match=r"must say one of several classes, but 'labels' gives .*'multilabel'"
     ):
-        privacy_audit(logits, MEMBERS, OTHERS)
+        privacy_audit(labels, MEMBERS, OTHERS)
     masks = keras.Model(inputs, keras.layers.Concatenate()([inputs, inputs]), name="masks")
     with pytest.raises(
-        ValueError, match=r"`model` must give class probabilities .* gives shape \(230, 4, 4, 2\)"
+        ValueError, match=r"`model` must say the class of an image.* gives shape \(230, 4, 4, 2\)"
     ):
         privacy_audit(masks, MEMBERS, OTHERS)
-    several = keras.Model(inputs, {"a": logits(inputs)}, name="several")
+    several = keras.Model(inputs, {"a": labels(inputs)}, name="several")
     with pytest.raises(ValueError, match="'several' gives dict"):
         privacy_audit(several, MEMBERS, OTHERS)
 
