@@ -7,7 +7,8 @@ from typing import Any
 
 import keras
 
-from l2zoo.regularization.strength import Strength
+from l2zoo.regularization.strength import LiveL2, Strength
+from l2zoo.regularization.weights import weights_of
 
 
 class L2Schedule(keras.callbacks.Callback):
@@ -22,6 +23,7 @@ class L2Schedule(keras.callbacks.Callback):
 
     Raises:
         TypeError: `strength` is not a `Strength`, or `schedule` is not callable.
+        ValueError: When training begins: no weight of the model is penalised by this strength.
 
     Example:
         >>> strength = Strength(0.0)
@@ -40,6 +42,17 @@ class L2Schedule(keras.callbacks.Callback):
         self.strength = strength
         self.schedule = schedule
         self._by_step = isinstance(schedule, keras.optimizers.schedules.LearningRateSchedule)
+
+    def on_train_begin(self, logs: dict | None = None) -> None:
+        regularizers = [weight.variable.regularizer for weight in weights_of(self.model)]
+        if not any(type(one) is LiveL2 and one.strength is self.strength for one in regularizers):
+            raise ValueError(
+                f"`strength` must be that of the model, but no weight of {self.model.name!r} is penalised "
+                "by it, so "
+                "that the schedule would change nothing. Apply it: L2Policy(strength).apply(model), or "
+                "build the "
+                "model with l2=strength."
+            )
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         if not self._by_step:

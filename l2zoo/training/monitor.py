@@ -89,7 +89,7 @@ class L2Monitor(keras.callbacks.Callback):
 
     Raises:
         TypeError: `every` is not a whole number.
-        ValueError: It is below 1.
+        ValueError: It is below 1; or, when training begins, the model has no kernel that trains.
 
     References:
         van Laarhoven 2017, L2 Regularization versus Batch and Weight Normalization (the effective rate).
@@ -112,6 +112,12 @@ class L2Monitor(keras.callbacks.Callback):
         self._kernels = [
             w for w in weights_of(self.model) if w.role not in ("bias", "norm") and w.path in trained
         ]
+        if not self._kernels:
+            raise ValueError(
+                f"`L2Monitor` looks at kernels that train, but {self.model.name!r} has none. Unfreeze "
+                "some, or leave "
+                "the monitor out."
+            )
         self._before_norms = {id(layer) for layer in layers_before_norms(self.model)}
         self._look = norm_function(self.model, *self._probe)
         steps = self.params.get("steps") or STEPS

@@ -107,6 +107,17 @@ def test_a_schedule_that_gives_no_strength_stops_with_the_reason() -> None:
         train(linear(strength), L2Schedule(strength, lambda epoch: -1.0))
 
 
+def test_a_strength_that_penalises_nothing_in_the_model_is_not_scheduled() -> None:
+    model, other = linear(Strength(1e-3)), Strength(0.0)
+    before = kernel(model)
+    with pytest.raises(
+        ValueError, match=r"would change nothing\. Apply it: L2Policy\(strength\)\.apply\(model\)"
+    ):
+        train(model, L2Schedule(other, lambda epoch: 1e-2))
+    np.testing.assert_array_equal(kernel(model), before)
+    assert other.value == 0
+
+
 @pytest.mark.parametrize("strength", [1e-4, None, L2Policy(1e-4)])
 def test_only_a_live_strength_can_be_scheduled(strength: Any) -> None:
     with pytest.raises(

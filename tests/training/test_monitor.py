@@ -122,6 +122,13 @@ def test_bad_arguments_are_refused() -> None:
         L2Monitor(*batch(), every=0)
 
 
+def test_a_model_without_kernels_that_train_is_not_watched() -> None:
+    model = linear()
+    model.get_layer("dense").trainable = False
+    with pytest.raises(ValueError, match=r"looks at kernels that train, but .* has none\. Unfreeze some"):
+        model.fit(*batch(), verbose=0, callbacks=[L2Monitor(*batch())])
+
+
 # ---- Warnings ----------------------------------------------------------------------------------------------
 
 
