@@ -6,7 +6,7 @@ is promised of them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -146,6 +146,7 @@ SHAPES = {
 }
 # What is left out has more of the same blocks; their weights are counted in test_resnet.py.
 LIKE_NO_OTHER = ("cnn", "cnn_plain", "resnet20", "unet", *OTHERS)
+DEEP = ("resnet101", "resnet110", "resnet152")
 LAM = 1e-3
 
 
@@ -163,13 +164,15 @@ def small(name: str, l2: float | None = LAM) -> keras.Model:
         return of_the_zoo(name, l2, **FEW_CHANNELS.get(name, {}))
 
 
-def some(quick: tuple[str, ...], names: Iterable[str]) -> list[Any]:
-    """Parameters for every backend: the first quick one is quick on all of them, the others are slow."""
+def some(quick: tuple[str, ...], names: Collection[str]) -> list[Any]:
+    """Parameters: the first quick one is quick on every backend, the others are slow there.
+
+    Of the very deep ones, which have no layer that the others have not, TensorFlow is enough.
+    """
     marks = {name: [pytest.mark.slow_elsewhere] for name in quick} | {quick[0]: []}
-    return [
-        pytest.param(name, marks=[*marks.get(name, [pytest.mark.slow]), pytest.mark.backends])
-        for name in names
-    ]
+    marks |= {name: [pytest.mark.slow] for name in names if name not in marks}
+    backends = {name: [] if name.startswith(DEEP) else [pytest.mark.backends] for name in names}
+    return [pytest.param(name, marks=[*marks[name], *backends[name]]) for name in names]
 
 
 def pixels(n: int = 8) -> np.ndarray:
