@@ -201,7 +201,8 @@ def _role(layer: keras.layers.Layer, variable: Any, ancestors: tuple) -> tuple[s
 
 def _attribute_of(layer: keras.layers.Layer, part: Any) -> str:
     """The name under which a layer keeps a weight or a layer of its own; empty if it is in a list."""
-    return next((name.strip("_") for name, value in vars(layer).items() if value is part), "")
+    kept = {**vars(layer), **vars(layer).get("_modules", {})}  # where PyTorch keeps layers
+    return next((name.strip("_") for name, value in kept.items() if value is part), "")
 
 
 def _snake_case(name: str) -> str:
