@@ -2,7 +2,7 @@
 # pyproject.toml or the constraints change. Another interpreter has an environment of its own.
 
 PYTHON ?= python3
-EXTRAS ?= dev,jax,onnx,ray,serve,signing,torch
+EXTRAS ?= dev,hub,jax,onnx,ray,serve,signing,torch
 ARGS ?=
 WORKERS ?= 2
 BENCH ?= startup search strategies
@@ -38,7 +38,7 @@ help:
 	@echo "                  others by name: make bench BENCH='$(OTHER_BENCHES)'"
 	@echo "make clean        remove environments and caches; runs/ stays"
 	@echo ""
-	@echo "Another interpreter: make demo PYTHON=python3.12.  Without PyTorch: make test EXTRAS=dev,jax,onnx,ray,serve,signing."
+	@echo "Another interpreter: make demo PYTHON=python3.12.  Without PyTorch: make test EXTRAS=dev,hub,jax,onnx,ray,serve,signing."
 	@echo "Options of a goal:   make demo ARGS='--label-noise 0.2'.  make test ARGS='-k policy'."
 
 demo: $(BASE)

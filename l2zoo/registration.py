@@ -16,6 +16,7 @@ from types import ModuleType
 from typing import Any
 
 REGISTERING = (
+    "l2zoo.regularization.saved_penalty",
     "l2zoo.regularization.weight_decay",
     "l2zoo.models.frames",
     "l2zoo.tasks.detection.losses",

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import io
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import keras
 from keras import ops
 
+from l2zoo.regularization.saved_penalty import after_reload
 from l2zoo.regularization.scale_invariance import layers_before_norms
-from l2zoo.regularization.weights import Weight, after_reload, coefficients, weights_of
+from l2zoo.regularization.weights import FREE_ROLES, Weight, coefficients, weights_of
 from l2zoo.reports.page import Section
 from l2zoo.reports.table import Cell, Column, Row, Table, cell
 
-_FREE_ROLES = ("bias", "norm")
+_EXEMPT = (
+    (("bias", "norm"), "bias or norm", "biases or norms"),
+    (("token", "position", "scale"), "token, position or scale", "tokens, positions or scales"),
+)
 _NOTHING = (0.0, 0.0)
 _MOST_NAMES = 5
 
@@ -26,7 +31,7 @@ class AuditRow:
 
     Attributes:
         path: `variable.path`.
-        role: `kernel`, `depthwise`, `recurrent`, `embedding`, `bias` or `norm`.
+        role: `kernel`, `depthwise`, `recurrent`, `embedding`, `token`, `position`, `scale`, `bias` or `norm`.
         shape: Of the variable.
         parameters: Product of the shape.
         l1: Coefficient of `sum(|w|)`; `None` for a regularizer that is neither L1 nor L2.
@@ -73,10 +78,10 @@ class Audit:
 
         Where some do not train now, it ends in how many: `; 60 of 123 weights frozen`.
         """
-        costly = [row for row in self.rows if row.role not in _FREE_ROLES]
+        costly = [row for row in self.rows if row.role not in FREE_ROLES]
         groups = Counter((row.role, _coefficients(row)) for row in costly)
         parts = [f"{n} {_role_words(role, n)} {how}" for (role, how), n in groups.items()]
-        bare = [row for row in self.rows if row.role in _FREE_ROLES]
+        bare = [row for row in self.rows if row.role in FREE_ROLES]
         free = [row for row in bare if not _has_penalty(row)]
         parts += [f"{_free_words(free)} free"] if free else []
         caught = [row for row in bare if _has_penalty(row)]
@@ -165,8 +170,9 @@ def audit(model: keras.layers.Layer) -> Audit:
     Returns:
         A row for every weight, totals, and problems in words: kernels without a penalty; layers whose
         saved configuration and training disagree (an attribute set on a built layer does nothing until
-        the model is saved and loaded); penalised biases and norms; frozen weights whose penalty does
-        not count now; an optimizer whose weight decay reaches biases and norms.
+        the model is saved and loaded); penalised biases, norms, tokens, positions and scales of layers;
+        frozen weights whose penalty does not count now; an optimizer whose weight decay reaches what L2
+        spares by convention.
 
     Raises:
         TypeError: `model` is not a Keras layer or model.
@@ -184,7 +190,7 @@ def audit(model: keras.layers.Layer) -> Audit:
     total = sum(values)
     before = {id(layer) for layer in layers_before_norms(model)}
     rows = tuple(
-        _row(w, value, total, normalised=id(w.layer) in before and w.role not in _FREE_ROLES)
+        _row(w, value, total, normalised=id(w.layer) in before and w.role not in FREE_ROLES)
         for w, value in zip(weights, values, strict=True)
     )
     decay, decay_problems = _weight_decay(model, weights)
@@ -216,9 +222,8 @@ def _row(weight: Weight, value: float, total: float, *, normalised: bool) -> Aud
 
 def _problems(weights: list[Weight], rows: tuple[AuditRow, ...]) -> list[str]:
     penalised = [row for row in rows if _has_penalty(row)]
-    bare = [row.path for row in rows if row.role not in _FREE_ROLES and not _has_penalty(row)]
+    bare = [row.path for row in rows if row.role not in FREE_ROLES and not _has_penalty(row)]
     silent, lost, differ = _disagreements(weights)
-    free = [row.path for row in penalised if row.role in _FREE_ROLES]
     frozen = [row.path for row in penalised if row.frozen]
     foreign = [row.path for row in rows if row.strength is None]
     found = (
@@ -226,7 +231,7 @@ def _problems(weights: list[Weight], rows: tuple[AuditRow, ...]) -> list[str]:
         (silent, "penalty", "penalties", "set on the layer only: nothing now, but after save and load_model"),
         (lost, "penalty", "penalties", "of the variable only: counts now, but not after save and load_model"),
         (differ, "penalty", "penalties", "with another number after save and load_model"),
-        (free, "bias or norm", "biases or norms", "penalised"),
+        *((paths, one, many, "penalised") for paths, one, many in _exempt(penalised)),
         (frozen, "frozen weight", "frozen weights", "with a penalty that does not count now"),
         (foreign, "regularizer", "regularizers", "neither L1 nor L2"),
     )
@@ -256,11 +261,18 @@ def _weight_decay(model: Any, weights: list[Weight]) -> tuple[str, list[str]]:
     trained = [w for w in weights if w.variable.trainable]
     reached = [w for w, decays in zip(trained, _decays(optimizer, trained), strict=True) if decays]
     name = type(optimizer).__name__
-    free = [w.path for w in reached if w.role in _FREE_ROLES]
     words = f"{name} decays {len(reached)} of {len(weights)} weights, weight_decay={_number(decay)}"
-    many = "bias or norm" if len(free) == 1 else "biases or norms"
-    problem = f"{name}'s weight decay reaches {len(free)} {many}: {_names(free)}"
-    return words, [problem] if free else []
+    problems = [
+        f"{name}'s weight decay reaches {len(paths)} {one if len(paths) == 1 else many}: {_names(paths)}"
+        for paths, one, many in _exempt(reached)
+        if paths
+    ]
+    return words, problems
+
+
+def _exempt(weights: Sequence[Weight | AuditRow]) -> list[tuple[list[str], str, str]]:
+    """Paths of the weights that L2 spares by convention, with a word for one and for many of their kind."""
+    return [([w.path for w in weights if w.role in roles], one, many) for roles, one, many in _EXEMPT]
 
 
 def _decays(optimizer: Any, weights: list[Weight]) -> list[bool]:
@@ -308,7 +320,12 @@ def _role_words(role: str, n: int) -> str:
 
 
 def _free_words(rows: list[AuditRow]) -> str:
-    return f"1 {rows[0].role}" if len(rows) == 1 else f"{len(rows)} biases and norms"
+    """`2 tokens, 1 position, 105 biases and norms`."""
+    roles = Counter(row.role for row in rows)
+    named = [f"{n} {role}{'s' if n > 1 else ''}" for role, n in roles.items() if role not in ("bias", "norm")]
+    others = [row.role for row in rows if row.role in ("bias", "norm")]
+    named += [f"1 {others[0]}" if len(others) == 1 else f"{len(others)} biases and norms"] if others else []
+    return ", ".join(named)
 
 
 def _names(paths: list[str]) -> str:

@@ -15,13 +15,22 @@ import keras
 from keras import ops
 
 from l2zoo.regularization.convert import CONVENTIONS, to_lambda
+from l2zoo.regularization.saved_penalty import after_reload
 from l2zoo.regularization.strength import LiveL2, Strength, detach
 from l2zoo.regularization.weight_decay import restrict_decay
-from l2zoo.regularization.weights import ROLES, Weight, after_reload, coefficients, weights_of
+from l2zoo.regularization.weights import (
+    FREE_ROLES,
+    ROLES,
+    Weight,
+    coefficients,
+    is_by_policy,
+    regularizer_of,
+    weights_of,
+)
 from l2zoo.utils.validation import check_number
 
 DEFAULT_MULTIPLIERS: Mapping[str, float] = MappingProxyType(
-    {"kernel": 1.0, "depthwise": 1.0, "recurrent": 1.0, "embedding": 1.0, "bias": 0.0, "norm": 0.0}
+    {role: 0.0 if role in FREE_ROLES else 1.0 for role in ROLES}
 )
 _Layer = TypeVar("_Layer", bound=keras.layers.Layer)
 
@@ -38,8 +47,9 @@ class L2Policy:
         strength: A finite number >= 0, or a `Strength` that can change while the model trains.
         convention: What the number means: `"keras"` lambda = s; `"pytorch"` lambda = s / 2 (PyTorch SGD's
             `weight_decay`, and the papers'); `"mean"` lambda = s / (2 m), m = `model.count_params()`.
-        multipliers: Factors by role (`kernel`, `depthwise`, `recurrent`, `embedding`, `bias`, `norm`);
-            those not named keep their default: 1 for the first four, 0 for bias and norm.
+        multipliers: Factors by role. Those not named keep their default: 1 for `kernel`, `depthwise`,
+            `recurrent` and `embedding`; 0 for `token`, `position`, `scale` (of a layer), `bias` and `norm`,
+            which the field exempts.
         overrides: Factors by glob over `variable.path`, in the place of the role's multiplier:
             `{"stage1_*/kernel": 0.0}`. The first match wins; a pattern that matches nothing is an error.
         l1: Coefficient of `sum(|w|)` in Keras's own form, times the same factor.
@@ -134,7 +144,8 @@ class L2Policy:
                 has a penalty that no policy put there and `replace` is False.
 
         Warns:
-            UserWarning: Names the layers whose penalty Keras cannot carry through `save` and `load_model`.
+            UserWarning: Names the layers whose penalty `save` and `load_model` cannot carry: those of a model
+                whose class has a `save_assets` of its own.
         """
         weights = weights_of(model)
         factors = self._factors_of(weights)
@@ -143,7 +154,7 @@ class L2Policy:
         unit = 0.0 if self.decoupled else self._unit(model)
         detach(model)
         for weight, factor in zip(weights, factors, strict=True):
-            _set_regularizer(weight, self._regularizer(unit, factor))
+            weight.set_regularizer(self._regularizer(unit, factor))
         if isinstance(self.strength, Strength):
             self.strength.follow(model)
             self.strength.attach(w.layer for w in weights if type(w.variable.regularizer) is LiveL2)
@@ -162,7 +173,7 @@ class L2Policy:
         weights = weights_of(model)
         detach(model)
         for weight in weights:
-            _set_regularizer(weight, None)
+            weight.set_regularizer(None)
         _forget_traces(model)
         return model
 
@@ -298,10 +309,7 @@ class L2Policy:
         l1 = self.l1 * factor
         if isinstance(self.strength, Strength):
             return LiveL2(self.strength, unit * factor, l1)
-        l2 = self.strength * unit * factor
-        if l1:
-            return keras.regularizers.L1L2(l1=l1, l2=l2)
-        return keras.regularizers.L2(l2) if l2 else None
+        return regularizer_of(l1, self.strength * unit * factor)
 
 
 def _factors(name: str, given: Mapping[str, float] | None) -> dict[str, float]:
@@ -312,20 +320,12 @@ def _factors(name: str, given: Mapping[str, float] | None) -> dict[str, float]:
     return {str(key): check_number(f"{name}[{key!r}]", value) for key, value in given.items()}
 
 
-def _set_regularizer(weight: Weight, regularizer: Any) -> None:
-    """Sets both places: the variable's, which trains, and the layer's, which is saved."""
-    if regularizer is not None:
-        regularizer.set_by_l2zoo = True
-    weight.variable.regularizer = regularizer
-    for layer, attribute in weight.config_places():
-        setattr(layer, attribute, regularizer)
-
-
 def _refuse_foreign(weights: list[Weight]) -> None:
-    def foreign(regularizer: Any) -> bool:
-        return regularizer is not None and not getattr(regularizer, "set_by_l2zoo", False)
-
-    paths = [w.path for w in weights if foreign(w.variable.regularizer)]
+    paths = [
+        w.path
+        for w in weights
+        if w.variable.regularizer is not None and not is_by_policy(w.variable.regularizer)
+    ]
     if paths:
         shown = ", ".join(paths[:5]) + (f" and {len(paths) - 5} more" if len(paths) > 5 else "")
         raise ValueError(
@@ -339,9 +339,9 @@ def _warn_of_lost(weights: list[Weight]) -> None:
     names = sorted({w.layer.path for w, after in saved if after != coefficients(w.variable.regularizer)})
     if names:
         warnings.warn(
-            f"Keras cannot carry the penalty of these layers through save and load_model: {names}. "
-            "Give them a regularizer argument that is in their get_config(), or call "
-            "L2Policy.apply(model, replace=True) again after loading.",
+            f"The penalty of these layers is lost by save and load_model: {names}. The class of their model "
+            "has a `save_assets` of its own, and their config does not hold it. Give them a regularizer "
+            "argument that is in their get_config(), or call L2Policy.apply(model) again after loading.",
             stacklevel=3,
         )
 

@@ -6,17 +6,16 @@ only the two together train and survive a reload. A `Weight` knows both places.
 
 from __future__ import annotations
 
-import random
-import warnings
+import re
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 import keras
-import numpy as np
 
-ROLES = ("kernel", "depthwise", "recurrent", "embedding", "bias", "norm")
+FREE_ROLES = ("token", "position", "scale", "bias", "norm")
+"""What L2 spares unless it is asked; tokens and positions are no kernels, though they may have two axes."""
+ROLES = ("kernel", "depthwise", "recurrent", "embedding", *FREE_ROLES)
 
 # Variable name in Keras's own layers -> (role, name of the regularizer argument).
 _KERAS_NAMES = {
@@ -36,6 +35,23 @@ _KERAS_NAMES = {
     "beta": ("norm", "beta_regularizer"),
 }
 _DEPTHWISE = (keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D)
+# What the field exempts from L2 besides biases, as timm's models do with their `no_weight_decay`. Gains and
+# shifts of a normalisation, or of a layer (LayerScale, Touvron et al. 2021), are told by their own name and a
+# word in that of their layer's class; all else by its own name, a table of embeddings by its layer's too. The
+# first that matches wins.
+_BY_CLASS = (
+    ("norm", re.compile(r"gamma|beta|scale|offset"), "norm"),
+    ("scale", re.compile(r"gamma|beta|scale|lambda\d*"), "scale"),
+)
+_NO_TABLE = r"(?!.*(proj|kernel))"
+_BY_NAME = (
+    ("position", re.compile(rf"{_NO_TABLE}((.+_)?pos(ition|itions|itional)?(_.+)?|rel(ative)?_.+)")),
+    ("token", re.compile(r"(.+_)?tokens?|(class|cls)_embedding|mask_emb(edding)?")),
+    ("scale", re.compile(r"(.+_)?scal(e|es|ar)")),
+    ("norm", re.compile(r"gamma|beta")),
+    ("bias", re.compile(r"(.+_)?bias(es)?")),
+)
+_TABLES = ("embeddings", "reverse_embeddings", "lora_embeddings_a", "lora_embeddings_b")
 
 
 @dataclass(frozen=True)
@@ -55,6 +71,14 @@ class Weight:
     role: str
     argument: str
     ancestors: tuple[keras.layers.Layer, ...]
+
+    def set_regularizer(self, regularizer: Any) -> None:
+        """Sets both places, for a policy: the variable's, which trains, and the layer's, which is saved."""
+        if regularizer is not None:
+            mark(regularizer)
+        self.variable.regularizer = regularizer
+        for layer, attribute in self.config_places():
+            setattr(layer, attribute, regularizer)
 
     @property
     def path(self) -> str:
@@ -104,7 +128,7 @@ def weights_of(model: keras.layers.Layer) -> list[Weight]:
             # A wrapper may keep the weight of the layer inside it as its own too, as SpectralNormalization
             # does: the inner layer is the owner.
             if known is None or known.layer in ancestors:
-                role, argument = _role(layer, variable)
+                role, argument = _role(layer, variable, ancestors)
                 weights[id(variable)] = Weight(variable, layer, role, argument, ancestors)
     return list(weights.values())
 
@@ -114,23 +138,14 @@ def layers_of(model: keras.layers.Layer) -> list[keras.layers.Layer]:
     return list(model._flatten_layers())
 
 
-def after_reload(weights: list[Weight]) -> list[tuple[float, float] | None]:
-    """`(l1, lambda)` that each weight would have after `model.save` and `load_model`.
+def mark(regularizer: Any) -> None:
+    """Notes on a regularizer that a policy put it there."""
+    regularizer.set_by_l2zoo = True
 
-    Keras's own layers write down their regularizer arguments. What a custom layer would do is found
-    out by making the outermost custom layer once more from its config.
-    """
-    twins: dict[int, dict[int, Any]] = {}
-    found = []
-    for weight in weights:
-        custom = next((layer for layer in (*weight.ancestors, weight.layer) if _is_custom(layer)), None)
-        if custom is None:
-            found.append(_config_coefficients(weight))
-        else:
-            if id(custom) not in twins:
-                twins[id(custom)] = _regularizers_after_rebuild(custom)
-            found.append(coefficients(twins[id(custom)].get(id(weight.variable))))
-    return found
+
+def is_by_policy(regularizer: Any) -> bool:
+    """Whether a policy put a regularizer there, in this process or before the model was saved."""
+    return getattr(regularizer, "set_by_l2zoo", False)
 
 
 def coefficients(regularizer: Any) -> tuple[float, float] | None:
@@ -142,10 +157,11 @@ def coefficients(regularizer: Any) -> tuple[float, float] | None:
     return None
 
 
-def _config_coefficients(weight: Weight) -> tuple[float, float] | None:
-    """`(l1, lambda)` that Keras would write to disk for a weight: the outermost of its config places."""
-    places = weight.config_places()
-    return coefficients(getattr(*places[-1])) if places else (0.0, 0.0)
+def regularizer_of(l1: float, l2: float) -> Any:
+    """Keras's own regularizer with these coefficients; `None` if both are 0."""
+    if l1:
+        return keras.regularizers.L1L2(l1=l1, l2=l2)
+    return keras.regularizers.L2(l2) if l2 else None
 
 
 # `layers_of` and the functions below alone read Keras's private attributes of a layer; Keras has no
@@ -163,15 +179,34 @@ def _attribute(layer: keras.layers.Layer, argument: str) -> str | None:
     return next((name for name in (argument, f"_{argument}") if name in vars(layer)), None)
 
 
-def _role(layer: keras.layers.Layer, variable: Any) -> tuple[str, str]:
-    name = variable.name
+def _role(layer: keras.layers.Layer, variable: Any, ancestors: tuple) -> tuple[str, str]:
+    name, kind = variable.name, _snake_case(type(layer).__name__)
     if isinstance(layer, _DEPTHWISE) and name == "kernel":
         return "depthwise", "depthwise_regularizer"
     if isinstance(layer, keras.layers.RMSNormalization):
         return "norm", "scale_regularizer"
+    names = {name, _attribute_of(layer, variable)}
+    if name in _TABLES:
+        names |= {kind, _snake_case(layer.name), *(_attribute_of(outer, layer) for outer in ancestors[-1:])}
+    by_name = next((role for role, pattern in _BY_NAME if any(map(pattern.fullmatch, names))), None)
+    role, argument = None, f"{name}_regularizer"
     if name in _KERAS_NAMES and _is_kind_of_keras_layer(layer):
-        return _KERAS_NAMES[name]
-    return ("kernel" if len(variable.shape) >= 2 else "bias"), f"{name}_regularizer"
+        role, argument = _KERAS_NAMES[name]
+        if role != "norm":
+            return (by_name if (role, by_name) == ("embedding", "position") else role), argument
+    by_class = next((r for r, pattern, word in _BY_CLASS if pattern.fullmatch(name) and word in kind), None)
+    by_shape = "kernel" if len(variable.shape) >= 2 else "bias"
+    return by_class or role or by_name or by_shape, argument
+
+
+def _attribute_of(layer: keras.layers.Layer, part: Any) -> str:
+    """The name under which a layer keeps a weight or a layer of its own; empty if it is in a list."""
+    kept = {**vars(layer), **vars(layer).get("_modules", {})}  # where PyTorch keeps layers
+    return next((name.strip("_") for name, value in kept.items() if value is part), "")
+
+
+def _snake_case(name: str) -> str:
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
 
 
 def _is_kind_of_keras_layer(layer: keras.layers.Layer) -> bool:
@@ -179,39 +214,12 @@ def _is_kind_of_keras_layer(layer: keras.layers.Layer) -> bool:
     return any(c.__module__.startswith("keras.") for c in bases - {keras.layers.Layer, keras.Model})
 
 
-def _is_custom(layer: keras.layers.Layer) -> bool:
+def is_custom(layer: keras.layers.Layer) -> bool:
+    """Whether the class of a layer is not one of Keras's own."""
     return not type(layer).__module__.startswith("keras.")
 
 
 def _writes_children(layer: keras.layers.Layer) -> bool:
     """Whether a layer's config holds its inner layers with their own configs, each kept as it is."""
     containers = (keras.Model, keras.layers.Wrapper, keras.layers.RNN, keras.layers.StackedRNNCells)
-    return isinstance(layer, containers) and not _is_custom(layer)
-
-
-def _regularizers_after_rebuild(layer: keras.layers.Layer) -> dict[int, Any]:
-    """Regularizers that a layer's weights have in a copy made from its config, by `id(variable)`.
-
-    The copy leaves no trace: initialisers draw their default seeds from Python's random state, and a
-    custom layer may draw from NumPy's, so both are put back; Keras counts layer names and draws its own
-    random numbers by thread, so it is made in a thread of its own.
-    """
-    python_state, numpy_state = random.getstate(), np.random.get_state()
-    try:
-        with warnings.catch_warnings(), ThreadPoolExecutor(1) as thread:
-            warnings.simplefilter("ignore")
-            twin = thread.submit(_rebuild, layer).result()
-        pairs = zip(weights_of(layer), weights_of(twin), strict=True)
-        return {id(mine.variable): its.variable.regularizer for mine, its in pairs}
-    except Exception:  # a custom layer may fail in any way: then nothing of it is carried over
-        return {}
-    finally:
-        random.setstate(python_state)
-        np.random.set_state(numpy_state)
-
-
-def _rebuild(layer: keras.layers.Layer) -> keras.layers.Layer:
-    return keras.saving.deserialize_keras_object(
-        keras.saving.serialize_keras_object(layer),
-        custom_objects={type(inner).__name__: type(inner) for inner, _ in _walk(layer, ())},
-    )
+    return isinstance(layer, containers) and not is_custom(layer)

@@ -9,8 +9,9 @@ import keras
 import numpy as np
 
 from l2zoo.regularization.policy import L2Policy
+from l2zoo.regularization.saved_penalty import after_reload
 from l2zoo.regularization.strength import Strength
-from l2zoo.regularization.weights import after_reload, coefficients, weights_of
+from l2zoo.regularization.weights import coefficients, weights_of
 from l2zoo.tasks.checks import (
     OUTPUTS,
     check_classes,

@@ -13,7 +13,7 @@ import numpy as np
 from keras import ops
 
 from l2zoo.regularization.scale_invariance import layers_before_norms
-from l2zoo.regularization.weights import Weight, weights_of
+from l2zoo.regularization.weights import FREE_ROLES, Weight, weights_of
 from l2zoo.reports import plot_style
 from l2zoo.reports.table import write_csv
 from l2zoo.training import alarms
@@ -109,14 +109,11 @@ class L2Monitor(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: dict | None = None) -> None:
         trained = {v.path for v in self.model.trainable_variables}  # what is frozen has no gradient
-        self._kernels = [
-            w for w in weights_of(self.model) if w.role not in ("bias", "norm") and w.path in trained
-        ]
+        self._kernels = [w for w in weights_of(self.model) if w.role not in FREE_ROLES and w.path in trained]
         if not self._kernels:
             raise ValueError(
-                f"`L2Monitor` looks at kernels that train, but {self.model.name!r} has none. Unfreeze "
-                "some, or leave "
-                "the monitor out."
+                f"`L2Monitor` looks at kernels that train, but {self.model.name!r} has none. Unfreeze some, "
+                "or leave the monitor out."
             )
         self._before_norms = {id(layer) for layer in layers_before_norms(self.model)}
         self._look = norm_function(self.model, *self._probe)

@@ -338,7 +338,7 @@ def test_remove_undoes_apply(shared: keras.Model, policy: L2Policy) -> None:
 def factor_by_hand(policy: L2Policy, path: str) -> float:
     """The design's rule: the first override whose pattern matches, else the role's multiplier."""
     matching = [factor for pattern, factor in policy.overrides.items() if fnmatch.fnmatchcase(path, pattern)]
-    default = 0.0 if ROLE_OF[path] in ("bias", "norm") else 1.0
+    default = 1.0 if ROLE_OF[path] in ("kernel", "depthwise", "recurrent", "embedding") else 0.0
     return matching[0] if matching else policy.multipliers.get(ROLE_OF[path], default)
 
 
@@ -373,11 +373,8 @@ def test_many_foreign_penalties_are_counted_and_five_named() -> None:
         L2Policy(1e-3).apply(model)
 
 
-def test_a_loaded_penalty_is_somebody_elses_until_replaced(tmp_path: Path) -> None:
-    model = by_hand.reloaded(L2Policy(1e-3).apply(cnn()), tmp_path)
-    with pytest.raises(ValueError, match="3 weights already have a penalty"):
-        L2Policy(1e-2).apply(model)
-    L2Policy(1e-2).apply(model, replace=True)
+def test_a_policy_replaces_that_of_a_loaded_model(tmp_path: Path) -> None:
+    model = L2Policy(1e-2).apply(by_hand.reloaded(L2Policy(1e-3).apply(cnn()), tmp_path))
     assert by_hand.added_loss(model) == pytest.approx(by_hand.penalty(model, KERNELS, 1e-2), rel=1e-6)
 
 
@@ -403,14 +400,15 @@ def test_a_clone_carries_the_penalty() -> None:
     assert by_hand.added_loss(twin) == pytest.approx(by_hand.added_loss(model), rel=1e-6)
 
 
-def test_factors_that_differ_inside_one_attention_train_but_are_named_as_not_carried() -> None:
+def test_factors_that_differ_inside_one_attention_are_carried(tmp_path: Path) -> None:
     inputs = keras.Input((4, 6))
     outputs = layers.MultiHeadAttention(2, 3, name="att")(inputs, inputs)
     model = by_hand.randomise(keras.Model(inputs, outputs))
-    with pytest.warns(UserWarning, match=r"cannot carry .*\['att/query'\]"):
-        L2Policy(1e-3, overrides={"att/query/*": 0}).apply(model)
+    L2Policy(1e-3, overrides={"att/query/*": 0}).apply(model)
     paths = [f"att/{part}/kernel" for part in ("key", "value", "attention_output")]
-    assert by_hand.added_loss(model) == pytest.approx(by_hand.penalty(model, paths, 1e-3), rel=1e-6)
+    expected = by_hand.penalty(model, paths, 1e-3)
+    assert by_hand.added_loss(model) == pytest.approx(expected, rel=1e-6)
+    assert by_hand.added_loss(by_hand.reloaded(model, tmp_path)) == pytest.approx(expected, rel=1e-6)
 
 
 @pytest.mark.parametrize(

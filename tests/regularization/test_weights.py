@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import random
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,7 +14,7 @@ import pytest
 from keras import layers
 
 from l2zoo.regularization.policy import L2Policy
-from l2zoo.regularization.weights import weights_of
+from l2zoo.regularization.weights import FREE_ROLES, weights_of
 from tests import by_hand
 
 ATTENTION = ("query", "key", "value", "attention_output")
@@ -201,9 +200,7 @@ def test_every_kernel_is_penalised_and_nothing_else_also_after_reload(case: Case
 @pytest.mark.parametrize("case", cases())
 def test_every_weight_is_penalised_when_asked(case: Case) -> None:
     model = by_hand.randomise(case.make())
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # some of Keras's layers have no argument for it: tested below
-        L2Policy(1e-3, multipliers={"bias": 1, "norm": 1}).apply(model)
+    L2Policy(1e-3, multipliers=dict.fromkeys(FREE_ROLES, 1)).apply(model)
     expected = by_hand.penalty(model, case.penalised + case.free, 1e-3)
     assert by_hand.added_loss(model) == pytest.approx(expected, rel=1e-6)
 
@@ -224,6 +221,7 @@ def test_roles_are_those_of_the_layers() -> None:
             "d/lstm_cell/bias": "bias",
         },
         "Embedding": {"d/embeddings": "embedding"},
+        "Attention": {"d/scale": "scale"},
         "PReLU": {"d/alpha": "bias"},
         "BatchNormalization": {"d/gamma": "norm", "d/beta": "norm"},
         "RMSNormalization": {"d/scale": "norm"},
@@ -251,12 +249,11 @@ def test_gated_attention_is_reached_whole(tmp_path: Path) -> None:
 
 
 @reversible
-def test_an_untied_reverse_embedding_is_penalised_and_named_as_lost() -> None:
-    model = by_hand.randomise(there_and_back(False))
-    with pytest.warns(UserWarning, match=r"cannot carry the penalty of these layers .*\['d'\]"):
-        L2Policy(1e-3).apply(model)
-    paths = named("embeddings", "reverse_embeddings")
-    assert by_hand.added_loss(model) == pytest.approx(by_hand.penalty(model, paths, 1e-3), rel=1e-6)
+def test_an_untied_reverse_embedding_is_penalised_also_after_reload(tmp_path: Path) -> None:
+    model = L2Policy(1e-3).apply(by_hand.randomise(there_and_back(False)))
+    expected = by_hand.penalty(model, named("embeddings", "reverse_embeddings"), 1e-3)
+    assert by_hand.added_loss(model) == pytest.approx(expected, rel=1e-6)
+    assert by_hand.added_loss(by_hand.reloaded(model, tmp_path)) == pytest.approx(expected, rel=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -470,25 +467,24 @@ CARRIED = {
     "subclassed model": Case(lambda: called(Net(name="m")), ["m/dense/kernel"], ["m/dense/bias"]),
     "subclassed model inside": Case(lambda: around(Net(name="m"), 4), ["m/dense/kernel"], ["m/dense/bias"]),
 }
-LOST = {
-    "no argument": (lambda: around(Bare(3, name="d"), 4), ["d/matrix"], "['d']"),
+FORGOTTEN = {
+    "no argument": (lambda: around(Bare(3, name="d"), 4), ["d/matrix"]),
     "in a wrapper": (
         lambda: around(layers.TimeDistributed(Bare(3, name="d"), name="t"), 5, 4),
         ["t/d/matrix"],
-        "['t/d']",
     ),
-    "subclassed model": (
-        lambda: called(PlainNet(name="m")),
-        ["m/first/kernel", "m/second/kernel"],
-        "['m/first', 'm/second']",
+    "one of two": (
+        lambda: around(layers.RNN(Cell(name="c"), name="d"), 4, 2),
+        ["d/c/kernel", "d/c/loop"],
     ),
+    "subclassed model": (lambda: called(PlainNet(name="m")), ["m/first/kernel", "m/second/kernel"]),
     "subclassed model inside": (
         lambda: around(PlainNet(name="m"), 4),
         ["m/first/kernel", "m/second/kernel"],
-        "['m/first', 'm/second']",
     ),
-    "subclassed functional model": (lambda: FixedNet(), ["dense/kernel"], "['dense']"),
+    "subclassed functional model": (lambda: FixedNet(), ["dense/kernel"]),
 }
+"""What Keras forgets: the config of a layer or of a model does not say what penalises its weights."""
 
 
 @pytest.mark.parametrize("name", CARRIED)
@@ -502,85 +498,137 @@ def test_custom_layers_that_take_a_regularizer_carry_it(name: str, tmp_path: Pat
     assert by_hand.added_loss(by_hand.reloaded(model, tmp_path)) == pytest.approx(expected, rel=1e-6)
 
 
-@pytest.mark.parametrize("name", LOST)
-def test_custom_layers_that_cannot_carry_it_are_penalised_and_named(name: str, tmp_path: Path) -> None:
-    make, paths, names = LOST[name]
-    model = by_hand.randomise(make())
-    with pytest.warns(UserWarning, match="cannot carry") as caught:
-        L2Policy(1e-3).apply(model)
-    assert len(caught) == 1
-    assert f"these layers through save and load_model: {names}" in str(caught[0].message)
-    assert caught[0].filename == __file__
+@pytest.mark.parametrize("name", FORGOTTEN)
+def test_custom_layers_that_forget_it_are_penalised_also_after_reload(name: str, tmp_path: Path) -> None:
+    make, paths = FORGOTTEN[name]
+    model = L2Policy(1e-3).apply(by_hand.randomise(make()))
     expected = by_hand.penalty(model, paths, 1e-3)
     assert by_hand.added_loss(model) == pytest.approx(expected, rel=1e-6)
-    assert by_hand.reloaded(model, tmp_path).losses == []
+    assert by_hand.added_loss(by_hand.reloaded(model, tmp_path)) == pytest.approx(expected, rel=1e-6)
 
 
-def test_a_custom_cell_carries_what_it_takes_an_argument_for(tmp_path: Path) -> None:
-    model = by_hand.randomise(around(layers.RNN(Cell(name="c"), name="d"), 4, 2))
-    with pytest.warns(UserWarning, match=r"\['d/c'\]"):
-        L2Policy(1e-3).apply(model)
-    kernel = by_hand.penalty(model, ["d/c/kernel"], 1e-3)
-    loop = by_hand.penalty(model, ["d/c/loop"], 1e-3)
-    assert by_hand.added_loss(model) == pytest.approx(kernel + loop, rel=1e-6)
-    assert by_hand.added_loss(by_hand.reloaded(model, tmp_path)) == pytest.approx(kernel, rel=1e-6)
+# ---- Roles that a name tells -------------------------------------------------------------------------------
 
 
-def test_what_the_warning_advises_works(tmp_path: Path) -> None:
-    model = by_hand.randomise(LOST["no argument"][0]())
-    with pytest.warns(UserWarning, match="apply"):
-        L2Policy(1e-3).apply(model)
-    again = by_hand.reloaded(model, tmp_path)
-    with pytest.warns(UserWarning, match="apply"):
-        L2Policy(1e-3).apply(again, replace=True)
-    assert by_hand.added_loss(again) == pytest.approx(by_hand.added_loss(model), rel=1e-6)
+class Named(layers.Layer):
+    """A layer that owns a weight of a name and a shape, or keeps it under another name."""
+
+    def __init__(self, weight: str, *shape: int, attribute: str = "weight", **kwargs: Any):
+        super().__init__(**kwargs)
+        setattr(self, attribute, self.add_weight(name=weight, shape=shape))
+        self.built = True
 
 
-def test_a_custom_layer_whose_config_is_broken_is_named() -> None:
-    class Broken(Bare):
-        def get_config(self) -> dict[str, Any]:
-            raise RuntimeError("not this one")
-
-    with pytest.warns(UserWarning, match=r"\['d'\]"):
-        L2Policy(1e-3).apply(around(Broken(3, name="d"), 4))
+class LayerScale(Named):
+    pass
 
 
-def test_a_layer_that_warns_when_made_is_still_carried() -> None:
-    @custom
-    class Warns(Scaled):
-        def __init__(self, units: int, loud: bool = False, **kwargs: Any):
-            super().__init__(units, **kwargs)
-            if loud:
-                warnings.warn("made", stacklevel=2)
-
-        def get_config(self) -> dict[str, Any]:
-            return {**super().get_config(), "loud": True}
-
-    L2Policy(1e-3).apply(around(Warns(3, name="d"), 4))
+class RootMeanSquareNorm(Named):
+    pass
 
 
-def test_apply_leaves_no_trace_in_random_states_or_layer_names() -> None:
-    def draws(policy: L2Policy | None) -> list[Any]:
-        keras.utils.clear_session()
-        keras.utils.set_random_seed(3)
-        model = around(Holder(3, name="d"), 4)
-        if policy is not None:
-            with pytest.warns(UserWarning, match="'d/dense'"):
-                policy.apply(model)
-        new = layers.Dense(2)
-        new.build((None, 2))
-        normal = keras.ops.convert_to_numpy(keras.random.normal((2,)))
-        kernel = keras.ops.convert_to_numpy(new.kernel)
-        return [
-            random.random(),
-            np.random.rand(),
-            *normal,
-            *kernel.ravel(),
-            new.name,
-            layers.Dropout(0.1).name,
-        ]
+class PositionEmbedding(Named):
+    pass
 
-    assert draws(L2Policy(1e-3)) == draws(None)
+
+class PatchEncoder(layers.Layer):
+    """As in Keras's example of a vision transformer: the layer has no name, the attribute has."""
+
+    def __init__(self) -> None:
+        super().__init__(name="encoder")
+        self.projection = layers.Dense(3, name="projection")
+        self.projection.build((None, 2))
+        self.position_embedding = layers.Embedding(4, 3, name="embedding")
+        self.position_embedding.build()
+        self.token_embedding = layers.Embedding(9, 3, name="words")
+        self.token_embedding.build()
+        self.built = True
+
+
+def role(layer: layers.Layer) -> str:
+    (weight,) = weights_of(layer)
+    return weight.role
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "expected"),
+    [
+        # The names that keras-hub, timm and Keras's examples give them.
+        ("class_token", (1, 1, 8), "token"),
+        ("cls_token", (1, 1, 8), "token"),
+        ("mask_token", (1, 8), "token"),
+        ("distillation_token", (1, 1, 8), "token"),
+        ("register_tokens", (1, 4, 8), "token"),
+        ("class_embedding", (8,), "token"),
+        ("pos_embed", (1, 4, 4, 8), "position"),
+        ("position_embeddings", (1, 16, 8), "position"),
+        ("position_embedding_table", (2, 16, 8), "position"),
+        ("relative_position_bias_table", (49, 4), "position"),
+        ("rel_pos_h", (27, 8), "position"),
+        ("rel_embedding", (16, 8), "position"),
+        ("positional_attention_bias", (4, 8), "position"),
+        ("logit_scale", (), "scale"),
+        ("layer_scalar", (1,), "scale"),
+        ("gamma", (1, 1, 1, 8), "norm"),
+        ("beta", (1, 1, 1, 8), "norm"),
+        ("gate_up_proj_bias", (4, 8), "bias"),
+        # What only sounds like it, and whatever else has two axes or more.
+        ("kernel", (4, 8), "kernel"),
+        ("pos_proj", (4, 8), "kernel"),
+        ("position_kernel", (4, 8), "kernel"),
+        ("token_mixing", (4, 8), "kernel"),
+        ("composition", (4, 8), "kernel"),
+        ("scaled", (4, 8), "kernel"),
+        ("embeddings", (4, 8), "kernel"),
+        ("matrix", (4, 8), "kernel"),
+        ("anything", (8,), "bias"),
+    ],
+)
+def test_the_name_of_a_weight_tells_what_is_exempt_by_convention(
+    name: str, shape: tuple[int, ...], expected: str
+) -> None:
+    assert role(Named(name, *shape)) == expected
+
+
+def test_the_attribute_and_the_class_of_its_layer_tell_it_too() -> None:
+    assert role(Named("embeddings", 32, 4, attribute="relative_attention_bias")) == "position"  # as T5
+    assert role(PositionEmbedding("embeddings", 16, 8)) == "position"
+    assert role(LayerScale("gamma", 8)) == role(LayerScale("lambda1", 8)) == "scale"
+    assert role(RootMeanSquareNorm("scale", 8)) == "norm"
+
+
+def test_a_table_of_positions_is_one_by_the_name_of_its_layer_and_one_of_words_is_not() -> None:
+    def embedding(name: str) -> keras.layers.Layer:
+        layer = layers.Embedding(4, 3, name=name)
+        layer.build()
+        return layer
+
+    assert [role(embedding(name)) for name in ("pos_emb", "position_embedding")] == ["position"] * 2
+    assert [role(embedding(name)) for name in ("token_embedding", "words")] == ["embedding"] * 2
+    assert {w.path: w.role for w in weights_of(PatchEncoder())} == {
+        "projection/kernel": "kernel",
+        "projection/bias": "bias",
+        "embedding/embeddings": "position",
+        "words/embeddings": "embedding",
+    }
+
+
+def test_a_kernel_of_keras_stays_one_whatever_its_layer_is_called() -> None:
+    for name in ("position_embedding", "class_token", "layer_scale", "norm"):
+        dense = layers.Dense(3, name=name)
+        dense.build((None, 2))
+        assert [w.role for w in weights_of(dense)] == ["kernel", "bias"]
+
+
+@pytest.mark.backends
+def test_exempt_weights_are_penalised_when_asked() -> None:
+    layer = by_hand.randomise(PatchEncoder())
+    L2Policy(1e-3).apply(layer)
+    free = by_hand.penalty(layer, ["projection/kernel", "words/embeddings"], 1e-3)
+    assert by_hand.added_loss(layer) == pytest.approx(free, rel=1e-6)
+    L2Policy(1e-3, multipliers={"position": 0.5}).apply(layer)
+    positions = by_hand.penalty(layer, ["embedding/embeddings"], 0.5e-3)
+    assert by_hand.added_loss(layer) == pytest.approx(free + positions, rel=1e-6)
 
 
 # ---- Models in models, and what is shared ------------------------------------------------------------------
