@@ -81,18 +81,31 @@ class Job:
         if not isinstance(model, keras.Model):
             raise TypeError(f"`build` must return a keras.Model, got {type(model).__name__}.")
         if not model.compiled:
-            model.compile(optimizer=self._own_optimizer(), loss=self.loss, metrics=list(self.metrics))
+            compile_model(model, optimizer=self.optimizer, loss=self.loss, metrics=self.metrics)
         return model
 
     def final_model(self, values: dict[str, Value], *, seed: int, state: State) -> keras.Model:
         """The model built anew, with plain numbers for its penalty, and the weights of a training."""
         return load_state(self.model(values, seed=seed), state)
 
-    def _own_optimizer(self) -> Any:
-        """No two models share an optimizer."""
-        if isinstance(self.optimizer, keras.optimizers.Optimizer):
-            return type(self.optimizer).from_config(self.optimizer.get_config())
-        return self.optimizer() if callable(self.optimizer) else self.optimizer
+
+def compile_model(model: keras.Model, *, optimizer: Any, loss: Any, metrics: Sequence[Any]) -> None:
+    """Compiles a model with an optimizer of its own: no two models share one.
+
+    Args:
+        model: The model.
+        optimizer: A name, an optimizer to copy, or a callable that makes one.
+        loss: Of the data alone.
+        metrics: Names or metrics.
+    """
+    model.compile(own_optimizer(optimizer), loss=loss, metrics=list(metrics))
+
+
+def own_optimizer(optimizer: Any) -> Any:
+    """An optimizer, or its name, for one model alone, of a name, an optimizer to copy, or a maker of one."""
+    if isinstance(optimizer, keras.optimizers.Optimizer):
+        return type(optimizer).from_config(optimizer.get_config())
+    return optimizer() if callable(optimizer) else optimizer
 
 
 def split(y: Any, folds: int, seed: int) -> list[Rows]:

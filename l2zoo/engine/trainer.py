@@ -29,6 +29,13 @@ from l2zoo.training.alarms import COLLAPSED
 KEEP = 4  # warm models of different structure that a worker holds at the same time
 STILL = 1e-3  # the held-out loss of a constant changes by less, relatively, from epoch to epoch
 _BATCH_HOOKS = ("on_train_batch_begin", "on_train_batch_end", "on_batch_begin", "on_batch_end")
+# What does in a search what these callbacks do in a training.
+_INSTEAD = {
+    "BackupAndRestore": "Leave it out: with a directory, what is trained is not trained again.",
+    "ModelCheckpoint": "Leave it out: `result.model` is trained on all data, and EarlyStopping can restore.",
+    "TensorBoard": "Leave it out: `result.tensorboard(folder)` writes every training, with its values.",
+    "TerminateOnNaN": "Leave it out: a training that diverges is stopped, and recorded as failed.",
+}
 Parts = tuple[tuple[bool, bool], ...]  # of `Numbers.penalised`
 
 
@@ -151,7 +158,14 @@ class Trainer:
         warm.reset(numbers, seed=seed)
         callbacks = self._callbacks(warm, monitoring=False)
         for epoch, results in _epochs(warm, rows, range(epochs), order=order, callbacks=callbacks):
-            callbacks.on_epoch_end(epoch, results)
+            try:
+                callbacks.on_epoch_end(epoch, results)
+            except KeyError as error:
+                error.add_note(
+                    "A training on all rows has nothing held out, as the final one of a search: there are no "
+                    f"`val_` scores, only {sorted(results)}. Let the callback ask with logs.get(...)."
+                )
+                raise
             if not np.isfinite(results["loss"]):
                 raise FloatingPointError(f"diverged in epoch {epoch + 1} of {epochs}")
         callbacks.on_train_end()
@@ -322,8 +336,12 @@ def _check_callbacks(job: Job) -> None:
         if not isinstance(callback, keras.callbacks.Callback):
             raise TypeError(f"`callbacks` must be Keras callbacks, got {callback!r}.")
         for hook in _BATCH_HOOKS:
-            if getattr(type(callback), hook) is not getattr(keras.callbacks.Callback, hook):
+            # Of the object and not of its class: a LambdaCallback is given its hooks.
+            used = getattr(getattr(callback, hook), "__func__", None)
+            if used is not getattr(keras.callbacks.Callback, hook):
+                name = type(callback).__name__
+                instead = _INSTEAD.get(name, "Use callbacks that act between epochs.")
                 raise ValueError(
-                    f"{type(callback).__name__} in `callbacks` wants to be called at every batch ({hook}), "
-                    "but a search runs whole epochs inside the graph. Use callbacks that act between epochs."
+                    f"{name} in `callbacks` wants to be called at every batch ({hook}), but a search runs "
+                    f"whole epochs inside the graph. {instead}"
                 )

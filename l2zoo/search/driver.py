@@ -7,7 +7,7 @@ answers out of the ledger, as far as that reaches; so what was asked is the same
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,6 +38,7 @@ class Driver:
         job: What is trained.
         run: Trains it.
         oracle: What is tried.
+        declare: Asks for hyperparameters, as the `build(hp)` of a hypermodel does.
         seeds: How often all is repeated.
         batch: How many configurations the oracle is asked for at a time; None for all it has.
         progress: What is shown of configurations.
@@ -49,6 +50,7 @@ class Driver:
         run: Run,
         oracle: keras_tuner.Oracle,
         *,
+        declare: Callable[[keras_tuner.HyperParameters], Any],
         seeds: Sequence[int],
         batch: int | None,
         progress: SearchProgress,
@@ -56,6 +58,7 @@ class Driver:
         self._job = job
         self._run = run
         self._oracle = oracle
+        self._declare = declare
         self._seeds = seeds
         self._batch = batch
         self._progress = progress
@@ -88,7 +91,7 @@ class Driver:
         """All the configurations that the oracle can name before it is told more."""
         trials: list[Trial] = []
         while self._batch is None or len(trials) < self._batch:
-            asked = strategies.ask(self._oracle, f"l2zoo-{len(self._trials)}")
+            asked = strategies.ask(self._oracle, f"l2zoo-{len(self._trials)}", declare=self._declare)
             if asked.status in ("STOPPED", "IDLE"):
                 break
             trial = self._trial(asked)
@@ -98,8 +101,7 @@ class Driver:
 
     def _trial(self, asked: Any) -> Trial:
         values, plan = split_plan(asked.hyperparameters.values)
-        strength = float(values.pop(self._job.strength))
-        others = tuple(sorted(values.items()))
+        strength, others = strength_and_others(values, self._job.strength)
         end: int | None = int(plan.get("tuner/epochs", self._job.epochs))
         end = None if end == self._job.epochs else end
         units = self._units(strength, others, begin=int(plan.get("tuner/initial_epoch", 0)), end=end)
@@ -153,6 +155,17 @@ class Driver:
     def _candidate(self, trial: Trial) -> Candidate:
         (candidate,) = gather(self._records[unit] for unit in trial.units)
         return candidate
+
+
+def strength_and_others(
+    values: dict[str, Value], strength: str
+) -> tuple[float, tuple[tuple[str, Value], ...]]:
+    """The strength among the hyperparameters of a model, and the others in order of their names.
+
+    In a configuration of a conditional scope that does not ask for the strength, there is no L2: it is 0.
+    """
+    others = tuple(sorted((name, value) for name, value in values.items() if name != strength))
+    return float(values.get(strength, 0.0)), others
 
 
 def split_plan(values: dict[str, Value]) -> tuple[dict[str, Value], dict[str, Value]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import keras_tuner
@@ -19,10 +20,11 @@ def oracle(
     strategy: str,
     *,
     objective: keras_tuner.Objective,
-    space: keras_tuner.HyperParameters,
     epochs: int,
+    hyperparameters: keras_tuner.HyperParameters | None = None,
     max_trials: int | None = None,
-    seed: int = 0,
+    seed: int = 1,
+    **entries: bool,
 ) -> keras_tuner.Oracle:
     """keras-tuner's oracle for a strategy.
 
@@ -30,17 +32,20 @@ def oracle(
         strategy: `"grid"`, `"random"`, `"bayesian"` (a Gaussian process over the logarithm of the strength)
             or `"hyperband"` (successive halving).
         objective: The score and its direction.
-        space: The hyperparameters.
         epochs: Those of a whole training; Hyperband stops most trainings earlier.
+        hyperparameters: The space, as far as it is known.
         max_trials: How many configurations; by default all of a grid, 20, and 9 for Hyperband.
-        seed: The same seed and scores give the same configurations.
+        seed: Not 0, which keras-tuner takes for none; with the same scores it gives the same configurations.
+        **entries: `tune_new_entries` and `allow_new_entries`, whether what a hypermodel asks for beside
+            `hyperparameters` is searched too, and whether it may ask for more at all.
     """
     count = max_trials or MAX_TRIALS.get(strategy)
     shared: dict[str, Any] = {
         "objective": objective,
-        "hyperparameters": space,
+        "hyperparameters": hyperparameters,
         "max_consecutive_failed_trials": 10**9,  # a failed strength is an answer and no reason to stop
-        "seed": seed + 1,  # keras-tuner takes a seed of 0 for none
+        "seed": seed,
+        **entries,
     }
     if strategy == "grid":
         return Grid(max_trials=count, **shared)
@@ -51,12 +56,18 @@ def oracle(
     return Halving(configurations=count or MAX_TRIALS["hyperband"], max_epochs=epochs, **shared)
 
 
-def ask(used: keras_tuner.Oracle, name: str) -> Any:
-    """The next configuration of an oracle, as a keras-tuner trial.
+def ask(used: keras_tuner.Oracle, name: str, *, declare: Callable[[keras_tuner.HyperParameters], Any]) -> Any:
+    """The next configuration of an oracle, as a keras-tuner trial, with all that its model asks for.
+
+    A hypermodel may ask for a hyperparameter in an `if` or a loop, so that the oracle learns of it only when
+    a model with these values is built. The trial that brings it up has its default value; those after it are
+    asked for more. keras-tuner finds that out by training the trial; here it must be known before, because
+    many trials are asked for at a time.
 
     Args:
         used: The oracle.
         name: A name that no ongoing trial has.
+        declare: Asks for the hyperparameters, as the `build(hp)` of a hypermodel does.
     """
     from sklearn.exceptions import ConvergenceWarning
     from threadpoolctl import threadpool_limits
@@ -66,10 +77,10 @@ def ask(used: keras_tuner.Oracle, name: str) -> Any:
     with threadpool_limits(1), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         trial = used.create_trial(name)
-    trial.hyperparameters.values = {
-        parameter: _rounded(trial.hyperparameters, parameter, value)
-        for parameter, value in trial.hyperparameters.values.items()
-    }
+    if trial.status == "RUNNING" and used.allow_new_entries:
+        declare(trial.hyperparameters)
+        used.update_space(trial.hyperparameters)
+        used._record_values(trial)  # keras-tuner's own: what is known as tried; else it does so at the end
     return trial
 
 
@@ -91,14 +102,22 @@ class Grid(keras_tuner.oracles.GridSearchOracle):
     """keras-tuner's grid search, which names all of the grid without waiting for scores.
 
     keras-tuner's own names the next configuration only when one has ended, so that several workers would
-    share one configuration. It waits for hyperparameters that a trial may bring up; here all are known.
+    share one configuration. It waits for hyperparameters that a trial may bring up; `ask` has found them.
     """
+
+    # `_populate_next` is keras-tuner's own: the queue of those whose next configuration is wanted. Here it
+    # holds the latest alone, since every other has its next one already.
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
         found = super().populate_space(trial_id)
         if found["status"] == "RUNNING":
-            self._populate_next.append(trial_id)  # private: the queue of those whose next one is wanted
+            self._populate_next = [trial_id]
         return found
+
+    def end_trial(self, trial: Any) -> None:
+        waiting = list(self._populate_next)
+        super().end_trial(trial)
+        self._populate_next = waiting
 
 
 class Halving(keras_tuner.oracles.HyperbandOracle):
@@ -131,11 +150,3 @@ class Halving(keras_tuner.oracles.HyperbandOracle):
 
     def _get_size(self, bracket_num: int, round_num: int) -> int:
         return math.ceil(self._configurations / FACTOR**round_num)
-
-
-def _rounded(space: keras_tuner.HyperParameters, name: str, value: Any) -> Any:
-    """A number from a range with three digits: for people, and so that rounding errors make no new one."""
-    (parameter,) = [p for p in space.space if p.name == name][:1] or [None]
-    if type(parameter).__name__ != "Float" or parameter.step is not None:
-        return value
-    return min(max(float(f"{value:.3g}"), parameter.min_value), parameter.max_value)

@@ -12,7 +12,7 @@ import numpy as np
 
 from l2zoo.data import ImageData
 from l2zoo.data.prepared import Prepared
-from l2zoo.engine.job import Job, check_divisible, images_and_targets
+from l2zoo.engine.job import Job, check_divisible, compile_model, images_and_targets
 from l2zoo.engine.run import Engine
 from l2zoo.search.result import SearchResult
 from l2zoo.search.tuner import L2Tuner
@@ -110,8 +110,9 @@ def tune_l2(
         whole_number(argument, value, at_least=least)
     check_divisible(images_and_targets("data", data)[1], folds)
     with kept_or_temporary(directory) as folder:
+        compiling = {"optimizer": optimizer, "loss": loss, "metrics": metrics}
         tuner = L2Tuner(
-            _hypermodel(build, grid, continuous=strategy != "grid", space=space),
+            _hypermodel(build, space, compiling),
             objective,
             strategy=strategy,
             folds=folds,
@@ -122,9 +123,8 @@ def tune_l2(
             workers=workers,
             address=address,
             engine=engine,
-            optimizer=optimizer,
-            loss=loss,
-            metrics=metrics,
+            hyperparameters=_strengths(grid, continuous=strategy != "grid"),
+            allow_new_entries=space is not None,
             directory=folder.parent,
             project_name=folder.name,
             overwrite=not resume,
@@ -136,26 +136,40 @@ def tune_l2(
 
 
 def _hypermodel(
-    build: Callable[..., keras.Model], grid: Sequence[float], *, continuous: bool, space: Callable | None
+    build: Callable[..., keras.Model], space: Callable | None, compiling: dict[str, Any]
 ) -> Callable[[keras_tuner.HyperParameters], keras.Model]:
     """`build(l2)`, or `build(l2, hp)` if there is a space, as keras-tuner's `build(hp)`.
 
     Args:
         build: Of the user.
-        grid: The strengths, from 0.
-        continuous: Whether every strength between the smallest above 0 and the largest can be asked for.
         space: Declares other hyperparameters.
+        compiling: What a model is compiled with that `build` leaves uncompiled.
     """
 
     def build_from(hp: keras_tuner.HyperParameters) -> keras.Model:
-        between = {"min_value": grid[1], "max_value": grid[-1], "sampling": "log"}
-        l2 = hp.Float("l2", **between) if continuous else hp.Choice("l2", list(grid))
-        if space is None:
-            return build(l2)
-        space(hp)
-        return build(l2, hp)
+        if space is not None:
+            space(hp)
+        model = build(hp.get("l2")) if space is None else build(hp.get("l2"), hp)
+        if isinstance(model, keras.Model) and not model.compiled:
+            compile_model(model, **compiling)
+        return model
 
     return build_from
+
+
+def _strengths(grid: Sequence[float], *, continuous: bool) -> keras_tuner.HyperParameters:
+    """The strength as a hyperparameter.
+
+    Args:
+        grid: The strengths, from 0.
+        continuous: Whether every strength between the smallest above 0 and the largest can be asked for.
+    """
+    hp = keras_tuner.HyperParameters()
+    if continuous:
+        hp.Float("l2", grid[1], grid[-1], sampling="log")
+    else:
+        hp.Choice("l2", list(grid))
+    return hp
 
 
 def _grid(strengths: Sequence[float]) -> list[float]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
+import math
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,17 +15,31 @@ import keras_tuner
 import numpy as np
 
 from l2zoo.engine.identity import fingerprint
-from l2zoo.engine.job import Job, check_divisible, concatenate, images_and_targets, list_seeds
+from l2zoo.engine.job import (
+    Job,
+    check_divisible,
+    concatenate,
+    images_and_targets,
+    list_seeds,
+)
 from l2zoo.engine.ledger import Ledger, States
 from l2zoo.engine.local import engine_for
 from l2zoo.engine.objective import direction
-from l2zoo.engine.record import Value
 from l2zoo.engine.run import Engine, Run
-from l2zoo.search import strategies
-from l2zoo.search.driver import Driver, split_plan
+from l2zoo.search import hypermodels, strategies
+from l2zoo.search import keras_tuner_scripts as scripts
+from l2zoo.search.driver import Driver, split_plan, strength_and_others
 from l2zoo.search.progress import SearchProgress
+from l2zoo.search.ranking import rank_trials
 from l2zoo.search.result import SearchResult
-from l2zoo.utils.validation import one_of, whole_number
+from l2zoo.utils.validation import check_number, one_of, whole_number
+
+# Of a model that is not compiled, where nothing is given.
+COMPILING = {
+    "optimizer": "adam",
+    "loss": "sparse_categorical_crossentropy",
+    "metrics": ("accuracy",),
+}
 
 
 class L2Tuner(keras_tuner.Tuner):
@@ -32,13 +48,15 @@ class L2Tuner(keras_tuner.Tuner):
     In place of `keras_tuner.GridSearch(hypermodel, objective="val_accuracy", ...)` write
     `L2Tuner(hypermodel, objective="val_accuracy", ...)`; the hypermodel stays as it is. One of its
     hyperparameters is the strength of L2; 0 is always tried, and the objective never contains the penalty.
-    Afterwards `result` holds the whole answer.
+    The other strategies try what keras-tuner's tuner of that name tries, for the same `seed` and scores, but
+    for Hyperband, of which there is one bracket here. Afterwards `result` holds the whole answer.
 
     Args:
         hypermodel: A `keras_tuner.HyperModel`, or a function `build(hp)`, that returns a model; its penalty
             follows the hyperparameter `strength`, by `L2Policy` or by Keras's regularizers.
         objective: A metric on the held-out fold, `"val_data_loss"` (the loss without the penalty), or a
-            `keras_tuner.Objective` that says its direction too; by default accuracy if it is measured.
+            `keras_tuner.Objective` that says its direction too; by default that of the oracle, or accuracy if
+            it is measured.
         strategy: `"grid"`, `"random"`, `"bayesian"`, `"hyperband"`, or an oracle of keras-tuner's.
         strength: Name of the hyperparameter that is the strength of L2.
         folds: Stratified folds, at least 2.
@@ -49,17 +67,25 @@ class L2Tuner(keras_tuner.Tuner):
         workers: How many trainings run at the same time, on Ray if more than 1.
         address: Of a Ray cluster that is running.
         engine: Makes another engine of a `Job`.
-        optimizer: For a model that is not compiled.
+        optimizer: In the place of what the hypermodel compiles with, as in keras-tuner. A model that is not
+            compiled gets Adam, sparse categorical cross-entropy and accuracy by default.
         loss: Likewise.
         metrics: Likewise.
         hyperparameters: As in keras-tuner: overrides or adds to what the hypermodel asks for.
+        tune_new_entries: As in keras-tuner: whether what is not in `hyperparameters` is searched too.
+        allow_new_entries: As in keras-tuner: whether the hypermodel may ask for it at all.
+        executions_per_trial: keras-tuner's name for `seeds`, if that is a number.
+        seed: Of what a strategy draws, as in keras-tuner; by default it follows from the first of `seeds`.
         directory: Where `project_name` is, with the ledger of finished trainings in it.
         project_name: The same name again goes on where a search was stopped.
         overwrite: Starts over, and keeps the old ledger under another name.
+        **elsewhere: Other arguments of keras-tuner's tuners are refused with what to write instead.
 
     Raises:
-        ValueError: The hypermodel has no hyperparameter `strength`, or an argument is out of range.
-        TypeError: The hypermodel has a `fit` of its own, which whole epochs inside the graph cannot call.
+        ValueError: The hypermodel has no hyperparameter `strength`, or it is declared with something else
+            than numbers >= 0; or an argument is out of range.
+        TypeError: The hypermodel has a `fit` of its own, which whole epochs inside the graph cannot call; or
+            an argument is of another type or has no place here.
     """
 
     def __init__(
@@ -77,50 +103,54 @@ class L2Tuner(keras_tuner.Tuner):
         workers: int = 1,
         address: str | None = None,
         engine: Callable[[Job], Engine] | None = None,
-        optimizer: Any = "adam",
-        loss: Any = "sparse_categorical_crossentropy",
-        metrics: Sequence[Any] = ("accuracy",),
+        optimizer: Any = None,
+        loss: Any = None,
+        metrics: Sequence[Any] | None = None,
         hyperparameters: keras_tuner.HyperParameters | None = None,
+        tune_new_entries: bool = True,
+        allow_new_entries: bool = True,
+        executions_per_trial: int = 1,
+        seed: int | None = None,
         directory: str | Path | None = None,
         project_name: str | None = None,
         overwrite: bool = False,
+        **elsewhere: Any,
     ):
+        scripts.refuse_arguments(
+            "L2Tuner", elsewhere, scripts.OF_TUNERS, inspect.signature(L2Tuner).parameters
+        )
+        scripts.refuse_hooks(type(self), L2Tuner)
+        scripts.refuse_chief_and_workers()
         self._folds = whole_number("folds", folds, at_least=2)
-        self._seeds = list_seeds(seeds)
+        self._seeds = _seeds(seeds, executions_per_trial)
         self._epochs = whole_number("max_epochs", max_epochs, at_least=1)
         self._choose = one_of("choose", choose, ("best", "one_se"))
         self._strength = strength
-        self._objective = objective
+        self._objective = scripts.single_objective(objective)
         self._engine_factory = engine_for(engine, workers=workers, address=address)
-        self._compiling = {"optimizer": optimizer, "loss": loss, "metrics": tuple(metrics)}
+        given = {"optimizer": optimizer, "loss": loss, "metrics": metrics and tuple(metrics)}
+        self._compiling = {name: value for name, value in given.items() if value is not None}
         self._resume = not overwrite
         self.folder = Path(directory or ".") / (project_name or "untitled_project")
         self.result: SearchResult | None = None
         self._job: Job | None = None
-        if isinstance(strategy, str):
-            strategy = strategies.oracle(
-                one_of("strategy", strategy, strategies.STRATEGIES),
-                objective=keras_tuner.Objective("score", "max"),  # until it is known what is measured
-                space=hyperparameters or keras_tuner.HyperParameters(),
-                epochs=self._epochs,
-                max_trials=max_trials and whole_number("max_trials", max_trials, at_least=1),
-                seed=self._seeds[0],
-            )
+        self._ranking: list[Any] = []
+        settings = {
+            "max_trials": max_trials and whole_number("max_trials", max_trials, at_least=1),
+            "hyperparameters": hyperparameters,
+            "tune_new_entries": tune_new_entries,
+            "allow_new_entries": allow_new_entries,
+            "seed": seed and whole_number("seed", seed, at_least=0),
+        }
         # keras-tuner's own state is made anew: the ledger, which lies beside it, is what is resumed.
         super().__init__(
-            strategy, hypermodel, directory=str(self.folder), project_name="keras_tuner", overwrite=True
+            self._oracle(strategy, settings),
+            hypermodels.check(hypermodel),
+            directory=str(self.folder),
+            project_name="keras_tuner",
+            overwrite=True,
         )
-        if type(self.hypermodel).fit is not keras_tuner.HyperModel.fit:
-            raise TypeError(
-                f"{type(self.hypermodel).__name__} has a `fit` of its own, but here whole epochs run inside "
-                "the graph. Give what it does to `build` (the loss, the optimizer) or to callbacks."
-            )
-        if strength not in self.oracle.get_space().values:
-            raise ValueError(
-                f"`strength`={strength!r} is no hyperparameter of the hypermodel, which has "
-                f"{sorted(self.oracle.get_space().values)}. Ask for it in `build(hp)`, as in "
-                "`L2Policy(hp.Float('l2', 1e-6, 1e-1, sampling='log'))`, or say which one it is."
-            )
+        self._largest = hypermodels.largest_strength(self.oracle.get_space(), strength)
 
     def search(
         self,
@@ -130,8 +160,10 @@ class L2Tuner(keras_tuner.Tuner):
         epochs: int | None = None,
         batch_size: int = 32,
         validation_data: tuple[Any, Any] | None = None,
-        callbacks: Sequence[keras.callbacks.Callback] = (),
-        verbose: bool | int = True,
+        validation_split: float = 0.0,
+        callbacks: Sequence[keras.callbacks.Callback] | None = (),
+        verbose: bool | int | str = True,
+        **elsewhere: Any,
     ) -> SearchResult:
         """Searches; `result`, `get_best_hyperparameters` and `get_best_models` have the answer afterwards.
 
@@ -142,45 +174,113 @@ class L2Tuner(keras_tuner.Tuner):
             batch_size: Images in a step.
             validation_data: Scores are taken on these instead of on folds. Then there is one training for
                 each configuration, and no standard error.
+            validation_split: Likewise on this share of `x` and `y`, the last rows, as in Keras's `fit`.
             callbacks: Keras callbacks that act between epochs, such as `EarlyStopping`; each training gets
                 its own copies. The final model is trained for the median of the epochs that its folds used.
             verbose: Whether to show progress, on stderr.
+            **elsewhere: Other arguments of Keras's `fit` are refused with what to write instead.
         """
+        known = inspect.signature(L2Tuner.search).parameters
+        scripts.refuse_arguments("L2Tuner.search", elsewhere, scripts.OF_FIT, known)
         hyperband = isinstance(self.oracle, keras_tuner.oracles.HyperbandOracle)
-        epochs = self._epochs if epochs is None or hyperband else epochs
+        if epochs is None or hyperband:
+            epochs = self.oracle.max_epochs if hyperband else self._epochs
         objective, space = self._objective, self.oracle.get_space()
         self._job = job = Job(
-            _build_from_values(self.hypermodel, space),
-            *self._arrays_and_folds(x if y is None else (x, y), validation_data),
+            hypermodels.build_from_values(self.hypermodel, space, self._compiling),
+            *self._arrays_and_folds(x if y is None else (x, y), validation_data, validation_split),
             epochs=whole_number("epochs", epochs, at_least=1),
             batch_size=whole_number("batch_size", batch_size, at_least=1),
-            **self._compiling,
+            **{**COMPILING, **self._compiling},
             objective=objective if objective is None or isinstance(objective, str) else objective.name,
-            reference={**space.values, self._strength: _largest_strength(space, self._strength)},
+            reference=hypermodels.reference_values(space, self._strength, self._largest),
             strength=self._strength,
-            callbacks=tuple(callbacks),
+            callbacks=tuple(callbacks or ()),
         )
         with contextlib.closing(self._engine_factory(job)) as engine:
             self.result = self._run(job, engine, visible=bool(verbose))
         return self.result
 
+    def get_best_hyperparameters(self, num_trials: int = 1) -> list[keras_tuner.HyperParameters]:
+        """The hyperparameters of the best configurations, first those of the final model, `result.values`."""
+        return [trial.hyperparameters for trial in self._best_trials(num_trials)]
+
+    def get_best_models(self, num_models: int = 1) -> list[keras.Model]:
+        """The models of the best configurations, trained on all data; the first is `result.model`."""
+        return [self.load_model(trial) for trial in self._best_trials(num_models)]
+
+    def results_summary(self, num_trials: int = 10) -> None:
+        """Prints the best configurations as keras-tuner does, and what the search says about L2."""
+        best = self._best_trials(num_trials)
+        print(f"Results summary\nResults in {self.folder}\nShowing {num_trials} best trials")
+        print(self.oracle.objective)
+        for trial in best:
+            print()
+            trial.summary()
+        assert self.result is not None
+        print(f"\n{self.result.verdict}")
+
     def load_model(self, trial: Any) -> keras.Model:
         """The model of a trial, trained on all data: cross-validation leaves one in every fold, and none."""
         if self._job is None or self.result is None:
-            raise ValueError("There are no models before `search` has ended.")
-        values, _ = split_plan(trial.hyperparameters.values)
+            raise ValueError(self._no_answer_yet)
+        strength, others = strength_and_others(split_plan(trial.hyperparameters.values)[0], self._strength)
+        values = {self._strength: strength, **dict(others)}
         if values == self.result.values:
             return self.result.model
+        candidates = [c for c in self.result.selection.every if (c.strength, c.others) == (strength, others)]
+        epochs = [c.epochs for c in candidates if c.epochs and c not in self.result.selection.stopped]
         with contextlib.closing(self._engine_factory(self._job)) as engine:
-            state = engine.train_on_all(values, seed=self._seeds[0], epochs=self._job.epochs)
+            state = engine.train_on_all(
+                values, seed=self._seeds[0], epochs=epochs[0] if epochs else self._job.epochs
+            )
         return self._job.final_model(values, seed=self._seeds[0], state=state)
+
+    def reload(self) -> None:
+        """keras-tuner's way back to a search that was stopped; here it is the ledger's.
+
+        Raises:
+            ValueError: Always; it says what to call.
+        """
+        raise ValueError(
+            f"There is nothing to reload: call `search` as before. What {self.folder} has is not trained "
+            "again, so a search that had ended answers at once."
+        )
 
     def run_trial(self, trial: Any, *args: Any, **kwargs: Any) -> Any:
         raise NotImplementedError("A trial is many trainings here; `search` runs them, several at a time.")
 
-    def _arrays_and_folds(self, data: Any, validation_data: Any) -> tuple[np.ndarray, Any, Any]:
+    def _oracle(self, strategy: Any, settings: dict[str, Any]) -> keras_tuner.Oracle:
+        """The oracle that was given, or that of a strategy."""
+        if isinstance(strategy, keras_tuner.Oracle):
+            scripts.refuse_beside_an_oracle(settings)
+            if self._objective is None:
+                self._objective = scripts.objective_of(strategy)
+            return strategy
+        if not isinstance(strategy, str):
+            raise TypeError(
+                f"`strategy` must be one of {list(strategies.STRATEGIES)}, or an oracle such as "
+                f"keras_tuner.oracles.RandomSearchOracle(max_trials=10), got {strategy!r}."
+            )
+        return strategies.oracle(
+            one_of("strategy", strategy, strategies.STRATEGIES),
+            objective=keras_tuner.Objective("score", "max"),  # until it is known what is measured
+            epochs=self._epochs,
+            **{**settings, "seed": settings["seed"] or self._seeds[0] + 1},
+        )
+
+    def _best_trials(self, count: int) -> list[Any]:
+        if self.result is None:
+            raise ValueError(self._no_answer_yet)
+        return self._ranking[:count]
+
+    def _arrays_and_folds(
+        self, data: Any, validation_data: Any, validation_split: float
+    ) -> tuple[np.ndarray, Any, Any]:
         """Images, targets, and the number of folds or the one division into training and held-out rows."""
         x, y = images_and_targets("x", data)
+        if validation_data is None and validation_split:
+            return x, y, _last_rows(len(x), validation_split)
         if validation_data is None:
             check_divisible(y, self._folds)
             return x, y, self._folds
@@ -203,6 +303,7 @@ class L2Tuner(keras_tuner.Tuner):
             job,
             Run(engine, ledger, progress, states),
             self.oracle,
+            declare=self.hypermodel.build,
             seeds=self._seeds,
             batch=strategies.batch(self.oracle),
             progress=progress,
@@ -214,6 +315,7 @@ class L2Tuner(keras_tuner.Tuner):
             values = {job.strength: chosen.strength, **dict(chosen.others)}
             states.clear()
             state = engine.train_on_all(values, seed=self._seeds[0], epochs=chosen.epochs)
+        self._ranking = rank_trials(selection, self.oracle, strength=job.strength, first=chosen)
         return SearchResult(
             selection,
             values=values,
@@ -229,25 +331,30 @@ class L2Tuner(keras_tuner.Tuner):
     def _how_to_go_on(self) -> str:
         return f"What is finished is kept in {self.folder}: the same call goes on from there."
 
-
-def _build_from_values(
-    hypermodel: keras_tuner.HyperModel, space: keras_tuner.HyperParameters
-) -> Callable[[dict[str, Value]], keras.Model]:
-    """A hypermodel's `build(hp)` as the `build` of a `Job`; goes to workers, which have no oracle."""
-    config = space.get_config()
-
-    def build(values: dict[str, Value]) -> keras.Model:
-        hp = keras_tuner.HyperParameters.from_config(config)
-        hp.values = dict(values)
-        return hypermodel.build(hp)
-
-    return build
+    @property
+    def _no_answer_yet(self) -> str:
+        return (
+            f"There is no answer before `search` has ended. If it had, call it as before: what {self.folder} "
+            "has is not trained again."
+        )
 
 
-def _largest_strength(space: keras_tuner.HyperParameters, name: str) -> float:
-    """The largest strength of a space: a model at 0 would not tell which weights have a penalty."""
-    (parameter,) = [parameter for parameter in space.space if parameter.name == name][:1]
-    largest = max(float(value) for value in parameter.values)
-    if not largest > 0:
-        raise ValueError(f"`{name}` must be able to be above 0, got values {list(parameter.values)}.")
-    return largest
+def _seeds(seeds: int | Sequence[int], executions_per_trial: int) -> list[int]:
+    """The seeds, from whichever of the two says something."""
+    executions = whole_number("executions_per_trial", executions_per_trial, at_least=1)
+    if executions > 1 and seeds != 1:
+        raise ValueError(
+            f"`executions_per_trial` and `seeds` say the same, got executions_per_trial={executions} and "
+            f"seeds={seeds!r}: give one of them."
+        )
+    return list_seeds(executions if executions > 1 else seeds)
+
+
+def _last_rows(count: int, share: float) -> tuple[np.ndarray, np.ndarray]:
+    """Training and held-out rows as Keras's `fit` divides them: the last share is held out."""
+    first = math.floor(count * (1 - check_number("validation_split", share)))
+    if not 0 < first < count:
+        raise ValueError(
+            f"`validation_split` must leave rows on both sides of {count}, got validation_split={share}."
+        )
+    return np.arange(first), np.arange(first, count)
