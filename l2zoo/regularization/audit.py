@@ -11,6 +11,7 @@ import keras
 from keras import ops
 
 from l2zoo.regularization.scale_invariance import layers_before_norms
+from l2zoo.regularization.weight_decay import decays
 from l2zoo.regularization.weights import Weight, after_reload, coefficients, weights_of
 from l2zoo.reports.page import Section
 from l2zoo.reports.table import Cell, Column, Row, Table, cell
@@ -254,21 +255,14 @@ def _weight_decay(model: Any, weights: list[Weight]) -> tuple[str, list[str]]:
     if not decay:
         return "", []
     trained = [w for w in weights if w.variable.trainable]
-    reached = [w for w, decays in zip(trained, _decays(optimizer, trained), strict=True) if decays]
+    choices = decays(optimizer, [w.variable for w in trained])
+    reached = [w for w, choice in zip(trained, choices, strict=True) if choice]
     name = type(optimizer).__name__
     free = [w.path for w in reached if w.role in _FREE_ROLES]
     words = f"{name} decays {len(reached)} of {len(weights)} weights, weight_decay={_number(decay)}"
     many = "bias or norm" if len(free) == 1 else "biases or norms"
     problem = f"{name}'s weight decay reaches {len(free)} {many}: {_names(free)}"
     return words, [problem] if free else []
-
-
-def _decays(optimizer: Any, weights: list[Weight]) -> list[bool]:
-    variables = [weight.variable for weight in weights]
-    if hasattr(optimizer, "choices"):
-        return optimizer.choices(variables)
-    # Whoever called Keras's `exclude_from_weight_decay` is asked in the one way that Keras has.
-    return [getattr(optimizer, "_use_weight_decay", lambda _: True)(variable) for variable in variables]
 
 
 def _cells(row: AuditRow) -> Row:

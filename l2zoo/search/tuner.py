@@ -12,8 +12,10 @@ import keras
 import keras_tuner
 import numpy as np
 
+from l2zoo.engine.examples import concatenate, images_and_targets, take_weights, weights_of_rows
+from l2zoo.engine.folds import Division, list_seeds
 from l2zoo.engine.identity import fingerprint
-from l2zoo.engine.job import Job, check_divisible, concatenate, images_and_targets, list_seeds
+from l2zoo.engine.job import Job
 from l2zoo.engine.ledger import Ledger, States
 from l2zoo.engine.local import engine_for
 from l2zoo.engine.objective import direction
@@ -41,7 +43,8 @@ class L2Tuner(keras_tuner.Tuner):
             `keras_tuner.Objective` that says its direction too; by default accuracy if it is measured.
         strategy: `"grid"`, `"random"`, `"bayesian"`, `"hyperband"`, or an oracle of keras-tuner's.
         strength: Name of the hyperparameter that is the strength of L2.
-        folds: Stratified folds, at least 2.
+        folds: A number of folds, at least 2, stratified by class where an image has one; a splitter of
+            scikit-learn; or pairs of training and held-out rows.
         seeds: How often all is repeated with other folds and other initial weights; or the seeds.
         max_trials: How many configurations; by default all of a grid, 20, and 9 for Hyperband.
         max_epochs: Epochs of a whole training for Hyperband, which stops most earlier.
@@ -69,7 +72,7 @@ class L2Tuner(keras_tuner.Tuner):
         *,
         strategy: str | keras_tuner.Oracle = "grid",
         strength: str = "l2",
-        folds: int = 5,
+        folds: Any = 5,
         seeds: int | Sequence[int] = 1,
         max_trials: int | None = None,
         max_epochs: int = 20,
@@ -85,7 +88,7 @@ class L2Tuner(keras_tuner.Tuner):
         project_name: str | None = None,
         overwrite: bool = False,
     ):
-        self._folds = whole_number("folds", folds, at_least=2)
+        self._folds = folds
         self._seeds = list_seeds(seeds)
         self._epochs = whole_number("max_epochs", max_epochs, at_least=1)
         self._choose = one_of("choose", choose, ("best", "one_se"))
@@ -130,6 +133,10 @@ class L2Tuner(keras_tuner.Tuner):
         epochs: int | None = None,
         batch_size: int = 32,
         validation_data: tuple[Any, Any] | None = None,
+        groups: Any = None,
+        sample_weight: Any = None,
+        class_weight: dict[int, float] | None = None,
+        weighted_scores: bool = False,
         callbacks: Sequence[keras.callbacks.Callback] = (),
         verbose: bool | int = True,
     ) -> SearchResult:
@@ -142,6 +149,10 @@ class L2Tuner(keras_tuner.Tuner):
             batch_size: Images in a step.
             validation_data: Scores are taken on these instead of on folds. Then there is one training for
                 each configuration, and no standard error.
+            groups: What each image belongs to `(N,)`, such as a patient: none is on both sides of a fold.
+            sample_weight: What each image weighs in the loss of a training `(N,)`.
+            class_weight: Likewise by the number of its class.
+            weighted_scores: Whether held-out images weigh as much in the loss and in `weighted_metrics`.
             callbacks: Keras callbacks that act between epochs, such as `EarlyStopping`; each training gets
                 its own copies. The final model is trained for the median of the epochs that its folds used.
             verbose: Whether to show progress, on stderr.
@@ -149,9 +160,12 @@ class L2Tuner(keras_tuner.Tuner):
         hyperband = isinstance(self.oracle, keras_tuner.oracles.HyperbandOracle)
         epochs = self._epochs if epochs is None or hyperband else epochs
         objective, space = self._objective, self.oracle.get_space()
+        data, sample_weight = take_weights(x if y is None else (x, y), sample_weight)
+        arrays = self._arrays_and_folds(data, validation_data, groups)
+        weights = weights_of_rows(arrays[1], sample_weight=sample_weight, class_weight=class_weight)
         self._job = job = Job(
             _build_from_values(self.hypermodel, space),
-            *self._arrays_and_folds(x if y is None else (x, y), validation_data),
+            *arrays,
             epochs=whole_number("epochs", epochs, at_least=1),
             batch_size=whole_number("batch_size", batch_size, at_least=1),
             **self._compiling,
@@ -159,6 +173,9 @@ class L2Tuner(keras_tuner.Tuner):
             reference={**space.values, self._strength: _largest_strength(space, self._strength)},
             strength=self._strength,
             callbacks=tuple(callbacks),
+            groups=groups,
+            weights=weights,
+            weighted_scores=weighted_scores,
         )
         with contextlib.closing(self._engine_factory(job)) as engine:
             self.result = self._run(job, engine, visible=bool(verbose))
@@ -178,15 +195,15 @@ class L2Tuner(keras_tuner.Tuner):
     def run_trial(self, trial: Any, *args: Any, **kwargs: Any) -> Any:
         raise NotImplementedError("A trial is many trainings here; `search` runs them, several at a time.")
 
-    def _arrays_and_folds(self, data: Any, validation_data: Any) -> tuple[np.ndarray, Any, Any]:
-        """Images, targets, and the number of folds or the one division into training and held-out rows."""
+    def _arrays_and_folds(self, data: Any, validation_data: Any, groups: Any) -> tuple[np.ndarray, Any, Any]:
+        """Images, targets, and the folds or the one division into training and held-out rows."""
         x, y = images_and_targets("x", data)
         if validation_data is None:
-            check_divisible(y, self._folds)
+            Division(y, self._folds, groups).check(self._seeds)
             return x, y, self._folds
         held_out = images_and_targets("validation_data", validation_data)
         rows = np.arange(len(x) + len(held_out[0]))
-        return *concatenate((x, y), held_out), (rows[: len(x)], rows[len(x) :])
+        return *concatenate((x, y), held_out), [(rows[: len(x)], rows[len(x) :])]
 
     def _run(self, job: Job, engine: Engine, *, visible: bool) -> SearchResult:
         """Searches, and trains the chosen configuration on all data."""
