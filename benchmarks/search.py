@@ -100,11 +100,11 @@ def stock(case: str) -> dict[str, Any]:
     import keras
     import keras_tuner
 
-    from l2zoo.engine.job import split
+    from l2zoo.engine.folds import Division
 
     settings = CASES[case]
     x, y = images(case)
-    parts = split(y, settings["folds"], seed=0)
+    parts = Division(y, settings["folds"])(0)
     memory: list[float] = []
     scores: dict[float, list[float]] = {}
 
@@ -200,15 +200,15 @@ def run_search(case: str, engine: Any, **changes: Any) -> dict[str, Any]:
 
 def floor(case: str) -> dict[str, Any]:
     """The bare training steps of all trials and of the final model, inside a graph that is traced already."""
-    from l2zoo.engine.job import split
+    from l2zoo.engine.folds import Division
     from l2zoo.engine.loops import epoch_loop
 
     settings = CASES[case]
     x, y = images(case)
     model = build(case, 1e-4)
     model.optimizer.build(model.trainable_variables)
-    loop = epoch_loop(model, x, y, batch_size=settings["batch_size"])
-    parts = split(y, settings["folds"], seed=0)
+    loop = epoch_loop(model, (x, y), batch_size=settings["batch_size"])
+    parts = Division(y, settings["folds"])(0)
     loop.train(parts[0][0])
     started = time.perf_counter()
     trainings = [rows for _ in settings["strengths"] for rows, _ in parts]

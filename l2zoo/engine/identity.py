@@ -12,8 +12,15 @@ import keras
 import numpy as np
 
 from l2zoo.engine.job import Job
-from l2zoo.engine.live_numbers import numbers_of, structure_of
+from l2zoo.engine.live_numbers import (
+    description_of_loss,
+    description_of_optimizer,
+    numbers_of,
+    structure_of,
+)
+from l2zoo.engine.metric_names import metrics_of
 from l2zoo.engine.warm_model import WarmModel
+from l2zoo.training.compilation import compile_settings
 from l2zoo.training.snapshot import callback_state
 
 
@@ -41,24 +48,32 @@ def fingerprint(*arrays: np.ndarray) -> str:
 
 def identity_of_job(job: Job, warm: WarmModel, *, objective: str) -> dict[str, Any]:
     """All but the data and the numbers that a unit sets: the model of the job, and how it is trained."""
-    layers = [_plain_config(layer.get_config()) for layer in warm.model.layers]
-    losses, optimizer = keras.tree.flatten(warm.model.loss), type(warm.model.optimizer).__name__
+    model = warm.model
+    layers = [_plain_config(layer.get_config()) for layer in model.layers]
+    losses = [description_of_loss(loss) for loss in keras.tree.flatten(model.loss)]
+    settings = compile_settings(model, optimizer=None, loss=None, metrics=None)
+    number = getattr(job.division, "number", None)
     identity = {
         "model": fingerprint(*warm.initial_weights(0)),
         "layers": hashlib.sha256(json.dumps(layers, sort_keys=True).encode()).hexdigest(),
-        "optimizer": {"class": optimizer, **_plain_config(warm.optimizer_config)},
-        "loss": "+".join(map(_name_of_loss, losses)),
+        "optimizer": description_of_optimizer(warm.optimizer, model.trainable_variables, rate=True),
+        "loss": losses[0] if len(losses) == 1 else losses,
+        "loss_weights": settings.get("loss_weights"),
         "objective": objective,
+        "metric": [_description_of_metric(m) for m in metrics_of(model) if _is_behind(m, warm, objective)],
         "epochs": job.epochs,
         "batch_size": job.batch_size,
-        "folds": job.folds if isinstance(job.folds, int) else fingerprint(*itertools.chain(*job.rows(0))),
+        "folds": number or fingerprint(*itertools.chain(*job.rows(0))),
+        "weights": None if job.weights is None else fingerprint(*keras.tree.flatten(job.weights)),
+        "weighted_scores": job.weighted_scores or None,
         "backend": keras.backend.backend(),
     }
     if job.callbacks:
         identity["callbacks"] = [
             {"class": type(c).__name__, **_plain(callback_state(c))} for c in job.callbacks
         ]
-    return identity
+    told = {name: value for name, value in identity.items() if value not in (None, [])}
+    return json.loads(json.dumps(told, default=lambda value: type(value).__name__))
 
 
 def identity_of_model(model: keras.Model, *, epochs: int, batch_size: int) -> str:
@@ -71,8 +86,13 @@ def identity_of_model(model: keras.Model, *, epochs: int, batch_size: int) -> st
     return hashlib.sha256(json.dumps(words, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
-def _name_of_loss(loss: Any) -> str:
-    return loss if isinstance(loss, str) else getattr(loss, "name", type(loss).__name__)
+def _is_behind(metric: Any, warm: WarmModel, objective: str) -> bool:
+    """Whether an objective is the result of a metric."""
+    return objective.endswith(warm.names.get(metric.name, metric.name))
+
+
+def _description_of_metric(metric: Any) -> list[Any]:
+    return [type(metric).__name__, _plain_config(metric.get_config())]
 
 
 def _plain_config(config: dict[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,14 +10,10 @@ from typing import Any
 import keras
 import numpy as np
 
-from l2zoo.data import ImageData, check_folds, check_images
-from l2zoo.data.prepared import Prepared
+from l2zoo.engine.folds import Division, Rows
+from l2zoo.engine.live_numbers import optimizers_in
 from l2zoo.engine.record import State, Unit, Value
 from l2zoo.engine.warm_model import load_state
-from l2zoo.utils.validation import whole_number
-
-Rows = tuple[np.ndarray, np.ndarray]
-"""Training and held-out rows."""
 
 
 @dataclass(frozen=True)
@@ -26,9 +23,8 @@ class Job:
     Attributes:
         build: Makes a model, compiled or not, from the values of all hyperparameters, by name.
         x: Images `(N, H, W, C)`, pixels in [0, 255].
-        y: Labels `(N,)`, or whatever the loss takes: an array, or a dict of arrays, of N rows.
-        folds: Number of folds, stratified by class where a row has one; or, as the one fold there is,
-            training and held-out rows; or what gives such pairs for a seed.
+        y: Labels `(N,)`, or whatever the loss takes: an array, or a nest of arrays, of N rows.
+        folds: What `Division` takes; or what gives pairs of training and held-out rows for a seed.
         epochs: Passes over the training part of a fold.
         batch_size: Images in a step.
         optimizer: For a model that `build` did not compile: a name, an optimizer, or a maker of one.
@@ -39,12 +35,15 @@ class Job:
             and must change the penalty.
         strength: Name of the hyperparameter that is the strength of L2.
         callbacks: Keras callbacks; every training gets its own copies.
+        groups: What each row belongs to `(N,)`, as `Division` takes it.
+        weights: What each row weighs in the loss of a training: an array or a nest of arrays of N rows.
+        weighted_scores: Whether held-out rows weigh as much in the loss and in `weighted_metrics`.
     """
 
     build: Callable[[dict[str, Value]], keras.Model]
     x: np.ndarray
     y: Any
-    folds: int | Rows | Callable[[int], list[Rows]]
+    folds: Any
     epochs: int
     batch_size: int
     optimizer: Any
@@ -54,6 +53,24 @@ class Job:
     reference: dict[str, Value] = field(default_factory=lambda: {"l2": 1.0})
     strength: str = "l2"
     callbacks: Sequence[keras.callbacks.Callback] = ()
+    groups: Any = None
+    weights: Any = None
+    weighted_scores: bool = False
+
+    @functools.cached_property
+    def division(self) -> Callable[[int], list[Rows]]:
+        """What gives the folds for a seed."""
+        return self.folds if callable(self.folds) else Division(self.y, self.folds, self.groups)
+
+    @property
+    def training(self) -> tuple[Any, ...]:
+        """What a step of a training takes rows of."""
+        return (self.x, self.y) if self.weights is None else (self.x, self.y, self.weights)
+
+    @property
+    def held_out(self) -> tuple[Any, ...]:
+        """Likewise a step of an evaluation."""
+        return self.training if self.weighted_scores else (self.x, self.y)
 
     def values(self, unit: Unit) -> dict[str, Value]:
         """The values of all hyperparameters of a unit."""
@@ -61,9 +78,7 @@ class Job:
 
     def rows(self, seed: int) -> list[Rows]:
         """Training and held-out rows of each fold."""
-        if callable(self.folds):
-            return self.folds(seed)
-        return split(self.y, self.folds, seed) if isinstance(self.folds, int) else [self.folds]
+        return self.division(seed)
 
     def model(self, values: dict[str, Value], *, seed: int | None = None) -> keras.Model:
         """The model for values of the hyperparameters, compiled; `seed` makes its weights repeatable.
@@ -89,96 +104,38 @@ class Job:
         return load_state(self.model(values, seed=seed), state)
 
 
-def compile_model(model: keras.Model, *, optimizer: Any, loss: Any, metrics: Sequence[Any]) -> None:
-    """Compiles a model with an optimizer of its own: no two models share one.
+def compile_model(model: keras.Model, *, optimizer: Any, loss: Any, metrics: Any) -> None:
+    """Compiles a model with an optimizer and metrics of its own: no two models share them.
 
     Args:
         model: The model.
         optimizer: A name, an optimizer to copy, or a callable that makes one.
         loss: Of the data alone.
-        metrics: Names or metrics.
+        metrics: Names or metrics, in the nest that Keras's `compile` takes.
     """
-    model.compile(own_optimizer(optimizer), loss=loss, metrics=list(metrics))
+    own = keras.tree.map_structure(_own_metric, metrics)
+    own = list(own) if isinstance(own, tuple) else own
+    model.compile(own_optimizer(optimizer), loss=loss, metrics=own)
 
 
 def own_optimizer(optimizer: Any) -> Any:
     """An optimizer, or its name, for one model alone, of a name, an optimizer to copy, or a maker of one."""
-    if isinstance(optimizer, keras.optimizers.Optimizer):
-        return type(optimizer).from_config(optimizer.get_config())
-    return optimizer() if callable(optimizer) else optimizer
-
-
-def split(y: Any, folds: int, seed: int) -> list[Rows]:
-    """Folds, another division for every seed: pairs of training and held-out rows.
-
-    Stratified where a row has one class; masks and boxes have many.
-    """
-    from sklearn.model_selection import KFold, StratifiedKFold
-
-    classes = _classes(y)
-    if classes is None:
-        rows = np.arange(len(keras.tree.flatten(y)[0]))
-        return list(KFold(folds, shuffle=True, random_state=seed).split(rows))
-    return list(StratifiedKFold(folds, shuffle=True, random_state=seed).split(classes, classes))
-
-
-# ---- What a caller hands over ------------------------------------------------------------------------------
-
-
-def images_and_targets(name: str, data: Any) -> tuple[np.ndarray, Any]:
-    """Images and targets as arrays; `name` is that of the argument.
-
-    Raises:
-        TypeError: `data` is neither what a task has prepared, nor images with labels, nor a pair.
-        ValueError: The arrays are not images and labels.
-    """
-    if isinstance(data, Prepared):
-        return data.arrays()
-    if isinstance(data, ImageData):
-        if data.task != "classification":
-            raise TypeError(
-                f"`{name}` must be in the form that the loss takes, got an ImageData for {data.task}: give "
-                f"what its task makes of it, tasks.{data.task.title()}(class_names).prepared(data)."
+    if not isinstance(optimizer, keras.optimizers.Optimizer):
+        return optimizer() if callable(optimizer) else optimizer
+    for one in optimizers_in(optimizer):
+        # Keras forgets them in every copy, and tells of them in no other way.
+        names = ("_exclude_from_weight_decay_pattern", "_exclude_from_weight_decay")
+        if any(getattr(one, name, None) for name in names):
+            raise ValueError(
+                f"`optimizer` has weights excluded from its decay, which a copy of {type(one).__name__} "
+                "forgets, and every training needs a copy. Give a function that makes the optimizer."
             )
-        return data.arrays()
-    if not (isinstance(data, tuple) and len(data) == 2):
-        raise TypeError(
-            f"`{name}` must be an ImageData from l2zoo.data.load, or a tuple (x, y), got "
-            f"{type(data).__name__}. A search shuffles and divides the images, so it needs them in memory."
-        )
-    x, y = (np.asarray(part) for part in data)
-    check_images(x, y)
-    return x, y
+    return type(optimizer).from_config(optimizer.get_config())
 
 
-def check_divisible(y: Any, folds: int) -> None:
-    """Raises a `ValueError` if targets cannot be divided into so many folds."""
-    classes = _classes(y)
-    if classes is not None:
-        check_folds(classes, folds)
-        return
-    count = len(keras.tree.flatten(y)[0])
-    if count < folds:
-        raise ValueError(f"`folds` must be at most the {count} examples there are, got folds={folds}.")
-
-
-def concatenate(one: tuple[np.ndarray, Any], other: tuple[np.ndarray, Any]) -> tuple[np.ndarray, Any]:
-    """The rows of two pairs of images and targets, one behind the other."""
-    return keras.tree.map_structure(lambda *parts: np.concatenate(parts), one, other)
-
-
-def list_seeds(seeds: int | Sequence[int]) -> list[int]:
-    """A number of seeds, or the seeds, as a list of different ones."""
-    if not isinstance(seeds, Sequence):
-        return list(range(whole_number("seeds", seeds, at_least=1)))
-    listed = [whole_number("seeds", seed, at_least=0) for seed in seeds]
-    if not listed or len(set(listed)) < len(listed):
-        raise ValueError(f"`seeds` must be a number of seeds, or different seeds, got {list(seeds)}.")
-    return listed
-
-
-def _classes(y: Any) -> np.ndarray | None:
-    """The class of each row, `(N,)`, of labels `(N,)` or one-hot labels `(N, K)`; None for other targets."""
-    if isinstance(y, dict) or y.ndim > 2:
-        return None
-    return y if y.ndim == 1 else y.argmax(axis=1)
+def _own_metric(metric: Any) -> Any:
+    """A copy of a metric of Keras's, under the same name: models of several kinds cannot share its counts."""
+    kind = type(metric)
+    if kind.__module__.startswith("keras.") and kind is not keras.metrics.MeanMetricWrapper:
+        return kind.from_config(metric.get_config()) if isinstance(metric, keras.metrics.Metric) else metric
+    return metric

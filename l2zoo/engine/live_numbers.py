@@ -7,6 +7,7 @@ train for both: its numbers are put into variables that every step reads.
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +16,9 @@ import keras
 from keras import ops
 
 from l2zoo.regularization.strength import Strength
+from l2zoo.regularization.weight_decay import decays
 from l2zoo.regularization.weights import Weight, coefficients, layers_of, weights_of
+from l2zoo.training.compilation import compile_settings
 
 Schedule = keras.optimizers.schedules.LearningRateSchedule
 
@@ -59,18 +62,59 @@ def structure_of(model: keras.Model) -> tuple[str, bool]:
     Keras's own layers, losses and optimizers write everything they are into their config. A custom class or
     a plain function may not: then two models with one text can still differ.
     """
-    optimizer, losses = model.optimizer, keras.tree.flatten(model.loss)
+    losses = keras.tree.flatten(model.loss)
     names = {layer.name: f"#{number}" for number, layer in enumerate(layers_of(model))}
     parts = [
         model.get_config() if _is_keras_own(model) else [(v.path, v.shape) for v in model.variables],
-        {"class": type(optimizer).__name__, **optimizer.get_config(), "learning_rate": None, "name": None},
-        type(_learning_rate(optimizer)).__name__,
+        description_of_optimizer(model.optimizer, model.trainable_variables, rate=False),
         # Not the config of a loss: Keras's leaves out what makes a Huber loss another one.
-        [[type(loss).__name__, _plain(vars(loss))] if hasattr(loss, "__dict__") else loss for loss in losses],
+        [description_of_loss(loss) for loss in losses],
+        compile_settings(model, optimizer=None, loss=None, metrics=None).get("loss_weights"),
     ]
+    optimizers = optimizers_in(model.optimizer)
     known = all(map(_is_keras_own, layers_of(model))) and all(map(_is_loss_known, losses))
+    known = known and all(map(_is_optimizer_known, optimizers))
     # Keras counts the names of layers on from model to model.
     return json.dumps(_masked(parts, names), sort_keys=True, default=repr), known
+
+
+def is_around_others(optimizer: Any) -> bool:
+    """Whether an optimizer leaves the steps to others, whose learning rates are no `Numbers`."""
+    return hasattr(optimizer, "inner_optimizer") or hasattr(optimizer, "optimizers")
+
+
+def description_of_optimizer(optimizer: Any, variables: Sequence[Any], *, rate: bool) -> list[dict[str, Any]]:
+    """All that an optimizer's steps depend on, as values without names: its own, then of those it is around.
+
+    Args:
+        optimizer: Any.
+        variables: The weights that it trains.
+        rate: Whether its learning rate is told too, where it is one of the `Numbers`.
+    """
+    found = []
+    for one in optimizers_in(optimizer):
+        config = {k: v for k, v in _nameless(_config_of(one)).items() if v is not None}
+        if not rate and one is optimizer and not is_around_others(one):
+            config["learning_rate"] = type(_learning_rate(one)).__name__
+        if one.weight_decay and one is optimizer:  # an inner one may know some of the weights only
+            config["decays"] = decays(one, variables)
+        found.append({"class": type(one).__name__, **config})
+    return found
+
+
+def description_of_loss(loss: Any) -> Any:
+    """What makes a loss this one, as values."""
+    if isinstance(loss, str) or not hasattr(loss, "__dict__"):
+        return loss
+    name = loss.__name__ if hasattr(loss, "__name__") else type(loss).__name__
+    return [name, _plain({k: v for k, v in vars(loss).items() if k != "name"})]
+
+
+def optimizers_in(optimizer: Any) -> list[Any]:
+    """An optimizer and those that it is around: for mixed precision, or several for different weights."""
+    inner = [optimizer.inner_optimizer] if hasattr(optimizer, "inner_optimizer") else []
+    inner += list(getattr(optimizer, "optimizers", ()))
+    return [optimizer, *(one for each in inner for one in optimizers_in(each))]
 
 
 class Live:
@@ -99,8 +143,7 @@ class Live:
         self._dropout = [self._live_rate(layer) for layer in _dropouts(model)]
         self.rate: Any = None
         if isinstance(_learning_rate(model.optimizer), Schedule):
-            config = {**model.optimizer.get_config(), "learning_rate": 1.0}
-            model.optimizer = type(model.optimizer).from_config(config)
+            model.optimizer = _with_settable_rate(model)
             self.rate = model.optimizer.learning_rate
 
     @property
@@ -199,15 +242,58 @@ def _dropouts(model: keras.Model) -> list[Any]:
 
 
 def _learning_rate(optimizer: Any) -> Any:
-    """As the optimizer was made with; None for one around another, which mixed precision makes."""
-    written = optimizer.get_config().get("learning_rate")
-    if isinstance(written, dict):
-        return keras.optimizers.schedules.deserialize(written)
-    return None if written is None else float(written)
+    """As the optimizer was made with; None where it cannot be assigned: it stays inside the optimizer then.
+
+    So it is for one around another, which mixed precision makes, for a function, and for a schedule that
+    does not tell what it is.
+    """
+    if is_around_others(optimizer):
+        return None
+    # Keras's public property gives the rate of this moment, not the schedule.
+    rate = optimizer._learning_rate
+    if isinstance(rate, Schedule):
+        return rate if "learning_rate" in _config_of(optimizer) else None  # else none could be made anew
+    return None if callable(rate) and not hasattr(rate, "assign") else float(ops.convert_to_numpy(rate))
+
+
+def _config_of(optimizer: Any) -> dict[str, Any]:
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", ".*lambda", UserWarning)  # nobody is going to load this one
+            return optimizer.get_config()
+    except NotImplementedError:  # a schedule of the user's own without one
+        return {"learning_rate_of": type(optimizer._learning_rate).__name__, "use_ema": optimizer.use_ema}
+
+
+def _with_settable_rate(model: keras.Model) -> Any:
+    """The optimizer of a model, not used yet, with a variable in the place of its schedule."""
+    old = model.optimizer
+    new = type(old).from_config({**old.get_config(), "learning_rate": 1.0})
+    variables = model.trainable_variables
+    spared = [v for v, decay in zip(variables, decays(old, variables), strict=True) if not decay]
+    if spared and decays(new, variables) != decays(old, variables):  # which no config tells
+        new.exclude_from_weight_decay(var_list=spared)
+    return new
+
+
+def _nameless(value: Any) -> Any:
+    """A config without names, which count what was made before; the paths of weights have some in them."""
+    if isinstance(value, dict):
+        return {k: _nameless(v) for k, v in value.items() if k not in ("name", "selection", "order")}
+    return [_nameless(each) for each in value] if isinstance(value, (list, tuple)) else value
 
 
 def _is_keras_own(layer: keras.layers.Layer) -> bool:
     return type(layer).__module__.startswith("keras.") and not isinstance(layer, keras.layers.Lambda)
+
+
+def _is_optimizer_known(optimizer: Any) -> bool:
+    """Whether its config tells all of it."""
+    rate = optimizer._learning_rate
+    if is_around_others(optimizer) and len(optimizers_in(optimizer)) == 1:  # it makes them in its first step
+        return False
+    told = not callable(rate) or hasattr(rate, "assign") or type(rate).__module__.startswith("keras.")
+    return told and type(optimizer).__module__.startswith(("keras.", "l2zoo."))
 
 
 def _is_loss_known(loss: Any) -> bool:

@@ -27,31 +27,42 @@ class EpochLoop(Protocol):
         """Updates the model's metrics on `rows` `(n,)`; the weights stay as they are."""
 
 
-def epoch_loop(model: keras.Model, x: np.ndarray, y: Any, *, batch_size: int, rate: Any = None) -> EpochLoop:
+def epoch_loop(
+    model: keras.Model,
+    training: tuple[Any, ...],
+    held_out: tuple[Any, ...] | None = None,
+    *,
+    batch_size: int,
+    evaluation_size: int | None = None,
+    rate: Any = None,
+) -> EpochLoop:
     """The loop for the backend that Keras runs on.
 
     Args:
         model: A compiled model; its optimizer must be built.
-        x: Images `(N, H, W, C)`, held on the device.
-        y: Targets of N rows, an array or a dict of arrays.
+        training: What `train_step` takes: images `(N, H, W, C)`, targets of N rows and perhaps weights of
+            them, each an array or a nest of arrays; held on the device.
+        held_out: The same for `test_step`; by default what is trained on.
         batch_size: Rows in a training step; the last step of an epoch may have fewer.
+        evaluation_size: Likewise for an evaluation.
         rate: The optimizer's variable for the learning rate, if that changes from step to step.
     """
     loops: dict[str, Any] = {"tensorflow": _TensorFlowLoop, "jax": _JaxLoop, "torch": _TorchLoop}
-    return loops[keras.backend.backend()](model, x, y, batch_size, rate)
+    sizes = batch_size, evaluation_size or batch_size
+    return loops[keras.backend.backend()](model, training, held_out or training, sizes, rate)
 
 
 class _TensorFlowLoop:
     """One graph an epoch: a while loop over slices of the given rows, gathered inside."""
 
-    def __init__(self, model: keras.Model, x: np.ndarray, y: Any, batch_size: int, rate: Any):
+    def __init__(self, model: keras.Model, training: Any, held_out: Any, sizes: tuple[int, int], rate: Any):
         import tensorflow as tf
 
-        self._data = keras.tree.map_structure(tf.convert_to_tensor, (x, y))
         # XLA is slower than plain TensorFlow on the CPU and compiles for longer.
         self._xla = bool(tf.config.list_physical_devices("GPU"))
-        self._train = self._epoch(model.train_step, batch_size, rate)
-        self._evaluate = self._epoch(model.test_step, 4 * batch_size, None)
+        training, held_out = _held(tf.convert_to_tensor, training, held_out)
+        self._train = self._epoch(model.train_step, training, sizes[0], rate)
+        self._evaluate = self._epoch(model.test_step, held_out, sizes[1], None)
 
     def train(self, rows: np.ndarray, rates: np.ndarray | None = None) -> None:
         self._train(rows.astype("int32"), np.zeros(0, "float32") if rates is None else rates)
@@ -59,14 +70,14 @@ class _TensorFlowLoop:
     def evaluate(self, rows: np.ndarray) -> None:
         self._evaluate(rows.astype("int32"), np.zeros(0, "float32"))
 
-    def _epoch(self, step: Any, batch_size: int, rate: Any) -> Any:
+    def _epoch(self, step: Any, data: Any, batch_size: int, rate: Any) -> Any:
         import tensorflow as tf
 
         signature = [tf.TensorSpec([None], tf.int32), tf.TensorSpec([None], tf.float32)]
 
         @tf.function(autograph=False, jit_compile=self._xla)
         def one_step(rows: Any) -> None:
-            step(keras.tree.map_structure(lambda part: tf.gather(part, rows), self._data))
+            step(keras.tree.map_structure(lambda part: tf.gather(part, rows), data))
 
         @tf.function(autograph=False, input_signature=signature)
         def epoch(rows: Any, rates: Any) -> None:
@@ -84,15 +95,16 @@ class _TensorFlowLoop:
 class _JaxLoop:
     """One compiled step, called from Python: in a scan, XLA's convolutions lose their threads on the CPU."""
 
-    def __init__(self, model: keras.Model, x: np.ndarray, y: Any, batch_size: int, rate: Any):
+    def __init__(self, model: keras.Model, training: Any, held_out: Any, sizes: tuple[int, int], rate: Any):
         import jax
 
         self._model = model
-        self._batch_size = batch_size
+        self._sizes = sizes
         self._rate = rate
-        self._data = keras.tree.map_structure(jax.numpy.asarray, (x, y))
         # Metrics make their variables when first used, which must not happen in a compiled step.
-        model.evaluate(*keras.tree.map_structure(lambda part: part[:1], (x, y)), verbose=0)
+        x, y, *weights = keras.tree.map_structure(lambda part: part[:1], held_out)
+        model.evaluate(x, y, sample_weight=weights[0] if weights else None, verbose=0)
+        self._training, self._held_out = _held(jax.numpy.asarray, training, held_out)
 
         def stepper(step: Any) -> Any:
             def one_step(state: Any, data: Any, rows: Any) -> Any:
@@ -107,15 +119,21 @@ class _JaxLoop:
         model = self._model
         parts = [model.trainable_variables, model.non_trainable_variables]
         parts += [model.optimizer.variables, model.metrics_variables]
-        self._run(self._train_step, parts, rows, self._batch_size, rates)
+        self._run(self._train_step, self._training, parts, rows, self._sizes[0], rates)
 
     def evaluate(self, rows: np.ndarray) -> None:
         model = self._model
         parts = [model.trainable_variables, model.non_trainable_variables, model.metrics_variables]
-        self._run(self._test_step, parts, rows, 4 * self._batch_size)
+        self._run(self._test_step, self._held_out, parts, rows, self._sizes[1])
 
     def _run(
-        self, step: Any, parts: list, rows: np.ndarray, batch_size: int, rates: np.ndarray | None = None
+        self,
+        step: Any,
+        data: Any,
+        parts: list,
+        rows: np.ndarray,
+        batch_size: int,
+        rates: np.ndarray | None = None,
     ) -> None:
         import jax
 
@@ -125,7 +143,7 @@ class _JaxLoop:
         for start in range(0, len(rows), batch_size):
             if rates is not None:
                 state[2][held.index(True)] = jax.numpy.asarray(rates[start // batch_size])
-            state = step(state, self._data, rows[start : start + batch_size])
+            state = step(state, data, rows[start : start + batch_size])
         for part, values in zip(parts, state, strict=True):
             for variable, value in zip(part, values, strict=True):
                 variable.assign(value)
@@ -134,26 +152,42 @@ class _JaxLoop:
 class _TorchLoop:
     """PyTorch runs eagerly: a loop over batches is all there is to save."""
 
-    def __init__(self, model: keras.Model, x: np.ndarray, y: Any, batch_size: int, rate: Any):
+    def __init__(self, model: keras.Model, training: Any, held_out: Any, sizes: tuple[int, int], rate: Any):
         self._model = model
-        self._batch_size = batch_size
+        self._sizes = sizes
         self._rate = rate
-        self._data = keras.tree.map_structure(keras.ops.convert_to_tensor, (x, y))
+        self._training, self._held_out = _held(keras.ops.convert_to_tensor, training, held_out)
 
     def train(self, rows: np.ndarray, rates: np.ndarray | None = None) -> None:
-        self._run(self._model.train_step, rows, self._batch_size, rates)
+        # PyTorch's own layers, wrapped in Keras's, ask their module and not the call.
+        self._model.train()
+        self._run(self._model.train_step, self._training, rows, self._sizes[0], rates)
+        self._model.eval()
 
     def evaluate(self, rows: np.ndarray) -> None:
         import torch
 
+        self._model.eval()
         with torch.no_grad():
-            self._run(self._model.test_step, rows, 4 * self._batch_size)
+            self._run(self._model.test_step, self._held_out, rows, self._sizes[1])
 
-    def _run(self, step: Any, rows: np.ndarray, batch_size: int, rates: np.ndarray | None = None) -> None:
+    def _run(
+        self, step: Any, data: Any, rows: np.ndarray, batch_size: int, rates: np.ndarray | None = None
+    ) -> None:
         for start in range(0, len(rows), batch_size):
             if rates is not None and self._rate is not None:
                 self._rate.assign(rates[start // batch_size])
-            step(self._gathered(rows[start : start + batch_size]))
+            some = rows[start : start + batch_size]
+            step(keras.tree.map_structure(lambda part, some=some: part[some], data))
 
-    def _gathered(self, rows: np.ndarray) -> Any:
-        return keras.tree.map_structure(lambda part: part[rows], self._data)
+
+def _held(convert: Any, training: tuple[Any, ...], held_out: tuple[Any, ...]) -> tuple[Any, Any]:
+    """Both as tensors on the device; what is the same array is one tensor."""
+    tensors: dict[int, Any] = {}
+
+    def tensor(part: np.ndarray) -> Any:
+        if id(part) not in tensors:
+            tensors[id(part)] = convert(part)
+        return tensors[id(part)]
+
+    return tuple(keras.tree.map_structure(tensor, one) for one in (training, held_out))

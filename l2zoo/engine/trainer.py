@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 import gc
+import random
 import time
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
@@ -15,12 +16,14 @@ import keras
 import numpy as np
 from keras import ops
 
-from l2zoo.engine.identity import identity_of_job
-from l2zoo.engine.job import Job, Rows
+from l2zoo.engine.checks import check_callbacks, check_rate_is_free, check_targets
+from l2zoo.engine.folds import Rows
+from l2zoo.engine.identity import fingerprint, identity_of_job
+from l2zoo.engine.job import Job
 from l2zoo.engine.live_numbers import Numbers, numbers_of, structure_of
 from l2zoo.engine.objective import choose_objective
 from l2zoo.engine.record import Record, State, Unit, Value
-from l2zoo.engine.warm_model import WarmModel
+from l2zoo.engine.warm_model import WarmModel, copy_values
 from l2zoo.regularization.scale_invariance import layers_before_norms
 from l2zoo.regularization.weights import FREE_ROLES, Weight, weights_of
 from l2zoo.tasks.checks import check_place_labels
@@ -28,24 +31,20 @@ from l2zoo.training.alarms import COLLAPSED
 
 KEEP = 4  # warm models of different structure that a worker holds at the same time
 STILL = 1e-3  # the held-out loss of a constant changes by less, relatively, from epoch to epoch
-_BATCH_HOOKS = ("on_train_batch_begin", "on_train_batch_end", "on_batch_begin", "on_batch_end")
-# What does in a search what these callbacks do in a training.
-_INSTEAD = {
-    "BackupAndRestore": "Leave it out: with a directory, what is trained is not trained again.",
-    "ModelCheckpoint": "Leave it out: `result.model` is trained on all data, and EarlyStopping can restore.",
-    "TensorBoard": "Leave it out: `result.tensorboard(folder)` writes every training, with its values.",
-    "TerminateOnNaN": "Leave it out: a training that diverges is stopped, and recorded as failed.",
-}
 Parts = tuple[tuple[bool, bool], ...]  # of `Numbers.penalised`
 
 
 @dataclass(frozen=True)
 class _End:
-    """How a training ended: why it failed or was stopped, and which epoch's weights were restored."""
+    """How a training ended: its score, why it failed or was stopped, and the state that it is continued from.
 
+    `restored` is the epoch whose weights were restored.
+    """
+
+    score: float | None = None
     reason: str = ""
-    failed: bool = False
     restored: int | None = None
+    state: State | None = None
 
 
 class Trainer:
@@ -72,11 +71,12 @@ class Trainer:
         self._warm: OrderedDict[str, WarmModel] = OrderedDict()
         self._known: dict[str, tuple[str, Numbers]] = {}
         self._rows = functools.cache(job.rows)
-        _check_callbacks(job)
+        check_callbacks(job.callbacks)
         self._check_strength_reaches()
         warm, _ = self._warm_model(job.reference, seed=0)
         check_place_labels(warm.model, job.y)
-        self.objective = choose_objective(warm.results(), job.objective)
+        check_targets(warm.model, job.y)
+        self.objective = choose_objective(warm.names, job.objective)
 
     def identity(self) -> dict[str, Any]:
         """What the scores depend on besides the data, as JSON values: the model and how it is trained."""
@@ -102,23 +102,21 @@ class Trainer:
         rows = self._rows(unit.seed)[unit.fold]
         curves: dict[str, list[float]] = {}
         first = 0 if state is None else unit.begin
-        end = self._train(warm, unit, first, rows, curves, collapse)
-        score, restored = curves[self.objective][-1], end.restored
-        if restored is not None:
-            score = warm.evaluate(rows[1])[self.objective.removeprefix("val_")]
+        end = self._train(warm, unit, first, rows, curves, collapse, keep=keep)
+        failed = end.score is None
         record = Record(
             unit,
-            status="failed" if end.failed else "done",
-            score=None if end.failed else score,
+            status="failed" if failed else "done",
+            score=end.score,
             reason=end.reason,
             seconds=time.perf_counter() - started,
-            epochs=first + len(curves["loss"]) if restored is None else restored,
+            epochs=first + len(curves["loss"]) if end.restored is None else end.restored,
             trained=len(curves["loss"]),
             curves=curves,
             weight_norm=warm.weight_norm(),
             penalty=warm.penalty(),
         )
-        return record, warm.state() if keep and not end.failed else None
+        return record, None if failed else end.state
 
     def train_on_all(self, values: dict[str, Value], *, seed: int, epochs: int) -> State:
         """Trains on all rows and returns weights and optimizer state, for `Job.final_model`.
@@ -156,10 +154,10 @@ class Trainer:
         """
         warm, numbers = self._warm_model(values, seed=seed)
         warm.reset(numbers, seed=seed)
-        callbacks = self._callbacks(warm, monitoring=False)
+        callbacks = self._callbacks(warm, steps=warm.steps(len(rows)), monitoring=False)
         for epoch, results in _epochs(warm, rows, range(epochs), order=order, callbacks=callbacks):
             try:
-                callbacks.on_epoch_end(epoch, results)
+                callbacks.on_epoch_end(epoch, _with_own_names(results, warm.names))
             except KeyError as error:
                 error.add_note(
                     "A training on all rows has nothing held out, as the final one of a search: there are no "
@@ -168,6 +166,7 @@ class Trainer:
                 raise
             if not np.isfinite(results["loss"]):
                 raise FloatingPointError(f"diverged in epoch {epoch + 1} of {epochs}")
+        warm.finish()
         callbacks.on_train_end()
         return warm.state()
 
@@ -179,37 +178,71 @@ class Trainer:
         rows: Rows,
         curves: dict[str, list[float]],
         collapse: Collapse,
+        *,
+        keep: bool,
     ) -> _End:
         """Fills the curves, and says how it ended."""
-        callbacks = self._callbacks(warm)
+        callbacks = self._callbacks(warm, steps=warm.steps(len(rows[0])))
         reason = ""
         epochs, order = range(first, unit.end or self.job.epochs), (unit.seed, unit.fold)
         for epoch, results in _epochs(warm, rows[0], epochs, order=order, callbacks=callbacks):
-            results |= {f"val_{name}": value for name, value in warm.evaluate(rows[1]).items()}
+            results |= _held_out(warm, rows[1], callbacks)
             for name, value in results.items():
                 curves.setdefault(name, []).append(value)
             if not np.isfinite([results["loss"], results["val_data_loss"], results[self.objective]]).all():
-                return _End(f"the loss became {results['loss']} in {self._epoch(epoch)}", failed=True)
+                return _End(reason=f"the loss became {results['loss']} in {self._epoch(epoch)}")
             if callbacks.callbacks:
                 # Keras's `val_loss` has the penalty in it; callbacks get what they are used to.
-                with_penalty = results["val_data_loss"] + warm.penalty()
-                callbacks.on_epoch_end(epoch, {**results, "val_loss": with_penalty})
+                logs = {**results, "val_loss": results["val_data_loss"] + warm.penalty()}
+                callbacks.on_epoch_end(epoch, _with_own_names(logs, warm.names))
                 if warm.model.stop_training:
                     break
             if collapse.after_epoch(results["val_data_loss"]):
                 reason = f"the weights collapsed, and it was stopped after {self._epoch(epoch)}"
                 break
+        return self._end(warm, rows, curves, callbacks, reason, keep=keep)
+
+    def _end(
+        self,
+        warm: WarmModel,
+        rows: Rows,
+        curves: dict[str, list[float]],
+        callbacks: keras.callbacks.CallbackList,
+        reason: str,
+        *,
+        keep: bool,
+    ) -> _End:
+        """The end of a training as Keras has it: averages become weights, and callbacks restore better ones.
+
+        Another unit goes on from the weights before they were averaged, as an uninterrupted training would.
+        """
+        state = warm.state() if keep and warm.averages else None
+        warm.finish()
         callbacks.on_train_end()
-        return _End(reason, restored=_restored_epoch(callbacks.callbacks))
+        restored = _restored_epoch(callbacks.callbacks)
+        if keep and (state is None or restored is not None):
+            state = warm.state()
+        score = curves[self.objective][-1]
+        if warm.averages or callbacks.callbacks:
+            score = warm.evaluate(rows[1])[self.objective.removeprefix("val_")]
+        if not np.isfinite(score):
+            return _End(reason=f"the score of its last weights is {score}")
+        return _End(score, reason, restored, state)
 
     def _epoch(self, epoch: int) -> str:
         return f"epoch {epoch + 1} of {self.job.epochs}"
 
-    def _callbacks(self, warm: WarmModel, *, monitoring: bool = True) -> keras.callbacks.CallbackList:
+    def _callbacks(
+        self, warm: WarmModel, *, steps: int, monitoring: bool = True
+    ) -> keras.callbacks.CallbackList:
         """Copies of the job's callbacks, at the beginning of a training."""
+        if warm.follows_schedule:
+            check_rate_is_free(self.job.callbacks)
         mine = [c for c in copy.deepcopy(list(self.job.callbacks)) if monitoring or not hasattr(c, "monitor")]
         warm.model.stop_training = False
-        callbacks = keras.callbacks.CallbackList(mine, model=warm.model, epochs=self.job.epochs)
+        callbacks = keras.callbacks.CallbackList(
+            mine, model=warm.model, epochs=self.job.epochs, steps=steps, verbose=0
+        )
         callbacks.on_train_begin()
         return callbacks
 
@@ -223,8 +256,8 @@ class Trainer:
             self._make_room(structure)
             warm = WarmModel(
                 lambda seed: self.job.model(values, seed=seed),
-                self.job.x,
-                self.job.y,
+                self.job.training,
+                self.job.held_out,
                 batch_size=self.job.batch_size,
                 penalised=penalised,
                 seed=seed,
@@ -237,10 +270,16 @@ class Trainer:
         """What kind of model the values give, and its numbers."""
         key = repr(sorted(values.items()))
         if key not in self._known:
+            others = sorted((k, v) for k, v in values.items() if k != self.job.strength)
+            # Not Keras's `set_random_seed`, which clears TensorFlow's cache of compiled graphs.
+            random.seed(0)
+            np.random.seed(0)
             model = self.job.model(values)
             structure, trusted = structure_of(model)
+            if others:  # weights that are loaded may be others for other values
+                structure += fingerprint(*copy_values(model.variables))
             if not trusted:  # then nothing but the strength may differ between two that share a model
-                structure += repr(sorted((k, v) for k, v in values.items() if k != self.job.strength))
+                structure += repr(others)
             self._known[key] = structure, numbers_of(model)
         return self._known[key]
 
@@ -261,7 +300,8 @@ class Trainer:
         if not strength:
             return
         twice = {**self.job.reference, self.job.strength: 2 * strength}
-        if self._structure_and_numbers(self.job.reference) == self._structure_and_numbers(twice):
+        (one, numbers), (other, others) = map(self._structure_and_numbers, (self.job.reference, twice))
+        if (one, numbers.l2, numbers.l1) == (other, others.l2, others.l1):
             raise ValueError(
                 f"The model's penalty does not depend on `{self.job.strength}`: every strength would train "
                 "the same. Hand it to the builder, `build_cnn(..., l2=l2)`, or end with "
@@ -331,17 +371,15 @@ def _restored_epoch(callbacks: list[Any]) -> int | None:
     return None
 
 
-def _check_callbacks(job: Job) -> None:
-    for callback in job.callbacks:
-        if not isinstance(callback, keras.callbacks.Callback):
-            raise TypeError(f"`callbacks` must be Keras callbacks, got {callback!r}.")
-        for hook in _BATCH_HOOKS:
-            # Of the object and not of its class: a LambdaCallback is given its hooks.
-            used = getattr(getattr(callback, hook), "__func__", None)
-            if used is not getattr(keras.callbacks.Callback, hook):
-                name = type(callback).__name__
-                instead = _INSTEAD.get(name, "Use callbacks that act between epochs.")
-                raise ValueError(
-                    f"{name} in `callbacks` wants to be called at every batch ({hook}), but a search runs "
-                    f"whole epochs inside the graph. {instead}"
-                )
+def _held_out(warm: WarmModel, rows: np.ndarray, callbacks: keras.callbacks.CallbackList) -> dict[str, float]:
+    """The metrics on held-out rows, with callbacks told as Keras tells them: some swap weights for it."""
+    callbacks.on_test_begin()
+    results = warm.evaluate(rows)
+    callbacks.on_test_end(results)
+    return {f"val_{name}": value for name, value in results.items()}
+
+
+def _with_own_names(logs: dict[str, float], names: dict[str, str]) -> dict[str, float]:
+    """Logs for callbacks, in which a metric is found by the name that Keras gave it as well."""
+    own = {f"{before}{own}": f"{before}{name}" for own, name in names.items() for before in ("", "val_")}
+    return {**{name: logs[stable] for name, stable in own.items() if stable in logs}, **logs}

@@ -9,10 +9,16 @@ import keras
 import numpy as np
 from keras import ops
 
-from l2zoo.engine.live_numbers import Live, LivePenalty, Numbers, Schedule
+from l2zoo.engine.checks import check_model
+from l2zoo.engine.live_numbers import Live, LivePenalty, Numbers, Schedule, is_around_others, optimizers_in
 from l2zoo.engine.loops import epoch_loop
+from l2zoo.engine.metric_names import stable_names
 from l2zoo.engine.record import State
 from l2zoo.regularization.weights import weights_of
+from l2zoo.training.compilation import compile_settings
+
+AT_ONCE = 4  # batches of a training that an evaluation takes together, where that changes nothing
+_OF_A_BATCH = (keras.losses.Dice, keras.losses.Tversky)  # of all its rows together, not their mean
 
 
 class WarmModel:
@@ -20,8 +26,8 @@ class WarmModel:
 
     Args:
         build: Gives a compiled model, new and not traced, with the weights that belong to a seed.
-        x: Images `(N, H, W, C)`.
-        y: Targets of N rows, an array or a dict of arrays.
+        training: Images `(N, H, W, C)`, their targets and perhaps weights of N rows, arrays or nests of them.
+        held_out: The same for evaluations, of the same rows.
         batch_size: Images in a step.
         penalised: Which weights can get a penalty (`Numbers.penalised`).
         seed: The first seed that will be asked for.
@@ -29,14 +35,16 @@ class WarmModel:
     Attributes:
         model: The Keras model.
         penalised: As given.
-        optimizer_config: That of the optimizer it was compiled with.
+        optimizer: The one it was compiled with.
+        names: The name of each result by the one that Keras gives it.
+        averages: Whether averages take the place of the weights in `finish`.
     """
 
     def __init__(
         self,
         build: Callable[[int], keras.Model],
-        x: np.ndarray,
-        y: Any,
+        training: tuple[Any, ...],
+        held_out: tuple[Any, ...],
         *,
         batch_size: int,
         penalised: Sequence[tuple[bool, bool]],
@@ -45,30 +53,44 @@ class WarmModel:
         self._build = build
         self._batch_size = batch_size
         self.model = model = build(seed)
-        self.optimizer_config = model.optimizer.get_config()
+        check_model(model)
+        self.optimizer = model.optimizer
         self.penalised = tuple(penalised)
         self._live = Live(model, self.penalised)
         model.optimizer.build(model.trainable_variables)
+        self.averages = any(one.use_ema for one in optimizers_in(model.optimizer))
         own = {id(variable) for variable in self._live.variables}
         self._variables = [v for v in model.variables if id(v) not in own]
         self._optimizer = _optimizer_state(model)
-        self._initial = {seed: copy_values(self._variables)}
-        self._initial_optimizer = copy_values(self._optimizer)
-        self._loop = epoch_loop(model, x, y, batch_size=batch_size, rate=self._live.rate)
+        self._initial = {seed: (copy_values(self._variables), copy_values(self._optimizer))}
+        self._loop = epoch_loop(
+            model,
+            training,
+            held_out,
+            batch_size=batch_size,
+            evaluation_size=AT_ONCE * batch_size if _scores_rows(model) else batch_size,
+            rate=self._live.rate,
+        )
         self._schedule: Schedule | None = None
         regularized = [w.variable for w in weights_of(model) if w.variable.regularizer is not None]
         self._foreign = [v for v in regularized if not isinstance(v.regularizer, LivePenalty)]
         self._loop.evaluate(np.arange(1))  # the metrics make their variables
+        self.names = stable_names(model)
 
     def initial_weights(self, seed: int) -> State:
         """The initial weights of a seed."""
+        return self._initial_state(seed)[0]
+
+    def _initial_state(self, seed: int) -> tuple[State, State]:
+        """The initial weights of a seed, and the optimizer's state, which may begin with copies of them."""
         if seed not in self._initial:
-            state = self._build(seed).variables
-            if [v.shape for v in state] != [v.shape for v in self._variables]:
+            model = self._build(seed)
+            if [v.shape for v in model.variables] != [v.shape for v in self._variables]:
                 raise ValueError(
                     "`build` must return the same architecture each time; the shapes of its weights differ."
                 )
-            self._initial[seed] = copy_values(state)
+            model.optimizer.build(model.trainable_variables)
+            self._initial[seed] = copy_values(model.variables), copy_values(_optimizer_state(model))
         return self._initial[seed]
 
     def reset(self, numbers: Numbers, *, seed: int, state: State | None = None) -> None:
@@ -83,7 +105,8 @@ class WarmModel:
             # Its dropout draws from a global generator. (On TensorFlow a new global seed clears the cache of
             # compiled graphs, which would cost more than a short training.)
             keras.utils.set_random_seed(seed)
-        start = state or [*self.initial_weights(seed), *self._initial_optimizer]
+        weights, optimizer = self._initial_state(seed)
+        start = state or [*weights, *optimizer]
         for variable, value in zip([*self._variables, *self._optimizer], start, strict=True):
             variable.assign(value)
         self._live.assign(numbers)
@@ -93,12 +116,25 @@ class WarmModel:
         """Weights and optimizer state as they are now."""
         return copy_values([*self._variables, *self._optimizer])
 
+    @property
+    def follows_schedule(self) -> bool:
+        """Whether a schedule decides the learning rate."""
+        return self._schedule is not None
+
     def train_epoch(self, rows: np.ndarray, *, epoch: int) -> dict[str, float]:
         """Takes a step on each batch of rows; the results are means over the epoch, as Keras has them."""
         self._live.switch_penalty(True)
         self.model.reset_metrics()
-        self._loop.train(rows, self._rates(epoch, steps=-(-len(rows) // self._batch_size)))
+        self._loop.train(rows, self._rates(epoch, steps=self.steps(len(rows))))
         return self.results()
+
+    def finish(self) -> None:
+        """Ends a training as Keras's `fit` does: averages of the weights, if there are, take their place."""
+        self.model.optimizer.finalize_variable_values(self.model.trainable_variables)
+
+    def steps(self, count: int) -> int:
+        """Steps in an epoch of so many rows."""
+        return -(-count // self._batch_size)
 
     def evaluate(self, rows: np.ndarray) -> dict[str, float]:
         """Metrics on rows; `data_loss` is the loss without the penalty."""
@@ -109,9 +145,9 @@ class WarmModel:
         return {"data_loss": results.pop("loss") - self._foreign_penalty(), **results}
 
     def results(self) -> dict[str, float]:
-        """The metrics of the last epoch or evaluation."""
+        """The metrics of the last epoch or evaluation, by their stable names."""
         results = self.model.get_metrics_result()
-        return {name: float(ops.convert_to_numpy(value)) for name, value in results.items()}
+        return {self.names.get(n, n): float(ops.convert_to_numpy(value)) for n, value in results.items()}
 
     def penalty(self) -> float:
         """The value of the whole penalty now."""
@@ -148,5 +184,35 @@ def copy_values(variables: Sequence[Any]) -> State:
 
 
 def _optimizer_state(model: keras.Model) -> list[Any]:
+    optimizer = model.optimizer
+    if is_around_others(optimizer):
+        return optimizer.variables
     # The learning rate is a setting and no state; a schedule has no variable for it at all.
-    return [v for v in model.optimizer.variables if v.name != "learning_rate"]
+    return [v for v in optimizer.variables if v.name != "learning_rate"]
+
+
+def _scores_rows(model: keras.Model) -> bool:
+    """Whether results on several batches are those on their rows together, whatever the size of a batch."""
+    settings = compile_settings(model, optimizer=None, loss=None, metrics=None)
+    losses = [keras.losses.get(loss) for loss in keras.tree.flatten(settings["loss"]) if loss is not None]
+    metrics = keras.tree.flatten([settings.get("metrics"), settings.get("weighted_metrics")])
+    return all(map(_is_mean_over_rows, losses)) and all(map(_is_known_metric, metrics))
+
+
+def _is_mean_over_rows(loss: Any) -> bool:
+    if not isinstance(loss, keras.losses.Loss):
+        return _is_keras_own(loss)
+    mean = getattr(loss, "reduction", "") in ("sum_over_batch_size", "mean")
+    return mean and _is_keras_own(type(loss)) and not isinstance(loss, _OF_A_BATCH)
+
+
+def _is_known_metric(metric: Any) -> bool:
+    if metric is None or isinstance(metric, str):
+        return True
+    if not isinstance(metric, keras.metrics.Metric):
+        return _is_keras_own(metric)
+    return _is_keras_own(type(metric)) and type(metric) is not keras.metrics.MeanMetricWrapper
+
+
+def _is_keras_own(thing: Any) -> bool:
+    return str(getattr(thing, "__module__", "")).startswith("keras.")

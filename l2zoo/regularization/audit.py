@@ -13,6 +13,7 @@ from keras import ops
 
 from l2zoo.regularization.saved_penalty import after_reload
 from l2zoo.regularization.scale_invariance import layers_before_norms
+from l2zoo.regularization.weight_decay import decays
 from l2zoo.regularization.weights import FREE_ROLES, Weight, coefficients, weights_of
 from l2zoo.reports.page import Section
 from l2zoo.reports.table import Cell, Column, Row, Table, cell
@@ -259,7 +260,8 @@ def _weight_decay(model: Any, weights: list[Weight]) -> tuple[str, list[str]]:
     if not decay:
         return "", []
     trained = [w for w in weights if w.variable.trainable]
-    reached = [w for w, decays in zip(trained, _decays(optimizer, trained), strict=True) if decays]
+    choices = decays(optimizer, [w.variable for w in trained])
+    reached = [w for w, choice in zip(trained, choices, strict=True) if choice]
     name = type(optimizer).__name__
     words = f"{name} decays {len(reached)} of {len(weights)} weights, weight_decay={_number(decay)}"
     problems = [
@@ -273,14 +275,6 @@ def _weight_decay(model: Any, weights: list[Weight]) -> tuple[str, list[str]]:
 def _exempt(weights: Sequence[Weight | AuditRow]) -> list[tuple[list[str], str, str]]:
     """Paths of the weights that L2 spares by convention, with a word for one and for many of their kind."""
     return [([w.path for w in weights if w.role in roles], one, many) for roles, one, many in _EXEMPT]
-
-
-def _decays(optimizer: Any, weights: list[Weight]) -> list[bool]:
-    variables = [weight.variable for weight in weights]
-    if hasattr(optimizer, "choices"):
-        return optimizer.choices(variables)
-    # Whoever called Keras's `exclude_from_weight_decay` is asked in the one way that Keras has.
-    return [getattr(optimizer, "_use_weight_decay", lambda _: True)(variable) for variable in variables]
 
 
 def _cells(row: AuditRow) -> Row:

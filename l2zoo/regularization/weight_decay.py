@@ -150,6 +150,15 @@ def restrict_decay(
     return _SELECTIVE[base].from_config({**optimizer.get_config(), **chosen})
 
 
+def decays(optimizer: Any, variables: Iterable[Any]) -> list[bool]:
+    """Whether an optimizer's weight decay, if it has one, reaches each of some variables."""
+    variables = list(variables)
+    if isinstance(optimizer, _Selective):
+        return optimizer.choices(variables)
+    # Whoever called Keras's `exclude_from_weight_decay` is asked in the one way that Keras has.
+    return [getattr(optimizer, "_use_weight_decay", lambda _: True)(variable) for variable in variables]
+
+
 def _check_own_decay(optimizer: Any, weight_decay: float) -> None:
     own = optimizer.weight_decay
     default = _ADAMW_DEFAULT if isinstance(optimizer, keras.optimizers.AdamW) else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 
@@ -81,6 +82,24 @@ def three_digits(number: float) -> str:
         ('0.0123', '12.3', '12345')
     """
     return f"{number:.{max(0, 2 - math.floor(math.log10(number)))}f}"
+
+
+def decimals(values: Iterable[float], *, usual: int) -> int:
+    """Decimals that scores need: `usual` for shares and losses about 1, fewer for large ones, more for tiny.
+
+    Args:
+        values: Scores of one kind.
+        usual: Where the largest is between 0.1 and 10.
+
+    Example:
+        >>> [decimals([score], usual=4) for score in (0.93, 2.5, 123.4, 54321.0, 0.0012)]
+        [4, 4, 2, 0, 6]
+    """
+    largest = max((abs(value) for value in values if math.isfinite(value)), default=0.0)
+    if not largest or 0.1 <= largest < 10:
+        return usual
+    size = math.floor(math.log10(largest))
+    return max(0, usual - size) if size > 0 else min(usual - 1 - size, 12)
 
 
 def format_mean(mean: float, error: float | None = None, *, digits: int = 3) -> str:

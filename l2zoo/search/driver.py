@@ -80,7 +80,13 @@ class Driver:
                 self._tell(trial)
         self._train(self._zero(self._best_others()))
         objective = self._oracle.objective
-        return select.choose(self._records.values(), mode=objective.direction, metric=objective.name)
+        return select.choose(
+            self._records.values(),
+            mode=objective.direction,
+            metric=objective.name,
+            overlap=self._job.division.overlap,
+            divided_anew=self._job.division.varies,
+        )
 
     @property
     def records(self) -> tuple[Record, ...]:
@@ -124,10 +130,8 @@ class Driver:
     def _units(
         self, strength: float, others: tuple[tuple[str, Value], ...], begin: int = 0, end: int | None = None
     ) -> tuple[Unit, ...]:
-        folds = self._job.folds if isinstance(self._job.folds, int) else 1
-        return tuple(
-            Unit(strength, fold, seed, others, begin, end) for seed in self._seeds for fold in range(folds)
-        )
+        folds = range(self._job.division.count)
+        return tuple(Unit(strength, fold, seed, others, begin, end) for seed in self._seeds for fold in folds)
 
     def _train(self, trials: Sequence[Trial]) -> None:
         """Trains what the ledger lacks, and shows each configuration that is complete."""

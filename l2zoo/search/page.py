@@ -9,7 +9,7 @@ from typing import Any
 
 from l2zoo.engine.record import Record
 from l2zoo.regularization.audit import Audit
-from l2zoo.reports.numbers import format_duration, format_mean, format_strength, metric_name
+from l2zoo.reports.numbers import decimals, format_duration, format_mean, format_strength, metric_name
 from l2zoo.reports.page import Page, Picture, Section
 from l2zoo.search import report
 from l2zoo.search.plots import curve, learning_curves, scatter
@@ -93,7 +93,8 @@ def pictures(
 def _facts(selection: Selection, *, chosen: float, records: Sequence[Record]) -> list[tuple[str, str, str]]:
     """What stands in the row of figures: name, value, explanation."""
     best = selection.best
-    mean = f"mean {metric_name(selection.metric)} {format_mean(best.mean, best.standard_error)}"
+    score = format_mean(best.mean, best.standard_error, digits=decimals([best.mean], usual=3))
+    mean = f"mean {metric_name(selection.metric)} {score}"
     failed = sum(record.status == "failed" for record in records)
     seconds = math.fsum(record.seconds for record in records if math.isfinite(record.seconds))
     return [

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from l2zoo.reports.numbers import (
+    decimals,
     format_difference,
     format_mean,
     format_strength,
@@ -39,15 +40,19 @@ def table(selection: Selection, *, chosen: float | None = None, every: bool = Fa
     differences = {
         id(c): r["difference_to_0"] for c, r in zip(selection.candidates, rows(selection), strict=True)
     }
+    digits = decimals((c.mean for c in shown), usual=4)
     score = metric_title(selection.metric) + (" ± SE" if any(c.n > 1 for c in shown) else "")
 
     def difference(candidate: Candidate) -> Cell:
         value = differences.get(id(candidate)) if candidate.strength else None
-        return Cell(format_difference(value, digits=4), value)
+        return Cell(format_difference(value, digits=digits), value)
 
     columns: list[tuple[Column, Callable[[Candidate], Cell]]] = [
         (Column("Strength"), lambda c: Cell(format_strength(c.strength), c.strength)),
-        (Column(score), lambda c: Cell(format_mean(c.mean, c.standard_error, digits=4), _finite(c.mean))),
+        (
+            Column(score),
+            lambda c: Cell(format_mean(c.mean, c.standard_error, digits=digits), _finite(c.mean)),
+        ),
         (Column("To 0"), difference),
         *((Column(name, numeric[name]), partial(_value, name=name)) for name in names),
         (Column("Note", number=False), lambda c: cell(_note(selection, c, chosen=chosen))),

@@ -45,13 +45,22 @@ class Selection:
         return (*self.candidates, *self.rest, *self.stopped)
 
 
-def choose(records: Iterable[Record], *, mode: str = "max", metric: str = "score") -> Selection:
+def choose(
+    records: Iterable[Record],
+    *,
+    mode: str = "max",
+    metric: str = "score",
+    overlap: float | None = None,
+    divided_anew: bool = True,
+) -> Selection:
     """Chooses a strength from what came out of a search.
 
     Args:
         records: Those of all trainings, in any order.
         mode: `"max"` where more is better (accuracy), `"min"` where less is (loss).
         metric: What the scores are, for sentences and axes.
+        overlap: Held-out over training rows of a fold; by default that of equal folds.
+        divided_anew: Whether every seed divides the data otherwise.
 
     Raises:
         ValueError: No training finished, or the mode is another.
@@ -74,7 +83,7 @@ def choose(records: Iterable[Record], *, mode: str = "max", metric: str = "score
         candidates=candidates,
         best=best(candidates, mode=mode),
         one_se=one_se(candidates, mode=mode),
-        verdict=verdict_of(candidates, mode=mode, metric=metric),
+        verdict=verdict_of(candidates, mode=mode, metric=metric, overlap=overlap, divided_anew=divided_anew),
         edge=edge(candidates, mode=mode),
         rest=tuple(c for c in whole if c.others != others),
         stopped=_stopped(records, {(c.strength, c.others) for c in whole}),

@@ -8,11 +8,12 @@ from typing import Any
 
 import keras
 import keras_tuner
-import numpy as np
 
 from l2zoo.data import ImageData
 from l2zoo.data.prepared import Prepared
-from l2zoo.engine.job import Job, check_divisible, compile_model, images_and_targets
+from l2zoo.engine.examples import images_and_targets, take_weights, weights_of_rows
+from l2zoo.engine.folds import Division, list_seeds
+from l2zoo.engine.job import Job, compile_model
 from l2zoo.engine.run import Engine
 from l2zoo.search.result import SearchResult
 from l2zoo.search.tuner import L2Tuner
@@ -25,13 +26,14 @@ DEFAULT_STRENGTHS = (0.0, *(float(f"{10 ** (exponent / 2):.3g}") for exponent in
 
 def tune_l2(
     build: Callable[..., keras.Model],
-    data: ImageData | Prepared | tuple[np.ndarray, np.ndarray],
+    data: ImageData | Prepared | tuple[Any, ...],
     *,
     strengths: Sequence[float] | None = None,
     strategy: str = "grid",
     max_trials: int | None = None,
     space: Callable[[keras_tuner.HyperParameters], Any] | None = None,
-    folds: int = 5,
+    folds: Any = 5,
+    groups: Any = None,
     seeds: int | Sequence[int] = 1,
     epochs: int = 20,
     batch_size: int = 32,
@@ -39,6 +41,9 @@ def tune_l2(
     loss: Any = "sparse_categorical_crossentropy",
     metrics: Sequence[Any] = ("accuracy",),
     objective: str | keras_tuner.Objective | None = None,
+    sample_weight: Any = None,
+    class_weight: dict[int, float] | None = None,
+    weighted_scores: bool = False,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     choose: str = "best",
     directory: str | Path | None = None,
@@ -48,7 +53,7 @@ def tune_l2(
     engine: Callable[[Job], Engine] | None = None,
     verbose: bool = True,
 ) -> SearchResult:
-    """Chooses the strength of L2 by stratified cross-validation, and says whether L2 helps.
+    """Chooses the strength of L2 by cross-validation, and says whether L2 helps.
 
     Every strength is trained on the same folds, from the same initial weights, with the same batches. One
     model is traced; a trial resets it and assigns its strength. 0 is always a candidate.
@@ -57,9 +62,11 @@ def tune_l2(
         build: `build(l2)` returns a model, compiled or not, that carries the penalty `l2`, a float: hand it
             to a builder (`build_cnn(..., l2=l2)`) or to `L2Policy.of(l2).apply(model)`. With `space` it is
             `build(l2, hp)`.
-        data: What to train on: `l2zoo.data.load(...)`, or images `(N, H, W, C)` with pixels in [0, 255] and
-            integer labels `(N,)`; or what a task makes of masks or boxes, `task.prepared(data)`, for a
-            `build` that compiles with `task.compiling()`. A test set does not belong here.
+        data: What to train on: `l2zoo.data.load(...)`; or images `(N, H, W, C)` with pixels in [0, 255] and
+            what the loss takes, N labels, one-hot or multi-label rows, numbers to be predicted, or, for
+            several outputs, a dict or list of them; `(x, y)` or `(x, y, sample_weight)`; or what a task makes
+            of masks or boxes, `task.prepared(data)`, for a `build` that compiles with `task.compiling()`. A
+            test set does not belong here.
         strengths: The grid, in the convention of the policy that `build` makes; by default 0 and eleven
             half decades from 1e-6 to 0.1. The other strategies try any strength from the smallest above 0
             to the largest.
@@ -69,7 +76,10 @@ def tune_l2(
         space: `space(hp)` declares other hyperparameters to search at the same time, as in
             `hp.Float("learning_rate", 1e-4, 1e-2, sampling="log")`. A model is traced again only for those
             that change more than the learning rate, its schedule, dropout rates and penalties.
-        folds: At least 2; stratified by class where an image has one.
+        folds: How many, at least 2, stratified by class where an image has one; or a splitter of
+            scikit-learn, such as `GroupKFold(5)` or `TimeSeriesSplit(4)`, to whose `random_state` the seed is
+            added; or pairs of training and held-out rows.
+        groups: What each image belongs to `(N,)`, such as a patient: none is on both sides of a fold.
         seeds: How often all is repeated with other folds and other initial weights; or the seeds.
         epochs: Passes over the training part of a fold.
         batch_size: Images in a step.
@@ -79,7 +89,12 @@ def tune_l2(
         metrics: Likewise.
         objective: The score: `"val_accuracy"` or another metric on the held-out fold after the last epoch, or
             `"val_data_loss"`, the loss there without the penalty. By default accuracy if it is measured.
-            Whether more or less of it is better is inferred, or said by a `keras_tuner.Objective`.
+            Whether more or less of it is better is inferred, or said by a `keras_tuner.Objective`. A metric
+            without a name of its own is called by its class, as in `"val_auc"`.
+        sample_weight: What each image weighs in the loss of a training `(N,)`.
+        class_weight: Likewise by the number of its class; not together with `sample_weight`.
+        weighted_scores: Whether held-out images weigh as much in the loss and in `weighted_metrics`, as in
+            Keras's `evaluate`; other metrics count each image alike.
         callbacks: Keras callbacks that act between epochs, such as `EarlyStopping`; each training gets its
             own copies. The final model is trained for the median of the epochs that its folds used.
         choose: Which strength the final model gets, `"best"` or `"one_se"`.
@@ -106,9 +121,12 @@ def tune_l2(
         Coordinate Descent (the grid, `best` and `one_se` of glmnet's `cv.glmnet`).
     """
     grid = _grid(DEFAULT_STRENGTHS if strengths is None else strengths)
-    for argument, value, least in (("folds", folds, 2), ("epochs", epochs, 1), ("batch_size", batch_size, 1)):
-        whole_number(argument, value, at_least=least)
-    check_divisible(images_and_targets("data", data)[1], folds)
+    for argument, value in (("epochs", epochs), ("batch_size", batch_size)):
+        whole_number(argument, value, at_least=1)
+    pair, weights = take_weights(data, sample_weight)
+    _, y = images_and_targets("data", pair)
+    Division(y, folds, groups).check(list_seeds(seeds))
+    weights_of_rows(y, sample_weight=weights, class_weight=class_weight)
     with kept_or_temporary(directory) as folder:
         compiling = {"optimizer": optimizer, "loss": loss, "metrics": metrics}
         tuner = L2Tuner(
@@ -129,7 +147,16 @@ def tune_l2(
             project_name=folder.name,
             overwrite=not resume,
         )
-        result = tuner.search(data, batch_size=batch_size, callbacks=callbacks, verbose=verbose)
+        result = tuner.search(
+            data,
+            batch_size=batch_size,
+            groups=groups,
+            sample_weight=sample_weight,
+            class_weight=class_weight,
+            weighted_scores=weighted_scores,
+            callbacks=callbacks,
+            verbose=verbose,
+        )
         if directory is not None:
             result.save(folder)
     return result

@@ -14,14 +14,10 @@ import keras
 import keras_tuner
 import numpy as np
 
+from l2zoo.engine.examples import concatenate, images_and_targets, take_weights, weights_of_rows
+from l2zoo.engine.folds import Division, list_seeds
 from l2zoo.engine.identity import fingerprint
-from l2zoo.engine.job import (
-    Job,
-    check_divisible,
-    concatenate,
-    images_and_targets,
-    list_seeds,
-)
+from l2zoo.engine.job import Job
 from l2zoo.engine.ledger import Ledger, States
 from l2zoo.engine.local import engine_for
 from l2zoo.engine.objective import direction
@@ -59,7 +55,8 @@ class L2Tuner(keras_tuner.Tuner):
             it is measured.
         strategy: `"grid"`, `"random"`, `"bayesian"`, `"hyperband"`, or an oracle of keras-tuner's.
         strength: Name of the hyperparameter that is the strength of L2.
-        folds: Stratified folds, at least 2.
+        folds: A number of folds, at least 2, stratified by class where an image has one; a splitter of
+            scikit-learn; or pairs of training and held-out rows.
         seeds: How often all is repeated with other folds and other initial weights; or the seeds.
         max_trials: How many configurations; by default all of a grid, 20, and 9 for Hyperband.
         max_epochs: Epochs of a whole training for Hyperband, which stops most earlier.
@@ -95,7 +92,7 @@ class L2Tuner(keras_tuner.Tuner):
         *,
         strategy: str | keras_tuner.Oracle = "grid",
         strength: str = "l2",
-        folds: int = 5,
+        folds: Any = 5,
         seeds: int | Sequence[int] = 1,
         max_trials: int | None = None,
         max_epochs: int = 20,
@@ -121,7 +118,7 @@ class L2Tuner(keras_tuner.Tuner):
         )
         scripts.refuse_hooks(type(self), L2Tuner)
         scripts.refuse_chief_and_workers()
-        self._folds = whole_number("folds", folds, at_least=2)
+        self._folds = folds
         self._seeds = _seeds(seeds, executions_per_trial)
         self._epochs = whole_number("max_epochs", max_epochs, at_least=1)
         self._choose = one_of("choose", choose, ("best", "one_se"))
@@ -161,6 +158,10 @@ class L2Tuner(keras_tuner.Tuner):
         batch_size: int = 32,
         validation_data: tuple[Any, Any] | None = None,
         validation_split: float = 0.0,
+        groups: Any = None,
+        sample_weight: Any = None,
+        class_weight: dict[int, float] | None = None,
+        weighted_scores: bool = False,
         callbacks: Sequence[keras.callbacks.Callback] | None = (),
         verbose: bool | int | str = True,
         **elsewhere: Any,
@@ -169,12 +170,16 @@ class L2Tuner(keras_tuner.Tuner):
 
         Args:
             x: Images `(N, H, W, C)` with pixels in [0, 255], or an `ImageData`.
-            y: Integer labels `(N,)`.
+            y: Targets in the form that the loss takes, N rows.
             epochs: Passes over the training part of a fold; by default, and for Hyperband, `max_epochs`.
             batch_size: Images in a step.
             validation_data: Scores are taken on these instead of on folds. Then there is one training for
                 each configuration, and no standard error.
             validation_split: Likewise on this share of `x` and `y`, the last rows, as in Keras's `fit`.
+            groups: What each image belongs to `(N,)`, such as a patient: none is on both sides of a fold.
+            sample_weight: What each image weighs in the loss of a training `(N,)`.
+            class_weight: Likewise by the number of its class.
+            weighted_scores: Whether held-out images weigh as much in the loss and in `weighted_metrics`.
             callbacks: Keras callbacks that act between epochs, such as `EarlyStopping`; each training gets
                 its own copies. The final model is trained for the median of the epochs that its folds used.
             verbose: Whether to show progress, on stderr.
@@ -186,9 +191,12 @@ class L2Tuner(keras_tuner.Tuner):
         if epochs is None or hyperband:
             epochs = self.oracle.max_epochs if hyperband else self._epochs
         objective, space = self._objective, self.oracle.get_space()
+        data, sample_weight = take_weights(x if y is None else (x, y), sample_weight)
+        arrays = self._arrays_and_folds(data, validation_data, validation_split, groups)
+        weights = weights_of_rows(arrays[1], sample_weight=sample_weight, class_weight=class_weight)
         self._job = job = Job(
             hypermodels.build_from_values(self.hypermodel, space, self._compiling),
-            *self._arrays_and_folds(x if y is None else (x, y), validation_data, validation_split),
+            *arrays,
             epochs=whole_number("epochs", epochs, at_least=1),
             batch_size=whole_number("batch_size", batch_size, at_least=1),
             **{**COMPILING, **self._compiling},
@@ -196,6 +204,9 @@ class L2Tuner(keras_tuner.Tuner):
             reference=hypermodels.reference_values(space, self._strength, self._largest),
             strength=self._strength,
             callbacks=tuple(callbacks or ()),
+            groups=groups,
+            weights=weights,
+            weighted_scores=weighted_scores,
         )
         with contextlib.closing(self._engine_factory(job)) as engine:
             self.result = self._run(job, engine, visible=bool(verbose))
@@ -275,18 +286,18 @@ class L2Tuner(keras_tuner.Tuner):
         return self._ranking[:count]
 
     def _arrays_and_folds(
-        self, data: Any, validation_data: Any, validation_split: float
+        self, data: Any, validation_data: Any, validation_split: float, groups: Any
     ) -> tuple[np.ndarray, Any, Any]:
-        """Images, targets, and the number of folds or the one division into training and held-out rows."""
+        """Images, targets, and the folds or the one division into training and held-out rows."""
         x, y = images_and_targets("x", data)
         if validation_data is None and validation_split:
-            return x, y, _last_rows(len(x), validation_split)
+            return x, y, [_last_rows(len(x), validation_split)]
         if validation_data is None:
-            check_divisible(y, self._folds)
+            Division(y, self._folds, groups).check(self._seeds)
             return x, y, self._folds
         held_out = images_and_targets("validation_data", validation_data)
         rows = np.arange(len(x) + len(held_out[0]))
-        return *concatenate((x, y), held_out), (rows[: len(x)], rows[len(x) :])
+        return *concatenate((x, y), held_out), [(rows[: len(x)], rows[len(x) :])]
 
     def _run(self, job: Job, engine: Engine, *, visible: bool) -> SearchResult:
         """Searches, and trains the chosen configuration on all data."""

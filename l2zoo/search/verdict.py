@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from l2zoo.engine.record import Record
-from l2zoo.reports.numbers import format_difference, format_strength, metric_name
+from l2zoo.reports.numbers import decimals, format_difference, format_strength, metric_name
 from l2zoo.search.candidates import Candidate, best, eligible
-from l2zoo.stats.paired import corrected_interval, held_out_gains, rounding_of
+from l2zoo.stats.paired import corrected_interval, held_out_gains, mean_by_fold, rounding_of
 from l2zoo.stats.summary import mean, sign_of
 
 
@@ -52,7 +52,14 @@ class Verdict:
         return self.sentence
 
 
-def verdict_of(candidates: Sequence[Candidate], *, mode: str = "max", metric: str = "score") -> Verdict:
+def verdict_of(
+    candidates: Sequence[Candidate],
+    *,
+    mode: str = "max",
+    metric: str = "score",
+    overlap: float | None = None,
+    divided_anew: bool = True,
+) -> Verdict:
     """Compares the best strength above 0 with strength 0.
 
     Where L2 has no effect, "helps" comes out in about 1 of 100 searches of 12 strengths, and in about 1 of 20
@@ -62,6 +69,9 @@ def verdict_of(candidates: Sequence[Candidate], *, mode: str = "max", metric: st
         candidates: All strengths of the search, 0 among them.
         mode: `"max"` where more is better (accuracy), `"min"` where less is (loss).
         metric: What the scores are, for the sentence.
+        overlap: Held-out over training rows of a fold, as they were divided; by default that of equal folds.
+        divided_anew: Whether every seed divides the data otherwise. If not, seeds are no other evidence about
+            other data: the gains of a fold are averaged over them first.
     """
     sign = sign_of(mode)
     candidates = sorted(candidates, key=lambda c: c.strength)
@@ -71,12 +81,15 @@ def verdict_of(candidates: Sequence[Candidate], *, mode: str = "max", metric: st
     units = list(zero.scores)
     gains = np.array([[sign * (c.scores.get(u, math.nan) - zero.scores[u]) for u in units] for c in positive])
     held = held_out_gains(gains, units) if gains.size else np.array([])
+    if not divided_anew:
+        held = mean_by_fold(held, units)
     held = held[np.isfinite(held)]
     obstacle = _obstacle(tried, zero, comparable=len(held), mode=mode, metric=metric)
     if obstacle:
         return Verdict("no difference", f"Whether L2 helps here cannot be told: {obstacle}.")
     folds = len({r.unit.fold for c in candidates for r in (*c.done, *c.failed)})
-    verdict = _numbers(zero, positive, held, folds=folds, mode=mode)
+    overlap = 1 / (folds - 1) if overlap is None else overlap
+    verdict = _numbers(zero, positive, held, overlap=overlap, mode=mode)
     if not np.nan_to_num(gains).any():
         sentence = f"L2 makes no difference here: every strength scores as none does in all {len(held)} "
         return replace(verdict, sentence=sentence + "paired trainings.")
@@ -86,13 +99,13 @@ def verdict_of(candidates: Sequence[Candidate], *, mode: str = "max", metric: st
 
 
 def _numbers(
-    zero: Candidate, positive: Sequence[Candidate], held: np.ndarray, *, folds: int, mode: str
+    zero: Candidate, positive: Sequence[Candidate], held: np.ndarray, *, overlap: float, mode: str
 ) -> Verdict:
     """The numbers of a verdict and what they say, still without the sentence."""
     sign = sign_of(mode)
     nearest = best([c for c in positive if c.scores.keys() & zero.scores.keys()], mode=mode)
     rounding = rounding_of([score for c in (zero, *positive) for score in c.scores.values()])
-    gain, worst, top = corrected_interval(held, folds=folds, rounding=rounding)
+    gain, worst, top = corrected_interval(held, overlap=overlap, rounding=rounding)
     low, high = sorted((sign * worst, sign * top))
     common = [u for u in zero.scores if u in nearest.scores]
     baseline, score = (mean([c.scores[u] for u in common]) for c in (zero, nearest))
@@ -125,7 +138,7 @@ def _obstacle(tried: Sequence[Candidate], zero: Candidate, *, comparable: int, m
         return (
             f"all {len(zero.failed)} trainings at strength 0 failed, the first because "
             f"{_reason(zero.failed[0])}; the best strength, {format_strength(chosen.strength)}, reaches "
-            f"{metric_name(metric)} {chosen.mean:.3f}"
+            f"{metric_name(metric)} {chosen.mean:.{decimals([chosen.mean], usual=3)}f}"
         )
     if comparable < 2:
         if zero.n == 1:
@@ -135,7 +148,7 @@ def _obstacle(tried: Sequence[Candidate], zero: Candidate, *, comparable: int, m
 
 
 def _sentence(verdict: Verdict, *, metric: str, smallest: bool, lost: int) -> str:
-    digits = _digits(verdict.high - verdict.low)
+    digits = _digits(verdict.high - verdict.low, least=decimals([verdict.baseline, verdict.score], usual=3))
     numbers = (verdict.difference, verdict.gain, verdict.low, verdict.high)
     difference, honest, low, high = (format_difference(number, digits=digits) for number in numbers)
     interval = f"95 % interval {low} to {high}"
@@ -161,9 +174,9 @@ def _sentence(verdict: Verdict, *, metric: str, smallest: bool, lost: int) -> st
     )
 
 
-def _digits(width: float) -> int:
-    """Decimals that show the half width of an interval, at least 3."""
-    return 3 if width <= 0 else min(max(3, -math.floor(math.log10(width / 2))), 9)
+def _digits(width: float, *, least: int) -> int:
+    """Decimals that show the half width of an interval, and those that the scores need."""
+    return least if width <= 0 else min(max(least, -math.floor(math.log10(width / 2))), 12)
 
 
 def _reason(record: Record) -> str:

@@ -55,8 +55,24 @@ def held_out_gains(gains: np.ndarray, units: Sequence[tuple[int, int]]) -> np.nd
     return out
 
 
+def mean_by_fold(gains: np.ndarray, units: Sequence[tuple[int, int]]) -> np.ndarray:
+    """The mean over the seeds of each fold, for folds that are the same for every seed.
+
+    Args:
+        gains: Of each unit `(J,)`, NaN where there is none.
+        units: The (seed, fold) of each.
+
+    Example:
+        >>> mean_by_fold(np.array([1.0, 2.0, 3.0, np.nan]), [(0, 0), (0, 1), (1, 0), (1, 1)]).tolist()
+        [2.0, 2.0]
+    """
+    folds = np.array([fold for _, fold in units])[np.isfinite(gains)]
+    gains = gains[np.isfinite(gains)]
+    return np.array([gains[folds == fold].mean() for fold in np.unique(folds)])
+
+
 def corrected_interval(
-    gains: np.ndarray, *, folds: int, rounding: float = 0.0, confidence: float = 0.95
+    gains: np.ndarray, *, overlap: float, rounding: float = 0.0, confidence: float = 0.95
 ) -> tuple[float, float, float]:
     """Mean and confidence interval of gains whose training sets overlap (corrected resampled t).
 
@@ -66,7 +82,7 @@ def corrected_interval(
 
     Args:
         gains: `(J,)`, over folds and seeds, at least 2.
-        folds: Number of folds, at least 2; `n_test / n_train = 1 / (folds - 1)`.
+        overlap: `n_test / n_train` above 0, which is `1 / (K - 1)` for K equal folds.
         rounding: Smallest step between two scores. An accuracy counts right answers, so a few gains can be
             equal by chance; `s` is never taken below the rounding error `rounding / sqrt(6)` of a difference.
         confidence: Probability that the interval holds the true mean, in (0, 1).
@@ -75,16 +91,16 @@ def corrected_interval(
         Mean, lower and upper end.
 
     Raises:
-        ValueError: There are fewer than 2 gains or 2 folds.
+        ValueError: There are fewer than 2 gains.
 
     References:
         Nadeau, Bengio 2003, Inference for the Generalization Error; for repeated cross-validation
         Bouckaert, Frank 2004, Evaluating the Replicability of Significance Tests for Comparing Learning
         Algorithms.
     """
-    if len(gains) < 2 or folds < 2:
-        raise ValueError(f"An interval needs at least 2 gains and 2 folds, got {len(gains)} and {folds}.")
-    found = difference(gains, overlap=1 / (folds - 1), rounding=rounding, confidence=confidence)
+    if len(gains) < 2:
+        raise ValueError(f"An interval needs at least 2 gains, got {len(gains)}.")
+    found = difference(gains, overlap=overlap, rounding=rounding, confidence=confidence)
     assert found is not None  # there are two
     return found.mean, found.low, found.high
 

@@ -6,7 +6,8 @@ import keras
 import numpy as np
 import pytest
 
-from l2zoo.engine.job import Job, list_seeds, split
+from l2zoo.engine.folds import Division, list_seeds
+from l2zoo.engine.job import Job
 from l2zoo.engine.record import Unit
 from tests.search import small
 
@@ -69,25 +70,26 @@ def test_rows_are_folds_or_the_given_division_or_what_a_function_gives_for_the_s
     by_seed = Job(small.build, *small.data(), lambda seed: [pair] * seed, 1, 8, "sgd", "mse", (), None)
     assert len(job(small.build).rows(0)) == 3
     assert by_seed.rows(2) == [pair, pair]
-    assert Job(small.build, *small.data(), pair, 1, 8, "sgd", "mse", (), None).rows(7) == [pair]
+    ((trained, held),) = Job(small.build, *small.data(), [pair], 1, 8, "sgd", "mse", (), None).rows(7)
+    assert (trained.tolist(), held.tolist()) == ([0, 1, 2], [3, 4])
 
 
 def test_folds_hold_every_image_once_with_the_classes_in_proportion():
     y = np.repeat([0, 1, 2], [30, 20, 10])
-    parts = split(y, 5, seed=3)
+    parts = Division(y, 5)(3)
     assert sorted(np.concatenate([held for _, held in parts])) == list(range(60))
     for train, held in parts:
         assert np.bincount(y[held]).tolist() == [6, 4, 2]
         assert not set(train) & set(held)
-    assert not np.array_equal(parts[0][1], split(y, 5, seed=4)[0][1])
+    assert not np.array_equal(parts[0][1], Division(y, 5)(4)[0][1])
 
 
 def test_masks_and_boxes_are_divided_without_classes_and_one_hot_labels_by_theirs():
     y = np.repeat([0, 1], [12, 6])
-    for _, held in split(np.eye(2)[y], 3, seed=0):
+    for _, held in Division(np.eye(2)[y], 3)(0):
         assert np.bincount(y[held]).tolist() == [4, 2]
     boxes = {"boxes": np.zeros((18, 2, 4)), "labels": np.zeros((18, 2))}
-    assert sorted(np.concatenate([held for _, held in split(boxes, 3, seed=0)])) == list(range(18))
+    assert sorted(np.concatenate([held for _, held in Division(boxes, 3)(0)])) == list(range(18))
 
 
 def test_seeds_are_a_number_or_a_list():

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from l2zoo.engine import trainer as trainers
-from l2zoo.engine.job import Job, split
+from l2zoo.engine.folds import Division
+from l2zoo.engine.job import Job
 from l2zoo.engine.live_numbers import numbers_of, structure_of
 from l2zoo.engine.record import Unit
 from l2zoo.engine.trainer import Trainer
@@ -65,7 +66,7 @@ def trainer_of() -> Callable[..., Trainer]:
 
 def trained_by_keras(values: dict) -> keras.Model:
     x, y = small.data()
-    rows, _ = split(y, 3, 2)[1]
+    rows, _ = Division(y, 3)(2)[1]
     keras.utils.set_random_seed(2)
     model = build(values)
     for epoch in range(2):
@@ -94,7 +95,7 @@ def test_numbers_that_are_assigned_do_what_numbers_that_were_built_in_do(trainer
         its = keras.ops.convert_to_numpy(variable)
         np.testing.assert_allclose(mine, its, rtol=2e-4, atol=2e-5, err_msg=variable.path)
     x, y = small.data()
-    held = split(y, 3, 2)[1][1]
+    held = Division(y, 3)(2)[1][1]
     answers = keras.ops.convert_to_numpy(model(x[held])).argmax(axis=1)
     assert record.score == pytest.approx((answers == y[held]).mean(), abs=1e-6)
 

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from l2zoo import L2Policy
-from l2zoo.engine.job import Job, split
+from l2zoo.engine.folds import Division
+from l2zoo.engine.job import Job
 from l2zoo.engine.record import Unit
 from l2zoo.engine.trainer import Collapse, Trainer
 from tests.search import small
@@ -78,7 +79,7 @@ def test_a_unit_trains_as_plain_keras_does_on_the_same_batches(warm):
     record = warm.run(Unit(strength, fold, seed))[0]
 
     x, y = small.data()
-    train, held_out = split(y, 3, seed)[fold]
+    train, held_out = Division(y, 3)(seed)[fold]
     keras.utils.set_random_seed(seed)
     model = small.build(None)
     for layer in (model.layers[1], model.layers[-1]):
@@ -174,7 +175,7 @@ def test_other_penalties_are_not_part_of_the_data_loss():
     plain = build(0.0)
     L2Policy.remove(plain)
     plain.compile("sgd", "sparse_categorical_crossentropy")
-    held = split(y, 3, 0)[0][1]
+    held = Division(y, 3)(0)[0][1]
     assert record.curves["val_data_loss"][-1] == pytest.approx(
         plain.evaluate(x[held], y[held], verbose=0), rel=1e-4
     )

@@ -242,7 +242,17 @@ X, Y = small.data(12)
         ((X, Y), {"choose": "worst"}, ValueError, r"`choose` must be one of \['best', 'one_se'\]"),
         ("mnist", {}, TypeError, r"`data` must be an ImageData from l2zoo\.data\.load"),
         ((X, Y[:-1]), {}, ValueError, "same length"),
-        ((X, Y - 1), {}, ValueError, "Labels must be"),
+        ((X, Y.astype(str)), {}, TypeError, r"Turn names into numbers: np\.unique"),
+        ((X, Y * np.nan), {}, ValueError, "`y` must be finite, but example 0 is not"),
+        (
+            (X, Y),
+            {"folds": "five"},
+            TypeError,
+            "`folds` must be a number, a splitter of",
+        ),
+        ((X, Y), {"groups": Y[:-1]}, ValueError, "`groups` must say of each of the 12 examples"),
+        ((X, Y, Y - 1), {}, ValueError, "`sample_weight` must hold finite weights of at least 0"),
+        ((X, Y), {"class_weight": {0: 2.0}, "sample_weight": Y}, ValueError, "not both"),
         ((X.astype("float32") * np.nan, Y), {}, ValueError, "finite"),
     ],
 )

@@ -23,21 +23,21 @@ CHANGED = np.array([0.84, 0.86, 0.85, 0.91, 0.90, 0.88])
 
 def test_without_its_correction_the_interval_is_that_of_the_paired_t_test() -> None:
     # Very many folds: n_test / n_train goes to 0 and with it the correction.
-    ours = corrected_interval(CHANGED - BASELINE, folds=10**12)
+    ours = corrected_interval(CHANGED - BASELINE, overlap=1e-12)
     theirs = stats.ttest_rel(CHANGED, BASELINE).confidence_interval(0.95)
     assert ours == pytest.approx((np.mean(CHANGED - BASELINE), theirs.low, theirs.high), rel=1e-9)
 
 
 def test_the_correction_widens_it_by_the_factor_of_nadeau_and_bengio() -> None:
     # 6 gains from 3 folds: sqrt((1/6 + 1/2) / (1/6)) = 2.
-    _, low, high = corrected_interval(CHANGED - BASELINE, folds=3)
+    _, low, high = corrected_interval(CHANGED - BASELINE, overlap=1 / 2)
     theirs = stats.ttest_rel(CHANGED, BASELINE).confidence_interval(0.95)
     assert high - low == pytest.approx(2 * (theirs.high - theirs.low), rel=1e-12)
 
 
 def test_a_corrected_interval_by_hand() -> None:
     # Gains 1, 2, 3: mean 2, s = 1; 3 folds: sqrt(1/3 + 1/2) = 0.912871; t(0.975, 2) = 4.302653 from a table.
-    assert corrected_interval(np.array([1.0, 2.0, 3.0]), folds=3) == pytest.approx(
+    assert corrected_interval(np.array([1.0, 2.0, 3.0]), overlap=1 / 2) == pytest.approx(
         (2.0, 2 - 3.927765, 2 + 3.927765), abs=1e-5
     )
 
@@ -45,15 +45,15 @@ def test_a_corrected_interval_by_hand() -> None:
 def test_equal_gains_from_counted_scores_still_have_their_rounding_error() -> None:
     # Two folds of 60 images, one more right in each: chance does that often, so it proves nothing.
     step = 1 / 60
-    _, low, high = corrected_interval(np.array([step, step]), folds=2, rounding=step)
+    _, low, high = corrected_interval(np.array([step, step]), overlap=1.0, rounding=step)
     half = 12.7062047 * math.sqrt(step**2 / 6 * (1 / 2 + 1))  # t(0.975, 1) from a table
     assert (low, high) == pytest.approx((step - half, step + half), rel=1e-8)
 
 
-@pytest.mark.parametrize(("gains", "folds"), [([0.1], 5), ([], 5), ([0.1, 0.2], 1)])
-def test_too_little_for_an_interval_is_an_error(gains: list[float], folds: int) -> None:
-    with pytest.raises(ValueError, match="needs at least 2 gains and 2 folds"):
-        corrected_interval(np.array(gains), folds=folds)
+@pytest.mark.parametrize("gains", [[0.1], []])
+def test_too_little_for_an_interval_is_an_error(gains: list[float]) -> None:
+    with pytest.raises(ValueError, match="needs at least 2 gains"):
+        corrected_interval(np.array(gains), overlap=0.25)
 
 
 def test_rounding_is_the_smallest_step_between_scores() -> None:

@@ -44,6 +44,28 @@ class NoLabels(Labels):
         return target
 
 
+def classes_of(y: Any) -> np.ndarray | None:
+    """The class of each row of targets, `(N,)`; None where a row has several, or none.
+
+    Args:
+        y: Labels `(N,)` or `(N, 1)`, whole numbers of any type; one-hot or smoothed labels `(N, K)`, of which
+            each row sums to 1; or any other targets.
+
+    Example:
+        >>> classes_of(np.array([[0, 1], [1, 0]])), classes_of(np.array([0.5, 1.5]))
+        (array([1, 0]), None)
+    """
+    if not isinstance(y, np.ndarray) or y.ndim > 2:
+        return None
+    if y.ndim == 2 and y.shape[1] == 1:
+        y = y[:, 0]
+    if y.ndim == 1:
+        whole = y.dtype.kind != "f" or bool(np.all(y == np.round(y)))
+        return y.astype(np.int64) if whole else None
+    shares = bool(np.all(y >= 0)) and np.allclose(y.sum(axis=1), 1, atol=1e-5)
+    return y.argmax(axis=1) if shares else None
+
+
 def check_rank(y: np.ndarray) -> None:
     """Raises a `ValueError` unless labels are `(N,)`."""
     if y.ndim != 1:

@@ -14,8 +14,10 @@ import numpy as np
 
 from l2zoo.data import ImageData, load
 from l2zoo.data.checks import check_apart
+from l2zoo.engine.examples import concatenate, images_and_targets, take_weights, weights_of_rows
+from l2zoo.engine.folds import Division, list_seeds
 from l2zoo.engine.identity import fingerprint
-from l2zoo.engine.job import Job, check_divisible, concatenate, images_and_targets, list_seeds
+from l2zoo.engine.job import Job
 from l2zoo.engine.ledger import Ledger
 from l2zoo.engine.local import engine_for
 from l2zoo.engine.objective import direction
@@ -28,21 +30,23 @@ from l2zoo.studies.compare.variants import Build, Variant, VariantBuilder, check
 from l2zoo.studies.experiment import Task, Training
 from l2zoo.tasks import Classification
 from l2zoo.utils.files import kept_or_temporary
-from l2zoo.utils.validation import whole_number
 
 
 def compare(
     build: Build,
-    data: ImageData | tuple[np.ndarray, np.ndarray],
+    data: ImageData | tuple[Any, ...],
     variants: Sequence[Variant],
     *,
     training: Training,
     task: Task | None = None,
     test: ImageData | tuple[np.ndarray, np.ndarray] | None = None,
     baseline: str | None = None,
-    folds: int = 5,
+    folds: Any = 5,
+    groups: Any = None,
     seeds: int | Sequence[int] = 5,
     objective: str | None = None,
+    sample_weight: Any = None,
+    class_weight: dict[int, float] | None = None,
     directory: str | Path | None = None,
     resume: bool = True,
     workers: int = 1,
@@ -59,17 +63,23 @@ def compare(
 
     Args:
         build: `build(policy)` makes a model, not compiled, with the policy on it.
-        data: Training images, which must fit in memory; or images `(N, H, W, C)` with labels `(N,)`.
+        data: Training images, which must fit in memory; or images `(N, H, W, C)` with the targets of the
+            task, by default labels `(N,)`, and perhaps weights `(N,)`.
         variants: What is compared, two at least.
         training: What all have in common, but for what a variant does otherwise. Neither `average` nor
             `mixed_precision`.
         task: What models are trained for; by default a `Classification` of the data's classes.
         test: Images to score on, of which none is in `data`.
         baseline: Name of the variant that the others are compared with; by default the first.
-        folds: Of the cross-validation, at least 2.
+        folds: Of the cross-validation: at least 2, or a splitter of scikit-learn, or pairs of rows, as in
+            `tune_l2`.
+        groups: What each image of `data` belongs to `(N,)`, such as a patient: none is on both sides of a
+            fold.
         seeds: How many, or which; at least 2.
         objective: The score, as in `"val_accuracy"`; by default the task's. A loss cannot be compared between
             variants that have several.
+        sample_weight: What each image of `data` weighs in the loss of a training `(N,)`.
+        class_weight: Likewise by the number of its class. Scores count each image alike.
         directory: Where every finished training is kept at once, and where table, picture and `report.html`
             are written. The same call goes on there; changed and added variants are trained, the others
             not again.
@@ -91,17 +101,19 @@ def compare(
     baseline = check_variants(variants, baseline)
     numbers = _seeds(seeds)
     _check_training(training)
-    whole_number("folds", folds, at_least=2)
-    data, test = _images(data), None if test is None else _images(test)
+    data, sample_weight = take_weights(data, sample_weight)
+    data, test = (None if one is None else _images(one, task) for one in (data, test))
     task = task or Classification(data.class_names)
-    crossed = folds if test is None or any(variant.tuned for variant in variants) else 0
-    x, y, splits = _rows(task, data, test, folds=crossed)
+    crossed = folds if test is None or any(variant.tuned for variant in variants) else None
+    x, y, splits = _rows(task, data, test, folds=crossed, groups=groups, seeds=numbers)
+    weights = _weights(y, splits, sample_weight=sample_weight, class_weight=class_weight)
     (first,) = (variant for variant in variants if variant.name == baseline)
     job = Job(
         VariantBuilder(build, tuple(variants), task, training), x, y, splits,
         epochs=training.epochs, batch_size=training.batch_size,
         optimizer=None, loss=None, metrics=(), objective=objective or task.objective,
         reference={"variant": baseline, "l2": first.candidates[0], "examples": splits.examples(0)},
+        weights=weights,
     )  # fmt: skip
     started = time.perf_counter()
     with contextlib.ExitStack() as held:
@@ -111,23 +123,25 @@ def compare(
         _check_losses(running.objective, variants)
         settings = {
             "data": fingerprint(*keras.tree.flatten((x, y))),
-            "folds": splits.folds,
+            "folds": splits.identity(numbers),
             "tested": splits.tested,
             "objective": running.objective,
             "backend": keras.backend.backend(),
         }
+        if weights is not None:
+            settings["weights"] = fingerprint(*keras.tree.flatten(weights))
         ledger = Ledger(folder / "ledger.jsonl", settings=settings, resume=resume)
         progress = held.enter_context(ComparisonProgress(folder if directory else None, visible=verbose))
         mode = direction(running.objective)
         trainings = Trainings(job, Run(running, ledger, progress), splits, progress)
         standings = train_variants(trainings, variants, numbers, mode=mode)
     comparison = Comparison(
-        differences(standings, baseline=baseline, folds=folds if test is None else 0),
+        differences(standings, baseline=baseline, division=splits.division if test is None else None),
         baseline=baseline,
         metric=running.objective,
         mode=mode,
         seeds=len(numbers),
-        folds=folds if test is None else 0,
+        folds=splits.folds if test is None else 0,
         settings={**settings, "seeds": numbers, "training": dataclasses.asdict(training)},
         seconds=time.perf_counter() - started,
     )
@@ -137,21 +151,34 @@ def compare(
 
 
 def _rows(
-    task: Task, data: ImageData, test: ImageData | None, *, folds: int
+    task: Task, data: ImageData, test: ImageData | None, *, folds: Any, groups: Any, seeds: Sequence[int]
 ) -> tuple[np.ndarray, Any, Splits]:
     """Inputs and targets of all rows, those to test on at the end, and how they are divided."""
     x, y = images_and_targets("data", task.prepared(data))
-    if folds:
-        check_divisible(y, folds)
+    division = None if folds is None else Division(y, folds, groups).check(seeds)
     if test is None:
-        return x, y, Splits(y, folds)
+        return x, y, Splits(len(x), division)
     held_out = images_and_targets("test", task.prepared(test))
     check_apart(x, held_out[0], name="data")
-    return *concatenate((x, y), held_out), Splits(y, folds, tested=len(held_out[0]))
+    return *concatenate((x, y), held_out), Splits(len(x), division, tested=len(held_out[0]))
 
 
-def _images(data: Any) -> ImageData:
-    return data if isinstance(data, ImageData) else load(data)
+def _weights(y: Any, splits: Splits, *, sample_weight: Any, class_weight: Any) -> Any:
+    """What each row weighs in a training; rows to test on are in none."""
+    rows = slice(splits.trained)
+    trained = keras.tree.map_structure(lambda part: part[rows], y)
+    weights = weights_of_rows(trained, sample_weight=sample_weight, class_weight=class_weight)
+
+    def with_tested(part: np.ndarray) -> np.ndarray:
+        return np.concatenate([part, np.ones((splits.tested, *part.shape[1:]), part.dtype)])
+
+    return None if weights is None else keras.tree.map_structure(with_tested, weights)
+
+
+def _images(data: Any, task: Task | None) -> ImageData:
+    if isinstance(data, ImageData):
+        return data
+    return load(data, task="classification" if task is None else task.name)
 
 
 def _seeds(given: int | Sequence[int]) -> list[int]:

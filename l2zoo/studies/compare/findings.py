@@ -6,9 +6,12 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
+from l2zoo.engine.folds import Division
 from l2zoo.reports.numbers import format_difference, format_mean, metric_name
 from l2zoo.stats import summary
-from l2zoo.stats.paired import Difference, difference, holm, rounding_of
+from l2zoo.stats.paired import Difference, difference, holm, mean_by_fold, rounding_of
 from l2zoo.studies.compare.selection import Scores
 
 LEVEL = 0.05
@@ -88,21 +91,23 @@ class Findings:
         return "better" if summary.sign_of(self.mode) * standing.difference.mean > 0 else "worse"
 
 
-def differences(standings: Sequence[Standing], *, baseline: str, folds: int) -> list[Standing]:
+def differences(standings: Sequence[Standing], *, baseline: str, division: Division | None) -> list[Standing]:
     """The standings with their differences to the baseline, and Holm's correction over all of them.
 
     Args:
         standings: With scores, without differences.
         baseline: Name of one of them.
-        folds: How many there are; 0 where only seeds differ.
+        division: Into the folds that the scores are on; None where only seeds differ.
     """
     base = next(each for each in standings if each.name == baseline)
     rounding = rounding_of([score for each in standings for score in each.scores.values()])
-    overlap = 1 / (folds - 1) if folds else 0.0
+    overlap = division.overlap if division else 0.0
     found: dict[str, Difference] = {}
     for each in standings:
         common = [unit for unit in each.scores if unit in base.scores]
-        gains = [each.scores[unit] - base.scores[unit] for unit in common]
+        gains = np.array([each.scores[unit] - base.scores[unit] for unit in common])
+        if division and not division.varies:  # other seeds are no evidence about other data
+            gains = mean_by_fold(gains, common)
         gap = difference(gains, overlap=overlap, rounding=rounding, comparisons=len(standings) - 1)
         if each is not base and gap is not None:
             found[each.name] = gap

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-import keras
 import numpy as np
 
-from l2zoo.engine.identity import identity_of_model
-from l2zoo.engine.job import Job, Rows, split
+from l2zoo.engine.folds import Division, Rows
+from l2zoo.engine.identity import fingerprint, identity_of_model
+from l2zoo.engine.job import Job
 from l2zoo.engine.record import Record, Unit
 from l2zoo.engine.run import Run
 from l2zoo.studies.compare.findings import Standing
@@ -27,24 +26,24 @@ class Splits:
     """Gives pairs of training and held-out rows for a seed: the folds, and then the test set if there is one.
 
     Attributes:
-        targets: Of the training rows.
-        folds: How many; 0 for none.
+        trained: How many training rows there are.
+        division: Of the training rows into folds; None for none.
         tested: How many test rows follow the training rows.
     """
 
-    targets: Any
-    folds: int
+    trained: int
+    division: Division | None
     tested: int = 0
 
     def __call__(self, seed: int) -> list[Rows]:
-        pairs = split(self.targets, self.folds, seed) if self.folds else []
+        pairs = self.division(seed) if self.division else []
         whole = np.arange(self.trained + self.tested)
         return [*pairs, (whole[: self.trained], whole[self.trained :])] if self.tested else pairs
 
     @property
-    def trained(self) -> int:
-        """How many training rows there are."""
-        return len(keras.tree.flatten(self.targets)[0])
+    def folds(self) -> int:
+        """How many folds there are."""
+        return self.division.count if self.division else 0
 
     @property
     def test(self) -> int:
@@ -53,7 +52,15 @@ class Splits:
 
     def examples(self, fold: int) -> int:
         """How many rows a pair trains on, but for one or two."""
-        return self.trained if fold == self.folds else self.trained * (self.folds - 1) // self.folds
+        if self.division is None or fold == self.folds:
+            return self.trained
+        return self.division.examples(fold)
+
+    def identity(self, seeds: Sequence[int]) -> int | str:
+        """The number of folds where it tells all of them, else a hash of their rows."""
+        if self.division is None or self.division.number:
+            return self.folds
+        return fingerprint(*(rows for seed in seeds for pair in self.division(seed) for rows in pair))
 
 
 class Trainings:

@@ -140,7 +140,7 @@ class ReferenceModels:
 
         everything = np.arange(len(x))
         job = Job(
-            build, x, y, (everything, everything[:0]), epochs=recipe.epochs, batch_size=recipe.batch_size,
+            build, x, y, [(everything, everything[:0])], epochs=recipe.epochs, batch_size=recipe.batch_size,
             optimizer=None, loss=None, metrics=(), objective=None, reference={},
         )  # fmt: skip
         self._recipe, self._y = recipe, y
