@@ -13,6 +13,7 @@ from l2zoo.engine.live_numbers import Live, LivePenalty, Numbers, Schedule
 from l2zoo.engine.loops import epoch_loop
 from l2zoo.engine.record import State
 from l2zoo.regularization.weights import weights_of
+from l2zoo.training.penalty_checks import check_step
 
 
 class WarmModel:
@@ -25,6 +26,9 @@ class WarmModel:
         batch_size: Images in a step.
         penalised: Which weights can get a penalty (`Numbers.penalised`).
         seed: The first seed that will be asked for.
+
+    Raises:
+        ValueError: The model computes its step itself, and none of its penalties trains.
 
     Attributes:
         model: The Keras model.
@@ -54,6 +58,8 @@ class WarmModel:
         self._optimizer = _optimizer_state(model)
         self._initial = {seed: copy_values(self._variables)}
         self._initial_optimizer = copy_values(self._optimizer)
+        first = np.arange(min(batch_size, len(x)))
+        check_step(model, keras.tree.map_structure(lambda part: part[first], (x, y)))
         self._loop = epoch_loop(model, x, y, batch_size=batch_size, rate=self._live.rate)
         self._schedule: Schedule | None = None
         regularized = [w.variable for w in weights_of(model) if w.variable.regularizer is not None]
