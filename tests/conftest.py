@@ -127,6 +127,7 @@ def traced_once() -> tuple[Any, Any]:
 
     make = keras.Model.make_train_function
 
+    @functools.wraps(make)  # so that it is taken for Keras's own
     def make_train_function(model: Any, force: bool = False) -> Any:
         optimizer = getattr(model, "optimizer", None)
         if model.built and optimizer is not None and not optimizer.built and model.trainable_variables:

@@ -16,6 +16,7 @@ from l2zoo.engine.metric_names import stable_names
 from l2zoo.engine.record import State
 from l2zoo.regularization.weights import weights_of
 from l2zoo.training.compilation import compile_settings
+from l2zoo.training.penalty_checks import check_step
 
 AT_ONCE = 4  # batches of a training that an evaluation takes together, where that changes nothing
 _OF_A_BATCH = (keras.losses.Dice, keras.losses.Tversky)  # of all its rows together, not their mean
@@ -31,6 +32,9 @@ class WarmModel:
         batch_size: Images in a step.
         penalised: Which weights can get a penalty (`Numbers.penalised`).
         seed: The first seed that will be asked for.
+
+    Raises:
+        ValueError: The model computes its step itself, and none of its penalties trains.
 
     Attributes:
         model: The Keras model.
@@ -63,6 +67,8 @@ class WarmModel:
         self._variables = [v for v in model.variables if id(v) not in own]
         self._optimizer = _optimizer_state(model)
         self._initial = {seed: (copy_values(self._variables), copy_values(self._optimizer))}
+        first = np.arange(min(batch_size, len(training[0])))
+        check_step(model, keras.tree.map_structure(lambda part: part[first], training[:2]))
         self._loop = epoch_loop(
             model,
             training,

@@ -1,7 +1,6 @@
 """What `fit` trains on: anything Keras takes, as batches whose order a resumed run can join.
 
-For arrays and `ImageData` the order of epoch `e` depends only on the seed and `e`. A dataset of the
-caller's own is read from its start in every epoch and in every run, whatever order it has.
+For arrays and `ImageData` the order of epoch `e` depends only on the seed and `e`.
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ from l2zoo.data import ImageData
 from l2zoo.data.batching import Order, from_memory
 from l2zoo.data.prepared import Prepared
 from l2zoo.data.videos import VideoData
+from l2zoo.training.dataset_feed import dataset_feed, zeros_of
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -37,7 +37,10 @@ class Feed(Protocol):
         """Every example once, in order, for validation."""
 
     def zero_batch(self) -> tuple[Any, ...] | None:
-        """A batch of zeros of the shapes and types that batches have; `None` if sizes vary."""
+        """`(x,)`, `(x, y)` or `(x, y, sample_weight)` like a batch, but all zeros; `None` if sizes vary."""
+
+    def first_batch(self) -> Any:
+        """A batch of the real data, as a training step gets it."""
 
     def describe(self) -> dict[str, Any]:
         """What it is, in plain values, so that a run is not resumed on other data."""
@@ -54,13 +57,17 @@ def feed_of(data: Any, *, batch_size: int, seed: int, name: str = "data") -> Fee
         return ImageFeed(data, batch_size, seed)
     if isinstance(data, Prepared):
         return PreparedFeed(data, batch_size, seed)
-    if isinstance(data, (tuple, list)) and len(data) in (2, 3):
+    dataset = dataset_feed(data, batch_size, name)
+    if dataset is not None:
+        return dataset
+    if isinstance(data, dict) or _is_array(data):
+        data = (data,)  # inputs alone, for models that need no targets
+    if isinstance(data, (tuple, list)) and len(data) in (1, 2, 3):
         return ArrayFeed(tuple(_structure(part) for part in data), batch_size, seed, name)
-    if hasattr(data, "element_spec") or isinstance(data, keras.utils.PyDataset):
-        return DatasetFeed(data, batch_size, name)
     raise TypeError(
         f"`{name}` must be arrays `(x, y)` or `(x, y, sample_weight)`, an ImageData (see l2zoo.data.load), "
-        f"a tf.data.Dataset or a PyDataset, got {type(data).__name__}."
+        "a tf.data.Dataset, a PyDataset, a PyTorch DataLoader or a generator, got "
+        f"{type(data).__name__}{f' of {len(data)} parts' if isinstance(data, (tuple, list)) else ''}."
     )
 
 
@@ -80,7 +87,10 @@ class ImageFeed:
         return self.data.batches(self.batch_size)
 
     def zero_batch(self) -> tuple[Any, ...] | None:
-        return _zeros(self.once().element_spec, self.batch_size)
+        return zeros_of(self.once().element_spec, self.batch_size)
+
+    def first_batch(self) -> Any:
+        return next(iter(self.once()))
 
     def describe(self) -> dict[str, Any]:
         data = self.data
@@ -132,7 +142,10 @@ class ArrayFeed:
         return from_memory(self._tensors, Order(self.batch_size))
 
     def zero_batch(self) -> tuple[Any, ...] | None:
-        return _zeros(self.once().element_spec, self.batch_size)
+        return zeros_of(self.once().element_spec, self.batch_size)
+
+    def first_batch(self) -> Any:
+        return next(iter(self.once()))
 
     def describe(self) -> dict[str, Any]:
         shapes = [list(part.shape) for part in keras.tree.flatten(self.parts)]
@@ -144,36 +157,6 @@ class ArrayFeed:
 
         with tf.device("CPU"):  # tf.data gathers on the CPU, and the accelerator's memory is the model's
             return keras.tree.map_structure(tf.convert_to_tensor, self.parts)
-
-
-class DatasetFeed:
-    """A `tf.data.Dataset` or `PyDataset` of the caller's own, passed on as it is."""
-
-    def __init__(self, dataset: Any, batch_size: int, name: str):
-        self.dataset, self.batch_size = dataset, batch_size
-        self.steps: int | None = None
-        if hasattr(dataset, "cardinality"):
-            steps = int(dataset.cardinality())
-            if steps in (0, -1):
-                kind, step = ("is empty", "") if steps == 0 else ("never ends", ": give it without repeat()")
-                raise ValueError(f"`{name}` must be a dataset of one epoch, got one that {kind}{step}.")
-            self.steps = steps if steps > 0 else None
-        else:
-            self.steps = dataset.num_batches
-
-    def epochs_from(self, epoch: int) -> Any:
-        return self.dataset
-
-    def once(self) -> Any:
-        return self.dataset
-
-    def zero_batch(self) -> tuple[Any, ...] | None:
-        if hasattr(self.dataset, "element_spec"):
-            return _zeros(self.dataset.element_spec, self.batch_size)
-        return keras.tree.map_structure(np.zeros_like, tuple(self.dataset[0]))
-
-    def describe(self) -> dict[str, Any]:
-        return {"name": type(self.dataset).__name__.lstrip("_"), "batches": self.steps}
 
 
 def epoch_by_epoch(stream: tf.data.Dataset, steps: int) -> tf.data.Dataset:
@@ -188,22 +171,18 @@ def epoch_by_epoch(stream: tf.data.Dataset, steps: int) -> tf.data.Dataset:
     return tf.data.Dataset.range(steps).map(lambda _: batches.get_next())
 
 
-def _zeros(spec: Any, batch_size: int) -> tuple[Any, ...] | None:
-    parts = keras.tree.flatten(spec)
-    if any(part.shape.rank is None or None in part.shape[1:] for part in parts):
-        return None
-    return keras.tree.map_structure(
-        lambda part: np.zeros((part.shape[0] or batch_size, *part.shape[1:]), part.dtype.as_numpy_dtype), spec
-    )
-
-
 def _structure(part: Any) -> Any:
-    """Arrays in the place of whatever can become one; dicts and tuples of several inputs stay."""
+    """Arrays in the place of whatever can become one; dicts, tuples and lists of several inputs stay."""
     if isinstance(part, dict):
-        return {name: np.asarray(value) for name, value in part.items()}
-    if isinstance(part, tuple):
-        return tuple(np.asarray(value) for value in part)
-    return np.asarray(part)
+        return {name: _structure(value) for name, value in part.items()}
+    if isinstance(part, tuple) or (isinstance(part, list) and part and all(map(_is_array, part))):
+        return tuple(map(_structure, part))
+    return keras.ops.convert_to_numpy(part) if keras.ops.is_tensor(part) else np.asarray(part)
+
+
+def _is_array(part: Any) -> bool:
+    """Whether it has axes, as arrays, tensors and pandas' columns have and Python's lists have not."""
+    return len(getattr(part, "shape", ())) > 0
 
 
 def _check_arrays(parts: tuple[Any, ...], name: str) -> None:
@@ -212,7 +191,8 @@ def _check_arrays(parts: tuple[Any, ...], name: str) -> None:
         what = f"{name}{''.join(f'[{key!r}]' for key in path)}"
         if array.dtype.hasobject or not array.ndim:
             raise TypeError(
-                f"`{what}` must be an array of numbers, got dtype={array.dtype}, shape={array.shape}."
+                f"`{what}` must be an array of numbers, got dtype={array.dtype}, shape={array.shape}. "
+                "A sparse matrix becomes one by `.toarray()`."
             )
         if not array.size:
             raise ValueError(f"`{what}` must hold examples, got shape={array.shape}.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,18 +11,29 @@ import keras
 
 from l2zoo.regularization.policy import L2Policy
 from l2zoo.regularization.strength import Strength
+from l2zoo.regularization.training_step import own_parts
 from l2zoo.training import pace
-from l2zoo.training.checks import check_inputs, check_labels, check_penalty, check_validation
+from l2zoo.training.checks import (
+    check_inputs,
+    check_labels,
+    check_optimizer,
+    check_readable,
+    check_targets,
+    check_validation,
+)
 from l2zoo.training.compilation import (
     compile_for_fit,
     compile_settings,
+    compiled_plainly,
     mixed_policy,
     output_losses,
     output_weights,
 )
+from l2zoo.training.dataset_feed import DatasetFeed
 from l2zoo.training.description import facts_of_run, settings_of_run
-from l2zoo.training.feed import DatasetFeed, Feed, epoch_by_epoch, feed_of
+from l2zoo.training.feed import Feed, epoch_by_epoch, feed_of
 from l2zoo.training.loss_parts import LossParts
+from l2zoo.training.penalty_checks import check_penalty, check_step
 from l2zoo.training.run_folder import Recorder, RunFolder, epochs_in
 from l2zoo.training.snapshot import Snapshot
 from l2zoo.utils.validation import whole_number
@@ -114,12 +126,20 @@ def fit(
     held_out = None
     if validation is not None:
         held_out = feed_of(validation, batch_size=batch_size, seed=seed, name="validation")
-        check_validation(train, held_out)
-    settings = _prepare(model, train, l2=l2, optimizer=optimizer, loss=loss, metrics=metrics)
-    check_inputs(model, train)
-    check_labels(model, settings.get("loss"), train)
+    feeds = {name: feed for name, feed in (("data", train), ("validation", held_out)) if feed is not None}
+    for name, feed in feeds.items():
+        check_readable(model, feed, epochs=epochs, name=name)
     if held_out is not None:
-        check_labels(model, settings.get("loss"), held_out, name="validation")
+        check_validation(train, held_out)
+    policy = None if l2 is None else L2Policy.of(l2)
+    settings = _prepare(model, train, policy, optimizer=optimizer, loss=loss, metrics=metrics)
+    check_inputs(model, train)
+    for name, feed in feeds.items():
+        check_targets(model, settings.get("loss"), feed, name=name)
+        check_labels(model, settings.get("loss"), feed, name=name)
+    if own_parts(model):
+        with compiled_plainly(model, settings):
+            check_step(model, train.first_batch(), policy)
     precision = mixed_policy() if mixed_precision else None
     run = _Run(model, settings, train, held_out, callbacks=callbacks, precision=precision)
     if run_dir is not None:
@@ -128,7 +148,7 @@ def fit(
 
 
 def _prepare(
-    model: keras.Model, train: Feed, *, l2: Any, optimizer: Any, loss: Any, metrics: Any
+    model: keras.Model, train: Feed, policy: L2Policy | None, *, optimizer: Any, loss: Any, metrics: Any
 ) -> dict[str, Any]:
     """Builds the model if need be, puts the penalty on it, and gives the settings to compile it with."""
     if not model.built:
@@ -138,13 +158,13 @@ def _prepare(
                 f"Model {model.name!r} is not built. Call it once on a batch of your data first."
             )
         model(zeros[0])
-    policy = None if l2 is None else L2Policy.of(l2)
     if policy is not None:
         policy.apply(model)
     check_penalty(model, policy)
     settings = compile_settings(model, optimizer=optimizer, loss=loss, metrics=metrics)
     if policy is not None and policy.decoupled and not hasattr(settings["optimizer"], "selection"):
         settings["optimizer"] = policy.optimizer(settings["optimizer"], model)
+    check_optimizer(model, settings["optimizer"])
     return settings
 
 
@@ -211,6 +231,14 @@ class _Run:
                     callbacks=[parts, *self.callbacks, recorder],
                     verbose=verbose,
                 )
+            except Exception as error:
+                label = re.search(r"label value of (-?\d+) .* valid range of \[0, (\d+)\)", str(error))
+                if label is None:
+                    raise
+                raise ValueError(
+                    f"Labels in `data` must be in [0, {label[2]}), as the model has {label[2]} outputs, got "
+                    f"{label[1]}. Build the model with more classes, or correct the labels."
+                ) from error
             except KeyboardInterrupt:
                 raise KeyboardInterrupt(self._how_to_go_on(epochs_in(recorder.history), epochs)) from None
             finally:

@@ -7,6 +7,7 @@ one execution save that, but the progress bar and Ctrl-C wait for the end of eac
 from __future__ import annotations
 
 import time
+import weakref
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,6 +21,7 @@ LONGEST = 200  # steps in an execution, beyond which nothing is gained
 ENOUGH = 8  # steps in an execution, beyond which there is little left to gain
 STEP_OVER_FORWARD = 3  # a training step is a forward pass, and a backward pass of about twice its cost
 FLOOR = 0.001  # seconds that a step takes, however small the model
+_KNOWN: weakref.WeakKeyDictionary[keras.Model, dict[str, int]] = weakref.WeakKeyDictionary()
 SLOW = 0.1  # seconds for one example, beyond which Python's share of a step is not worth a thought
 
 
@@ -37,6 +39,14 @@ def longest_execution(model: keras.Model, inputs: Any, callbacks: Sequence[Any])
     """
     if not loops_in_graph(model) or any(map(_sees_batches, callbacks)):
         return 1
+    known = _KNOWN.setdefault(model, {})
+    shape = repr(keras.tree.map_structure(np.shape, inputs))
+    if shape not in known:  # another number, by another measurement, would have everything traced anew
+        known[shape] = _measure(model, inputs)
+    return known[shape]
+
+
+def _measure(model: keras.Model, inputs: Any) -> int:
     batch_size = len(keras.tree.flatten(inputs)[0])
     one = _seconds(model, _rows(inputs, 1))
     if one > SLOW:

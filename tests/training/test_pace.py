@@ -94,6 +94,7 @@ class SeesBatches(keras.callbacks.Callback):
 def test_a_callback_that_looks_at_batches_sees_every_one(
     callback: Callable[[], Any], alone: bool, model: keras.Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(pace, "_KNOWN", {})
     monkeypatch.setattr(pace, "_seconds", lambda *_: 0.001)
     longest = pace.longest_execution(model, np.zeros((32, 8, 8, 1)), [callback()])
     assert (longest == 1) is alone
@@ -112,6 +113,7 @@ def test_a_callback_that_looks_at_batches_sees_every_one(
 def test_the_slower_a_model_the_shorter_its_executions(
     one: float, example: float, longest: int, model: keras.Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(pace, "_KNOWN", {})
     monkeypatch.setattr(pace, "_seconds", lambda _, inputs: one + example * (len(inputs) - 1))
     assert pace.longest_execution(model, np.zeros((32, 8, 8, 1)), []) == longest
 
