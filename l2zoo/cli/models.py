@@ -61,19 +61,29 @@ def apply(
 ) -> None:
     """Put an L2 penalty on every kernel of MODEL.
 
-    Its weights and its optimizer stay as they are. The summary of the audit is printed.
+    Its weights and its optimizer stay as they are. The file is read back, and the summary of its audit
+    printed.
 
     Example: l2zoo apply my.keras --l2 1e-4 --convention pytorch -o l2.keras
     """
     _check_output(output, force=force)
     multipliers, overrides = _factors(multiplier, "--multiplier"), _factors(override, "--override")
+    from l2zoo.artifacts.formats import keras_file
     from l2zoo.regularization.audit import audit as audit_model
-    from l2zoo.regularization.policy import L2Policy
+    from l2zoo.regularization.policy import HOW_TO_REPLACE, L2Policy
+    from l2zoo.utils.files import replacing
 
     policy = L2Policy(l2, convention=convention, multipliers=multipliers, overrides=overrides)
-    changed = policy.apply(load_model(model, modules), replace=replace)
-    _save(changed, output)
-    typer.echo(audit_model(changed).summary)
+    loaded = load_model(model, modules)
+    try:
+        changed = policy.apply(loaded, replace=replace)
+    except ValueError as error:
+        raise ValueError(str(error).replace(HOW_TO_REPLACE, "--replace takes it off.")) from error
+    with replacing(output) as partial:
+        changed.save(partial)
+        written = audit_model(keras_file.load_model(partial, compiled=False))
+        _compare(audit_model(changed), written)
+    typer.echo(written.summary)
     typer.echo(f"wrote {output}")
 
 
@@ -179,11 +189,18 @@ def _check_output(path: Path, *, force: bool) -> None:
         raise typer.BadParameter(problem, param_hint="--output")
 
 
-def _save(model: Any, path: Path) -> None:
-    from l2zoo.utils.files import replacing
-
-    with replacing(path) as partial:
-        model.save(partial)
+def _compare(applied: Any, written: Any) -> None:
+    """Raises unless a file penalises what was applied to the model that was saved in it."""
+    rows = zip(applied.rows, written.rows, strict=True)
+    lost = [one.path for one, other in rows if (one.l1, one.strength) != (other.l1, other.strength)]
+    if lost:
+        raise ValueError(
+            f"The penalty of {len(lost)} weights is not in the file that Keras wrote, so nothing is left "
+            "behind: "
+            f"{', '.join(lost[:5])}. Let their layers have a regularizer argument that is in their "
+            "get_config(), or "
+            "apply the policy in Python, after loading."
+        )
 
 
 def _factors(given: list[str] | None, option: str) -> dict[str, float]:

@@ -41,6 +41,7 @@ class AuditRow:
         share: Its part of the model's penalty, in [0, 1].
         frozen: Whether the weight does not train now.
         normalised: Whether it is a kernel whose output goes straight into a normalisation.
+        exempt: Whether a policy left it out, by its multipliers or overrides.
     """
 
     path: str
@@ -53,6 +54,7 @@ class AuditRow:
     share: float
     frozen: bool
     normalised: bool = False
+    exempt: bool = False
 
 
 @dataclass(frozen=True)
@@ -217,13 +219,14 @@ def _row(weight: Weight, value: float, total: float, *, normalised: bool) -> Aud
     share = value / total if total else 0.0
     frozen = not weight.variable.trainable
     return AuditRow(
-        weight.path, weight.role, shape, parameters, l1, strength, value, share, frozen, normalised
-    )
+        weight.path, weight.role, shape, parameters, l1, strength, value, share, frozen, normalised,
+        exempt=weight.exempt and strength == 0,
+    )  # fmt: skip
 
 
 def _problems(weights: list[Weight], rows: tuple[AuditRow, ...]) -> list[str]:
     penalised = [row for row in rows if _has_penalty(row)]
-    bare = [row.path for row in rows if row.role not in FREE_ROLES and not _has_penalty(row)]
+    bare = [row.path for row in rows if not (row.role in FREE_ROLES or row.exempt or _has_penalty(row))]
     silent, lost, differ = _disagreements(weights)
     frozen = [row.path for row in penalised if row.frozen]
     foreign = [row.path for row in rows if row.strength is None]

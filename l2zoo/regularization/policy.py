@@ -32,6 +32,7 @@ from l2zoo.utils.validation import check_number
 DEFAULT_MULTIPLIERS: Mapping[str, float] = MappingProxyType(
     {role: 0.0 if role in FREE_ROLES else 1.0 for role in ROLES}
 )
+HOW_TO_REPLACE = "Call `apply(model, replace=True)` to replace it, or `L2Policy.remove(model)` first."
 _Layer = TypeVar("_Layer", bound=keras.layers.Layer)
 
 
@@ -154,7 +155,7 @@ class L2Policy:
         unit = 0.0 if self.decoupled else self._unit(model)
         detach(model)
         for weight, factor in zip(weights, factors, strict=True):
-            weight.set_regularizer(self._regularizer(unit, factor))
+            weight.set_regularizer(self._regularizer(unit, factor), exempt=factor == 0)
         if isinstance(self.strength, Strength):
             self.strength.follow(model)
             self.strength.attach(w.layer for w in weights if type(w.variable.regularizer) is LiveL2)
@@ -330,7 +331,7 @@ def _refuse_foreign(weights: list[Weight]) -> None:
         shown = ", ".join(paths[:5]) + (f" and {len(paths) - 5} more" if len(paths) > 5 else "")
         raise ValueError(
             f"{len(paths)} weights already have a penalty that was not put there by an L2Policy: {shown}. "
-            "Call `apply(model, replace=True)` to replace it, or `L2Policy.remove(model)` first."
+            f"{HOW_TO_REPLACE}"
         )
 
 

@@ -109,6 +109,7 @@ def _read(model: keras.Model, folder: str | None) -> None:
             lost += [entry["path"]] if entry["l1"] or entry["l2"] else []
         elif entry["l2"] is not None:
             _restore(weight, check_number("l1", entry["l1"]), check_number("l2", entry["l2"]))
+            weight.variable.exempt_from_l2 = entry.get("exempt", False)
     if lost:
         warnings.warn(
             f"{len(lost)} weights that L2 penalises by the file are not in model {model.name!r}: {lost[:5]}. "
@@ -124,7 +125,8 @@ def _own_weights(model: keras.Model) -> list[Weight]:
 def _entry(weight: Weight) -> dict[str, Any]:
     """What the file says of a weight; of another's regularizer nothing."""
     l1, l2 = (coefficients(weight.variable.regularizer) if _is_policys(weight) else None) or (None, None)
-    return {"path": weight.path, "shape": list(map(int, weight.variable.shape)), "l1": l1, "l2": l2}
+    exempt = {"exempt": True} if weight.exempt else {}
+    return {"path": weight.path, "shape": list(map(int, weight.variable.shape)), "l1": l1, "l2": l2, **exempt}
 
 
 def _counterparts(entries: list[dict[str, Any]], weights: list[Weight]) -> list[Weight | None]:

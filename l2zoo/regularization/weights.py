@@ -72,13 +72,24 @@ class Weight:
     argument: str
     ancestors: tuple[keras.layers.Layer, ...]
 
-    def set_regularizer(self, regularizer: Any) -> None:
-        """Sets both places, for a policy: the variable's, which trains, and the layer's, which is saved."""
+    def set_regularizer(self, regularizer: Any, *, exempt: bool = False) -> None:
+        """Sets both places, for a policy: the variable's, which trains, and the layer's, which is saved.
+
+        Args:
+            regularizer: What a policy makes of the weight's factor.
+            exempt: Whether the factor is 0, so that nobody misses a penalty there.
+        """
         if regularizer is not None:
             mark(regularizer)
         self.variable.regularizer = regularizer
+        self.variable.exempt_from_l2 = exempt
         for layer, attribute in self.config_places():
             setattr(layer, attribute, regularizer)
+
+    @property
+    def exempt(self) -> bool:
+        """Whether a policy left the weight out, by its multipliers or overrides."""
+        return getattr(self.variable, "exempt_from_l2", False)
 
     @property
     def path(self) -> str:

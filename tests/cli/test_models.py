@@ -161,14 +161,80 @@ def test_apply_takes_multipliers_and_overrides(l2zoo, model_file: Path, tmp_path
     assert strengths["out/bias"] == pytest.approx(5e-3)
 
 
-def test_apply_replaces_a_penalty_only_when_told(l2zoo, model_file: Path, tmp_path: Path) -> None:
+def test_apply_replaces_a_penalty_of_somebody_only_when_told(l2zoo, model_file: Path, tmp_path: Path) -> None:
+    once, twice = tmp_path / "once.keras", tmp_path / "twice.keras"
+    body = [keras.Input((4,)), keras.layers.Dense(3, kernel_regularizer="l2", name="dense")]
+    keras.Sequential(body).save(once)
+    refused = l2zoo("apply", once, "--l2", "1e-3", "-o", twice)
+    assert refused.status == 1
+    assert "not put there by an L2Policy: dense/kernel. --replace takes it off.\n" in refused.err
+    assert not twice.exists()
+    assert "at 0.001" in l2zoo("apply", once, "--l2", "1e-3", "-o", twice, "--replace").out
+
+
+def test_apply_replaces_what_it_wrote_itself(l2zoo, model_file: Path, tmp_path: Path) -> None:
     once, twice = tmp_path / "once.keras", tmp_path / "twice.keras"
     l2zoo("apply", model_file, "--l2", "1e-3", "-o", once)
-    refused = l2zoo("apply", once, "--l2", "1e-2", "-o", twice)
-    assert refused.status == 1
-    assert "already have a penalty" in refused.err
-    assert not twice.exists()
-    assert "at 0.01" in l2zoo("apply", once, "--l2", "1e-2", "-o", twice, "--replace").out
+    assert "at 0.01" in l2zoo("apply", once, "--l2", "1e-2", "-o", twice).out
+    assert "2 kernels at 0.01" in l2zoo("audit", twice).out
+
+
+def test_a_factor_of_0_that_was_asked_for_is_no_problem(l2zoo, model_file: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out.keras"
+    assert l2zoo("apply", model_file, "--l2", "1e-3", "--override", "conv/kernel=0", "-o", output).status == 0
+    answer = l2zoo("audit", output, "--strict", "--json")
+    assert (answer.status, json.loads(answer.out)["problems"]) == (0, [])
+
+
+@pytest.fixture
+def own_classes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder with a module `mine`, of a model that Keras cannot look into and one that keeps no assets."""
+    (tmp_path / "mine.py").write_text(
+        """
+import keras
+
+@keras.saving.register_keras_serializable("mine")
+class Subclass(keras.Model):
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.dense = keras.layers.Dense(3, name="dense")
+
+    def build(self, shape):
+        self.dense.build(shape)
+
+    def call(self, x):
+        return self.dense(x)
+
+    def get_config(self):
+        return {"name": self.name}
+
+@keras.saving.register_keras_serializable("mine")
+class Closed(Subclass):
+    def save_assets(self, folder):
+        pass
+"""
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    yield tmp_path
+    sys.modules.pop("mine", None)
+
+
+@pytest.mark.filterwarnings("ignore:The penalty of these layers is lost")
+def test_what_apply_says_is_read_back_from_what_it_wrote(l2zoo, own_classes: Path) -> None:
+    import mine
+
+    for kind in (mine.Subclass, mine.Closed):
+        model = kind()
+        model(np.zeros((1, 4), "float32"))
+        model.save(own_classes / f"{kind.__name__}.keras")
+    answer = l2zoo("apply", "Subclass.keras", "--import", "mine", "--l2", "1e-4", "-o", "out.keras")
+    assert (answer.status, answer.out.splitlines()[0]) == (0, "l2: 1 kernel at 0.0001, 1 bias free")
+    assert "1 kernel at 0.0001" in l2zoo("audit", "out.keras", "--import", "mine").out
+    refused = l2zoo("apply", "Closed.keras", "--import", "mine", "--l2", "1e-4", "-o", "lost.keras")
+    assert (refused.status, refused.out) == (1, "")
+    assert "The penalty of 1 weights is not in the file" in refused.err
+    assert not (own_classes / "lost.keras").exists()
 
 
 @pytest.mark.parametrize(
