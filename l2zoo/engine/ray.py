@@ -224,10 +224,12 @@ def _own(state: State) -> State:
 
 
 def _kill(actors: set[Any]) -> None:
-    """Ends workers, those too that Ray only believes to be dead."""
-    import ray
+    """Ends workers, those too that Ray only believes to be dead.
 
-    for actor in actors if ray.is_initialized() else ():
+    The collector may call it at any time, also while Ray is being imported by somebody else.
+    """
+    ray: Any = sys.modules.get("ray")
+    for actor in actors if getattr(ray, "is_initialized", bool)() else ():
         ray.kill(actor)
 
 
