@@ -48,8 +48,8 @@ class Arrival:
 
     Attributes:
         factor: How often the penalty is in the gradient that moves the weight: 1 as it should be, 0 if it
-            does not train. None if it is there, but nobody can tell how often: the step uses no Keras optimizer,
-            or clips what it gives it.
+            does not train. None if it is there, but nobody can tell how often: the step uses no Keras
+            optimizer, or clips what it gives it.
         handed: Whether a Keras optimizer is given a gradient for the weight, without which none decays it.
     """
 
