@@ -59,7 +59,8 @@ class WarmModel:
         self._initial = {seed: copy_values(self._variables)}
         self._initial_optimizer = copy_values(self._optimizer)
         first = np.arange(min(batch_size, len(x)))
-        check_step(model, keras.tree.map_structure(lambda part: part[first], (x, y)))
+        batch = keras.tree.map_structure(lambda part: part[first], (x, y))
+        check_step(model, batch, on_layers=False)  # the live penalties are on the variables alone
         self._loop = epoch_loop(model, x, y, batch_size=batch_size, rate=self._live.rate)
         self._schedule: Schedule | None = None
         regularized = [w.variable for w in weights_of(model) if w.variable.regularizer is not None]
