@@ -178,8 +178,7 @@ class Live:
         self._enter(penalty.l2, [weight.layer])
         if l1 is not None:
             self._enter(l1, [weight.layer])
-        for owner, name in [(weight.variable, "regularizer"), *weight.config_places()]:
-            setattr(owner, name, penalty)  # a model with a loss of its own may read either
+        weight.variable.regularizer = penalty
         return penalty
 
     def _live_rate(self, layer: Any) -> Callable[[float], None]:

@@ -68,7 +68,8 @@ class WarmModel:
         self._optimizer = _optimizer_state(model)
         self._initial = {seed: (copy_values(self._variables), copy_values(self._optimizer))}
         first = np.arange(min(batch_size, len(training[0])))
-        check_step(model, keras.tree.map_structure(lambda part: part[first], training[:2]))
+        batch = keras.tree.map_structure(lambda part: part[first], training[:2])
+        check_step(model, batch, on_layers=False)  # the live penalties are on the variables alone
         self._loop = epoch_loop(
             model,
             training,

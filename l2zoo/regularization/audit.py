@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ from keras import ops
 
 from l2zoo.regularization.saved_penalty import after_reload
 from l2zoo.regularization.scale_invariance import layers_before_norms
+from l2zoo.regularization.step_audit import COLUMNS, StepPart, measure_step, step_cells, step_problems
 from l2zoo.regularization.weight_decay import decays
 from l2zoo.regularization.weights import FREE_ROLES, Weight, coefficients, weights_of
 from l2zoo.reports.page import Section
@@ -67,6 +68,7 @@ class Audit:
         penalty: Sum of the rows' penalties: what the model adds to its data loss.
         problems: What is likely not meant, in words; empty if there is nothing to say.
         decay: What the optimizer's own weight decay does, in words; empty if it has none.
+        step: What a step was measured to do to each weight that trains, by path; None if none was taken.
     """
 
     model: str
@@ -74,6 +76,7 @@ class Audit:
     penalty: float
     problems: tuple[str, ...]
     decay: str = ""
+    step: Mapping[str, StepPart] | None = None
 
     @property
     def summary(self) -> str:
@@ -91,7 +94,16 @@ class Audit:
         parts += [f"{_free_words(caught)} penalised"] if caught else []
         asleep = sum(row.frozen for row in self.rows)
         frozen = f"{asleep} of {len(self.rows)} weights frozen" if asleep else ""
-        return "; ".join(filter(None, ["l2: " + (", ".join(parts) or "no weights"), frozen, self.decay]))
+        words = ["l2: " + (", ".join(parts) or "no weights"), frozen, self.decay, self._step_words]
+        return "; ".join(filter(None, words))
+
+    @property
+    def _step_words(self) -> str:
+        """`a step trains 0 of 2 penalties`, if one was taken."""
+        step = self.step or {}
+        factors = [step[row.path].factor for row in self.rows if _has_penalty(row) and row.path in step]
+        arrive = sum(factor != 0 for factor in factors)
+        return f"a step trains {arrive} of {len(factors)} penalties" if factors else ""
 
     @property
     def note(self) -> str:
@@ -112,11 +124,22 @@ class Audit:
 
     def table(self) -> Table:
         """A row for each weight, and the total."""
-        names = ("shape", "parameters", "l1", "lambda", "penalty", "share")
-        total = ("total", "", "", f"{self.parameters:,}", "", "", f"{self.penalty:.4g}", "")
+        extra = () if self.step is None else COLUMNS
+        names = ("shape", "parameters", "l1", "lambda", "penalty", "share", *extra)
+        total = (
+            "total",
+            "",
+            "",
+            f"{self.parameters:,}",
+            "",
+            "",
+            f"{self.penalty:.4g}",
+            "",
+            *[""] * len(extra),
+        )
         return Table(
             (Column("weight", number=False), Column("role", number=False), *map(Column, names)),
-            (*map(_cells, self.rows), Row(tuple(map(Cell, total)), "total")),
+            (*(_cells(row, self.step) for row in self.rows), Row(tuple(map(Cell, total)), "total")),
             title=f"L2 audit of {self.model}",
         )
 
@@ -136,7 +159,8 @@ class Audit:
         totals = {"parameters": self.parameters, "penalty": self.penalty}
         head = {"model": self.model, "summary": self.summary, **totals}
         words = {"problems": list(self.problems), "note": self.note, "decay": self.decay}
-        return {**head, **words, "rows": rows}
+        step = {} if self.step is None else {"step": {path: asdict(part) for path, part in self.step.items()}}
+        return {**head, **words, "rows": rows, **step}
 
     def __rich__(self) -> Any:
         from rich.console import Group
@@ -164,11 +188,15 @@ class Audit:
         return console.file.getvalue().rstrip("\n")  # type: ignore[attr-defined]
 
 
-def audit(model: keras.layers.Layer) -> Audit:
+def audit(model: keras.layers.Layer, *, step: Sequence[Any] | Mapping[str, Any] | None = None) -> Audit:
     """Reads from a model which weights its loss penalises, how strongly, and what looks wrong.
 
     Args:
         model: A built Keras model or layer.
+        step: A batch, `(x, y)` or `(x, y, sample_weight)` or whatever else the model's `train_step` takes. A
+            step is taken on it, and everything is put back: what it really does with each penalty and with
+            weight decay stands beside what regularizers and optimizer claim. For models that compute their
+            loss or their step themselves, which no reading can tell.
 
     Returns:
         A row for every weight, totals, and problems in words: kernels without a penalty; layers whose
@@ -179,7 +207,7 @@ def audit(model: keras.layers.Layer) -> Audit:
 
     Raises:
         TypeError: `model` is not a Keras layer or model.
-        ValueError: `model` is not built.
+        ValueError: `model` is not built; with `step`, it is not compiled.
 
     Example:
         >>> import keras
@@ -200,7 +228,21 @@ def audit(model: keras.layers.Layer) -> Audit:
     problems = _problems(weights, rows) + decay_problems
     if not decay and not any(map(_has_penalty, rows)):
         problems.insert(0, "no weight carries a penalty")
-    return Audit(model.name, rows, total, tuple(problems), decay)
+    parts = None if step is None else measure_step(model, step, _decay_of_each(model, weights))
+    if parts is not None:
+        problems += _step_problems(parts, rows)
+    return Audit(model.name, rows, total, tuple(problems), decay, parts)
+
+
+def _step_problems(parts: Mapping[str, StepPart], rows: tuple[AuditRow, ...]) -> list[str]:
+    if not parts:
+        return ["a step moves no weight"]
+    penalised = [row.path for row in rows if _has_penalty(row) and not row.frozen]
+    return [
+        f"{len(paths)} weight{'s' * (len(paths) > 1)} {what}: {_names(paths)}"
+        for paths, what in step_problems(parts, penalised)
+        if paths
+    ]
 
 
 def _penalty(weight: Weight) -> float:
@@ -256,15 +298,27 @@ def _disagreements(weights: list[Weight]) -> tuple[list[str], list[str], list[st
     return silent, lost, differ
 
 
-def _weight_decay(model: Any, weights: list[Weight]) -> tuple[str, list[str]]:
+def _optimizer_of(model: Any) -> Any:
     optimizer = getattr(model, "optimizer", None)
-    optimizer = getattr(optimizer, "inner_optimizer", optimizer)  # mixed precision wraps the one that decays
+    return getattr(optimizer, "inner_optimizer", optimizer)  # mixed precision wraps the one that decays
+
+
+def _decay_of_each(model: Any, weights: list[Weight]) -> dict[str, float]:
+    """The weight decay that the optimizer claims for each weight that trains, by path."""
+    optimizer = _optimizer_of(model)
+    trained = [w for w in weights if w.variable.trainable]
+    decay = float(getattr(optimizer, "weight_decay", None) or 0.0)
+    choices = decays(optimizer, [w.variable for w in trained]) if decay else [False] * len(trained)
+    return {w.path: decay * choice for w, choice in zip(trained, choices, strict=True)}
+
+
+def _weight_decay(model: Any, weights: list[Weight]) -> tuple[str, list[str]]:
+    optimizer = _optimizer_of(model)
     decay = getattr(optimizer, "weight_decay", None)
     if not decay:
         return "", []
-    trained = [w for w in weights if w.variable.trainable]
-    choices = decays(optimizer, [w.variable for w in trained])
-    reached = [w for w, choice in zip(trained, choices, strict=True) if choice]
+    claimed = _decay_of_each(model, weights)
+    reached = [w for w in weights if claimed.get(w.path)]
     name = type(optimizer).__name__
     words = f"{name} decays {len(reached)} of {len(weights)} weights, weight_decay={_number(decay)}"
     problems = [
@@ -280,7 +334,7 @@ def _exempt(weights: Sequence[Weight | AuditRow]) -> list[tuple[list[str], str, 
     return [([w.path for w in weights if w.role in roles], one, many) for roles, one, many in _EXEMPT]
 
 
-def _cells(row: AuditRow) -> Row:
+def _cells(row: AuditRow, step: Mapping[str, StepPart] | None) -> Row:
     cells = (
         cell(row.path),
         cell(f"{row.role} ≈" if row.normalised else row.role),
@@ -291,7 +345,11 @@ def _cells(row: AuditRow) -> Row:
         Cell("frozen") if row.frozen else _or_dash(row.penalty),
         cell(row.share, "{:.1%}") if row.penalty else Cell("-"),
     )
-    return Row(cells)
+    return Row(cells if step is None else (*cells, *_step_cells(row, step)))
+
+
+def _step_cells(row: AuditRow, step: Mapping[str, StepPart]) -> tuple[Cell, ...]:
+    return step_cells(step.get(row.path), row.strength, penalised=_has_penalty(row))
 
 
 def _or_dash(value: float | None) -> Cell:

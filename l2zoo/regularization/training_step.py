@@ -74,7 +74,9 @@ def _is_keras_own(model: keras.Model, name: str) -> bool:
     return found is None or str(home).startswith("keras.")
 
 
-def measure_penalties(model: keras.Model, batch: tuple[Any, ...]) -> dict[str, Arrival]:
+def measure_penalties(
+    model: keras.Model, batch: tuple[Any, ...], *, on_layers: bool = True
+) -> dict[str, Arrival]:
     """Takes a training step on a batch, for what it does with the penalty of every trainable weight.
 
     Weights, optimizers, metrics, moving averages, seeds and the model's own attributes are then as before.
@@ -82,6 +84,7 @@ def measure_penalties(model: keras.Model, batch: tuple[Any, ...]) -> dict[str, A
     Args:
         model: A compiled model.
         batch: What the model's `train_step` takes: `(x, y)`, `(x, y, sample_weight)`, a dict.
+        on_layers: Whether a loss may also read the regularizers that layers keep, as those of the variables.
 
     Returns:
         By the weight's path. Empty if the step moves no weight at all.
@@ -89,7 +92,7 @@ def measure_penalties(model: keras.Model, batch: tuple[Any, ...]) -> dict[str, A
     weights = [w for w in weights_of(model) if w.variable.trainable]
     scale = _Scale()
     # Out and in again: what a step draws at random may go on from where the last one ended.
-    with _everything_put_back(model), _stand_ins(weights, scale), _recorders(model) as recorders:
+    with _everything_put_back(model), _stand_ins(weights, scale, on_layers), _recorders(model) as recorders:
         step = _stepper(model, batch, weights, recorders, scale)
         without, with_penalty = step(0.0), step(_SCALE)
     handed = [any(recorder.sum_of(w.variable) is not None for recorder in recorders) for w in weights]
@@ -164,10 +167,11 @@ class _Recorder(keras.optimizers.Optimizer):
 
 
 @contextlib.contextmanager
-def _stand_ins(weights: Sequence[Weight], scale: _Scale) -> Iterator[None]:
+def _stand_ins(weights: Sequence[Weight], scale: _Scale, on_layers: bool) -> Iterator[None]:
     """Puts a stand-in wherever a weight's penalty may be read: on the variable, and on its layers."""
-    places = [(w.variable, "regularizer") for w in weights]
-    places += [place for w in weights for place in w.config_places() if w.variable.regularizer is not None]
+    places: list[tuple[Any, str]] = [(w.variable, "regularizer") for w in weights]
+    penalised = [w for w in weights if on_layers and w.variable.regularizer is not None]
+    places += [place for w in penalised for place in w.config_places()]
     before = [getattr(*place) for place in places]
     try:
         for owner, name in places:

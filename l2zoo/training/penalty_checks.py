@@ -60,7 +60,9 @@ def _penalises(policy: L2Policy) -> bool:
     return not policy.decoupled and (live or float(policy.strength) > 0 or policy.l1 > 0)
 
 
-def check_step(model: keras.Model, batch: Any, policy: L2Policy | None = None) -> None:
+def check_step(
+    model: keras.Model, batch: Any, policy: L2Policy | None = None, *, on_layers: bool = True
+) -> None:
     """Raises if a model's own step trains none of its penalties; warns if only some, or with other numbers.
 
     A model that takes Keras's own step, with Keras's own loss, is proven by structure: there, the
@@ -70,6 +72,7 @@ def check_step(model: keras.Model, batch: Any, policy: L2Policy | None = None) -
         model: A compiled model.
         batch: What its `train_step` takes.
         policy: What was asked for, if its penalty is not in the model: a decoupled one is the optimizer's.
+        on_layers: Whether layers keep the same regularizers as their variables, for a loss that reads those.
     """
     own = own_parts(model)
     decoupled = policy is not None and policy.decoupled
@@ -77,7 +80,7 @@ def check_step(model: keras.Model, batch: Any, policy: L2Policy | None = None) -
     if not own or not (asked or decoupled):
         return
     try:
-        arrivals = measure_penalties(model, batch)
+        arrivals = measure_penalties(model, batch, on_layers=on_layers)
     except Exception as error:  # the model's own code, which may fail in any way
         text = f"Whether the penalty trains could not be measured, as a step of {model.name!r} failed"
         warnings.warn(f"{text}: {type(error).__name__}: {error}", stacklevel=3)

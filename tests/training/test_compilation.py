@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 import pytest
 
+from l2zoo import L2Policy
 from l2zoo.training import compilation, fit
 from l2zoo.training.compilation import mixed_policy, mixed_precision
 
@@ -114,3 +116,94 @@ def test_a_cpu_computes_in_bfloat16() -> None:
 
     on_gpu = bool(tf.config.list_physical_devices("GPU"))
     assert mixed_policy() == ("mixed_float16" if on_gpu else "mixed_bfloat16")
+
+
+class Counts(keras.layers.Layer):
+    """How often its Python ran: once a trace."""
+
+    traces = 0
+    factor = 1.0
+
+    def call(self, x: Any) -> Any:
+        Counts.traces += 1
+        return x * self.factor
+
+
+def counted(**settings: Any) -> keras.Model:
+    layers = [keras.layers.Flatten(), Counts(name="counts"), keras.layers.Dropout(0.2, name="dropout")]
+    softmax = keras.layers.Dense(10, activation="softmax")
+    model = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Rescaling(1 / 255), *layers, softmax])
+    model.compile(**{"optimizer": "adam", "loss": "sparse_categorical_crossentropy", **settings})
+    return model
+
+
+def traces_of(model: keras.Model, data: Arrays, **settings: Any) -> int:
+    before = Counts.traces
+    fit(model, data, epochs=1, verbose=0, **settings)
+    return Counts.traces - before
+
+
+@pytest.mark.slow_elsewhere
+@pytest.mark.backends
+def test_fit_called_again_traces_nothing_that_did_not_change(train: Arrays, held_out: Arrays) -> None:
+    if keras.backend.backend() == "torch":
+        pytest.skip("PyTorch runs eagerly: there is nothing to trace.")
+    model = counted()
+    assert traces_of(model, train, validation=held_out) > 0
+    assert traces_of(model, train, validation=held_out) == 0
+    assert traces_of(model, train) == 0
+    assert traces_of(model, train, l2=1e-3) > 0
+    assert traces_of(model, train, l2=L2Policy(1e-3)) == 0
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda model: setattr(model.get_layer("dropout"), "rate", 0.5),
+        lambda model: setattr(model.get_layer("counts"), "factor", 2.0),
+        lambda model: setattr(model.optimizer, "clipnorm", 1.0),
+        lambda model: model.compile("sgd", "sparse_categorical_crossentropy"),
+    ],
+    ids=["rate", "factor", "clipnorm", "compile"],
+)
+@pytest.mark.slow
+def test_what_changes_a_graph_is_traced_anew(change: Callable[[keras.Model], None], train: Arrays) -> None:
+    model = counted()
+    traces_of(model, train)
+    change(model)
+    assert traces_of(model, train) > 0
+
+
+@pytest.mark.slow_elsewhere
+@pytest.mark.backends
+def test_a_new_strength_counts_though_the_old_graphs_are_kept(train: Arrays) -> None:
+    data = train[0] / 255.0, train[1]
+
+    def shrinks(strength: float) -> float:
+        model.optimizer.learning_rate = 1e-3
+        before = np.linalg.norm(model.layers[-1].get_weights()[0])
+        fit(model, data, epochs=2, l2=strength, verbose=0)
+        return float(np.linalg.norm(model.layers[-1].get_weights()[0]) / before)
+
+    model = counted(optimizer=keras.optimizers.SGD(1e-3), loss="sparse_categorical_crossentropy")
+    for strength in (1e-3, 100.0, 1e-3):
+        # Four steps, each of which takes `2 * learning rate * strength` off; the data's part is small.
+        expected = (1 - 2e-3 * strength) ** 4
+        assert shrinks(strength) == pytest.approx(expected, abs=0.01)
+
+
+def test_the_graph_of_the_models_own_fit_is_kept_too(train: Arrays) -> None:
+    model = counted()
+    model.fit(*train, verbose=0)
+    function = model.train_function
+    fit(model, train, epochs=1, verbose=0)
+    assert model.train_function is function
+
+
+def test_compile_sets_nothing_that_is_not_kept() -> None:
+    """Of which `compile_for_fit` makes its switch; Keras may come to set more."""
+    model = counted()
+    before = dict(vars(model))
+    keras.Model.compile(model, "sgd", "mse", metrics=["mae"], jit_compile=True, steps_per_execution=2)
+    changed = {name for name, value in vars(model).items() if before.get(name) is not value}
+    assert changed <= set(compilation._COMPILED)
