@@ -112,11 +112,6 @@ class Table:
         marks = "".join("--:|" if column.number else "---|" for column in self.columns)
         return "\n".join([head, f"|{marks}", *body])
 
-    def write_csv(self, path: str | Path) -> Path:
-        """Writes the values, in full, empty where there is none."""
-        names = [column.name for column in self.columns]
-        return write_csv(path, [dict(zip(names, (c.value for c in r.cells), strict=True)) for r in self.rows])
-
     def __rich_console__(self, console: rich.console.Console, options: rich.console.ConsoleOptions) -> Any:
         shown = self._rich()
         if console.measure(shown, options=options.update(max_width=1000)).maximum > options.max_width:

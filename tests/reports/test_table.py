@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from l2zoo.reports.table import Cell, Column, Row, Table, cell
+from l2zoo.reports.table import Cell, Column, Row, Table, cell, write_csv
 
 TABLE = Table.of(
     ["name", Column("score"), Column("[size]")],
@@ -59,7 +59,11 @@ def test_markdown_aligns_numbers() -> None:
 
 
 def test_csv_holds_the_values(tmp_path: Path) -> None:
-    with TABLE.write_csv(tmp_path / "new" / "pets.csv").open(newline="") as file:
+    given = [
+        {"name": "[bold]cat", "score": 1 / 3, "[size]": 1234},
+        {"name": "dog", "score": None, "[size]": None},
+    ]
+    with write_csv(tmp_path / "new" / "pets.csv", given).open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert float(rows[0]["score"]) == 1 / 3
     assert rows[0]["[size]"] == "1234"
