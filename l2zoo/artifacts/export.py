@@ -12,7 +12,7 @@ from l2zoo.artifacts import manifest, metadata, task_spec
 from l2zoo.artifacts import sample as samples
 from l2zoo.artifacts.card import Card
 from l2zoo.artifacts.formats import keras_file, savedmodel
-from l2zoo.artifacts.formats.conversion import Conversion, Source
+from l2zoo.artifacts.formats.conversion import Conversion, Source, computes_in_16_bits
 from l2zoo.artifacts.formats.table import FORMATS, select
 from l2zoo.artifacts.inputs import Given, Inputs, Outputs, check_inputs, input_signature
 from l2zoo.artifacts.parity.check import Reference, check_files
@@ -99,7 +99,8 @@ def export(
         interface = metadata.interface(model, inputs, expected)
         task = metadata.task(card, interface, expected)
         num_classes = _num_classes(card, task, interface)
-        reference = Reference(inputs, answers, few, expected, measure, num_classes)
+        rounded = computes_in_16_bits(model)
+        reference = Reference(inputs, answers, few, expected, measure, num_classes, rounded)
         figures, rows = check_files(fresh, names, reference, limits)
         content = {**described, "task": task, **interface, "formats": rows}
         if "tflite_int8" in names:

@@ -10,7 +10,7 @@ from typing import Any
 from l2zoo.artifacts.formats.table import FORMATS
 from l2zoo.artifacts.inputs import Inputs, Outputs, Predict
 from l2zoo.artifacts.parity import table, timing
-from l2zoo.artifacts.parity.limits import Limits, on_kept
+from l2zoo.artifacts.parity.limits import Limits, Rounding, on_kept
 from l2zoo.artifacts.parity.parity import Measure, Parity, batches, compare
 
 SECONDS = 0.1  # for which a file is timed
@@ -27,6 +27,7 @@ class Reference:
         expected: The model's answers to them.
         measure: The caller's metrics, if there are any.
         num_classes: As many as there are names of classes, if there are.
+        rounded: Whether the model itself rounds to 16 bits, as no float32 file of TFLite does.
     """
 
     inputs: Inputs
@@ -35,6 +36,7 @@ class Reference:
     expected: Outputs
     measure: Measure | None
     num_classes: int | None
+    rounded: bool = False
 
 
 def check_files(
@@ -57,7 +59,7 @@ def check_files(
     every = batches(reference.inputs, reference.answers)
     found = compare(every, runs, measure=reference.measure, num_classes=reference.num_classes)
     judged = {
-        name: dataclasses.replace(one, limits=limits.of(FORMATS[name].rounding, one))
+        name: dataclasses.replace(one, limits=limits.of(_rounding(name, reference), one))
         for name, one in found.items()
     }
     _refuse_broken(judged, measured=reference.measure is not None)
@@ -75,6 +77,12 @@ def check_files(
         for name, (predict, inside) in opened.items()
     }
     return judged, rows
+
+
+def _rounding(name: str, reference: Reference) -> Rounding:
+    """To what the difference between a file and the model is owed; both may round."""
+    own = FORMATS[name].rounding
+    return "float16" if reference.rounded and name == "tflite" else own
 
 
 def refuse_custom(inside: dict[str, dict[str, Any]]) -> None:
