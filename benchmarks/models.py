@@ -1,12 +1,14 @@
 """Models, training and data pipeline against their peers: ratios, side by side in one run.
 
-    python benchmarks/models.py              all four, about 25 minutes on 2 cores
+    python benchmarks/models.py              all five, about 27 minutes on 2 cores
     python benchmarks/models.py --case steps
 
 `steps`: a training step of our ResNet-50, and of a U-Net on MobileNetV2, with the policy and without, against
 `keras.applications.ResNet50` on the same images. `fit`: images a second of `l2zoo.fit` against plain
-`compile(); fit()`, on a ResNet-20 and on the CNN for digits. `pipeline`: images a second of the batches alone
-against those that the model trains on. `monitor`: the share of a training that `L2Monitor` takes.
+`compile(); fit()`, on a ResNet-20 and on the CNN for digits, in the epochs after the first. `again`: seconds
+of the first epoch when either is called again on the same compiled model, and of the first call. `pipeline`:
+images a second of the batches alone against those that the model trains on. `monitor`: the share of a training
+that `L2Monitor` takes.
 
 Sides take turns, so that a busy machine slows them alike; a ratio is the median of the rounds' ratios.
 """
@@ -95,6 +97,42 @@ def fit(rounds: int) -> None:
         each = ", ".join(f"{side} {len(data[1]) / np.median(t):,.0f}" for side, t in times.items())
         ratio = median_ratio(times["plain"], times["ours"])
         print(f"  {name}: images/s {each}: {ratio:.2f} times as fast")
+
+
+def again(rounds: int) -> None:
+    """The first epoch of a call on a model that was trained before: nothing is to be traced."""
+    import keras
+
+    from l2zoo import build_resnet
+    from l2zoo import fit as train
+    from l2zoo.data import load
+
+    x, y = load("l2zoo_digits", "train").arrays()
+    large, labels = np.repeat(x[:1024].repeat(4, axis=1).repeat(4, axis=2), 3, axis=3), y[:1024]
+
+    def compiled() -> Any:
+        model = build_resnet((32, 32, 3), num_classes=10, depth=20, l2=POLICY)
+        model.compile(keras.optimizers.Adam(), "sparse_categorical_crossentropy", metrics=["accuracy"])
+        return model
+
+    plain, ours = compiled(), compiled()
+    runs = {
+        "plain": lambda: first_epoch(lambda: plain.fit(large, labels, batch_size=64, verbose=0)),
+        "ours": lambda: first_epoch(lambda: train(ours, (large, labels), epochs=1, batch_size=64, verbose=0)),
+    }
+    firsts = {side: run() for side, run in runs.items()}
+    times = in_turns(runs, rounds, clocked=True)
+    print(f"\nagain: ResNet-20, 1,024 images of 32x32, batch 64, one epoch a call, {rounds} rounds")
+    for side, seconds in times.items():
+        print(f"  {side:5} first call {firsts[side]:.1f} s, called again {np.median(seconds):.2f} s")
+    print(f"  called again: {median_ratio(times['plain'], times['ours']):.2f} times as fast")
+
+
+def first_epoch(run: Callable[[], Any]) -> float:
+    """Seconds of a call with one epoch, with all that comes before it."""
+    begin = time.perf_counter()
+    run()
+    return time.perf_counter() - begin
 
 
 EPOCHS = 5  # of which the first, where a model is traced, is not counted
@@ -212,13 +250,14 @@ def eater(model: Any, batch: Any) -> Callable[[], Any]:
 CASES: dict[str, tuple[Callable[[int], None], int]] = {
     "steps": (steps, 10),
     "fit": (fit, 5),
+    "again": (again, 3),
     "pipeline": (pipeline, 8),
     "monitor": (monitor, 4),
 }
 
 
 def main(
-    case: Annotated[str, typer.Option(help="steps, fit, pipeline, monitor, or all.")] = "all",
+    case: Annotated[str, typer.Option(help="steps, fit, again, pipeline, monitor, or all.")] = "all",
     rounds: Annotated[int, typer.Option(help="How often the sides take turns; 0: as many as is good.")] = 0,
 ) -> None:
     """Times models, training and pipeline against their peers."""

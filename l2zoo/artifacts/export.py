@@ -12,7 +12,7 @@ from l2zoo.artifacts import manifest, metadata
 from l2zoo.artifacts import sample as samples
 from l2zoo.artifacts.card import Card
 from l2zoo.artifacts.formats import keras_file, savedmodel
-from l2zoo.artifacts.formats.conversion import Conversion, Source
+from l2zoo.artifacts.formats.conversion import Conversion, Source, computes_in_16_bits
 from l2zoo.artifacts.formats.table import FORMATS, select
 from l2zoo.artifacts.inputs import Given, Inputs, Outputs, check_inputs, input_signature
 from l2zoo.artifacts.parity.check import Reference, check_files
@@ -102,7 +102,8 @@ def export(
         source = Source(model, graph, single, inputs, _in_order(expected), calibration, conversion)
         for name in names:
             FORMATS[name].write(source, fresh / FORMATS[name].path)
-        reference = Reference(inputs, answers, few, expected, measure, kinds)
+        rounded = computes_in_16_bits(model)
+        reference = Reference(inputs, answers, few, expected, measure, kinds, rounded)
         figures, rows = check_files(fresh, names, reference, limits)
         content = {**described, "task": task, **interface, "formats": rows}
         if "tflite_int8" in names:

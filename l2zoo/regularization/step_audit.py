@@ -31,9 +31,7 @@ class StepPart:
     decay_factor: float
 
 
-def measure_step(
-    model: keras.Model, batch: Sequence[Any], decays: Mapping[str, float]
-) -> dict[str, StepPart]:
+def measure_step(model: keras.Model, batch: Any, decays: Mapping[str, float]) -> dict[str, StepPart]:
     """Takes a step on a batch and puts everything back.
 
     Args:

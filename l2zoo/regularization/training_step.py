@@ -74,9 +74,7 @@ def _is_keras_own(model: keras.Model, name: str) -> bool:
     return found is None or str(home).startswith("keras.")
 
 
-def measure_penalties(
-    model: keras.Model, batch: tuple[Any, ...], *, on_layers: bool = True
-) -> dict[str, Arrival]:
+def measure_penalties(model: keras.Model, batch: Any, *, on_layers: bool = True) -> dict[str, Arrival]:
     """Takes a training step on a batch, for what it does with the penalty of every trainable weight.
 
     Weights, optimizers, metrics, moving averages, seeds and the model's own attributes are then as before.
@@ -142,7 +140,7 @@ class _StandIn(keras.regularizers.Regularizer):
 class _Recorder(keras.optimizers.Optimizer):
     """Takes the place of an optimizer and keeps the sum of the gradients of each weight; moves none."""
 
-    def __init__(self, variables: Sequence[Any]):
+    def __init__(self, variables: list[Any]):
         super().__init__(learning_rate=1.0, name="recorder")
         self.handed: set[int] = set()
         self.sums: list[Any] = []

@@ -153,7 +153,7 @@ def _compile_measured(
 
 
 def _scope(model: keras.Model) -> Any:
-    strategy = getattr(model, "distribute_strategy", None)
+    strategy: Any = getattr(model, "distribute_strategy", None)
     many = strategy is not None and strategy.num_replicas_in_sync > 1
     return strategy.scope() if many else contextlib.nullcontext()
 

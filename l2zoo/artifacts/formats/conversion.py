@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
 from l2zoo.artifacts.inputs import Given, Inputs
+from l2zoo.regularization.weights import layers_of
 
 if TYPE_CHECKING:
     import keras
@@ -62,3 +65,26 @@ class Source:
     outputs: tuple[str, ...]
     calibration: Inputs
     conversion: Conversion
+
+
+def computes_in_16_bits(model: keras.Model) -> bool:
+    """Whether layers of a model compute in mixed precision, for which TFLite has no operators."""
+    return bool(_mixed_layers(model))
+
+
+@contextlib.contextmanager
+def in_float32(model: keras.Model) -> Iterator[None]:
+    """Lets the layers that compute in mixed precision compute in float32, as their weights are."""
+    before = [(layer, layer.dtype_policy) for layer in _mixed_layers(model)]
+    try:
+        for layer, _ in before:
+            layer.dtype_policy = "float32"
+        yield
+    finally:
+        for layer, own in before:
+            layer.dtype_policy = own
+
+
+def _mixed_layers(model: keras.Model) -> list[keras.layers.Layer]:
+    names = ("mixed_float16", "mixed_bfloat16")
+    return [layer for layer in layers_of(model) if layer.dtype_policy.name in names]

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from l2zoo.artifacts.formats import savedmodel
-from l2zoo.artifacts.formats.conversion import Source
+from l2zoo.artifacts.formats.conversion import Source, computes_in_16_bits, in_float32
 from l2zoo.artifacts.formats.inspect_tflite import SMALL, contents, float_parts
 from l2zoo.artifacts.inputs import Inputs, Outputs, Predict, num_examples, subsample, take_rows
 from l2zoo.utils.console import without_chatter
@@ -159,12 +159,24 @@ def convert(source: Source, **settings: Any) -> bytes:
     """
     if not source.single.exists():
         try:
-            return _convert(source.graph, settings)
+            return _convert(_graph(source), settings)
         except ValueError as error:
             if _LOOP not in str(error):
                 raise
-        savedmodel.trace(source.model, source.inputs, source.single, batch=1)
+        with in_float32(source.model):
+            savedmodel.trace(source.model, source.inputs, source.single, batch=1)
     return _convert(source.single, settings)
+
+
+def _graph(source: Source) -> Path:
+    """The traced graph; of a model in mixed precision, one that computes in float32 with the same weights."""
+    if not computes_in_16_bits(source.model):
+        return source.graph
+    graph = source.graph.with_name("graph_in_float32")
+    if not graph.exists():
+        with in_float32(source.model):
+            savedmodel.trace(source.model, source.inputs, graph)
+    return graph
 
 
 def _convert(graph: Path, settings: dict[str, Any]) -> bytes:

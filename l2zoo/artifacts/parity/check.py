@@ -10,7 +10,7 @@ from typing import Any
 from l2zoo.artifacts.formats.table import FORMATS
 from l2zoo.artifacts.inputs import Inputs, Outputs, Predict
 from l2zoo.artifacts.parity import table, timing
-from l2zoo.artifacts.parity.limits import Limits, on_kept
+from l2zoo.artifacts.parity.limits import Limits, Rounding, on_kept
 from l2zoo.artifacts.parity.parity import Measure, Parity, batches, compare
 from l2zoo.tasks.output_kind import OutputKind
 
@@ -28,6 +28,7 @@ class Reference:
         expected: The model's answers to them.
         measure: The caller's metrics, if there are any.
         kinds: What its outputs mean, where it is known.
+        rounded: Whether the model itself rounds to 16 bits, as no float32 file of TFLite does.
     """
 
     inputs: Inputs
@@ -36,6 +37,7 @@ class Reference:
     expected: Outputs
     measure: Measure | None
     kinds: Mapping[str, OutputKind]
+    rounded: bool = False
 
 
 def check_files(
@@ -58,7 +60,7 @@ def check_files(
     every = batches(reference.inputs, reference.answers)
     found = compare(every, runs, measure=reference.measure, kinds=reference.kinds)
     judged = {
-        name: dataclasses.replace(one, limits=limits.of(FORMATS[name].rounding, one))
+        name: dataclasses.replace(one, limits=limits.of(_rounding(name, reference), one))
         for name, one in found.items()
     }
     _refuse_broken(judged, measured=reference.measure is not None)
@@ -76,6 +78,12 @@ def check_files(
         for name, (predict, inside) in opened.items()
     }
     return judged, rows
+
+
+def _rounding(name: str, reference: Reference) -> Rounding:
+    """To what the difference between a file and the model is owed; both may round."""
+    own = FORMATS[name].rounding
+    return "float16" if reference.rounded and name == "tflite" else own
 
 
 def refuse_custom(inside: dict[str, dict[str, Any]]) -> None:

@@ -316,3 +316,20 @@ def test_the_penalty_leaves_no_trace_in_what_is_deployed(small_files, written, t
 def test_wrong_choices_are_refused(options, error, words):
     with pytest.raises(error, match=words):
         Conversion(**options)
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+def test_mixed_precision_is_converted_in_float32_with_the_same_weights(policy, tmp_path):
+    def build(dtype):
+        body = [layers.Rescaling(1 / 255, dtype=dtype), layers.Conv2D(4, 3, dtype=dtype)]
+        ends = [layers.GlobalAveragePooling2D(dtype=dtype), layers.Dense(3, "softmax", dtype="float32")]
+        return keras.Sequential([keras.Input((8, 8, 1)), *body, *ends])
+
+    model, plain = build(policy), build("float32")
+    plain.set_weights(model.get_weights())
+    export(model, tmp_path / "artifact", sample=IMAGES, formats=["tflite"])
+    assert [layer.dtype_policy.name for layer in model.layers] == [policy] * 3 + ["float32"]
+    predict, _ = tflite.open_file(tmp_path / "artifact" / "model.tflite")
+    [answers] = predict({"images": IMAGES}).values()
+    np.testing.assert_allclose(answers, plain.predict(IMAGES, verbose=0), atol=1e-5)
+    verify(tmp_path / "artifact")
