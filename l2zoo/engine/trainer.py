@@ -24,7 +24,7 @@ from l2zoo.engine.live_numbers import Numbers, numbers_of, structure_of
 from l2zoo.engine.objective import choose_objective
 from l2zoo.engine.record import Record, State, Unit, Value
 from l2zoo.engine.warm_model import WarmModel, copy_values
-from l2zoo.regularization.scale_invariance import layers_before_norms
+from l2zoo.regularization.scale_invariance import scale_free_kernels
 from l2zoo.regularization.weights import FREE_ROLES, Weight, weights_of
 from l2zoo.tasks.checks import check_place_labels
 from l2zoo.training.alarms import COLLAPSED
@@ -322,8 +322,8 @@ class Collapse:
 
     def __init__(self, model: keras.Model):
         kernels = [w for w in weights_of(model) if w.role not in FREE_ROLES]
-        before = {id(layer) for layer in layers_before_norms(model)}
-        self._kernels = [w for w in kernels if id(w.layer) not in before] or kernels
+        scale_free = {id(w.variable) for w in scale_free_kernels(model)}
+        self._kernels = [w for w in kernels if id(w.variable) not in scale_free] or kernels
         self._start = _norms(self._kernels)
         self._last = np.inf
 

@@ -12,7 +12,7 @@ import keras
 from keras import ops
 
 from l2zoo.regularization.saved_penalty import after_reload
-from l2zoo.regularization.scale_invariance import layers_before_norms
+from l2zoo.regularization.scale_invariance import scale_free_kernels
 from l2zoo.regularization.step_audit import COLUMNS, StepPart, measure_step, step_cells, step_problems
 from l2zoo.regularization.weight_decay import decays
 from l2zoo.regularization.weights import FREE_ROLES, Weight, coefficients, weights_of
@@ -41,7 +41,7 @@ class AuditRow:
         penalty: What the weight adds to the loss now; 0 while it is frozen.
         share: Its part of the model's penalty, in [0, 1].
         frozen: Whether the weight does not train now.
-        normalised: Whether it is a kernel whose output goes straight into a normalisation.
+        normalised: Whether it is a kernel whose size a normalisation behind it undoes.
         exempt: Whether a policy left it out, by its multipliers or overrides.
     """
 
@@ -107,13 +107,13 @@ class Audit:
 
     @property
     def note(self) -> str:
-        """What L2 means for the kernels before a normalisation, if it reaches any; else empty."""
+        """What L2 means for the kernels whose size a normalisation undoes, if it reaches any; else empty."""
         count = sum(row.normalised and bool(row.strength) for row in self.rows)
         if not count:
             return ""
-        kernels = "1 kernel goes" if count == 1 else f"{count} kernels go"
+        kernels = "1 kernel" if count == 1 else f"{count} kernels"
         return (
-            f"{kernels} straight into a normalisation: L2 sets their learning rate there, lr / |w|**2 "
+            f"a normalisation undoes the size of {kernels}: L2 sets the learning rate there, lr / |w|**2 "
             "(van Laarhoven 2017)"
         )
 
@@ -219,9 +219,9 @@ def audit(model: keras.layers.Layer, *, step: Sequence[Any] | Mapping[str, Any] 
     weights = weights_of(model)
     values = [_penalty(weight) for weight in weights]
     total = sum(values)
-    before = {id(layer) for layer in layers_before_norms(model)}
+    scale_free = {id(weight.variable) for weight in scale_free_kernels(model)}
     rows = tuple(
-        _row(w, value, total, normalised=id(w.layer) in before and w.role not in FREE_ROLES)
+        _row(w, value, total, normalised=id(w.variable) in scale_free)
         for w, value in zip(weights, values, strict=True)
     )
     decay, decay_problems = _weight_decay(model, weights)

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from l2zoo.regularization.scale_invariance import layers_before_norms
+from l2zoo.regularization.scale_invariance import scale_free_kernels
 from l2zoo.regularization.weights import FREE_ROLES, Weight, weights_of
 from l2zoo.reports import plot_style
 from l2zoo.reports.table import write_csv
@@ -47,7 +47,7 @@ class KernelState:
         data_gradient: Norm of the gradient of the data loss, on the probe.
         penalty_gradient: Norm of the gradient of the penalty: `2 * lambda * |w|` for L2.
         ratio: `penalty_gradient / data_gradient`; infinite where only the penalty pulls, 0 without one.
-        effective_rate: `learning rate / |w| ** 2` of a kernel before a normalisation, else None.
+        effective_rate: `learning rate / |w| ** 2` of a kernel whose size a normalisation undoes, else None.
         near_zero: Share of the numbers below a hundredth of what they were at the start, as a root mean
             square.
     """
@@ -115,7 +115,7 @@ class L2Monitor(keras.callbacks.Callback):
                 f"`L2Monitor` looks at kernels that train, but {self.model.name!r} has none. Unfreeze some, "
                 "or leave the monitor out."
             )
-        self._before_norms = {id(layer) for layer in layers_before_norms(self.model)}
+        self._scale_free = {weight.path for weight in scale_free_kernels(self.model)}
         self._look = norm_function(self.model, *self._probe)
         steps = self.params.get("steps") or STEPS
         self._interval = self.every or math.ceil(STEPS / steps)
@@ -181,8 +181,7 @@ class L2Monitor(keras.callbacks.Callback):
         self, weight: Weight, norm: float, data: float, penalty: float, *, rate: float, scale: float
     ) -> list[float]:
         ratio = penalty / data if data else (math.inf if penalty else 0.0)
-        normalised = id(weight.layer) in self._before_norms
-        effective = rate / norm**2 if normalised and norm else math.nan
+        effective = rate / norm**2 if weight.path in self._scale_free and norm else math.nan
         small = np.abs(ops.convert_to_numpy(weight.variable)) < NEAR_ZERO * scale
         return [norm, data, penalty, ratio, effective, float(small.mean())]
 

@@ -325,7 +325,7 @@ def test_kernels_before_a_normalisation_are_marked_and_what_l2_means_there_is_sa
     assert audit(model).note == ""  # there is no L2 to speak of
     found = audit(L2Policy(1e-3).apply(model))
     assert {row.path for row in found.rows if row.normalised} == {"before/kernel"}
-    assert found.note.startswith("1 kernel goes straight into a normalisation")
+    assert found.note.startswith("a normalisation undoes the size of 1 kernel: L2 sets")
     assert f"≈ {found.note}" in str(found).replace("\n", " ")
     lines = str(found).splitlines()
     assert "kernel ≈" in next(line for line in lines if "before/kernel" in line)
