@@ -6,9 +6,9 @@
 `steps`: a training step of our ResNet-50, and of a U-Net on MobileNetV2, with the policy and without, against
 `keras.applications.ResNet50` on the same images. `fit`: images a second of `l2zoo.fit` against plain
 `compile(); fit()`, on a ResNet-20 and on the CNN for digits, in the epochs after the first. `again`: seconds
-of the first epoch when either is called again on the same compiled model, and of the first call. `pipeline`:
-images a second of the batches alone against those that the model trains on. `monitor`: the share of a
-training that `L2Monitor` takes.
+of a call with one epoch, when either is called again on the same compiled model. `pipeline`: images a second
+of the batches alone against those that the model trains on. `monitor`: the share of a training that
+`L2Monitor` takes.
 
 Sides take turns, so that a busy machine slows them alike; a ratio is the median of the rounds' ratios.
 """

@@ -330,6 +330,6 @@ def test_mixed_precision_is_converted_in_float32_with_the_same_weights(policy, t
     export(model, tmp_path / "artifact", sample=IMAGES, formats=["tflite"])
     assert [layer.dtype_policy.name for layer in model.layers] == [policy] * 3 + ["float32"]
     predict, _ = tflite.open_file(tmp_path / "artifact" / "model.tflite")
-    [answers] = predict({"images": IMAGES}).values()
+    [answers] = predict({"images": IMAGES.astype("float32")}).values()
     np.testing.assert_allclose(answers, plain.predict(IMAGES, verbose=0), atol=1e-5)
     verify(tmp_path / "artifact")
