@@ -8,6 +8,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from l2zoo.data.targets.labels import classes_of
+from l2zoo.engine.metric_names import metrics_of
 from l2zoo.tasks.checks import output_shapes
 from l2zoo.training.compilation import compile_settings, output_losses
 
@@ -93,7 +95,7 @@ def check_targets(model: keras.Model, y: Any) -> None:
 
     Args:
         model: The model.
-        y: An array, or a nest of arrays, as many as there are outputs.
+        y: An array, or a nest of arrays, one an output.
     """
     losses = output_losses(model, compile_settings(model, optimizer=None, loss=None, metrics=None))
     shapes = output_shapes(model)
@@ -108,6 +110,33 @@ def check_targets(model: keras.Model, y: Any) -> None:
             shape = shapes.get(key) if isinstance(shapes, dict) else None
         if isinstance(target, np.ndarray):
             _check_target(target, loss, shape, where)
+
+
+def check_accuracy(model: keras.Model, y: Any, objective: str) -> None:
+    """Raises a `ValueError` if targets are scored by an accuracy that means nothing for them.
+
+    Args:
+        model: That has been evaluated.
+        y: The targets.
+        objective: Name of the score.
+    """
+    if (
+        objective != "val_accuracy"
+        or not isinstance(y, np.ndarray)
+        or y.ndim > 2
+        or classes_of(y) is not None
+    ):
+        return
+    if y.dtype.kind == "f" and (y != np.round(y)).any():
+        raise ValueError(
+            "`y` holds numbers to be predicted, for which accuracy means nothing: measure an error, as in "
+            "metrics=('mae',), objective='val_mae'."
+        )
+    if any(isinstance(metric, keras.metrics.CategoricalAccuracy) for metric in metrics_of(model)):
+        raise ValueError(
+            "`y` has several labels an image, and Keras's 'accuracy' would look at one: measure each, as in "
+            "metrics=('binary_accuracy',), objective='val_binary_accuracy'."
+        )
 
 
 def _check_target(y: np.ndarray, loss: Any, shape: Any, where: str) -> None:

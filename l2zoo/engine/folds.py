@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import warnings
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -96,6 +97,12 @@ class Division:
                 f"`groups` must say of each of the {self._rows} examples what it belongs to, shape "
                 f"({self._rows},), got shape={self._groups.shape}."
             )
+        if self._groups is not None and isinstance(self._folds, int):
+            count = len(np.unique(self._groups))
+            if count < self._folds:
+                raise ValueError(
+                    f"`folds` must be at most the {count} groups there are, got folds={self._folds}."
+                )
         if self.number:
             self._check_number(self.number)
         counts = set()
@@ -118,7 +125,9 @@ class Division:
         if hasattr(splitter, "random_state"):
             splitter.random_state = (splitter.random_state or 0) + seed
         y = self._targets if classes is None and isinstance(self._targets, np.ndarray) else classes
-        pairs = splitter.split(np.zeros((self._rows, 1)), y, self._groups)
+        with warnings.catch_warnings():  # `check` looks whether groups were kept together
+            warnings.filterwarnings("ignore", "The groups parameter is ignored", UserWarning)
+            pairs = list(splitter.split(np.zeros((self._rows, 1)), y, self._groups))
         return [(np.asarray(trained), np.asarray(held)) for trained, held in pairs]
 
     def _by_number(self, classes: np.ndarray | None, seed: int) -> list[Rows]:
@@ -127,7 +136,9 @@ class Division:
         rows, how = np.arange(self._rows), {"n_splits": self._folds, "shuffle": True, "random_state": seed}
         if self._groups is not None:  # of one class for all, it balances the sizes alone
             y = np.zeros(self._rows, int) if classes is None else classes
-            return list(StratifiedGroupKFold(**how).split(rows, y, self._groups))
+            with warnings.catch_warnings():  # whole groups cannot give every fold every class
+                warnings.filterwarnings("ignore", "The least populated class", UserWarning)
+                return list(StratifiedGroupKFold(**how).split(rows, y, self._groups))
         if classes is None or self._has_few(classes):
             return list(KFold(**how).split(rows))
         return list(StratifiedKFold(**how).split(rows, classes))
@@ -145,7 +156,12 @@ class Division:
             )
         classes = classes_of(self._targets)
         if classes is not None and not self._has_few(classes):
-            check_folds(classes, folds)
+            try:
+                check_folds(classes, folds)
+            except ValueError as error:
+                raise ValueError(
+                    f"{error} (Numbers to be predicted, which are no classes, are given as floats.)"
+                ) from None
 
     def _check_pair(self, fold: int, trained: np.ndarray, held: np.ndarray) -> None:
         where = f"Pair {fold} of `folds`"
@@ -153,7 +169,7 @@ class Division:
             if rows.ndim != 1 or rows.dtype.kind not in "iu":
                 raise TypeError(f"{where} must hold numbers of rows, got {name} rows of dtype={rows.dtype}.")
             if not len(rows):
-                raise ValueError(f"{where} must hold rows, got no {name} rows.{self._more_groups()}")
+                raise ValueError(f"{where} must hold rows, got no {name} rows.")
             if rows.min() < 0 or rows.max() >= self._rows:
                 raise ValueError(
                     f"{where} must hold rows from 0 to {self._rows - 1}, got {name} rows from {rows.min()} "
@@ -172,11 +188,6 @@ class Division:
                     f"{where} has the group {shared[0]!s} on both sides. Let the groups be divided along: a "
                     "number of folds does it, or a splitter such as GroupKFold or StratifiedGroupKFold."
                 )
-
-    def _more_groups(self) -> str:
-        if self._groups is None:
-            return ""
-        return f" There are {len(np.unique(self._groups))} groups: use fewer folds."
 
 
 def _reproducible(splitter: Any) -> Any:

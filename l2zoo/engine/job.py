@@ -58,8 +58,8 @@ class Job:
     weighted_scores: bool = False
 
     @functools.cached_property
-    def division(self) -> Callable[[int], list[Rows]]:
-        """What gives the folds for a seed."""
+    def division(self) -> Any:
+        """What gives the folds for a seed: a `Division`, or what the caller has made like one."""
         return self.folds if callable(self.folds) else Division(self.y, self.folds, self.groups)
 
     @property

@@ -5,19 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 # Where keras-tuner would not know: it goes by the names of some of Keras's metrics alone.
-_MORE_IS_BETTER = (
-    "accuracy",
-    "auc",
-    "dice",
-    "iou",
-    "io_u",
-    "top5",
-    "precision",
-    "recall",
-    "f1_score",
-    "r2_score",
-)
-_MORE_IS_BETTER += ("r2", "fbeta_score", "correlation", "cosine_similarity")
+_MORE_IS_BETTER: tuple[str, ...] = ("accuracy", "auc", "dice", "iou", "io_u", "top5", "precision", "recall")
+_MORE_IS_BETTER += ("f1_score", "fbeta_score", "r2_score", "r2", "correlation", "cosine_similarity")
 _LESS_IS_BETTER = ("loss", "error", "mae", "mse", "rmse", "mape", "msle", "crossentropy", "divergence")
 
 

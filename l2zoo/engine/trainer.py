@@ -16,7 +16,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from l2zoo.engine.checks import check_callbacks, check_rate_is_free, check_targets
+from l2zoo.engine.checks import check_accuracy, check_callbacks, check_rate_is_free
 from l2zoo.engine.folds import Rows
 from l2zoo.engine.identity import fingerprint, identity_of_job
 from l2zoo.engine.job import Job
@@ -75,8 +75,8 @@ class Trainer:
         self._check_strength_reaches()
         warm, _ = self._warm_model(job.reference, seed=0)
         check_place_labels(warm.model, job.y)
-        check_targets(warm.model, job.y)
         self.objective = choose_objective(warm.names, job.objective)
+        check_accuracy(warm.model, job.y, self.objective)
 
     def identity(self) -> dict[str, Any]:
         """What the scores depend on besides the data, as JSON values: the model and how it is trained."""

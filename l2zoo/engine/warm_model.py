@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from l2zoo.engine.checks import check_model
+from l2zoo.engine.checks import check_model, check_targets
 from l2zoo.engine.live_numbers import Live, LivePenalty, Numbers, Schedule, is_around_others, optimizers_in
 from l2zoo.engine.loops import epoch_loop
 from l2zoo.engine.metric_names import stable_names
@@ -58,6 +58,7 @@ class WarmModel:
         self._batch_size = batch_size
         self.model = model = build(seed)
         check_model(model)
+        check_targets(model, training[1])
         self.optimizer = model.optimizer
         self.penalised = tuple(penalised)
         self._live = Live(model, self.penalised)

@@ -26,20 +26,21 @@ class InOrder(keras.utils.PyDataset):
 
     def __init__(self, parts: tuple, rows: np.ndarray, unit: Unit):
         super().__init__()
-        self.parts, self.rows, self.unit, self.epoch = parts, rows, unit, -1
+        self.parts, self.rows, self.unit, self.epoch = parts, rows, unit, 0
 
     def __len__(self) -> int:
         return -(-len(self.rows) // BATCH)
 
     def __getitem__(self, number: int) -> tuple:
-        order = np.random.default_rng((self.unit.seed, self.unit.fold, max(self.epoch, 0))).permutation(
-            self.rows
-        )
+        order = np.random.default_rng((self.unit.seed, self.unit.fold, self.epoch)).permutation(self.rows)
         batch = take(self.parts, order[number * BATCH : (number + 1) * BATCH])
         return tuple(tuple(part) if isinstance(part, list) else part for part in batch)
 
-    def on_epoch_begin(self) -> None:  # not at the end: Keras reads the first batches before the first epoch
-        self.epoch += 1
+    def in_time(self) -> keras.callbacks.Callback:
+        """Tells it the epoch: how often a data set is asked to begin one differs from backend to backend."""
+        return keras.callbacks.LambdaCallback(
+            on_epoch_begin=lambda epoch, logs: setattr(self, "epoch", epoch)
+        )
 
 
 def take(parts: Any, rows: np.ndarray) -> Any:
@@ -84,12 +85,15 @@ def by_keras(job: Job, unit: Unit) -> tuple[dict[str, list[float]], dict[str, fl
     model = job.model({"l2": unit.strength}, seed=unit.seed)
     model.optimizer.build(model.trainable_variables)  # else the first step would be traced twice
     held_out = take(job.held_out, held)
+    batches = InOrder(job.training, trained, unit)
+    if keras.backend.backend() == "torch":  # whose dropout draws from a global generator
+        keras.utils.set_random_seed(unit.seed)
     history = model.fit(
-        InOrder(job.training, trained, unit),
+        batches,
         epochs=EPOCHS,
         validation_data=held_out,
         validation_batch_size=BATCH,
-        callbacks=list(job.callbacks),
+        callbacks=[batches.in_time(), *job.callbacks],
         shuffle=False,
         verbose=0,
     ).history

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from l2zoo.engine.identity import fingerprint, identity_of_model
+from l2zoo.engine.job import Job
+from l2zoo.engine.trainer import Trainer
 from tests.search import small
 
 
@@ -35,3 +37,43 @@ def test_a_model_is_another_with_another_strength_rate_or_length_of_training_but
     }
     assert len(same) == 1
     assert len(same | others) == 5
+
+
+def tiny(l2: float) -> keras.Model:
+    dense = keras.layers.Dense(1, "sigmoid", kernel_regularizer=keras.regularizers.L2(l2))
+    return keras.Sequential([keras.Input((4, 4, 1)), keras.layers.Flatten(), dense])
+
+
+def test_a_search_is_another_with_another_loss_metric_optimizer_fold_or_weight():
+    auc, crossentropy = keras.metrics.AUC, keras.losses.BinaryCrossentropy
+    scored = {"objective": "val_auc"}
+    pairs = [(np.arange(9), np.arange(9, 18))]
+    different = [
+        {},
+        {"optimizer": lambda: keras.optimizers.SGD(0.01, use_ema=True)},
+        {"optimizer": lambda: keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(0.01))},
+        {"optimizer": lambda: keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(0.02))},
+        {"loss": crossentropy(label_smoothing=0.1)},
+        {"loss": crossentropy(label_smoothing=0.2)},
+        {"metrics": [auc()], **scored},
+        {"metrics": [auc(curve="PR")], **scored},
+        {"folds": pairs},
+        {"weights": np.ones(18, "float32")},
+        {"weights": np.arange(18, dtype="float32")},
+        {"weights": np.ones(18, "float32"), "weighted_scores": True},
+    ]
+    found = [repr(identity_with(**changes)) for changes in different]
+    assert len(set(found)) == len(different)
+    assert repr(identity_with(metrics=[auc()], **scored)) == found[6]  # whatever number Keras gives its name
+
+
+def identity_with(*, folds=3, **changes) -> dict:
+    settings = {
+        "optimizer": "sgd",
+        "loss": "binary_crossentropy",
+        "metrics": ("accuracy",),
+        "objective": None,
+    }
+    x, y = small.data(18)
+    job = Job(lambda values: tiny(values["l2"]), x, y % 2, folds, 1, 8, **{**settings, **changes})
+    return Trainer(job).identity()

@@ -48,8 +48,8 @@ def classes_of(y: Any) -> np.ndarray | None:
     """The class of each row of targets, `(N,)`; None where a row has several, or none.
 
     Args:
-        y: Labels `(N,)` or `(N, 1)`, whole numbers of any type; one-hot or smoothed labels `(N, K)`, of which
-            each row sums to 1; or any other targets.
+        y: Labels `(N,)` or `(N, 1)`, whole numbers from 0 of any type; one-hot or smoothed
+            labels `(N, K)`, of which each row sums to 1; or any other targets.
 
     Example:
         >>> classes_of(np.array([[0, 1], [1, 0]])), classes_of(np.array([0.5, 1.5]))
@@ -61,7 +61,7 @@ def classes_of(y: Any) -> np.ndarray | None:
         y = y[:, 0]
     if y.ndim == 1:
         whole = y.dtype.kind != "f" or bool(np.all(y == np.round(y)))
-        return y.astype(np.int64) if whole else None
+        return y.astype(np.int64) if whole and y.min() >= 0 else None
     shares = bool(np.all(y >= 0)) and np.allclose(y.sum(axis=1), 1, atol=1e-5)
     return y.argmax(axis=1) if shares else None
 

@@ -102,10 +102,11 @@ def compare(
     numbers = _seeds(seeds)
     _check_training(training)
     data, sample_weight = take_weights(data, sample_weight)
-    data, test = (None if one is None else _images(one, task) for one in (data, test))
-    task = task or Classification(data.class_names)
+    train = _images(data, task)
+    tested = None if test is None else _images(test, task)
+    task = task or Classification(train.class_names)
     crossed = folds if test is None or any(variant.tuned for variant in variants) else None
-    x, y, splits = _rows(task, data, test, folds=crossed, groups=groups, seeds=numbers)
+    x, y, splits = _rows(task, train, tested, folds=crossed, groups=groups, seeds=numbers)
     weights = _weights(y, splits, sample_weight=sample_weight, class_weight=class_weight)
     (first,) = (variant for variant in variants if variant.name == baseline)
     job = Job(
