@@ -29,7 +29,8 @@ ROOT = Path(__file__).resolve().parent.parent
 FLOORS = (
     {"utils"},
     {"data", "models.frames", "registration", "reports", "stats"},
-    {"models.blocks", "regularization", "tasks"},
+    {"models.blocks", "regularization"},
+    {"tasks"},
     {"artifacts", "models.backbones", "training", "zoo"},
     {"engine", "inference", "models.pretrained"},
     {"models", "search"},

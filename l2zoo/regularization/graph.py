@@ -70,9 +70,10 @@ def graph_of(model: keras.layers.Layer) -> Graph | None:
             one input.
     """
     numbers = count()
-    inputs, outputs = _ends(model)
+    inputs, outputs = ends_of(model)
     if inputs is None:
-        shape = (getattr(model, "get_build_config", dict)() or {}).get("input_shape")
+        config: Any = getattr(model, "get_build_config", dict)() or {}
+        shape = config.get("input_shape")
         if not isinstance(shape, tuple | list) or not all(n is None or isinstance(n, int) for n in shape):
             return None
         inputs = [keras.KerasTensor(tuple(shape), dtype=getattr(model, "compute_dtype", "float32"))]
@@ -91,14 +92,14 @@ def _steps(nodes: list[Any], known: dict[int, int], numbers: Iterator[int]) -> I
     for node in nodes:
         arguments, operation = node.arguments, node.operation
         tensors = arguments.keras_tensors
-        inputs, outputs = _ends(operation)
+        inputs, outputs = ends_of(operation)
         as_built = len(arguments.args) == 1 and arguments.kwargs.get("training") is None
         opened = None
         if inputs is not None and len(inputs) == len(tensors) and as_built:
             opened = _nodes_between(inputs, outputs)
         elif _is_to_open(operation):
             inputs, outputs, opened = _open_anew(operation, arguments)
-        if opened is None or len(outputs) != len(node.outputs):
+        if opened is None or inputs is None or len(outputs) != len(node.outputs):
             known.update({id(tensor): next(numbers) for tensor in node.outputs})
             yield _step(node, known, opaque=inputs is not None or _is_to_open(operation))
             continue
@@ -121,7 +122,7 @@ def _step(node: Any, known: dict[int, int], *, opaque: bool) -> Step:
     )
 
 
-def _ends(operation: Any) -> tuple[list[Any] | None, list[Any]]:
+def ends_of(operation: Any) -> tuple[list[Any] | None, list[Any]]:
     """The inputs and outputs of a model that computes what its graph says; None and nothing of all else."""
     if not isinstance(operation, keras.Model) or not type(operation).call.__module__.startswith("keras."):
         return None, []
@@ -182,7 +183,7 @@ def _nodes_between(inputs: list[Any], outputs: list[Any]) -> list[Any]:
     """The nodes from some tensors to others, each after those that it needs."""
     known = {id(tensor) for tensor in inputs}
     done: dict[int, Any] = {}
-    waiting = [(_node_of(tensor), False) for tensor in reversed(outputs) if id(tensor) not in known]
+    waiting = [(node_of(tensor), False) for tensor in reversed(outputs) if id(tensor) not in known]
     while waiting:
         node, ready = waiting.pop()
         if ready:
@@ -190,11 +191,11 @@ def _nodes_between(inputs: list[Any], outputs: list[Any]) -> list[Any]:
         elif id(node) not in done:
             waiting.append((node, True))
             needed = [tensor for tensor in node.arguments.keras_tensors if id(tensor) not in known]
-            waiting += [(_node_of(tensor), False) for tensor in reversed(needed)]
+            waiting += [(node_of(tensor), False) for tensor in reversed(needed)]
     return list(done.values())
 
 
-def _node_of(tensor: Any) -> Any:
+def node_of(tensor: Any) -> Any:
     """The call that a symbolic tensor comes out of.
 
     Raises:

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from l2zoo.regularization.graph import ends_of, node_of
 from l2zoo.tasks.output_kind import KINDS, OutputKind, in_unit_range, is_distribution
 
 _REGRESSION = (
@@ -182,7 +183,7 @@ def _activations(model: keras.Model, names: list[str]) -> dict[str, str | None]:
         return dict.fromkeys(names)
     if set(outputs) != set(names):
         outputs = dict(zip(names, outputs.values(), strict=True))
-    return {name: _activation(model, outputs[name]) for name in names}
+    return {name: _activation(outputs[name]) for name in names}
 
 
 def symbolic_outputs(model: keras.Model) -> dict[str, Any]:
@@ -194,58 +195,26 @@ def symbolic_outputs(model: keras.Model) -> dict[str, Any]:
     return {f"output_{i}": one for i, one in enumerate(tensors)}
 
 
-def _activation(model: keras.Model, tensor: Any) -> str | None:
-    """The last activation before an output of a model."""
-    operation = _maker(model, tensor)
-    while operation is not None:
-        found = _of_operation(operation, tensor)
+def _activation(tensor: Any) -> str | None:
+    """The last activation before a symbolic tensor."""
+    while tensor is not None:
+        node = node_of(tensor)
+        place = next(i for i, one in enumerate(node.outputs) if one is tensor)
+        _, inner = ends_of(node.operation)
+        found = "passing" if inner else _of_operation(node.operation, tensor)
         if found != "passing":
             return found
-        operation, tensor = _before(model, operation)
+        before = inner[place : place + 1] or node.arguments.keras_tensors
+        tensor = before[0] if before else None
     return None
-
-
-def _maker(model: keras.Model, tensor: Any) -> Any:
-    """The operation of a model that gives a tensor."""
-    if isinstance(model, keras.Sequential):
-        return model.layers[-1] if model.layers else None
-    for operation in getattr(model, "operations", ()):
-        if any(one is tensor for one in keras.tree.flatten(_outputs(operation))):
-            return operation
-    return None
-
-
-def _before(model: keras.Model, operation: Any) -> tuple[Any, Any]:
-    """What comes before an operation that passes its input on, and the tensor between them."""
-    if isinstance(model, keras.Sequential):
-        place = model.layers.index(operation)
-        return (model.layers[place - 1] if place else None), None
-    try:
-        tensor = operation.input
-    except (AttributeError, ValueError):  # used twice
-        return None, None
-    return _maker(model, tensor), tensor
-
-
-def _outputs(operation: Any) -> Any:
-    try:
-        return operation.output
-    except (AttributeError, ValueError):  # used twice, so that it has several
-        return [node.output_tensors for node in operation._inbound_nodes]  # no public way to them
 
 
 def _of_operation(operation: Any, tensor: Any) -> str | None:
     """What an operation ends with; `"passing"` if it is no matter, None if it is not known."""
-    if isinstance(operation, keras.Model):
-        inner = list(symbolic_outputs(operation).values())
-        if not inner:
-            return None
-        places = [i for i, one in enumerate(keras.tree.flatten(_outputs(operation))) if one is tensor]
-        return _activation(operation, inner[places[0] if places and len(inner) > 1 else 0])
     if isinstance(operation, keras.layers.Softmax) or type(operation).__name__ in _OF_OPERATIONS:
         name = _OF_OPERATIONS.get(type(operation).__name__, "softmax")
         axis = getattr(operation, "axis", -1)
-        last = name == "sigmoid" or axis == -1 or (tensor is not None and axis == len(tensor.shape) - 1)
+        last = name == "sigmoid" or axis in (-1, len(tensor.shape) - 1)
         return name if last else None
     activation = getattr(operation, "activation", None)
     called: str | None = getattr(activation, "__name__", None)
