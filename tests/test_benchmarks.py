@@ -16,7 +16,7 @@ CASES = [
     ("evidence", "digit", "cnn, digits, mnist, segment, detect, images, photos, video, all", "digits"),
     ("export", "strat", "int8, resnet50, start, all", "start"),
     ("generation", "vidoe", "images, video, all", "video"),
-    ("models", "step", "steps, fit, pipeline, monitor, all", "steps"),
+    ("models", "step", "steps, fit, again, pipeline, monitor, all", "steps"),
     ("search", "memroy", "digits, resnet, memory, question, all", "memory"),
 ]
 

@@ -19,23 +19,15 @@ from typing import Any
 import keras
 import numpy as np
 
-from l2zoo.regularization.weights import (
-    Weight,
-    coefficients,
-    is_by_policy,
-    is_custom,
-    layers_of,
-    mark,
-    regularizer_of,
-    weights_of,
-)
+# As a module: whoever imports it first imports Keras by it, and then this, before it has any names.
+from l2zoo.regularization import weights as of_model
 from l2zoo.utils.validation import check_number
 
 FILE = "l2zoo_penalty.json"
 """Name of the asset. Each model in a file has its own, of the weights that no model inside it has."""
 
 
-def after_reload(weights: list[Weight]) -> list[tuple[float, float] | None]:
+def after_reload(weights: list[of_model.Weight]) -> list[tuple[float, float] | None]:
     """`(l1, lambda)` that each weight would have after `model.save` and `load_model`.
 
     What a policy put there is in the file. Of the rest, Keras's own layers write down their regularizer
@@ -46,41 +38,43 @@ def after_reload(weights: list[Weight]) -> list[tuple[float, float] | None]:
     twins: dict[int, dict[int, Any]] = {}
     found = []
     for weight in weights:
-        custom = next((layer for layer in (*weight.ancestors, weight.layer) if is_custom(layer)), None)
+        custom = next(
+            (layer for layer in (*weight.ancestors, weight.layer) if of_model.is_custom(layer)), None
+        )
         if id(weight.variable) in carried:
-            found.append(coefficients(weight.variable.regularizer))
+            found.append(of_model.coefficients(weight.variable.regularizer))
         elif custom is None:
             found.append(_config_coefficients(weight))
         else:
             if id(custom) not in twins:
                 twins[id(custom)] = _regularizers_after_rebuild(custom)
-            found.append(coefficients(twins[id(custom)].get(id(weight.variable))))
+            found.append(of_model.coefficients(twins[id(custom)].get(id(weight.variable))))
     return found
 
 
-def _carried(weights: Iterable[Weight]) -> set[int]:
+def _carried(weights: Iterable[of_model.Weight]) -> set[int]:
     """Those weights, by `id(variable)`, of which a file's asset will say what they are penalised with."""
-    by_model: dict[int, list[Weight]] = {}
+    by_model: dict[int, list[of_model.Weight]] = {}
     for weight in weights:
         by_model.setdefault(id(_model_of(weight)), []).append(weight)
     written = [group for group in by_model.values() if _has_asset(group) and _is_hooked(_model_of(group[0]))]
     return {id(w.variable) for group in written for w in group if _is_policys(w)}
 
 
-def _model_of(weight: Weight) -> keras.Model | None:
+def _model_of(weight: of_model.Weight) -> keras.Model | None:
     """The innermost model around a weight; none for a layer alone, which will be in one when it is saved."""
     around = (*weight.ancestors, weight.layer)
     return next((layer for layer in reversed(around) if isinstance(layer, keras.Model)), None)
 
 
-def _has_asset(weights: list[Weight]) -> bool:
-    return any(is_by_policy(weight.variable.regularizer) for weight in weights)
+def _has_asset(weights: list[of_model.Weight]) -> bool:
+    return any(of_model.is_by_policy(weight.variable.regularizer) for weight in weights)
 
 
-def _is_policys(weight: Weight) -> bool:
+def _is_policys(weight: of_model.Weight) -> bool:
     """Whether a policy decided what a weight is penalised with, and nobody has put another in its config."""
     in_config = (getattr(layer, attribute) for layer, attribute in weight.config_places())
-    return all(one is None or is_by_policy(one) for one in (weight.variable.regularizer, *in_config))
+    return all(one is None or of_model.is_by_policy(one) for one in (weight.variable.regularizer, *in_config))
 
 
 def _is_hooked(model: keras.Model | None) -> bool:
@@ -118,18 +112,23 @@ def _read(model: keras.Model, folder: str | None) -> None:
         )
 
 
-def _own_weights(model: keras.Model) -> list[Weight]:
-    return [weight for weight in weights_of(model) if _model_of(weight) is model]
+def _own_weights(model: keras.Model) -> list[of_model.Weight]:
+    return [weight for weight in of_model.weights_of(model) if _model_of(weight) is model]
 
 
-def _entry(weight: Weight) -> dict[str, Any]:
+def _entry(weight: of_model.Weight) -> dict[str, Any]:
     """What the file says of a weight; of another's regularizer nothing."""
-    l1, l2 = (coefficients(weight.variable.regularizer) if _is_policys(weight) else None) or (None, None)
+    l1, l2 = (of_model.coefficients(weight.variable.regularizer) if _is_policys(weight) else None) or (
+        None,
+        None,
+    )
     exempt = {"exempt": True} if weight.exempt else {}
     return {"path": weight.path, "shape": list(map(int, weight.variable.shape)), "l1": l1, "l2": l2, **exempt}
 
 
-def _counterparts(entries: list[dict[str, Any]], weights: list[Weight]) -> list[Weight | None]:
+def _counterparts(
+    entries: list[dict[str, Any]], weights: list[of_model.Weight]
+) -> list[of_model.Weight | None]:
     """The weight of each entry: by order, as models may name their layers anew when made; else by path.
 
     There may have been more weights, as those of LoRA, which Keras merges into the kernels when it saves.
@@ -141,13 +140,13 @@ def _counterparts(entries: list[dict[str, Any]], weights: list[Weight]) -> list[
     return [by_path.get((entry["path"], tuple(entry["shape"]))) for entry in entries]
 
 
-def _restore(weight: Weight, l1: float, l2: float) -> None:
+def _restore(weight: of_model.Weight, l1: float, l2: float) -> None:
     """Penalises a weight as it was; what Keras brought back itself is only known again as a policy's."""
     regularizer = weight.variable.regularizer
-    if coefficients(regularizer) != (l1, l2):
-        weight.set_regularizer(regularizer_of(l1, l2))
+    if of_model.coefficients(regularizer) != (l1, l2):
+        weight.set_regularizer(of_model.regularizer_of(l1, l2))
     elif regularizer is not None:
-        mark(regularizer)
+        of_model.mark(regularizer)
 
 
 def _hook(name: str, act: Callable[[keras.Model, Any], None]) -> None:
@@ -169,10 +168,10 @@ _hook("load_assets", _read)
 # ---- What Keras carries itself -----------------------------------------------------------------------------
 
 
-def _config_coefficients(weight: Weight) -> tuple[float, float] | None:
+def _config_coefficients(weight: of_model.Weight) -> tuple[float, float] | None:
     """`(l1, lambda)` that Keras would write to disk for a weight: the outermost of its config places."""
     places = weight.config_places()
-    return coefficients(getattr(*places[-1])) if places else (0.0, 0.0)
+    return of_model.coefficients(getattr(*places[-1])) if places else (0.0, 0.0)
 
 
 def _regularizers_after_rebuild(layer: keras.layers.Layer) -> dict[int, Any]:
@@ -187,7 +186,7 @@ def _regularizers_after_rebuild(layer: keras.layers.Layer) -> dict[int, Any]:
         with warnings.catch_warnings(), ThreadPoolExecutor(1) as thread:
             warnings.simplefilter("ignore")
             twin = thread.submit(_rebuild, layer).result()
-        pairs = zip(weights_of(layer), weights_of(twin), strict=True)
+        pairs = zip(of_model.weights_of(layer), of_model.weights_of(twin), strict=True)
         return {id(mine.variable): its.variable.regularizer for mine, its in pairs}
     except Exception:  # a custom layer may fail in any way: then nothing of it is carried over
         return {}
@@ -199,5 +198,5 @@ def _regularizers_after_rebuild(layer: keras.layers.Layer) -> dict[int, Any]:
 def _rebuild(layer: keras.layers.Layer) -> keras.layers.Layer:
     return keras.saving.deserialize_keras_object(
         keras.saving.serialize_keras_object(layer),
-        custom_objects={type(inner).__name__: type(inner) for inner in layers_of(layer)},
+        custom_objects={type(inner).__name__: type(inner) for inner in of_model.layers_of(layer)},
     )

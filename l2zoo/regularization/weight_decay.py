@@ -46,6 +46,8 @@ class _Selective:
         self.order = tuple((name, decays) for name, decays in order)
 
     def build(self, variables: list) -> None:
+        if self.selection and not variables:
+            return  # as Keras calls it when it loads an HDF5 file; the first step calls it with the weights
         if not self.built:  # type: ignore[attr-defined]
             choices = self.choices(variables)
             self.order = tuple((v.name, decays) for v, decays in zip(variables, choices, strict=True))

@@ -222,6 +222,19 @@ def test_an_answer_of_another_shape_than_said_is_refused(folder):
         OPENERS["Predictor"](folder)
 
 
+def test_an_hdf5_file_where_a_keras_file_is_wanted_says_how_to_write_one(tmp_path):
+    import keras
+
+    from l2zoo.artifacts.formats import keras_file
+
+    path = tmp_path / "old.h5"
+    keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]).save(path)
+    words = r"old\.h5 is an HDF5 file.* keras\.saving\.load_model\('old\.h5'\)\.save\('old\.keras'\)"
+    for compiled in (True, False):
+        with pytest.raises(ValueError, match=words):
+            keras_file.load_model(path, compiled=compiled)
+
+
 @pytest.mark.parametrize("content", [b"", bytes(100), b"\x1c\0\0\0TFL3" + bytes(range(256))], ids=len)
 def test_a_file_that_is_no_tflite_under_a_digest_that_fits_is_a_clear_error(folder, content):
     (folder / "model.tflite").write_bytes(content)

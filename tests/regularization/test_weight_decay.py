@@ -292,6 +292,19 @@ def test_a_model_saved_before_its_first_step_decays_the_same(tmp_path: Path) -> 
         assert_kernels_alone_decay(by_hand.reloaded(compiled(make, optimizers.SGD(RATE)), tmp_path))
 
 
+@pytest.mark.filterwarnings("ignore:__array__ implementation")
+@pytest.mark.parametrize("trained", [False, True])
+def test_a_model_from_an_hdf5_file_decays_the_same(trained: bool, tmp_path: Path) -> None:
+    model = compiled(functional, optimizers.SGD(RATE, momentum=0.9))
+    if trained:
+        x = np.zeros((2, 6, 6, 2), "float32")
+        model.fit(x, model.predict(x, verbose=0), verbose=0)
+    model.save(tmp_path / "old.h5")
+    again = keras.saving.load_model(tmp_path / "old.h5")
+    assert again.optimizer.weight_decay == DECAY
+    assert_kernels_alone_decay(again)
+
+
 @pytest.mark.backends
 def test_a_reloaded_model_decays_the_same_on_every_backend(tmp_path: Path) -> None:
     again = by_hand.reloaded(compiled(nested, optimizers.SGD(RATE), eager=False), tmp_path)

@@ -117,7 +117,9 @@ def test_a_weight_decay_that_no_optimizer_is_asked_for_is_refused() -> None:
 
 def test_a_search_refuses_a_model_that_trains_no_penalty() -> None:
     def build(l2: Any) -> keras.Model:
-        return L2Policy.of(l2).apply(built(WithoutPenalties))
+        model = built(WithoutPenalties)
+        model.compile(keras.optimizers.SGD(0.1), LOSS)  # a search runs in the graph
+        return L2Policy.of(l2).apply(model)
 
     with pytest.raises(ValueError, match="none of it trains"):
         tune_l2(build, DATA, strengths=[0, 1e-2], folds=2, epochs=1, verbose=0)
@@ -132,7 +134,9 @@ class OfTheLayers(WithoutPenalties):
 
 def test_a_search_refuses_a_loss_that_would_not_see_its_strengths() -> None:
     def build(l2: Any) -> keras.Model:
-        return L2Policy.of(l2).apply(built(OfTheLayers))
+        model = built(OfTheLayers)
+        model.compile(keras.optimizers.SGD(0.1), LOSS)  # a search runs in the graph
+        return L2Policy.of(l2).apply(model)
 
     assert fit(build(1e-3), DATA, epochs=1, verbose=0).epoch == [0]
     with pytest.raises(ValueError, match=r"none of it trains.*let it add sum\(self\.losses\)"):

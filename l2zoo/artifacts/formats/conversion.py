@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
 from l2zoo.artifacts.inputs import Given, Inputs
-from l2zoo.regularization.weights import layers_of
 
 if TYPE_CHECKING:
     import keras
@@ -86,5 +85,7 @@ def in_float32(model: keras.Model) -> Iterator[None]:
 
 
 def _mixed_layers(model: keras.Model) -> list[keras.layers.Layer]:
+    from l2zoo.regularization.weights import layers_of
+
     names = ("mixed_float16", "mixed_bfloat16")
     return [layer for layer in layers_of(model) if layer.dtype_policy.name in names]

@@ -29,6 +29,7 @@ UNSUSPECTED = 16 * 2**20  # bytes that may come out whatever went in
 _CONFIG, _WEIGHTS = "config.json", "model.weights.h5"
 _MEMBERS = {"metadata.json", _CONFIG}
 _OPTIMIZER = "optimizer"  # where the weights file keeps what only training needs
+_HDF5 = b"\x89HDF\r\n\x1a\n"  # how every such file begins
 _ENCRYPTED = 1  # bit of a zip entry's flags
 
 
@@ -99,6 +100,11 @@ def load_model(path: Path, *, compiled: bool) -> keras.Model:
     Raises:
         ValueError: A class of the model is not registered with Keras, or the file is not a Keras model.
     """
+    if _is_hdf5(path):
+        raise ValueError(
+            f"{path.name} is an HDF5 file, Keras's old format, but a .keras file is wanted. Write one: "
+            f"keras.saving.load_model({path.name!r}).save({path.stem + '.keras'!r}), after `import l2zoo`."
+        )
     check_archive(path)
     import keras
 
@@ -110,6 +116,13 @@ def load_model(path: Path, *, compiled: bool) -> keras.Model:
             f"{path.name} cannot be loaded: {reason[:200]} [...] Register the classes of your own with "
             "@keras.saving.register_keras_serializable, and use layers in the place of Lambda."
         ) from error
+
+
+def _is_hdf5(path: Path) -> bool:
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.read(len(_HDF5)) == _HDF5
 
 
 def check_archive(path: Path) -> None:
