@@ -259,7 +259,7 @@ def test_where_every_strength_costs_three_points_it_usually_says_so() -> None:
 
 
 def test_the_interval_uses_the_sizes_of_the_folds_and_no_seed_that_divides_the_same_way_again():
-    """Held-out rows over training rows, 1 in the first fold of a time series, widen it (Nadeau and Bengio 2003)."""
+    """Held-out over training rows, 1 in the first fold of a time series, widens it (Nadeau, Bengio 2003)."""
     scores = {0.0: [0.80, 0.82, 0.81, 0.83] * 2, 0.1: [0.84, 0.85, 0.86, 0.88] * 2}
     candidates = grid(scores, folds=4)
     equal = verdict_of(candidates)
