@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from l2zoo.data.targets import boxes, labels, masks
+from l2zoo.data.targets import boxes, labels, masks, values
 from l2zoo.data.targets.kind import TASKS
 from l2zoo.utils.validation import check_pixels
 
@@ -31,7 +31,9 @@ def check_images(
             - "detection": a dict of `boxes_xyxy` `(N, M, 4)` in pixels (left, top, right, bottom; the last
               two exclusive) and `labels` `(N, M)`. Images with fewer than M objects end in rows of zeros
               with the label -1. A box may overshoot its image by a pixel;
-            - "generation": one number an image, which says nothing.
+            - "generation": one number an image, which says nothing;
+            - "regression": finite numbers `(N,)` or `(N, D)`;
+            - "multilabel": `(N, K)`, each 0 or 1.
         task: See `y`.
         num_classes: K, at least 1; `None` leaves the upper end open.
 
@@ -57,6 +59,9 @@ def check_images(
         masks.check_rank(y)
         _check_length(x, len(y), "masks")
         masks.check_values(y, x.shape[1:3], num_classes)
+    elif task in values.TASKS:
+        _check_length(x, len(y), "targets")
+        values.check(y, task)
     elif task == "generation":
         _check_length(x, len(y), "labels")
     else:

@@ -70,12 +70,14 @@ class ImageData(batching.Examples):
       (left, top, right, bottom; the last two exclusive), and `labels` `(N, M)`, int64 in `[0, K)`. M is
       what the image with the most objects needs, at least 1; an image with fewer ends in rows of zeros
       with the label -1, and may have none;
-    - "generation": zeros `(N,)`, int64, as there are no classes: `num_classes` is 0.
+    - "generation": zeros `(N,)`, int64, as there are no classes: `num_classes` is 0;
+    - "regression": numbers `(N,)` or `(N, D)`, float32; `num_classes` is 0;
+    - "multilabel": several labels an image `(N, K)`, float32, each 0 or 1.
 
     Attributes:
         name: Name of the data set, such as "mnist".
         split: The split it was asked for, such as "train[:80%]".
-        task: "classification", "segmentation", "detection" or "generation".
+        task: "classification", "segmentation", "detection", "generation", "regression" or "multilabel".
         num_examples: N.
         num_classes: K.
         class_names: K names.

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 from l2zoo.data import checks, subsets
 from l2zoo.data.images import ImageData
 from l2zoo.data.sources import arrays, folders, tfds, tfds_images
+from l2zoo.data.targets import values
 
 _KINDS = "a TFDS name such as 'mnist', 'folder:PATH' or arrays (x, y)"
 
@@ -51,11 +52,13 @@ def load(
             - arrays `(x, y)`: images `(N, H, W, C)` or `(N, H, W)` with pixels in [0, 255], of which
               integers become uint8 and floats float32; and labels `(N,)` or `(N, 1)`, masks `(N, H, W)` or
               `(N, H, W, 1)`, or a dict of `boxes_xyxy` and `labels`: arrays `(N, M, 4)` and `(N, M)`, or
-              lists of an array `(n, 4)` and `(n,)` an image. For generation `y` may be None.
+              lists of an array `(n, 4)` and `(n,)` an image. For generation `y` may be None. For regression
+              numbers `(N,)` or `(N, D)`; for several labels an image `(N, K)`, each 0 or 1.
         split: A split or slice in the words of TFDS: "test", "train[:80%]", "train[1000:]". Arrays
             have none: it only names what they are.
-        task: "classification", "segmentation", "detection" or "generation"; `ImageData` says what the targets
-            are. For generation they are those of classification where there are classes.
+        task: "classification", "segmentation", "detection" or "generation", and for arrays "regression" or
+            "multilabel"; `ImageData` says what the targets are. For generation they are those of
+            classification where there are classes.
         data_dir: Folder of TFDS data sets; `None` is TFDS's own default (TFDS_DATA_DIR, else
             ~/tensorflow_datasets). Only for names.
         image_size: `(H, W)` to resize to, bilinearly, without cropping; masks by the nearest pixel, and
@@ -84,6 +87,11 @@ def load(
     subsets.check_choice(limit, seed)
     _check_arguments(task, classes, label_noise)
     size = checks.check_size(image_size)
+    if task in values.TASKS and isinstance(source, str):
+        raise ValueError(
+            f"`source` must be arrays (x, y) for task={task!r}, got {source!r}: no folder or data set says "
+            "which of its numbers are meant. Read them, and give load((x, y), task=...)."
+        )
     if isinstance(source, str) and source.startswith("folder:"):
         data = folders.from_folder(source, split, task=task, image_size=size)
     elif isinstance(source, str):

@@ -7,6 +7,8 @@ from typing import Any
 
 _HOME = {
     "Classification": "l2zoo.tasks.classification",
+    "MultiLabel": "l2zoo.tasks.multilabel",
+    "Regression": "l2zoo.tasks.regression",
     "Segmentation": "l2zoo.tasks.segmentation.task",
     "Detection": "l2zoo.tasks.detection.task",
     "Generation": "l2zoo.tasks.diffusion.task",

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from l2zoo.data import ImageData
+from l2zoo.data.prepared import Prepared
 
 OUTPUTS = {
     "classification": "of classes (B, K)",
@@ -35,6 +36,48 @@ def check_data(task: str, class_names: Sequence[str], data: ImageData) -> None:
         raise ValueError(
             f"`data` has {data.num_classes} classes, the task {len(class_names)} `class_names`: "
             "give the task those of its data, class_names=data.class_names."
+        )
+
+
+def prepare_as_is(task: str, data: ImageData, columns: int, *, augment: str) -> Prepared:
+    """Data of numbers or of several labels, for `fit`, as they are.
+
+    Args:
+        task: `"regression"` or `"multilabel"`.
+        data: Images with such targets.
+        columns: How many numbers an image the task has names for.
+        augment: `"none"`.
+
+    Raises:
+        ValueError: Data for another task or of another number of columns; another augmentation.
+    """
+    if augment != "none":
+        raise ValueError(f"`augment` must be 'none' for {task}, got augment={augment!r}.")
+    check_columns(task, data, columns)
+    return Prepared(data, lambda images, targets, seed: (images, targets), {"task": task, "augment": augment})
+
+
+def check_columns(task: str, data: ImageData, columns: int) -> None:
+    """Raises unless data is for a task of numbers, with as many an image as the task has names for."""
+    if not isinstance(data, ImageData):
+        raise TypeError(f"`data` must be an ImageData from l2zoo.data.load, got {type(data).__name__}.")
+    if data.task != task:
+        raise ValueError(f"`data` must have targets for {task}, got {data.name} for {data.task}.")
+    shape = data.arrays()[1].shape
+    if (shape[1] if len(shape) > 1 else 1) != columns:
+        raise ValueError(
+            f"`data` has targets {shape}, but the task has {columns} names, one for each number."
+        )
+
+
+def check_numbers(task: str, model: keras.Model, data: ImageData, columns: int) -> None:
+    """Raises unless data is for a task of numbers, and the model answers as many; see `check_columns`."""
+    check_columns(task, data, columns)
+    shape = output_shapes(model)
+    if shape is not None and not (isinstance(shape, tuple) and len(shape) == 2 and shape[1] == columns):
+        raise ValueError(
+            f"`model` must have outputs (B, {columns}) for {task}, one for each name, got {model.name!r} "
+            f"with {shape}."
         )
 
 

@@ -256,3 +256,27 @@ def test_where_every_strength_costs_three_points_it_usually_says_so() -> None:
     found = outcomes(effect=np.array([0.0, *[-0.033] * 11]))  # of 1000: 751
     assert found["hurts"] >= 0.65 * 300
     assert found["helps"] == 0
+
+
+def test_the_interval_uses_the_sizes_of_the_folds_and_no_seed_that_divides_the_same_way_again():
+    """Held-out over training rows, 1 in the first fold of a time series, widens it (Nadeau, Bengio 2003)."""
+    scores = {0.0: [0.80, 0.82, 0.81, 0.83] * 2, 0.1: [0.84, 0.85, 0.86, 0.88] * 2}
+    candidates = grid(scores, folds=4)
+    equal = verdict_of(candidates)
+    assert equal == verdict_of(candidates, overlap=1 / 3)
+    wide = verdict_of(candidates, overlap=1.0)
+    # 8 gains: sqrt(1 / 8 + 1) against sqrt(1 / 8 + 1 / 3)
+    ratio = math.sqrt((1 / 8 + 1) / (1 / 8 + 1 / 3))
+    assert wide.high - wide.low == pytest.approx(ratio * (equal.high - equal.low), rel=1e-9)
+    same, once = (
+        verdict_of(candidates, overlap=0.5, divided_anew=False),
+        [each[:4] for each in scores.values()],
+    )
+    alone = verdict_of(grid(dict(zip(scores, once, strict=True)), folds=4), overlap=0.5)
+    assert (same.pairs, same.low, same.high) == (4, pytest.approx(alone.low), pytest.approx(alone.high))
+
+
+def test_a_verdict_on_large_numbers_has_no_more_decimals_than_they_need():
+    errors = {0.0: [5234.1, 5310.2, 5290.7], 0.1: [4210.5, 4305.9, 4288.3]}
+    said = str(verdict_of(grid(errors, folds=3), mode="min", metric="val_mae"))
+    assert said.startswith("L2 helps here: at 0.1 mae falls from 5278 to 4268 (-1010, ")

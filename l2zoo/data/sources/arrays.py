@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from l2zoo.data.checks import as_pixels, check_images
 from l2zoo.data.images import Arrays, ImageData
 from l2zoo.data.resizing import resize_array
-from l2zoo.data.targets import boxes, masks
+from l2zoo.data.targets import boxes, masks, values
 from l2zoo.data.targets.kind import Targets
 
 
@@ -24,7 +24,8 @@ def from_arrays(
         y: Labels `(N,)` or `(N, 1)`; masks `(N, H, W)` or `(N, H, W, 1)`; or a dict of `boxes_xyxy` and
             `labels`, arrays `(N, M, 4)` and `(N, M)` or lists of an array `(n, 4)` and `(n,)` an image. K is
             the largest class plus one, and M what there is or, of lists, the largest n. For generation, None
-            where there are no labels.
+            where there are no labels. For regression numbers `(N,)` or `(N, D)`, for several labels an image
+            `(N, K)`, each 0 or 1.
         split: What to call them.
         task: What the targets are for.
         image_size: `(H, W)` to resize to, or `None`.
@@ -42,7 +43,7 @@ def from_arrays(
     targets = _arrange(y, task)
     check_images(images, targets, task=task)
     images = as_pixels(images)
-    class_names = () if task == "generation" else _class_names(targets)
+    class_names = () if task in ("generation", "regression") else _class_names(targets)
     targets = _cast(targets, task, images.shape[1:3])
     if image_size is not None:
         targets = _resize(targets, task, images.shape[1:3], image_size)
@@ -67,6 +68,8 @@ def _arrange(y: Any, task: str) -> Targets:
     if isinstance(y, dict):
         raise ValueError(f"`y` must be an array for task={task!r}, got a dict: boxes need task='detection'.")
     targets = np.asarray(y)
+    if task in values.TASKS:
+        return targets
     rank = 3 if task == "segmentation" else 1
     if targets.ndim == rank + 1 and targets.shape[rank] == 1:  # as `keras.datasets.cifar10` has them
         targets = targets[..., 0]
@@ -77,6 +80,8 @@ def _class_names(targets: Targets) -> tuple[str, ...]:
     """Names "0", "1", ... up to the largest class."""
     if isinstance(targets, np.ndarray) and targets.ndim == 3:
         return masks.numbers_as_names(masks.values_in(targets), where="`y`")
+    if isinstance(targets, np.ndarray) and targets.ndim == 2:
+        return tuple(map(str, range(targets.shape[1])))
     values = targets["labels"] if isinstance(targets, dict) else targets
     if values.max() < 0:
         raise ValueError("There are no objects in `y`, so nothing could be learnt from it.")
@@ -89,6 +94,8 @@ def _cast(targets: Targets, task: str, size: tuple[int, int]) -> Targets:
             "boxes_xyxy": boxes.clip(targets["boxes_xyxy"], size),
             "labels": targets["labels"].astype(np.int64, copy=False),
         }
+    if task in values.TASKS:
+        return targets.astype(np.float32, copy=False)
     return targets.astype(np.uint8 if task == "segmentation" else np.int64, copy=False)
 
 

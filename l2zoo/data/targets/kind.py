@@ -12,9 +12,11 @@ from typing import Any, Protocol
 import numpy as np
 
 Targets = np.ndarray | dict[str, np.ndarray]
-"""Labels `(N,)`, masks `(N, H, W)`, or a dict of `boxes_xyxy` `(N, M, 4)` and `labels` `(N, M)`."""
+"""Labels or numbers `(N,)`, rows of them `(N, K)`, masks `(N, H, W)`, or a dict of `boxes_xyxy` `(N, M, 4)`
+and `labels` `(N, M)`.
+"""
 
-TASKS = ("classification", "segmentation", "detection", "generation")
+TASKS = ("classification", "segmentation", "detection", "generation", "regression", "multilabel")
 
 
 class Kind(Protocol):

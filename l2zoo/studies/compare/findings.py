@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from l2zoo.engine.folds import Division
-from l2zoo.reports.numbers import format_difference, format_mean, metric_name
+from l2zoo.reports.numbers import decimals, format_difference, format_mean, metric_name
 from l2zoo.stats import summary
 from l2zoo.stats.paired import Difference, difference, holm, mean_by_fold, rounding_of
 from l2zoo.studies.compare.selection import Scores
@@ -75,6 +75,10 @@ class Findings:
     def __getitem__(self, name: str) -> Standing:
         return next(each for each in self.standings if each.name == name)
 
+    def digits(self, usual: int) -> int:
+        """Decimals that the scores need."""
+        return decimals((each.mean for each in self.standings), usual=usual)
+
     @property
     def others(self) -> list[Standing]:
         """All but the baseline."""
@@ -125,12 +129,13 @@ def may_be_said(findings: Findings) -> str:
     for each in findings.others:
         by_verdict.setdefault(findings.verdict(each), []).append(each)
     where = f"folds of {findings.seeds} divisions of the data" if findings.folds else "the test set"
-    score = format_mean(base.mean, base.standard_error)
+    digits = findings.digits(3)
+    score = format_mean(base.mean, base.standard_error, digits=digits)
     found = [f"In {metric}, on {where}, against {findings.baseline} ({score})"]
     told = [kind for kind in ("better", "worse") if kind in by_verdict]
     found[0] += ", with 95 % intervals and p by Holm:" if told else ":"
     for kind in told:
-        named = [f"{each.name} {interval(each, p=True)}" for each in by_verdict[kind]]
+        named = [f"{each.name} {interval(each, p=True, digits=digits)}" for each in by_verdict[kind]]
         found.append(f"{kind} {_and(named)}{'.' if kind == told[-1] else ';'}")
     if same := by_verdict.get("unclear"):
         names = _and([each.name for each in same])
@@ -157,11 +162,11 @@ def may_not_be_said(findings: Findings) -> str:
     return " ".join(found)
 
 
-def interval(standing: Standing, *, p: bool = False) -> str:
+def interval(standing: Standing, *, p: bool = False, digits: int = 3) -> str:
     """The difference of a variant that was compared, with its interval and, if asked, its corrected p."""
     gap = standing.difference
     assert gap is not None
-    mean, low, high = map(format_difference, (gap.mean, gap.low, gap.high))
+    mean, low, high = (format_difference(each, digits=digits) for each in (gap.mean, gap.low, gap.high))
     return f"{mean} ({low} to {high}{f', p = {standing.p_holm:.3f}' if p else ''})"
 
 

@@ -94,15 +94,17 @@ def _table(comparison: Comparison) -> Table:
     score = f"{metric_title(comparison.metric)} ± SE"
     names = [score, f"To {comparison.baseline}", "95 % interval", "p (Holm)"]
     names += [*(["Strength"] if chooses else []), "Trained", *(["Failed"] if failed else [])]
-    rows = []
+    rows, digits = [], comparison.digits(4)
     for each in comparison.standings:
         gap, strength, verdict = each.difference, each.strength, comparison.verdict(each)
         mean, low, high = (None, None, None) if gap is None else (gap.mean, gap.low, gap.high)
-        limits = f"{format_difference(low, digits=4)} {format_difference(high, digits=4)}".strip()
+        limits = f"{format_difference(low, digits=digits)} {format_difference(high, digits=digits)}".strip()
         cells = [
             cell(each.name),
-            Cell(format_mean(each.mean, each.standard_error, digits=4), each.mean if each.scores else None),
-            Cell(format_difference(mean, digits=4), mean),
+            Cell(
+                format_mean(each.mean, each.standard_error, digits=digits), each.mean if each.scores else None
+            ),
+            Cell(format_difference(mean, digits=digits), mean),
             Cell(limits, low),
             cell(each.p_holm, "{:.3f}"),
             *([Cell("" if strength is None else format_strength(strength), strength)] if chooses else []),

@@ -23,9 +23,17 @@ _LIMITS = {
     "segmentation": "Any pixel gets one of the classes, also where there is something else.",
     "detection": "What is much smaller or larger than in the training images, or more crowded, it may miss.",
     "generation": "It draws what its training images show, in their size, and at times nearly one of them.",
+    "regression": "Any image gets a number, also one that shows nothing of the kind, and not how sure "
+    "the model is.",
+    "multilabel": "Nobody has checked how far its probabilities can be believed, nor whether 0.5 is the best "
+    "threshold for each class.",
     "video": "What it says of far frames is vague: it was trained on the next one alone.",
 }
-_WHAT = {"generation": "Generation of images", "video": "Prediction of the frames that follow"}
+_WHAT = {
+    "multilabel": "Several labels an image",
+    "generation": "Generation of images",
+    "video": "Prediction of the frames that follow",
+}
 
 
 def card_of(

@@ -6,7 +6,7 @@ import dataclasses
 from pathlib import Path
 
 from l2zoo.regularization.audit import audit
-from l2zoo.reports.numbers import format_duration, format_mean, metric_name
+from l2zoo.reports.numbers import decimals, format_duration, format_mean, metric_name
 from l2zoo.reports.page import Page, Picture, Section, versions
 from l2zoo.reports.table import Column, Table, cell
 from l2zoo.search.page import pictures as pictures_of_search
@@ -59,7 +59,7 @@ def write_page(outcome: Outcome, path: Path, *, kicker: str, training: Training,
 def _answer(outcome: Outcome) -> str:
     """The metrics in a sentence, and what a search has said."""
     found = [
-        f"{metric_name(name)} {format_mean(*mean_and_error(values), digits=4)}"
+        f"{metric_name(name)} {format_mean(*mean_and_error(values), digits=decimals(values, usual=4))}"
         for name, values in outcome.metrics.items()
     ]
     seeds = f"mean ± standard error over {len(outcome.seeds)} seeds" if len(outcome.seeds) > 1 else "one seed"

@@ -11,6 +11,7 @@ import keras
 
 from l2zoo.artifacts import Artifact
 from l2zoo.regularization.audit import audit
+from l2zoo.reports.numbers import decimals
 from l2zoo.reports.table import Column, Table, cell
 from l2zoo.search.result import SearchResult
 from l2zoo.stats.summary import mean_and_error
@@ -80,6 +81,7 @@ def metrics_table(
     rows = []
     for name, values in metrics.items():
         mean, error = mean_and_error(values)
-        each = " ".join(f"{value:.4f}" for value in values)
-        rows.append((name, cell(mean, "{:.4f}"), cell(error, "{:.4f}"), each))
+        number = f"{{:.{decimals(values, usual=4)}f}}"
+        each = " ".join(map(number.format, values))
+        rows.append((name, cell(mean, number), cell(error, number), each))
     return Table.of([heading, Column("Mean"), Column("± SE"), Column("Each seed")], rows, title=title)

@@ -5,9 +5,12 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import keras
 
+from l2zoo.data import ImageData
+from l2zoo.engine.folds import Division
 from l2zoo.regularization.policy import L2Policy
 from l2zoo.search.result import SearchResult
 from l2zoo.search.tune_l2 import tune_l2
@@ -25,13 +28,15 @@ class Search:
         data: Training images, best no more than a search can take: as many as fit in memory.
         training: How a fold is trained.
         strengths: The grid, by default 0 and the decades from 1e-6 to 1e-2.
-        folds: At least 2.
+        folds: At least 2, or a splitter of scikit-learn, or pairs of rows, as in `tune_l2`.
+        groups: What each image belongs to `(N,)`: none is on both sides of a fold.
     """
 
     data: Data
     training: Training
     strengths: Sequence[float] = STRENGTHS
-    folds: int = 3
+    folds: Any = 3
+    groups: Any = None
 
     def run(
         self, build: Callable[[L2Policy], keras.Model], task: Task, *, directory: str | Path
@@ -54,6 +59,7 @@ class Search:
             task.prepared(self.data),
             strengths=self.strengths,
             folds=self.folds,
+            groups=self.groups,
             epochs=training.epochs,
             batch_size=training.batch_size,
             objective=task.objective,
@@ -73,4 +79,8 @@ class Search:
 
     def _examples(self) -> int:
         """What a training sees when one fold is held out."""
-        return self.data.num_examples * (self.folds - 1) // self.folds
+        if isinstance(self.folds, int) and self.groups is None:
+            return self.data.num_examples * (self.folds - 1) // self.folds
+        arrays = self.data.arrays()
+        targets = arrays[1] if isinstance(self.data, ImageData) else arrays
+        return Division(targets, self.folds, self.groups).examples(0)

@@ -63,6 +63,83 @@ def picture_of_labels(
     return save_sheet(Sheet("Images and what the model says", about, words, panels, columns=4), path)
 
 
+def picture_of_numbers(
+    images: np.ndarray,
+    wanted: np.ndarray,
+    found: np.ndarray,
+    names: Sequence[str],
+    path: str | Path,
+    *,
+    most: int = MOST,
+) -> Path:
+    """Images with their numbers, and what the model says.
+
+    Args:
+        images: `(N, H, W, C)`, pixels in [0, 255], 1 or 3 channels.
+        wanted: `(N, D)`, the true numbers.
+        found: `(N, D)`, those of the model.
+        names: D of them.
+        path: Where to; the ending says how: `.png`, `.svg` or `.pdf`.
+        most: How many images are shown, chosen evenly.
+
+    Raises:
+        ValueError: The arrays do not fit each other, or the path ends in something else.
+    """
+    images, names = _pixels(images), _names(names)
+    wanted, found = (_shaped("numbers", each, (len(images), len(names))) for each in (wanted, found))
+    shown = _evenly(len(images), most)
+    panels, words = [], []
+    for i in shown:
+        true, said = (", ".join(f"{number:.4g}" for number in each[i]) for each in (wanted, found))
+        panels.append(Panel(images[i], [Line(f"#{i} true: ", true), Line("said: ", said)]))
+        words.append(f"#{i}: true {true}, said {said}.")
+    error = ", ".join(
+        f"{name} {value:.4g}" for name, value in zip(names, np.abs(wanted - found).mean(axis=0), strict=True)
+    )
+    about = f"{_share(shown, images)} Mean absolute error over all: {error}."
+    return save_sheet(Sheet("Images and what the model says", about, words, panels, columns=4), path)
+
+
+def picture_of_several_labels(
+    images: np.ndarray,
+    labels: np.ndarray,
+    found: np.ndarray,
+    class_names: Sequence[str],
+    path: str | Path,
+    *,
+    most: int = MOST,
+) -> Path:
+    """Images with the classes that are in them, and those that the model finds.
+
+    Args:
+        images: `(N, H, W, C)`, pixels in [0, 255], 1 or 3 channels.
+        labels: `(N, K)`, bool.
+        found: `(N, K)`, bool.
+        class_names: K of them.
+        path: Where to; the ending says how: `.png`, `.svg` or `.pdf`.
+        most: How many images are shown, chosen evenly.
+
+    Raises:
+        ValueError: The arrays do not fit each other, or the path ends in something else.
+    """
+    images, names = _pixels(images), _names(class_names)
+    labels, found = (_shaped("labels", each, (len(images), len(names))) for each in (labels, found))
+    shown = _evenly(len(images), most)
+    panels, words = [], []
+    for i in shown:
+        true, said = (", ".join(n for n, yes in zip(names, each[i], strict=True) if yes) or "none"
+                      for each in (labels, found))  # fmt: skip
+        wrong = bool((labels[i] != found[i]).any())
+        mark = "✕ said: " if wrong else "said: "
+        panels.append(
+            Panel(images[i], [Line(f"#{i} true: ", true), Line(mark, said, bold=wrong)], wrong=wrong)
+        )
+        words.append(f"#{i}: true {true}, said {said}.")
+    right = int((labels == found).all(axis=1).sum())
+    about = f"{_share(shown, images)} All right: {right:,} of {len(images):,}. ✕ and a dashed frame: not all."
+    return save_sheet(Sheet("Images and what the model says", about, words, panels, columns=4), path)
+
+
 def picture_of_masks(
     images: np.ndarray,
     masks: np.ndarray,
