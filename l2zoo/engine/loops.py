@@ -132,24 +132,28 @@ class _JaxLoop:
 
 
 class _TorchLoop:
-    """PyTorch runs eagerly: a loop over batches is all there is to save."""
+    """A loop over batches; after a while the steps are replayed without Keras's Python."""
 
     def __init__(self, model: keras.Model, x: np.ndarray, y: Any, batch_size: int, rate: Any):
-        self._model = model
+        from l2zoo.engine.torch_replay import Replay
+
         self._batch_size = batch_size
         self._rate = rate
         self._data = keras.tree.map_structure(keras.ops.convert_to_tensor, (x, y))
+        self._train = Replay(model.train_step, model)
+        self._evaluate = Replay(model.test_step, model)
 
     def train(self, rows: np.ndarray, rates: np.ndarray | None = None) -> None:
-        self._run(self._model.train_step, rows, self._batch_size, rates)
+        self._run(self._train, rows, self._batch_size, rates)
 
     def evaluate(self, rows: np.ndarray) -> None:
         import torch
 
         with torch.no_grad():
-            self._run(self._model.test_step, rows, 4 * self._batch_size)
+            self._run(self._evaluate, rows, 4 * self._batch_size)
 
     def _run(self, step: Any, rows: np.ndarray, batch_size: int, rates: np.ndarray | None = None) -> None:
+        step.begin()
         for start in range(0, len(rows), batch_size):
             if rates is not None and self._rate is not None:
                 self._rate.assign(rates[start // batch_size])
