@@ -150,18 +150,22 @@ class _JaxLoop:
 
 
 class _TorchLoop:
-    """PyTorch runs eagerly: a loop over batches is all there is to save."""
+    """A loop over batches; after a while the steps are replayed without Keras's Python."""
 
     def __init__(self, model: keras.Model, training: Any, held_out: Any, sizes: tuple[int, int], rate: Any):
+        from l2zoo.engine.torch_replay import Replay
+
         self._model = model
         self._sizes = sizes
         self._rate = rate
         self._training, self._held_out = _held(keras.ops.convert_to_tensor, training, held_out)
+        self._train = Replay(model.train_step, model)
+        self._evaluate = Replay(model.test_step, model)
 
     def train(self, rows: np.ndarray, rates: np.ndarray | None = None) -> None:
         # PyTorch's own layers, wrapped in Keras's, ask their module and not the call.
         self._model.train()
-        self._run(self._model.train_step, self._training, rows, self._sizes[0], rates)
+        self._run(self._train, self._training, rows, self._sizes[0], rates)
         self._model.eval()
 
     def evaluate(self, rows: np.ndarray) -> None:
@@ -169,11 +173,12 @@ class _TorchLoop:
 
         self._model.eval()
         with torch.no_grad():
-            self._run(self._model.test_step, self._held_out, rows, self._sizes[1])
+            self._run(self._evaluate, self._held_out, rows, self._sizes[1])
 
     def _run(
         self, step: Any, data: Any, rows: np.ndarray, batch_size: int, rates: np.ndarray | None = None
     ) -> None:
+        step.begin()
         for start in range(0, len(rows), batch_size):
             if rates is not None and self._rate is not None:
                 self._rate.assign(rates[start // batch_size])
