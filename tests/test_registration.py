@@ -83,7 +83,7 @@ def test_a_session_that_trains_a_model_of_ours_prints_nothing() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("module", ["regularization.weights", "regularization.graph", "tasks.losses", "artifacts"])
+@pytest.mark.parametrize("module", ["regularization.weights", "regularization.graph", "tasks.losses"])
 def test_any_module_may_be_the_first_that_is_imported(module: str) -> None:
     program = f"import l2zoo.{module}, keras; print(keras.saving.get_registered_object('l2zoo>SelectiveSGD'))"
     assert "SelectiveSGD" in output_of([sys.executable, "-c", program])
