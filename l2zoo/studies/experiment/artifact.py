@@ -48,7 +48,7 @@ def card_of(
     note: str,
 ) -> Card:
     """What the artifact's card says of the model and its data, without the picture."""
-    names = list(task.class_names)
+    names, several = list(task.class_names), task.name == "multilabel"
     of = f" of {len(names)} classes: {', '.join(names[:50])}" if names else ""
     how = [
         f"{training.epochs} epochs in batches of {training.batch_size}",
@@ -70,7 +70,8 @@ def card_of(
         name=f"{model.name}, {train.name}",
         about="\n\n".join(part for part in (about, note, limits) if part),
         data=data,
-        task=task.name,
+        task="classification" if several else task.name,
+        output_kind="multilabel" if several else None,
         class_names=names or None,
     )
 
