@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,7 +13,8 @@ from keras import ops
 from l2zoo.engine.live_numbers import Live, LivePenalty, Numbers, Schedule
 from l2zoo.engine.loops import epoch_loop
 from l2zoo.engine.record import State
-from l2zoo.regularization.weights import weights_of
+from l2zoo.regularization.scale_invariance import layers_before_norms
+from l2zoo.regularization.weights import Weight, weights_of
 
 
 class WarmModel:
@@ -59,6 +61,17 @@ class WarmModel:
         regularized = [w.variable for w in weights_of(model) if w.variable.regularizer is not None]
         self._foreign = [v for v in regularized if not isinstance(v.regularizer, LivePenalty)]
         self._loop.evaluate(np.arange(1))  # the metrics make their variables
+
+    @functools.cached_property
+    def telling_kernels(self) -> list[Weight]:
+        """The kernels whose norms tell whether the penalty has eaten the weights.
+
+        Those before a normalisation do not count where there are others: there, a small norm is as good as a
+        large one.
+        """
+        kernels = [w for w in weights_of(self.model) if w.role not in ("bias", "norm")]
+        before = {id(layer) for layer in layers_before_norms(self.model)}
+        return [w for w in kernels if id(w.layer) not in before] or kernels
 
     def initial_weights(self, seed: int) -> State:
         """The initial weights of a seed."""
