@@ -3,6 +3,7 @@
     python benchmarks/search.py                  digits and resnet, about 10 minutes on 2 cores
     python benchmarks/search.py --case question  a grid of stock keras-tuner against Hyperband on 2 workers
     python benchmarks/search.py --case memory    100 trials
+    python benchmarks/search.py --case small     a small search on every backend, each beside its stock
 
 Both sides get the same builder, strengths, folds, epochs, batch size and seed. Stock keras-tuner is used
 as its guide says: `GridSearch`, a hypermodel that builds and compiles in every trial, and the fold as a
@@ -11,12 +12,14 @@ and of the final model, looped inside one graph that is traced already: no evalu
 
 Imports are not counted on either side. Our time holds all there is: building, tracing, folds, evaluation
 after every epoch, the ledger, the final model trained on all data. For two workers the start of Ray and of
-the workers is counted, and shown apart.
+the workers is counted, and shown apart. In the small search ours also writes its folder, with page, pictures
+and TensorBoard, and each backend's two sides run one after the other.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -28,6 +31,7 @@ import typer
 from cases import select_cases
 
 CASES: dict[str, dict[str, Any]] = {
+    "small": {"strengths": (0.0, 1e-4, 1e-3, 1e-2, 1e-1), "folds": 3, "epochs": 4, "batch_size": 64},
     "digits": {"strengths": (0.0, 1e-4, 1e-3, 1e-2), "folds": 5, "epochs": 5, "batch_size": 32},
     "resnet": {"strengths": (0.0, 1e-4, 1e-3, 1e-2), "folds": 5, "epochs": 1, "batch_size": 32},
     "memory": {
@@ -43,8 +47,10 @@ CASES: dict[str, dict[str, Any]] = {
         "batch_size": 32,
     },
 }
+BACKENDS = ("tensorflow", "jax", "torch")
 # What runs for each case; the first is what the others are compared with.
 COMPARED = {
+    "small": ("stock", "saved"),
     "digits": ("stock", "ours", "ray", "floor"),
     "resnet": ("stock", "ours", "floor"),
     "memory": ("ours", "ray", "floor"),
@@ -67,9 +73,28 @@ def build(case: str, l2: Any) -> Any:
     """The case's model, compiled as a user of keras-tuner would."""
     from l2zoo import build_cnn
 
-    model = resnet20(l2) if case == "resnet" else build_cnn((8, 8, 1), num_classes=10, l2=l2)
+    if case == "small":
+        model = somebodys_cnn(l2)
+    else:
+        model = resnet20(l2) if case == "resnet" else build_cnn((8, 8, 1), num_classes=10, l2=l2)
     model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
     return model
+
+
+def somebodys_cnn(l2: float) -> Any:
+    """Two convolutions with batch norm, with Keras's own regularizers: a model that knows nothing of us."""
+    import keras
+    from keras import layers
+
+    penalty = keras.regularizers.L2
+    x = inputs = keras.Input((8, 8, 1))
+    x = layers.Rescaling(1 / 255)(x)
+    for filters in (16, 32):
+        x = layers.Conv2D(filters, 3, padding="same", use_bias=False, kernel_regularizer=penalty(l2))(x)
+        x = layers.ReLU()(layers.BatchNormalization()(x))
+    x = layers.GlobalAveragePooling2D()(x)
+    outputs = layers.Dense(10, activation="softmax", kernel_regularizer=penalty(l2))(x)
+    return keras.Model(inputs, outputs)
 
 
 def resnet20(l2: Any) -> Any:
@@ -146,6 +171,12 @@ def ours(case: str) -> dict[str, Any]:
             return outcome
 
     return {**run_search(case, Watched), "memory": memory}
+
+
+def saved(case: str) -> dict[str, Any]:
+    """`tune_l2`, in process, with all that it writes into a folder."""
+    with tempfile.TemporaryDirectory() as folder:
+        return {**run_search(case, None, directory=folder), "memory": []}
 
 
 def ray(case: str, **changes: Any) -> dict[str, Any]:
@@ -234,28 +265,30 @@ def workers_memory() -> list[float]:
     return [worker.memory_full_info().uss / 2**20 for worker in workers] or [0.0]
 
 
-SIDES = {"stock": stock, "ours": ours, "ray": ray, "hyperband": hyperband, "floor": floor}
+SIDES = {"stock": stock, "ours": ours, "saved": saved, "ray": ray, "hyperband": hyperband, "floor": floor}
 NAMES = {
     "stock": "stock keras-tuner",
     "ours": "tune_l2",
+    "saved": "tune_l2, its folder",
     "ray": "tune_l2, 2 workers",
     "hyperband": "Hyperband, 2 workers",
     "floor": "bare steps",
 }
 
 
-def measure(case: str, side: str) -> dict[str, Any]:
+def measure(case: str, side: str, backend: str = "") -> dict[str, Any]:
     """Runs one side in a new process, so that neither inherits memory, traces or warm caches."""
     command = [sys.executable, __file__, "--case", case, "--side", side]
-    out = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
+    chosen = {**os.environ, "KERAS_BACKEND": backend} if backend else None
+    out = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=chosen).stdout
     return json.loads(out.splitlines()[-1])
 
 
-def report(case: str) -> None:
+def report(case: str, backend: str = "") -> None:
     """Measures all sides and prints what came out."""
-    found = {side: measure(case, side) for side in COMPARED[case]}
+    found = {side: measure(case, side, backend) for side in COMPARED[case]}
     first = next(iter(found))
-    print(f"\n{case}: {CASES[case]}")
+    print(f"\n{case}{f' on {backend}' if backend else ''}: {CASES[case]}")
     for side, result in found.items():
         line = f"  {NAMES[side]:21} {result['seconds']:7.1f} s"
         if side != first:
@@ -285,7 +318,7 @@ def describe(result: dict[str, Any]) -> str:
 
 def main(
     case: Annotated[
-        str, typer.Option(help="digits, resnet, question, memory, or all: the first two.")
+        str, typer.Option(help="digits, resnet, question, memory, small, or all: the first two.")
     ] = "all",
     side: Annotated[str, typer.Option(help="Only this side, as JSON: " + ", ".join(SIDES) + ".")] = "",
 ) -> None:
@@ -294,7 +327,8 @@ def main(
         print(json.dumps(SIDES[side](case)))
         return
     for name in select_cases(case, CASES, usual=("digits", "resnet")):
-        report(name)
+        for backend in BACKENDS if name == "small" else ("",):
+            report(name, backend)
 
 
 if __name__ == "__main__":

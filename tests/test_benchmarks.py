@@ -17,7 +17,7 @@ CASES = [
     ("export", "strat", "int8, resnet50, start, all", "start"),
     ("generation", "vidoe", "images, video, all", "video"),
     ("models", "step", "steps, fit, again, pipeline, monitor, all", "steps"),
-    ("search", "memroy", "digits, resnet, memory, question, all", "memory"),
+    ("search", "memroy", "small, digits, resnet, memory, question, all", "memory"),
 ]
 
 

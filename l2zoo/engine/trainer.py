@@ -24,8 +24,7 @@ from l2zoo.engine.live_numbers import Numbers, numbers_of, structure_of
 from l2zoo.engine.objective import choose_objective
 from l2zoo.engine.record import Record, State, Unit, Value
 from l2zoo.engine.warm_model import WarmModel, copy_values
-from l2zoo.regularization.scale_invariance import scale_free_kernels
-from l2zoo.regularization.weights import FREE_ROLES, Weight, weights_of
+from l2zoo.regularization.weights import Weight
 from l2zoo.tasks.checks import check_place_labels
 from l2zoo.training.alarms import COLLAPSED
 
@@ -72,8 +71,8 @@ class Trainer:
         self._known: dict[str, tuple[str, Numbers]] = {}
         self._rows = functools.cache(job.rows)
         check_callbacks(job.callbacks)
-        self._check_strength_reaches()
         warm, _ = self._warm_model(job.reference, seed=0)
+        self._check_strength_reaches()
         check_place_labels(warm.model, job.y)
         self.objective = choose_objective(warm.names, job.objective)
         check_accuracy(warm.model, job.y, self.objective)
@@ -96,7 +95,7 @@ class Trainer:
         started = time.perf_counter()
         warm, numbers = self._warm_model(self.job.values(unit), seed=unit.seed)
         warm.reset(numbers, seed=unit.seed)
-        collapse = Collapse(warm.model)
+        collapse = Collapse(warm.telling_kernels)
         if state is not None:
             warm.reset(numbers, seed=unit.seed, state=state)
         rows = self._rows(unit.seed)[unit.fold]
@@ -248,14 +247,16 @@ class Trainer:
 
     def _warm_model(self, values: dict[str, Value], *, seed: int) -> tuple[WarmModel, Numbers]:
         """The warm model that can train with these values, and the numbers to assign to it."""
-        structure, numbers = self._structure_and_numbers(values)
+        built: list[keras.Model] = []
+        structure, numbers = self._structure_and_numbers(values, seed=seed, built=built)
         warm = self._warm.get(structure)
         if warm is None or not _covers(warm.penalised, numbers.penalised):
             known = warm.penalised if warm is not None else self._reference_penalised(structure)
             penalised = _union(known, numbers.penalised) if known else numbers.penalised
             self._make_room(structure)
             warm = WarmModel(
-                lambda seed: self.job.model(values, seed=seed),
+                # The model that was built just now to read its numbers has the weights of this seed.
+                lambda seed: built.pop() if built else self.job.model(values, seed=seed),
                 self.job.training,
                 self.job.held_out,
                 batch_size=self.job.batch_size,
@@ -266,15 +267,21 @@ class Trainer:
         self._warm.move_to_end(structure)
         return warm, numbers
 
-    def _structure_and_numbers(self, values: dict[str, Value]) -> tuple[str, Numbers]:
-        """What kind of model the values give, and its numbers."""
+    def _structure_and_numbers(
+        self, values: dict[str, Value], *, seed: int | None = None, built: list[keras.Model] | None = None
+    ) -> tuple[str, Numbers]:
+        """What kind of model the values give, and its numbers; a model built for that is added to `built`."""
         key = repr(sorted(values.items()))
         if key not in self._known:
             others = sorted((k, v) for k, v in values.items() if k != self.job.strength)
-            # Not Keras's `set_random_seed`, which clears TensorFlow's cache of compiled graphs.
-            random.seed(0)
-            np.random.seed(0)
-            model = self.job.model(values)
+            if built is not None and not others and not self._warm:
+                model = self.job.model(values, seed=seed)
+                built.append(model)
+            else:
+                # Not Keras's `set_random_seed`, which clears TensorFlow's cache of compiled graphs.
+                random.seed(0)
+                np.random.seed(0)
+                model = self.job.model(values)
             structure, trusted = structure_of(model)
             if others:  # weights that are loaded may be others for other values
                 structure += fingerprint(*copy_values(model.variables))
@@ -313,17 +320,14 @@ class Collapse:
     """Looks at a model after every epoch and says when the penalty has eaten its weights: it is a constant.
 
     Then at least half of the kernels are below `COLLAPSED` of the norm they began with, and the held-out
-    loss stands still. Kernels before a normalisation do not count where there are others: there, a small
-    norm is as good as a large one.
+    loss stands still.
 
     Args:
-        model: The model, with its initial weights.
+        kernels: `WarmModel.telling_kernels`, at their initial weights.
     """
 
-    def __init__(self, model: keras.Model):
-        kernels = [w for w in weights_of(model) if w.role not in FREE_ROLES]
-        scale_free = {id(w.variable) for w in scale_free_kernels(model)}
-        self._kernels = [w for w in kernels if id(w.variable) not in scale_free] or kernels
+    def __init__(self, kernels: Sequence[Weight]):
+        self._kernels = kernels
         self._start = _norms(self._kernels)
         self._last = np.inf
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -14,7 +15,8 @@ from l2zoo.engine.live_numbers import Live, LivePenalty, Numbers, Schedule, is_a
 from l2zoo.engine.loops import epoch_loop
 from l2zoo.engine.metric_names import stable_names
 from l2zoo.engine.record import State
-from l2zoo.regularization.weights import weights_of
+from l2zoo.regularization.scale_invariance import scale_free_kernels
+from l2zoo.regularization.weights import FREE_ROLES, Weight, weights_of
 from l2zoo.training.compilation import compile_settings
 from l2zoo.training.penalty_checks import check_step
 
@@ -84,6 +86,17 @@ class WarmModel:
         self._foreign = [v for v in regularized if not isinstance(v.regularizer, LivePenalty)]
         self._loop.evaluate(np.arange(1))  # the metrics make their variables
         self.names = stable_names(model)
+
+    @functools.cached_property
+    def telling_kernels(self) -> list[Weight]:
+        """The kernels whose norms tell whether the penalty has eaten the weights.
+
+        Those before a normalisation do not count where there are others: there, a small norm is as good as a
+        large one.
+        """
+        kernels = [w for w in weights_of(self.model) if w.role not in FREE_ROLES]
+        scale_free = {id(w.variable) for w in scale_free_kernels(self.model)}
+        return [w for w in kernels if id(w.variable) not in scale_free] or kernels
 
     def initial_weights(self, seed: int) -> State:
         """The initial weights of a seed."""

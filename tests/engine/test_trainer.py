@@ -217,7 +217,7 @@ def test_small_kernels_before_a_normalisation_are_no_collapse():
     trainer = Trainer(job(epochs=40, optimizer=lambda: keras.optimizers.SGD(0.1)))
     warm, numbers = trainer._warm_model({"l2": 0.1}, seed=0)
     warm.reset(numbers, seed=0)
-    watch = Collapse(warm.model)
+    watch = Collapse(warm.telling_kernels)
     conv, dense = (layer for layer in warm.model.layers if hasattr(layer, "kernel"))
     conv.kernel.assign(conv.kernel * 1e-3)
     assert not any(watch.after_epoch(1.0) for _ in range(3))
