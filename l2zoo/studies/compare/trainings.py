@@ -12,6 +12,7 @@ from l2zoo.engine.identity import fingerprint, identity_of_model
 from l2zoo.engine.job import Job
 from l2zoo.engine.record import Record, Unit
 from l2zoo.engine.run import Run
+from l2zoo.engine.warm_model import copy_values
 from l2zoo.studies.compare.findings import Standing
 from l2zoo.studies.compare.progress import ComparisonProgress
 from l2zoo.studies.compare.selection import best_strength, held_out_scores
@@ -91,8 +92,10 @@ class Trainings:
         key = variant.name, strength, examples
         if key not in self._identities:
             job = self._job
-            model = job.model({"variant": variant.name, "l2": strength, "examples": examples})
-            self._identities[key] = identity_of_model(model, epochs=job.epochs, batch_size=job.batch_size)
+            # With a seed, so that weights that are not drawn, as those that are loaded, are told apart.
+            model = job.model({"variant": variant.name, "l2": strength, "examples": examples}, seed=0)
+            identity = identity_of_model(model, epochs=job.epochs, batch_size=job.batch_size)
+            self._identities[key] = f"{identity}-{fingerprint(*copy_values(model.variables))[:16]}"
         others = (("examples", examples), ("identity", self._identities[key]), ("variant", variant.name))
         return Unit(strength, fold, seed, others)
 

@@ -91,6 +91,14 @@ def test_only_what_is_new_or_changed_is_trained_again(tmp_path: Path, quick: dic
     assert trained(none, strong) == 0
     assert trained(none, Variant("L2", l2=1e-3), Variant("L1", l2=L2Policy(0.0, l1=1e-3))) == 8
     assert trained(none, strong, training=Training(epochs=1, batch_size=8)) == 8
+
+    def loaded(policy: L2Policy) -> keras.Model:
+        model = build(policy)
+        model.layers[-1].kernel.assign(np.full((16, 3), 0.5))  # as weights from elsewhere are
+        return model
+
+    assert trained(none, Variant("L2", l2=1e-2, build=loaded)) == 4
+    assert trained(none, Variant("L2", l2=1e-2, build=loaded)) == 0
     with pytest.raises(ValueError, match="ledger of another search"):
         compare(build, small.data(48, seed=1), [none, strong], directory=tmp_path, **quick)
 
