@@ -72,7 +72,8 @@ def graph_of(model: keras.layers.Layer) -> Graph | None:
     numbers = count()
     inputs, outputs = _ends(model)
     if inputs is None:
-        shape = (getattr(model, "get_build_config", dict)() or {}).get("input_shape")
+        built: dict[str, Any] = model.get_build_config() or {}
+        shape = built.get("input_shape")
         if not isinstance(shape, tuple | list) or not all(n is None or isinstance(n, int) for n in shape):
             return None
         inputs = [keras.KerasTensor(tuple(shape), dtype=getattr(model, "compute_dtype", "float32"))]
@@ -83,7 +84,7 @@ def graph_of(model: keras.layers.Layer) -> Graph | None:
         nodes = _nodes_between(inputs, outputs)
     known = {id(tensor): next(numbers) for tensor in inputs}
     steps = tuple(_steps(nodes, known, numbers))
-    return Graph(steps, frozenset(known[id(tensor)] for tensor in outputs if id(tensor) in known))
+    return Graph(steps, frozenset(known[id(tensor)] for tensor in outputs))
 
 
 def _steps(nodes: list[Any], known: dict[int, int], numbers: Iterator[int]) -> Iterator[Step]:
@@ -102,7 +103,7 @@ def _steps(nodes: list[Any], known: dict[int, int], numbers: Iterator[int]) -> I
             known.update({id(tensor): next(numbers) for tensor in node.outputs})
             yield _step(node, known, opaque=inputs is not None or _is_to_open(operation))
             continue
-        inner = {id(mine): known[id(tensor)] for mine, tensor in zip(inputs, tensors, strict=True)}
+        inner = {id(mine): known[id(tensor)] for mine, tensor in zip(inputs or (), tensors, strict=True)}
         yield from _steps(opened, inner, numbers)
         for tensor, mine in zip(node.outputs, outputs, strict=True):
             known[id(tensor)] = inner[id(mine)]

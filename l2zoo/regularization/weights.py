@@ -189,7 +189,7 @@ def _role(layer: keras.layers.Layer, variable: Any, ancestors: tuple) -> tuple[s
     if name in _TABLES:
         names |= {kind, _snake_case(layer.name), *(_attribute_of(outer, layer) for outer in ancestors[-1:])}
     by_name = next((role for role, pattern in _BY_NAME if any(map(pattern.fullmatch, names))), None)
-    role, argument = None, f"{name}_regularizer"
+    role, argument = "", f"{name}_regularizer"
     if name in _KERAS_NAMES and _is_kind_of_keras_layer(layer):
         role, argument = _KERAS_NAMES[name]
         if role != "norm":
