@@ -84,7 +84,7 @@ def graph_of(model: keras.layers.Layer) -> Graph | None:
         nodes = _nodes_between(inputs, outputs)
     known = {id(tensor): next(numbers) for tensor in inputs}
     steps = tuple(_steps(nodes, known, numbers))
-    return Graph(steps, frozenset(known[id(tensor)] for tensor in outputs if id(tensor) in known))
+    return Graph(steps, frozenset(known[id(tensor)] for tensor in outputs))
 
 
 def _steps(nodes: list[Any], known: dict[int, int], numbers: Iterator[int]) -> Iterator[Step]:
@@ -103,7 +103,7 @@ def _steps(nodes: list[Any], known: dict[int, int], numbers: Iterator[int]) -> I
             known.update({id(tensor): next(numbers) for tensor in node.outputs})
             yield _step(node, known, opaque=inputs is not None or _is_to_open(operation))
             continue
-        inner = {id(mine): known[id(tensor)] for mine, tensor in zip(inputs, tensors, strict=True)}
+        inner = {id(mine): known[id(tensor)] for mine, tensor in zip(inputs or (), tensors, strict=True)}
         yield from _steps(opened, inner, numbers)
         for tensor, mine in zip(node.outputs, outputs, strict=True):
             known[id(tensor)] = inner[id(mine)]

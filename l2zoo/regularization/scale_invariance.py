@@ -7,6 +7,7 @@ Where there is no rule the kernel counts as one whose size matters.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -230,7 +231,8 @@ def _move_all(step: Step, operation: Any, scalings: list[Scaling]) -> Scaling | 
 
 
 def _pad(step: Step, operation: Any, scalings: list[Scaling]) -> Scaling | None:
-    return _move_all(step, operation, scalings) if not any(step.constants) else None
+    scales_along = all(one == 0 or abs(one) == math.inf for one in step.constants)
+    return _move_all(step, operation, scalings) if scales_along else None
 
 
 def _activate(scaling: Scaling, activation: Any) -> Scaling | None:
