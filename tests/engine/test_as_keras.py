@@ -132,7 +132,7 @@ def same_results(names: Iterable[str], of_keras: Iterable[str]) -> dict[str, str
 
     mine, its = (sorted(each, key=natural) for each in (names, of_keras))
     found = dict(zip(mine, its, strict=True))
-    assert all(re.sub(r"\d+", "", one) == re.sub(r"\d+", "", other) for one, other in found.items())
+    assert all(re.sub(r"_?\d+", "", one) == re.sub(r"_?\d+", "", other) for one, other in found.items())
     return found
 
 
