@@ -23,8 +23,8 @@ def check(hypermodel: Any) -> Any:
     kind = type(hypermodel)
     if isinstance(hypermodel, keras_tuner.HyperModel) and kind.fit is not keras_tuner.HyperModel.fit:
         raise TypeError(
-            f"{kind.__name__} has a `fit` of its own, but here whole epochs run inside "
-            "the graph. Give what it does to `build` (the loss, the optimizer) or to callbacks."
+            f"{kind.__name__} has a `fit` of its own, but here whole epochs run inside the graph. Give what "
+            "it does to `build` (loss, optimizer), to `search` (epochs, batch_size) or to callbacks."
         )
     return hypermodel
 

@@ -62,7 +62,8 @@ def ask(used: keras_tuner.Oracle, name: str, *, declare: Callable[[keras_tuner.H
     A hypermodel may ask for a hyperparameter in an `if` or a loop, so that the oracle learns of it only when
     a model with these values is built. The trial that brings it up has its default value; those after it are
     asked for more. keras-tuner finds that out by training the trial; here it must be known before, because
-    many trials are asked for at a time.
+    many trials are asked for at a time. A hypermodel that raises `keras_tuner.errors.FailedTrialError` will
+    not have these values: the next ones are asked for.
 
     Args:
         used: The oracle.
@@ -77,10 +78,16 @@ def ask(used: keras_tuner.Oracle, name: str, *, declare: Callable[[keras_tuner.H
     with threadpool_limits(1), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         trial = used.create_trial(name)
-    if trial.status == "RUNNING" and used.allow_new_entries:
+    if trial.status != "RUNNING" or not used.allow_new_entries:
+        return trial
+    try:
         declare(trial.hyperparameters)
-        used.update_space(trial.hyperparameters)
-        used._record_values(trial)  # keras-tuner's own: what is known as tried; else it does so at the end
+    except keras_tuner.errors.FailedTrialError as error:
+        trial.status, trial.message = "FAILED", str(error)
+        used.end_trial(trial)
+        return ask(used, name, declare=declare)
+    used.update_space(trial.hyperparameters)
+    used._record_values(trial)  # keras-tuner's own: what is known as tried; else it does so at the end
     return trial
 
 

@@ -69,6 +69,14 @@ def in_scopes(hp):
     return model_of(units, l2=l2)
 
 
+def too_large(hp):
+    """As keras-tuner's guide on failed trials has it."""
+    units = hp.Int("units", 2, 8, step=2)
+    if units == 6:
+        raise keras_tuner.errors.FailedTrialError("too large")
+    return model_of(units, l2=hp.Choice("l2", [1e-4, 1e-2]))
+
+
 class Rate(keras_tuner.HyperModel):
     def build(self, hp):
         return hp.Float("rate", 1e-3, 1e-1, sampling="log")
@@ -103,6 +111,7 @@ HYPERMODELS: dict[str, Any] = {
     "condition": in_a_condition,
     "scopes": in_scopes,
     "nested": Nested(),
+    "failing": too_large,
 }
 SETTINGS = {"objective": OBJECTIVE, "seed": 3}
 ORACLES = {

@@ -281,6 +281,19 @@ def test_callbacks_for_every_batch_are_refused_with_what_to_use_instead(callback
         tuner(tmp_path, strength_only).search(X, Y, epochs=1, callbacks=[callback()], verbose=0)
 
 
+def test_values_that_a_hypermodel_will_not_have_are_passed_over(tmp_path):
+    def build_small(hp):
+        if hp.Int("units", 2, 4) == 3:
+            raise keras_tuner.errors.FailedTrialError("too large")
+        return build(hp)
+
+    made = tuner(tmp_path, build_small, engine=known())
+    made.search(X, Y, verbose=0)
+    assert {hp.get("units") for hp in made.get_best_hyperparameters(99)} == {2, 4}
+    failed = [trial for trial in made.oracle.trials.values() if trial.status == "FAILED"]
+    assert {(t.hyperparameters.get("units"), t.message) for t in failed} == {(3, "too large")}
+
+
 def test_callbacks_between_epochs_are_called_as_they_are_given(tmp_path):
     heard: list[float] = []
     listen = keras.callbacks.LambdaCallback(

@@ -243,7 +243,7 @@ def _choice(axes: Axes, drawn: Candidate, name: str, *, side: str) -> Annotation
 def _keep_apart(figure: Figure, names: list[Annotation]) -> None:
     """Moves names that stand above the axes to the left, until none leaves the picture or hides another."""
     figure.draw_without_rendering()  # lays out: only now is known where they are
-    figure.set_layout_engine("none")
+    figure.set_layout_engine(None)  # else saving lays it out once more
     limit = figure.bbox.x1 - 8
     for name in reversed(names):
         box = name.get_window_extent()
