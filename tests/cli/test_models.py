@@ -161,14 +161,20 @@ def test_apply_takes_multipliers_and_overrides(l2zoo, model_file: Path, tmp_path
     assert strengths["out/bias"] == pytest.approx(5e-3)
 
 
-def test_apply_replaces_a_penalty_only_when_told(l2zoo, model_file: Path, tmp_path: Path) -> None:
+def test_apply_replaces_a_policy_s_penalty(l2zoo, model_file: Path, tmp_path: Path) -> None:
     once, twice = tmp_path / "once.keras", tmp_path / "twice.keras"
     l2zoo("apply", model_file, "--l2", "1e-3", "-o", once)
-    refused = l2zoo("apply", once, "--l2", "1e-2", "-o", twice)
+    assert "at 0.01" in l2zoo("apply", once, "--l2", "1e-2", "-o", twice).out
+
+
+def test_apply_replaces_somebody_else_s_penalty_only_when_told(l2zoo, tmp_path: Path) -> None:
+    foreign, output = tmp_path / "foreign.keras", tmp_path / "output.keras"
+    keras.Sequential([keras.Input((4,)), keras.layers.Dense(2, kernel_regularizer="l2")]).save(foreign)
+    refused = l2zoo("apply", foreign, "--l2", "1e-2", "-o", output)
     assert refused.status == 1
     assert "already have a penalty" in refused.err
-    assert not twice.exists()
-    assert "at 0.01" in l2zoo("apply", once, "--l2", "1e-2", "-o", twice, "--replace").out
+    assert not output.exists()
+    assert "at 0.01" in l2zoo("apply", foreign, "--l2", "1e-2", "-o", output, "--replace").out
 
 
 @pytest.mark.parametrize(
