@@ -45,7 +45,7 @@ class Scaled:
         self.kernels = {w.path: w.variable for w in weights_of(model) if w.role not in NO_KERNELS}
         for variable in model.trainable_variables:
             # A bias of 0 would hide what a bias does, a kernel of 0 what stands before it.
-            if variable.path not in self.kernels or not keras.ops.any(variable):
+            if variable.path not in self.kernels or not keras.ops.convert_to_numpy(variable).any():
                 variable.assign(rng.uniform(0.2, 1.0, variable.shape) * rng.choice([-1, 1], variable.shape))
         for layer in layers_of(model):
             if isinstance(layer, NORMS):
