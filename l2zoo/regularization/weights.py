@@ -193,7 +193,7 @@ def _role(layer: keras.layers.Layer, variable: Any, ancestors: tuple) -> tuple[s
     if name in _KERAS_NAMES and _is_kind_of_keras_layer(layer):
         role, argument = _KERAS_NAMES[name]
         if role != "norm":
-            return (by_name if (role, by_name) == ("embedding", "position") else role), argument
+            return ("position" if (role, by_name) == ("embedding", "position") else role), argument
     by_class = next((r for r, pattern, word in _BY_CLASS if pattern.fullmatch(name) and word in kind), None)
     by_shape = "kernel" if len(variable.shape) >= 2 else "bias"
     return by_class or role or by_name or by_shape, argument
