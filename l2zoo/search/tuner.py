@@ -290,6 +290,13 @@ class L2Tuner(keras_tuner.Tuner):
     ) -> tuple[np.ndarray, Any, Any]:
         """Images, targets, and the folds or the one division into training and held-out rows."""
         x, y = images_and_targets("x", data)
+        elsewhere = validation_data is not None or bool(validation_split)
+        if elsewhere and not (isinstance(self._folds, int) and groups is None):
+            raise ValueError(
+                "A splitter as `folds` and `groups` divide `x`, but `validation_data` or "
+                "`validation_split` says "
+                "what scores are taken on. Give one or the other."
+            )
         if validation_data is None and validation_split:
             return x, y, [_last_rows(len(x), validation_split)]
         if validation_data is None:

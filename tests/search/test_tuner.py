@@ -129,6 +129,15 @@ def test_validation_data_take_the_place_of_folds(tmp_path):
     assert "cannot be told" in str(result.verdict)
 
 
+@pytest.mark.parametrize("how", [{"validation_data": small.data(seed=1)}, {"validation_split": 0.3}])
+def test_scores_are_taken_on_folds_that_somebody_made_or_elsewhere(tmp_path, how):
+    words = "divide `x`, but `validation_data` or `validation_split` says what scores are taken on"
+    with pytest.raises(ValueError, match=words):
+        tuner(tmp_path).search(X, Y, groups=np.arange(len(X)) // 2, verbose=0, **how)
+    with pytest.raises(ValueError, match=words):
+        tuner(tmp_path, folds=[(np.arange(9), np.arange(9, 18))]).search(X, Y, verbose=0, **how)
+
+
 def test_early_stopping_gives_the_final_training_the_median_of_its_epochs(tmp_path):
     stop = keras.callbacks.EarlyStopping("val_loss", patience=1, restore_best_weights=True)
     epochs = []
