@@ -293,9 +293,8 @@ class L2Tuner(keras_tuner.Tuner):
         elsewhere = validation_data is not None or bool(validation_split)
         if elsewhere and not (isinstance(self._folds, int) and groups is None):
             raise ValueError(
-                "A splitter as `folds` and `groups` divide `x`, but `validation_data` or "
-                "`validation_split` says "
-                "what scores are taken on. Give one or the other."
+                "A splitter as `folds` and `groups` divide `x`, but `validation_data` or `validation_split` "
+                "says what scores are taken on. Give one or the other."
             )
         if validation_data is None and validation_split:
             return x, y, [_last_rows(len(x), validation_split)]

@@ -131,7 +131,7 @@ def test_validation_data_take_the_place_of_folds(tmp_path):
 
 @pytest.mark.parametrize("how", [{"validation_data": small.data(seed=1)}, {"validation_split": 0.3}])
 def test_scores_are_taken_on_folds_that_somebody_made_or_elsewhere(tmp_path, how):
-    words = "divide `x`, but `validation_data` or `validation_split` says what scores are taken on"
+    words = "divide `x`, but `validation_data` or `validation_split` says what scores"
     with pytest.raises(ValueError, match=words):
         tuner(tmp_path).search(X, Y, groups=np.arange(len(X)) // 2, verbose=0, **how)
     with pytest.raises(ValueError, match=words):
