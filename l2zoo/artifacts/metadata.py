@@ -181,9 +181,8 @@ def _kinds(model: keras.Model, card: Card, outputs: Outputs) -> dict[str, Output
         kinds[name].check_answers(outputs[name])
     if card.threshold is not None and not any(one.has_threshold for one in kinds.values()):
         raise ValueError(
-            f"`threshold` is for outputs that are binary or multilabel, got threshold={card.threshold} "
-            "for outputs "
-            f"{found}. Leave it out, or say what they are: Card(output_kind=...)."
+            f"`threshold` is for outputs that are binary or multilabel, got threshold={card.threshold} for "
+            f"outputs {found}. Leave it out, or say what they are: Card(output_kind=...)."
         )
     return kinds
 
@@ -210,8 +209,7 @@ def _check_task(task: str | None, kind: str) -> None:
     if task is not None and (task == "regression") != (kind == "values"):
         raise ValueError(
             f"`card` says task={task!r}, but the output is {kind!r}, {KINDS[kind]}. Change one of them: "
-            "Card(task=..., "
-            "output_kind=...)."
+            "Card(task=..., output_kind=...)."
         )
 
 
@@ -219,8 +217,7 @@ def _question(name: str, answers: np.ndarray) -> str:
     """What is asked when an output could mean one thing or another."""
     return (
         f"The output {name!r} has classes, but whether its numbers are probabilities, logits or sigmoids "
-        "cannot be "
-        "told from the model's last activation, its loss and its answers, which run from "
+        "cannot be told from the model's last activation, its loss and its answers, which run from "
         f"{float(answers.min()):.4g} to {float(answers.max()):.4g}. Say it: Card(output_kind=...), one of "
         f"{list(KINDS)}."
     )

@@ -196,10 +196,8 @@ def _compare(applied: Any, written: Any) -> None:
     if lost:
         raise ValueError(
             f"The penalty of {len(lost)} weights is not in the file that Keras wrote, so nothing is left "
-            "behind: "
-            f"{', '.join(lost[:5])}. Let their layers have a regularizer argument that is in their "
-            "get_config(), or "
-            "apply the policy in Python, after loading."
+            f"behind: {', '.join(lost[:5])}. Let their layers have a regularizer argument that is in their "
+            "get_config(), or apply the policy in Python, after loading."
         )
 
 

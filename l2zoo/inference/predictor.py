@@ -303,15 +303,13 @@ def _output_kind(
     if kind is None or (task == "regression") != (kind.name == "values"):
         raise ValueError(
             f"The manifest must say what the output of a model for {task} means, it says "
-            f"{spec.get('kind')!r}. "
-            "Export the model again."
+            f"{spec.get('kind')!r}. Export the model again."
         )
     if threshold is not None:
         if not kind.has_threshold:
             raise ValueError(
                 f"`threshold` is for outputs that are binary or multilabel, got threshold={threshold} for "
-                "an output "
-                f"of kind {kind.name!r}. Leave it out."
+                f"an output of kind {kind.name!r}. Leave it out."
             )
         kind = OutputKind(kind.name, check_threshold(threshold))
     kind.check_width(spec["shape"][-1])

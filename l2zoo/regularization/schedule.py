@@ -48,10 +48,8 @@ class L2Schedule(keras.callbacks.Callback):
         if not any(type(one) is LiveL2 and one.strength is self.strength for one in regularizers):
             raise ValueError(
                 f"`strength` must be that of the model, but no weight of {self.model.name!r} is penalised "
-                "by it, so "
-                "that the schedule would change nothing. Apply it: L2Policy(strength).apply(model), or "
-                "build the "
-                "model with l2=strength."
+                "by it, so that the schedule would change nothing. Apply it: "
+                "L2Policy(strength).apply(model), or build the model with l2=strength."
             )
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:

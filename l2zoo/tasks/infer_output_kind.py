@@ -66,10 +66,9 @@ def exclusive_kind(model: keras.Model, answers: np.ndarray, *, said: str | None 
         low, high = float(answers.min()), float(answers.max())
         raise ValueError(
             f"`model` must tell what it gives, but whether the answers of {model.name!r}, from {low:.4g} to "
-            f"{high:.4g}, are probabilities, logits or sigmoids cannot be told from its last activation "
-            "and its loss."
-            " Compile it with its loss, or end it with a softmax: "
-            "keras.Sequential([model, keras.layers.Softmax()])."
+            f"{high:.4g}, are probabilities, logits or sigmoids cannot be told from its last activation and "
+            "its loss. Compile it with its loss, or end it with a softmax: keras.Sequential([model, "
+            "keras.layers.Softmax()])."
         )
     kind = OutputKind(name)
     if not kind.is_exclusive:

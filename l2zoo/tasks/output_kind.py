@@ -67,9 +67,8 @@ class OutputKind:
             )
         if each != (0.5,) and not self.has_threshold:
             raise ValueError(
-                "`threshold` is for outputs that are binary or multilabel, got "
-                f"threshold={self.threshold} for "
-                f"{self.name}, of which the likeliest class is taken. Leave it out."
+                f"`threshold` is for outputs that are binary or multilabel, got threshold={self.threshold} "
+                f"for {self.name}, of which the likeliest class is taken. Leave it out."
             )
         if isinstance(self.threshold, tuple) and self.is_binary:
             raise ValueError(f"`threshold` of two classes must be one number, got {self.threshold}.")
@@ -180,9 +179,8 @@ class OutputKind:
             wrong = f"leave [0, 1]: they run from {low:.4g} to {high:.4g}"
         if wrong:
             raise ValueError(
-                f"The output was to be {self.name!r}, {KINDS[self.name]}, but the model's answers "
-                f"{wrong}. Say what "
-                f"it is, output_kind= one of {list(KINDS)}."
+                f"The output was to be {self.name!r}, {KINDS[self.name]}, but the model's answers {wrong}. "
+                f"Say what it is, output_kind= one of {list(KINDS)}."
             )
 
 

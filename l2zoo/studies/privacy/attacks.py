@@ -39,8 +39,7 @@ def class_probabilities(model: keras.Model, x: np.ndarray) -> np.ndarray:
         what = f"shape {first.shape}" if isinstance(first, np.ndarray) else type(first).__name__
         raise ValueError(
             f"`model` must say the class of an image, with an output (B, K), but {model.name!r} gives "
-            f"{what}. A "
-            "privacy audit is for classifiers."
+            f"{what}. A privacy audit is for classifiers."
         )
     answers = np.concatenate(parts)[: len(x)]
     if not np.isfinite(answers).all():
