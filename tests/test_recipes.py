@@ -242,6 +242,7 @@ TASKS = {
         "--frames 6 --image-size 16 --filters 4 --mixed-precision --tune-l2 --tune-epochs 1 --tune-clips 9",
     ),
 }
+TASKS["regress"] = "mae", "--tune-l2 --tune-epochs 1 --tune-images 30"
 ANIMATIONS = {"generate_images": {"denoising.gif"}, "generate_video": {"rollout.gif"}}
 
 

@@ -80,6 +80,7 @@ class ExperimentOptions:
         *,
         training: Training,
         searched: Callable[..., Any],
+        groups: Callable[[Any], Any] | None = None,
         **settings: Any,
     ) -> Outcome:
         """Runs the experiment, at the given strength or at the one that is searched first.
@@ -91,6 +92,7 @@ class ExperimentOptions:
             test: The test data.
             training: How each seed is trained.
             searched: Opens what a search trains on; called with `limit=`, where there is a search.
+            groups: Gives what each of these belongs to, as for `Search`.
             **settings: Further arguments of `l2zoo.experiment`.
         """
         from l2zoo.studies.experiment import Search, Training, experiment
@@ -98,7 +100,8 @@ class ExperimentOptions:
         l2: Any = self.l2
         if self.tune_l2:
             quick = Training(self.tune_epochs, self.batch_size, self.optimizer, self.learning_rate)
-            l2 = Search(searched(limit=self.tune_images), quick)
+            data = searched(limit=self.tune_images)
+            l2 = Search(data, quick, groups=None if groups is None else groups(data))
         return experiment(
             build, task, train, test, training=training, l2=l2, seeds=self.seeds,
             formats=self.formats.split(","), watch=self.watch, directory=self.out, **settings,
