@@ -443,9 +443,10 @@ def test_of_many_classes_with_long_names_the_likeliest_are_shown(page, width):
     called(
         page,
         "const { Bars } = await import('/bars.js');"
-        "new Bars(document.getElementById('bars'), arguments[0]).show(arguments[1])",
+        "new Bars(document.getElementById('bars'), arguments[0]).show(arguments[1], [arguments[2]])",
         names,
         probabilities,
+        int(np.argmax(probabilities)),
     )
     falling = sorted(range(30), key=lambda index: -probabilities[index])[:10]
     table = page.find_element("id", "bars")

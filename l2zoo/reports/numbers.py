@@ -89,14 +89,14 @@ def decimals(values: Iterable[float], *, usual: int) -> int:
 
     Args:
         values: Scores of one kind.
-        usual: Where the largest is between 0.1 and 10.
+        usual: Where the largest is between 0.01 and 10.
 
     Example:
         >>> [decimals([score], usual=4) for score in (0.93, 2.5, 123.4, 54321.0, 0.0012)]
         [4, 4, 2, 0, 6]
     """
     largest = max((abs(value) for value in values if math.isfinite(value)), default=0.0)
-    if not largest or 0.1 <= largest < 10:
+    if not largest or 0.01 <= largest < 10:
         return usual
     size = math.floor(math.log10(largest))
     return max(0, usual - size) if size > 0 else min(usual - 1 - size, 12)
