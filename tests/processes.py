@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import signal
 import subprocess
@@ -21,6 +22,9 @@ class Process:
     """A process whose two outputs are read as they come, so that no pipe ever fills."""
 
     def __init__(self, command: Sequence[Any], **options: Any) -> None:
+        # Whoever imported JAX in this process has set TensorFlow's log level for all that begin in it.
+        own = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
+        options = {"env": own, **options}
         with _ctrl_c_at_its_default():
             self._popen = subprocess.Popen(
                 [str(part) for part in command],
