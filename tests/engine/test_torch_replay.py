@@ -70,7 +70,7 @@ def compiled(*between: keras.layers.Layer, optimizer=None, metrics=("accuracy",)
 def trained(model: keras.Model, monkeypatch, *, after: int, epochs: int = 3):
     """What every variable is in the end, and the loop; every batch but the last is whole."""
     monkeypatch.setattr(torch_replay, "AFTER", after)
-    loop = epoch_loop(model, X, Y, batch_size=BATCH)
+    loop = epoch_loop(model, (X, Y), batch_size=BATCH)
     torch.manual_seed(1)
     for epoch in range(epochs):
         model.reset_metrics()
@@ -177,7 +177,7 @@ def test_what_changes_between_epochs_counts_from_the_next_step(monkeypatch):
     for after in (10**9, 2):
         monkeypatch.setattr(torch_replay, "AFTER", after)
         model = compiled(keras.layers.Dropout(0.1))
-        loop = epoch_loop(model, X, Y, batch_size=BATCH)
+        loop = epoch_loop(model, (X, Y), batch_size=BATCH)
         torch.manual_seed(1)
         for epoch in range(3):
             change(model, epoch)
@@ -191,7 +191,7 @@ def test_what_changes_between_epochs_counts_from_the_next_step(monkeypatch):
 def test_an_evaluation_is_replayed_too_and_changes_no_weight(monkeypatch):
     monkeypatch.setattr(torch_replay, "AFTER", 2)
     model = compiled(keras.layers.Dropout(0.4))
-    loop = epoch_loop(model, X, Y, batch_size=4)
+    loop = epoch_loop(model, (X, Y), batch_size=4)
     before = model.get_weights()
     for _ in range(4):
         model.reset_metrics()
