@@ -15,14 +15,8 @@ from l2zoo.data import ImageData
 from l2zoo.data.prepared import Prepared
 from l2zoo.tasks import losses
 from l2zoo.tasks.augmentation import one_hot_targets
-from l2zoo.tasks.checks import (
-    as_floats,
-    check_classes,
-    check_data,
-    check_outputs,
-    first_batch,
-    predict_batches,
-)
+from l2zoo.tasks.checks import as_floats, check_data, predict_batches
+from l2zoo.tasks.image_task import ClassTask
 from l2zoo.tasks.infer_output_kind import exclusive_kind
 from l2zoo.tasks.output_kind import OutputKind
 from l2zoo.tasks.plots import pictures
@@ -31,7 +25,7 @@ TOP = 5
 
 
 @dataclass(frozen=True)
-class Classification:
+class Classification(ClassTask):
     """How a classifier is trained and judged.
 
     Attributes:
@@ -102,35 +96,9 @@ class Classification:
             scores["top5"] = top_k_accuracy_score(labels, outputs, k=TOP, labels=range(self._num_classes))
         return as_floats(scores)
 
-    def judging(self, model: keras.Model, data: ImageData) -> Classification:
-        """The same task, for what this model gives; `scores` then knows what its answers mean."""
-        self._check(model, data)
-        _, _, outputs = next(predict_batches(model, data))
-        return dataclasses.replace(
-            self, output_kind=exclusive_kind(model, outputs, said=self.output_kind).name
-        )
-
-    def examples(self, model: keras.Model, data: ImageData, most: int) -> tuple[Any, Any]:
-        """The first images, as the deployed model takes them, and their labels."""
-        del model
-        return first_batch(data, most)
-
-    def deployed(self, model: keras.Model) -> keras.Model:
-        """The model as it is exported: the same, without what belongs to training."""
-        return keras.Model(model.inputs, model.outputs, name=model.name)
-
     def picture(self, model: keras.Model, data: ImageData, path: str | Path) -> Path:
         """Draws images with what they are and what the model takes them for."""
         self._check(model, data)
         images, labels, found = next(predict_batches(model, data, batch_size=pictures.MOST))
         found = exclusive_kind(model, found, said=self.output_kind).probabilities(found)
         return pictures.picture_of_labels(images, labels, found, self.class_names, path)
-
-    def _check(self, model: keras.Model, data: ImageData) -> None:
-        check_data(self.name, self.class_names, data)
-        check_outputs(self.name, model)
-        check_classes(model, self._num_classes, who="The task", binary=True)
-
-    @property
-    def _num_classes(self) -> int:
-        return len(self.class_names)

@@ -12,7 +12,8 @@ import numpy as np
 
 from l2zoo.data import ImageData
 from l2zoo.data.prepared import Prepared
-from l2zoo.tasks.checks import as_floats, check_numbers, first_batch, predict_batches, prepare_as_is
+from l2zoo.tasks.checks import as_floats, check_numbers, predict_batches, prepare_as_is
+from l2zoo.tasks.image_task import ImageTask
 from l2zoo.tasks.plots import pictures
 from l2zoo.utils.validation import one_of
 
@@ -21,7 +22,7 @@ THRESHOLD = 0.5
 
 
 @dataclass(frozen=True)
-class MultiLabel:
+class MultiLabel(ImageTask):
     """How a model of several labels is trained and judged. It ends in a sigmoid for each class.
 
     Attributes:
@@ -81,15 +82,6 @@ class MultiLabel:
         said, true = np.asarray(outputs) > THRESHOLD, np.asarray(labels) > THRESHOLD
         f1 = f1_score(true, said, average="macro", zero_division=0.0)
         return as_floats({"label_accuracy": (said == true).mean(), "f1": f1})
-
-    def examples(self, model: keras.Model, data: ImageData, most: int) -> tuple[Any, Any]:
-        """The first images, as the deployed model takes them, and their labels."""
-        del model
-        return first_batch(data, most)
-
-    def deployed(self, model: keras.Model) -> keras.Model:
-        """The model as it is exported: the same, without what belongs to training."""
-        return keras.Model(model.inputs, model.outputs, name=model.name)
 
     def picture(self, model: keras.Model, data: ImageData, path: str | Path) -> Path:
         """Draws images with their labels and those that the model finds."""

@@ -12,7 +12,8 @@ import numpy as np
 
 from l2zoo.data import ImageData
 from l2zoo.data.prepared import Prepared
-from l2zoo.tasks.checks import as_floats, check_numbers, first_batch, predict_batches, prepare_as_is
+from l2zoo.tasks.checks import as_floats, check_numbers, predict_batches, prepare_as_is
+from l2zoo.tasks.image_task import ImageTask
 from l2zoo.tasks.plots import pictures
 from l2zoo.utils.validation import check_number, one_of
 
@@ -20,7 +21,7 @@ LOSSES = {"squared": "mean_squared_error", "absolute": "mean_absolute_error", "h
 
 
 @dataclass(frozen=True)
-class Regression:
+class Regression(ImageTask):
     """How a model of numbers is trained and judged. It has an output for each number, without activation.
 
     Attributes:
@@ -74,15 +75,6 @@ class Regression:
         from sklearn.metrics import r2_score
 
         return as_floats({"r2": r2_score(_columns(targets), _columns(outputs))})
-
-    def examples(self, model: keras.Model, data: ImageData, most: int) -> tuple[Any, Any]:
-        """The first images, as the deployed model takes them, and their numbers."""
-        del model
-        return first_batch(data, most)
-
-    def deployed(self, model: keras.Model) -> keras.Model:
-        """The model as it is exported: the same, without what belongs to training."""
-        return keras.Model(model.inputs, model.outputs, name=model.name)
 
     def picture(self, model: keras.Model, data: ImageData, path: str | Path) -> Path:
         """Draws images with their numbers and what the model says."""

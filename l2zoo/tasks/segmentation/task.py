@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,14 +14,8 @@ from l2zoo.data import ImageData
 from l2zoo.data.prepared import Prepared
 from l2zoo.tasks import losses
 from l2zoo.tasks.augmentation import one_hot_targets
-from l2zoo.tasks.checks import (
-    as_floats,
-    check_classes,
-    check_data,
-    check_outputs,
-    first_batch,
-    predict_batches,
-)
+from l2zoo.tasks.checks import as_floats, check_data, predict_batches
+from l2zoo.tasks.image_task import ClassTask
 from l2zoo.tasks.infer_output_kind import exclusive_kind
 from l2zoo.tasks.output_kind import OutputKind
 from l2zoo.tasks.plots import pictures
@@ -30,7 +23,7 @@ from l2zoo.tasks.segmentation import overlap
 
 
 @dataclass(frozen=True)
-class Segmentation:
+class Segmentation(ClassTask):
     """How a segmenter is trained and judged.
 
     Attributes:
@@ -71,9 +64,8 @@ class Segmentation:
         Returns:
             `mean_iou` and `dice`, means over the classes, and `pixel_accuracy`.
         """
-        self._check(model, data)
-        matrix = np.zeros((self._num_classes, self._num_classes), np.int64)
         judge = self.judging(model, data)
+        matrix = np.zeros((self._num_classes, self._num_classes), np.int64)
         for _, masks, outputs in predict_batches(model, data):
             matrix += judge._confusion(outputs, masks)
         return _scores(matrix)
@@ -85,27 +77,10 @@ class Segmentation:
         """
         return _scores(self._confusion(outputs, masks))
 
-    def judging(self, model: keras.Model, data: ImageData) -> Segmentation:
-        """The same task, for what this model gives, as in `Classification`."""
-        self._check(model, data)
-        _, _, outputs = next(predict_batches(model, data))
-        return dataclasses.replace(
-            self, output_kind=exclusive_kind(model, outputs, said=self.output_kind).name
-        )
-
     def _confusion(self, outputs: np.ndarray, masks: np.ndarray) -> np.ndarray:
         kind = OutputKind(self.output_kind or "probabilities")
         kind.check_width(outputs.shape[-1], self._num_classes)
         return overlap.confusion(masks, kind.decide(outputs), self._num_classes)
-
-    def examples(self, model: keras.Model, data: ImageData, most: int) -> tuple[Any, Any]:
-        """The first images, as the deployed model takes them, and their masks."""
-        del model
-        return first_batch(data, most)
-
-    def deployed(self, model: keras.Model) -> keras.Model:
-        """The model as it is exported: the same, without what belongs to training."""
-        return keras.Model(model.inputs, model.outputs, name=model.name)
 
     def picture(self, model: keras.Model, data: ImageData, path: str | Path) -> Path:
         """Draws images beside their masks and those that the model finds."""
@@ -113,15 +88,6 @@ class Segmentation:
         images, masks, outputs = next(predict_batches(model, data, batch_size=pictures.MOST))
         said = exclusive_kind(model, outputs, said=self.output_kind).decide(outputs)
         return pictures.picture_of_masks(images, masks, said, self.class_names, path)
-
-    def _check(self, model: keras.Model, data: ImageData) -> None:
-        check_data(self.name, self.class_names, data)
-        check_outputs(self.name, model)
-        check_classes(model, self._num_classes, who="The task", binary=True)
-
-    @property
-    def _num_classes(self) -> int:
-        return len(self.class_names)
 
 
 def _scores(matrix: np.ndarray) -> dict[str, float]:
