@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -49,18 +49,13 @@ def picture_of_labels(
     labels = _classes("labels", labels, (len(images),), len(names))
     probabilities = _shaped("probabilities", probabilities, (len(images), len(names)))
     said = probabilities.argmax(axis=1)
-    shown = _evenly(len(images), most)
-    panels, words = [], []
-    for i in shown:
-        true, answer, share = names[labels[i]], names[said[i]], f"{probabilities[i, said[i]]:.0%}"
-        wrong = bool(said[i] != labels[i])
-        mark = "✕ said: " if wrong else "said: "
-        above = [Line(f"#{i} true: ", true), Line(mark, answer, f" {share}", bold=wrong)]
-        panels.append(Panel(images[i], above, wrong=wrong))
-        words.append(f"#{i}: true {true}, said {answer} {share}.")
+    answers = [
+        _Answer(names[labels[i]], names[said[i]], f" {probabilities[i, said[i]]:.0%}", said[i] != labels[i])
+        for i in range(len(images))
+    ]
     right = int((said == labels).sum())
-    about = f"{_share(shown, images)} Right: {right:,} of {len(images):,}. ✕ and a dashed frame: wrong."
-    return save_sheet(Sheet("Images and what the model says", about, words, panels, columns=4), path)
+    about = f"Right: {right:,} of {len(images):,}. ✕ and a dashed frame: wrong."
+    return _picture_of_answers(images, answers, about, path, most=most)
 
 
 def picture_of_numbers(
@@ -87,17 +82,12 @@ def picture_of_numbers(
     """
     images, names = _pixels(images), _names(names)
     wanted, found = (_shaped("numbers", each, (len(images), len(names))) for each in (wanted, found))
-    shown = _evenly(len(images), most)
-    panels, words = [], []
-    for i in shown:
-        true, said = (", ".join(f"{number:.4g}" for number in each[i]) for each in (wanted, found))
-        panels.append(Panel(images[i], [Line(f"#{i} true: ", true), Line("said: ", said)]))
-        words.append(f"#{i}: true {true}, said {said}.")
+    texts = ([", ".join(f"{number:.4g}" for number in row) for row in each] for each in (wanted, found))
     error = ", ".join(
         f"{name} {value:.4g}" for name, value in zip(names, np.abs(wanted - found).mean(axis=0), strict=True)
     )
-    about = f"{_share(shown, images)} Mean absolute error over all: {error}."
-    return save_sheet(Sheet("Images and what the model says", about, words, panels, columns=4), path)
+    answers = [_Answer(true, said) for true, said in zip(*texts, strict=True)]
+    return _picture_of_answers(images, answers, f"Mean absolute error over all: {error}.", path, most=most)
 
 
 def picture_of_several_labels(
@@ -124,19 +114,39 @@ def picture_of_several_labels(
     """
     images, names = _pixels(images), _names(class_names)
     labels, found = (_shaped("labels", each, (len(images), len(names))) for each in (labels, found))
+    there = (
+        [", ".join(n for n, yes in zip(names, row, strict=True) if yes) or "none" for row in each]
+        for each in (labels, found)
+    )
+    wrong = (labels != found).any(axis=1)
+    answers = [_Answer(true, said, wrong=one) for true, said, one in zip(*there, wrong, strict=True)]
+    right = int((~wrong).sum())
+    about = f"All right: {right:,} of {len(images):,}. ✕ and a dashed frame: not all."
+    return _picture_of_answers(images, answers, about, path, most=most)
+
+
+class _Answer(NamedTuple):
+    """What is true of an image and what is said of it, how surely, and whether that is wrong."""
+
+    true: str
+    said: str
+    share: str = ""
+    wrong: bool = False
+
+
+def _picture_of_answers(
+    images: np.ndarray, answers: Sequence[_Answer], about: str, path: str | Path, *, most: int
+) -> Path:
+    """Some images, chosen evenly, each under what is true of it and what is said."""
     shown = _evenly(len(images), most)
     panels, words = [], []
     for i in shown:
-        true, said = (", ".join(n for n, yes in zip(names, each[i], strict=True) if yes) or "none"
-                      for each in (labels, found))  # fmt: skip
-        wrong = bool((labels[i] != found[i]).any())
+        true, said, share, wrong = answers[i]
         mark = "✕ said: " if wrong else "said: "
-        panels.append(
-            Panel(images[i], [Line(f"#{i} true: ", true), Line(mark, said, bold=wrong)], wrong=wrong)
-        )
-        words.append(f"#{i}: true {true}, said {said}.")
-    right = int((labels == found).all(axis=1).sum())
-    about = f"{_share(shown, images)} All right: {right:,} of {len(images):,}. ✕ and a dashed frame: not all."
+        above = [Line(f"#{i} true: ", true), Line(mark, said, share, bold=bool(wrong))]
+        panels.append(Panel(images[i], above, wrong=bool(wrong)))
+        words.append(f"#{i}: true {true}, said {said}{share}.")
+    about = f"{_share(shown, images)} {about}"
     return save_sheet(Sheet("Images and what the model says", about, words, panels, columns=4), path)
 
 
