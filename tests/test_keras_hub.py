@@ -226,10 +226,6 @@ def batch(model: keras.Model) -> Any:
     return keras.tree.map_structure(values, model.input)
 
 
-def answers(model: keras.Model, x: Any) -> list[np.ndarray]:
-    return [keras.ops.convert_to_numpy(one) for one in keras.tree.flatten(model(x, training=False))]
-
-
 def test_the_penalty_is_numpy_s_and_travels_with_the_file(case: Case, tmp_path: Path) -> None:
     model = by_hand.randomise(case.build())
     paths = penalised(model, case.exempt)

@@ -107,12 +107,9 @@ def _inputs(model: keras.Model) -> task_spec.Specs:
 
 
 def _outputs(model: keras.Model) -> task_spec.Specs:
-    """By name if the model names them, else numbered."""
-    import keras
+    from l2zoo.tasks.infer_output_kind import symbolic_outputs
 
-    given = model.outputs if isinstance(model, keras.Sequential) else model.output
-    named = given if isinstance(given, dict) else {f"output_{i}": one for i, one in enumerate(model.outputs)}
-    return {name: {"shape": list(one.shape)} for name, one in named.items()}
+    return {name: {"shape": list(one.shape)} for name, one in symbolic_outputs(model).items()}
 
 
 def _num_classes(model: keras.Model, task: str) -> int | None:

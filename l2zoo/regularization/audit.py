@@ -18,13 +18,13 @@ from l2zoo.regularization.weight_decay import decays
 from l2zoo.regularization.weights import FREE_ROLES, Weight, coefficients, weights_of
 from l2zoo.reports.page import Section
 from l2zoo.reports.table import Cell, Column, Row, Table, cell
+from l2zoo.utils.validation import first_names
 
 _EXEMPT = (
     (("bias", "norm"), "bias or norm", "biases or norms"),
     (("token", "position", "scale"), "token, position or scale", "tokens, positions or scales"),
 )
 _NOTHING = (0.0, 0.0)
-_MOST_NAMES = 5
 
 
 @dataclass(frozen=True)
@@ -239,7 +239,7 @@ def _step_problems(parts: Mapping[str, StepPart], rows: tuple[AuditRow, ...]) ->
         return ["a step moves no weight"]
     penalised = [row.path for row in rows if _has_penalty(row) and not row.frozen]
     return [
-        f"{len(paths)} weight{'s' * (len(paths) > 1)} {what}: {_names(paths)}"
+        f"{len(paths)} weight{'s' * (len(paths) > 1)} {what}: {first_names(paths)}"
         for paths, what in step_problems(parts, penalised)
         if paths
     ]
@@ -282,7 +282,7 @@ def _problems(weights: list[Weight], rows: tuple[AuditRow, ...]) -> list[str]:
         (foreign, "regularizer", "regularizers", "neither L1 nor L2"),
     )
     return [
-        f"{len(paths)} {one if len(paths) == 1 else many} {what}: {_names(paths)}"
+        f"{len(paths)} {one if len(paths) == 1 else many} {what}: {first_names(paths)}"
         for paths, one, many, what in found
         if paths
     ]
@@ -322,7 +322,7 @@ def _weight_decay(model: Any, weights: list[Weight]) -> tuple[str, list[str]]:
     name = type(optimizer).__name__
     words = f"{name} decays {len(reached)} of {len(weights)} weights, weight_decay={_number(decay)}"
     problems = [
-        f"{name}'s weight decay reaches {len(paths)} {one if len(paths) == 1 else many}: {_names(paths)}"
+        f"{name}'s weight decay reaches {len(paths)} {one if len(paths) == 1 else many}: {first_names(paths)}"
         for paths, one, many in _exempt(reached)
         if paths
     ]
@@ -381,8 +381,3 @@ def _free_words(rows: list[AuditRow]) -> str:
     others = [row.role for row in rows if row.role in ("bias", "norm")]
     named += [f"1 {others[0]}" if len(others) == 1 else f"{len(others)} biases and norms"] if others else []
     return ", ".join(named)
-
-
-def _names(paths: list[str]) -> str:
-    more = len(paths) - _MOST_NAMES
-    return ", ".join(paths[:_MOST_NAMES]) + (f" and {more} more" if more > 0 else "")

@@ -27,7 +27,7 @@ from l2zoo.regularization.weights import (
     regularizer_of,
     weights_of,
 )
-from l2zoo.utils.validation import check_number
+from l2zoo.utils.validation import check_number, first_names
 
 DEFAULT_MULTIPLIERS: Mapping[str, float] = MappingProxyType(
     {role: 0.0 if role in FREE_ROLES else 1.0 for role in ROLES}
@@ -328,10 +328,9 @@ def _refuse_foreign(weights: list[Weight]) -> None:
         if w.variable.regularizer is not None and not is_by_policy(w.variable.regularizer)
     ]
     if paths:
-        shown = ", ".join(paths[:5]) + (f" and {len(paths) - 5} more" if len(paths) > 5 else "")
         raise ValueError(
-            f"{len(paths)} weights already have a penalty that was not put there by an L2Policy: {shown}. "
-            f"{HOW_TO_REPLACE}"
+            f"{len(paths)} weights already have a penalty that was not put there by an L2Policy: "
+            f"{first_names(paths)}. {HOW_TO_REPLACE}"
         )
 
 

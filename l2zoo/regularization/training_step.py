@@ -91,7 +91,8 @@ def measure_penalties(model: keras.Model, batch: Any, *, on_layers: bool = True)
     scale = _Scale()
     # Out and in again: what a step draws at random may go on from where the last one ended.
     with _everything_put_back(model), _stand_ins(weights, scale, on_layers), _recorders(model) as recorders:
-        step = _stepper(model, batch, weights, recorders, scale)
+        stepper = _jax_stepper if keras.backend.backend() == "jax" else _eager_stepper
+        step = stepper(model, batch, weights, recorders, scale)
         without, with_penalty = step(0.0), step(_SCALE)
     handed = [any(recorder.sum_of(w.variable) is not None for recorder in recorders) for w in weights]
     if not any(handed) and not any(np.any(one) for one in (*without, *with_penalty)):
@@ -230,18 +231,6 @@ def _global_seed() -> list[Any]:
     return [] if generator is None else [generator.state]
 
 
-def _stepper(
-    model: keras.Model,
-    batch: tuple[Any, ...],
-    weights: Sequence[Weight],
-    recorders: list[_Recorder],
-    scale: _Scale,
-) -> Callable[[float], list[np.ndarray]]:
-    """A function that takes a step at a scale and gives what it does to each weight, from the same start."""
-    backends: dict[str, Any] = {"tensorflow": _eager_stepper, "jax": _jax_stepper, "torch": _eager_stepper}
-    return backends[keras.backend.backend()](model, batch, weights, recorders, scale)
-
-
 def _eager_stepper(
     model: keras.Model,
     batch: tuple[Any, ...],
@@ -249,7 +238,10 @@ def _eager_stepper(
     recorders: list[_Recorder],
     scale: _Scale,
 ) -> Callable[[float], list[np.ndarray]]:
-    """Outside the graph: to trace a large model takes far longer than two steps."""
+    """A function that takes a step at a scale and gives what it does to each weight, from the same start.
+
+    Outside the graph: to trace a large model takes far longer than two steps.
+    """
     tensors = keras.tree.map_structure(_tensor, batch)
 
     def step(number: float) -> list[np.ndarray]:
@@ -311,7 +303,7 @@ def _jax_stepper(
     recorders: list[_Recorder],
     scale: _Scale,
 ) -> Callable[[float], list[np.ndarray]]:
-    """Compiled once for both scales; a step there changes nothing but what it returns."""
+    """The same, compiled once for both scales; a step there changes nothing but what it returns."""
     import jax
 
     getattr(model, "jax_state_sync", lambda: None)()

@@ -12,6 +12,7 @@ from l2zoo.regularization.saved_penalty import after_reload
 from l2zoo.regularization.strength import Strength
 from l2zoo.regularization.training_step import Arrival, measure_penalties, own_parts
 from l2zoo.regularization.weights import coefficients, weights_of
+from l2zoo.utils.validation import first_names
 
 _MOST = 4  # weights named
 _NEAR = 0.01  # how far the part of a penalty that arrives may be from the whole
@@ -114,7 +115,9 @@ def _check_arrivals(model: keras.Model, own: list[str], arrivals: dict[str, Arri
             "l2=L2Policy(strength, decoupled=True)."
         )
     if missing:
-        warnings.warn(f"The penalty of these weights does not train: {_names(missing)}.", stacklevel=4)
+        warnings.warn(
+            f"The penalty of these weights does not train: {first_names(missing, _MOST)}.", stacklevel=4
+        )
     others = {
         path: arrival.factor
         for path, arrival in arrivals.items()
@@ -123,16 +126,11 @@ def _check_arrivals(model: keras.Model, own: list[str], arrivals: dict[str, Arri
     if others:
         factors = sorted({f"{factor:.3g}" for factor in others.values()})
         warnings.warn(
-            f"The penalty trains with {' or '.join(factors)} times its strength in {_names(list(others))}: "
-            f"{type(model).__name__} has a {own[0]} of its own.",
+            f"The penalty trains with {' or '.join(factors)} times its strength in "
+            f"{first_names(list(others), _MOST)}: {type(model).__name__} has a {own[0]} of its own.",
             stacklevel=4,
         )
 
 
 def _step_of(model: keras.Model) -> str:
     return f"the training step of {type(model).__name__}"
-
-
-def _names(paths: list[str]) -> str:
-    more = len(paths) - _MOST
-    return ", ".join(paths[:_MOST]) + (f" and {more} more" if more > 0 else "")

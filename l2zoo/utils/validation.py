@@ -87,6 +87,17 @@ def did_you_mean(given: Any, known: Iterable[str]) -> str:
     return f" Did you mean {close[0]!r}?" if close else ""
 
 
+def first_names(names: Sequence[str], most: int = 5) -> str:
+    """The first of some names, and how many there are besides.
+
+    Example:
+        >>> first_names(["a", "b", "c"], most=2)
+        'a, b and 1 more'
+    """
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
+
+
 def check_pixels(images: Any, *, where: str, warn: bool = False) -> None:
     """The one rule for pixels, wherever they come in: finite numbers in [0, 255], as they are before scaling.
 

@@ -19,6 +19,7 @@ from l2zoo.data.resizing import resize, resize_array
 from l2zoo.data.sources import tfds
 from l2zoo.data.sources.folders import SUFFIXES, bare_splits, images_in, split_folders, subfolders
 from l2zoo.data.sources.reading import Reader, channels_of, decode_file, header, shared_size
+from l2zoo.utils.validation import first_names
 
 _LAYOUTS = "PATH/train/CLIP/0001.png (and PATH/test/CLIP/...), or PATH/CLIP/0001.png, or PATH/0001.png"
 _NUMBER = re.compile(r"(\d+)\D*$")
@@ -286,7 +287,7 @@ def _cut_files(clips: list[list[Path]], frames: int | None) -> list[list[Path]]:
     least = frames or max(2, len(longest))
     short = [f"{clip[0].parent} ({len(clip)})" for clip in clips if len(clip) < least]
     if short:
-        names = ", ".join(sorted(short)[:5]) + (f" and {len(short) - 5} more" if len(short) > 5 else "")
+        names = first_names(sorted(short))
         raise ValueError(f"Clips must have at least {least} frames, but these have fewer: {names}.")
     return [clip[start : start + least] for clip in clips for start in range(0, len(clip) - least + 1, least)]
 
