@@ -75,6 +75,10 @@ def _by_pattern(names: list[str], pattern: str) -> np.ndarray:
 
 
 def _by_table(names: list[str], table: Path) -> np.ndarray:
+    if not table.is_file():
+        raise FileNotFoundError(
+            f"There is no table {table}: `groups` needs a CSV file with {_COLUMNS[0]},{_COLUMNS[1]}."
+        )
     with table.open(newline="", encoding="utf-8-sig") as file:
         reader = csv.DictReader(file)
         if not set(_COLUMNS) <= set(reader.fieldnames or ()):

@@ -85,7 +85,8 @@ def in_python(name: str, value: Any) -> str:
 
 def in_the_shell(name: str, value: Any) -> str:
     """An option as the command line has it."""
-    return f'--{name.replace("_", "-")} "{value}"'
+    flag = f"--{name.replace('_', '-')}"
+    return f'{flag} "{value}"' if isinstance(value, str) else f"{flag} {value}"
 
 
 def open_both(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import inspect
+import re
 import shlex
 import sys
 from collections.abc import Callable
@@ -24,10 +25,37 @@ def run_script(main: Callable[..., None]) -> None:
     """
     import typer
 
+    command = expand_options(main)
     try:
-        typer.run(expand_options(main))
+        typer.run(command)
     except (ValueError, TypeError, OSError, ImportError) as error:
-        sys.exit(f"{Path(sys.argv[0]).stem}: {error}")
+        sys.exit(f"{Path(sys.argv[0]).stem}: {in_shell_words(str(error), flags_of(command))}")
+
+
+def flags_of(command: Callable[..., Any]) -> dict[str, str]:
+    """The option on the command line of each argument of a function, as Typer names it."""
+    found = {}
+    for name, parameter in inspect.signature(command, eval_str=True).parameters.items():
+        kinds = getattr(parameter.annotation, "__metadata__", ())
+        if not any(type(kind).__name__ == "ArgumentInfo" for kind in kinds):  # which has no name
+            said = [flag for kind in kinds for flag in (kind.default, *(kind.param_decls or ()))]
+            own = [flag for flag in said if isinstance(flag, str) and flag.startswith("--")]
+            found[name] = own[0] if own else f"--{name.replace('_', '-')}"
+    return found
+
+
+def in_shell_words(message: str, flags: dict[str, str]) -> str:
+    """A message about arguments of Python as one about options of the command line.
+
+    Example:
+        >>> in_shell_words("`limit` must be at least 1, got limit=0 for `x`.", {"limit": "--limit"})
+        '--limit must be at least 1, got --limit 0 for `x`.'
+    """
+    if not flags:
+        return message
+    names = "|".join(sorted(flags, key=len, reverse=True))
+    message = re.sub(rf"`({names})`", lambda found: flags[found[1]], message)
+    return re.sub(rf"(?<![\w.\-])({names})=", lambda found: f"{flags[found[1]]} ", message)
 
 
 def expand_options(main: Callable[..., None]) -> Callable[..., None]:

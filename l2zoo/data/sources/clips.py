@@ -255,7 +255,7 @@ def from_folder(
 
 def split_names(source: str) -> list[str]:
     """The names of the splits of a folder of clips."""
-    return sorted(_find(source, ())[2])
+    return sorted(_find(source, ("train",))[2])
 
 
 def _find(source: str, asked: Iterable[str]) -> tuple[Path, dict[str, Path], dict[str, Path]]:

@@ -67,7 +67,7 @@ def split_names(source: str, *, task: str) -> list[str]:
     layout = _LAYOUTS.get(task, _CLASSES)
     if not root.is_dir():
         raise FileNotFoundError(f"There is no folder {root}: `source` 'folder:PATH' needs {layout.words}.")
-    bare = bare_splits(root, ()) if task == "generation" else {}
+    bare = bare_splits(root, ("train",)) if task == "generation" else {}
     return sorted(bare or layout.find(root))
 
 
