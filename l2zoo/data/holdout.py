@@ -96,7 +96,10 @@ def _of_groups(labels: np.ndarray, groups: np.ndarray, share: float) -> np.ndarr
     count = len(np.unique(groups))
     if count < 2:
         raise ValueError(f"`holdout` needs two groups at least, got {count}: look at `groups`.")
-    splitter = StratifiedGroupKFold(min(count, _PARTS), shuffle=True, random_state=SEED)
+    largest = int(np.bincount(labels).max())
+    if largest * share < 1:  # classes of so few images cannot be divided along
+        labels, largest = np.zeros_like(labels), len(labels)
+    splitter = StratifiedGroupKFold(min(count, largest, _PARTS), shuffle=True, random_state=SEED)
     with warnings.catch_warnings():  # whole groups cannot give every part every class
         warnings.filterwarnings("ignore", "The least populated class", UserWarning)
         parts = [held for _, held in splitter.split(labels, labels, groups)]

@@ -69,6 +69,15 @@ def test_groups_are_held_out_whole(folder, share):
         check_splits(load(folder, "train[:50%]", groups=PATIENT), load(folder, "train[50%:]", groups=PATIENT))
 
 
+@pytest.mark.parametrize("labels", [np.arange(20), np.arange(20) % 10, np.arange(20) % 2, [0] * 19 + [1]])
+@pytest.mark.parametrize("count", [2, 3, 10, 20])
+def test_groups_of_few_images_a_class_are_divided_too(labels, count):
+    train, test = load_train_test((X[:20], labels), groups=np.arange(20) % count)
+    assert not set(train.groups) & set(test.groups)
+    assert min(train.num_examples, test.num_examples) >= 1
+    assert test.num_examples <= 10
+
+
 def test_a_table_says_the_groups_too(folder, tmp_path):
     files = load(folder).source.files
     for name in (lambda file: f"{file.parent.name}/{file.name}", lambda file: file.name):
