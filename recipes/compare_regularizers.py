@@ -77,7 +77,7 @@ def main(
     ]  # fmt: skip
     for share in (float(part) for part in noise.split(",")):
         few = None if limit is None else min(limit, every.num_examples)
-        train = images.again(every)(limit=few, label_noise=share)
+        train = images.again(every, test)(limit=few, label_noise=share)
         found = compare(
             build, train, variants, test=test, training=Training(epochs, batch_size, "adam", learning_rate),
             folds=folds, seeds=seeds, workers=workers, directory=out / f"noise_{share:g}",

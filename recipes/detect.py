@@ -55,7 +55,7 @@ def main(
         train,
         test,
         training=options.training(augment=augment),
-        searched=images.again(train),
+        searched=images.again(train, test),
     )
     show(outcome)
 

@@ -91,13 +91,13 @@ def main(
     stages = levels.split(",")
     task, start = Classification(test.class_names), weights or out / "pretrained.weights.h5"
     if not weights:
-        others = images_of(pretrain_classes).again(every)()
+        others = images_of(pretrain_classes).again(every, test)()
         base, model = build_network(None, others.num_classes, seed=0)
         train(model, others, "pretraining", epochs=pretrain_epochs, rate=scratch_rate)
         base.save_weights(start)
     found: dict[str, list[float]] = {}
     for seed in reversed(range(seeds)):  # the model of seed 0 is exported
-        few = images_of(classes).again(every)(limit=limit or None, seed=seed)
+        few = images_of(classes).again(every, test)(limit=limit or None, seed=seed)
         if scratch:
             _, model = build_network(None, test.num_classes, seed)
             long = epochs * len(stages)

@@ -59,7 +59,7 @@ def main(
         options = dataclasses.replace(options, image_size=28)
     images = options.loader(load, data, task="generation")
     (train, test), fresh = images.train_and_test(), None
-    searched = images.again(train)
+    searched = images.again(train, test)
     if options.limit is not None:
         train, fresh = divided(train, options.limit)
         fresh = divided(fresh, FRESH)[0] if fresh and fresh.num_examples > FRESH else fresh

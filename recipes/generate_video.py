@@ -69,7 +69,7 @@ def main(
 
     task = VideoPrediction(loss)
     task.check(build(training.policy(0.0)), test)  # before anything trains
-    outcome = options.run(build, task, train, test, training=training, searched=clips.again(train))
+    outcome = options.run(build, task, train, test, training=training, searched=clips.again(train, test))
     shown = test.arrays()[:SHOWN]
     half = shown.shape[1] // 2
     found = generate(outcome.model, shown[:, :half], shown.shape[1] - half)

@@ -76,7 +76,7 @@ def main(options: ExperimentOptions = DEFAULTS) -> None:
         turn(train),
         turn(test),
         training=options.training(),
-        searched=lambda **few: turn(digits.again(train)(**few)),
+        searched=lambda **few: turn(digits.again(train, test)(**few)),
     )
     show(outcome)
 

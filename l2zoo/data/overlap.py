@@ -115,7 +115,7 @@ def leave_out(train: Kept, test: Any) -> Kept:
         raise ValueError(
             f"All of the {train.num_examples} examples of `train` are in `test`: nothing is left."
         )
-    return train.select(kept)
+    return leave_out(train.select(kept), test)  # files that are the same may have copies besides
 
 
 def find_overlap(train: Any, test: Any) -> Overlap:
@@ -150,10 +150,13 @@ def pixel_keys(x: np.ndarray) -> Iterator[bytes]:
             with np.errstate(invalid="ignore", over="ignore"):
                 small = piece.astype(np.uint8)
             exact = (small == piece).reshape(len(piece), -1).all(axis=1)
-            floats = piece.astype(np.float32) + np.float32(0)  # where -0 is 0
-            rows = [small[i] if fits else floats[i] for i, fits in enumerate(exact)]
+            rows = [small[i] if fits else _as_floats(piece[i]) for i, fits in enumerate(exact)]
         for row in rows:
             yield hashlib.blake2b(row.tobytes(), digest_size=16).digest()
+
+
+def _as_floats(image: np.ndarray) -> np.ndarray:
+    return image.astype(np.float32) + np.float32(0)  # where -0 is 0
 
 
 # ---- What is compared --------------------------------------------------------------------------------------

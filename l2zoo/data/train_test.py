@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import re
+import warnings
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, TypeVar
 
@@ -14,9 +15,10 @@ from l2zoo.data import splits
 from l2zoo.data.holdout import SHARE, check_holdout, check_one_split
 from l2zoo.data.images import ImageData
 from l2zoo.data.load import load, split_names
-from l2zoo.data.overlap import check_splits
+from l2zoo.data.overlap import check_splits, find_overlap, leave_out
+from l2zoo.data.videos import VideoData
 
-Data = TypeVar("Data")
+Data = TypeVar("Data", ImageData, VideoData)
 Say = Callable[[str, Any], str]
 
 
@@ -39,7 +41,7 @@ def load_train_test(
     """What to train on and what to measure on, which have nothing in common.
 
     These are the splits "train" and "test"; of data that has "train" alone, 80 % of it and the 20 % that are
-    held out.
+    held out. Training examples of which the test set has a copy are left out, with a warning.
 
     Args:
         source: As for `load`, like all that is not named here.
@@ -102,6 +104,8 @@ def open_both(
 ) -> tuple[Data, Data]:
     """What is trained on and what is measured on, which have nothing in common.
 
+    Copies of test images are left out of the training data, with a warning; slices that overlap are refused.
+
     Args:
         opened: `load` or `load_video` of a source, called with a split and `holdout=`.
         names: The splits that there are.
@@ -123,6 +127,16 @@ def open_both(
         if missing:
             raise ValueError(_of_missing(name, split, missing[0], names, source, say))
     train, test = opened(pair[0], holdout=holdout, **few), opened(pair[1], holdout=holdout)
+    found = find_overlap(train, test)
+    if found and not found.slices:
+        every = train.num_examples
+        train = leave_out(train, test)
+        warnings.warn(
+            f"{every - train.num_examples} of the {every} training examples are in the test set too, as "
+            "copies: they are left out.",
+            UserWarning,
+            stacklevel=3,
+        )
     check_splits(train, test, step=_step(*pair, names, say))
     return train, test
 

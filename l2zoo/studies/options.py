@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar
 
 import typer
 
-from l2zoo.data import ImageData, VideoData, load_video, train_test
+from l2zoo.data import ImageData, VideoData, leave_out, load_video, train_test
 from l2zoo.data.load import split_names
 from l2zoo.data.videos import video_split_names
 from l2zoo.utils.console import show
@@ -109,9 +108,13 @@ class Loader(Generic[_Data]):
             holdout=getattr(self.options, "holdout", None), say=train_test.in_the_shell, **few,
         )  # fmt: skip
 
-    def again(self, data: _Data) -> Callable[..., _Data]:
-        """What opens the same split anew, with other arguments such as `limit`."""
-        return functools.partial(self, data.split, holdout=data.holdout)
+    def again(self, train: _Data, test: _Data) -> Callable[..., _Data]:
+        """What opens the training data anew, with other arguments such as `limit`, without test images."""
+
+        def opened(**few: Any) -> _Data:
+            return leave_out(self(train.split, holdout=train.holdout, **few), test)
+
+        return opened
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,8 +174,8 @@ class ExperimentOptions(DataOptions):
             train: The training data.
             test: The test data.
             training: How each seed is trained.
-            searched: Opens what a search trains on; called without arguments, and with `limit=` where that is
-                more than `tune_images`.
+            searched: Opens what a search trains on: all training data, however few `train` has, or with
+                `limit=`.
             **settings: Further arguments of `l2zoo.experiment`.
         """
         from l2zoo.studies.experiment import Search, Training, experiment
@@ -180,15 +183,15 @@ class ExperimentOptions(DataOptions):
         l2: Any = self.l2
         if self.tune_l2:
             quick = Training(self.tune_epochs, self.batch_size, self.optimizer, self.learning_rate)
-            l2 = Search(self._few(searched), quick)
+            l2 = Search(self._few(train, searched), quick)
         return experiment(
             build, task, train, test, training=training, l2=l2, seeds=self.seeds,
             formats=self.formats.split(","), watch=self.watch, directory=self.out, **settings,
         )  # fmt: skip
 
-    def _few(self, searched: Callable[..., Any]) -> Any:
+    def _few(self, train: Any, searched: Callable[..., Any]) -> Any:
         """As many examples as a search is to take, or all that there are."""
-        every = searched()
+        every = train if self.limit is None else searched()
         if every.num_examples > self.tune_images:
             return searched(limit=self.tune_images)
         if every.num_examples < self.tune_images:

@@ -139,6 +139,20 @@ def test_data_with_a_test_split_keep_it(image_folder):
         load("l2zoo_digits", groups="(.)")
 
 
+def test_copies_are_left_out_of_the_training_data(folder, tmp_path):
+    twice = np.concatenate([X, X[:30]])
+    labels = np.concatenate([Y, Y[:30]])
+    with pytest.warns(
+        UserWarning, match=r"of the 104 training examples are in the test set too, as copies: they"
+    ):
+        train, test = load_train_test((twice, labels))
+    assert not keys(train) & keys(test)
+    assert test.num_examples == 26
+    assert 80 < train.num_examples < 104
+    assert len(keys(train) | keys(test)) == 100
+    check_splits(train, test)
+
+
 def test_a_class_of_one_image_is_trained_on_and_one_image_cannot_be_divided():
     train, test = load_train_test((X[:11], [0] * 10 + [1]))
     assert (train.num_examples, test.num_examples) == (9, 2)

@@ -45,7 +45,7 @@ def test_a_run_takes_the_strength_or_searches_for_it(
 
     taken: dict[str, Any] = {}
     monkeypatch.setattr(l2zoo.studies.experiment, "experiment", lambda *given, **named: taken.update(named))
-    options = dataclasses.replace(OPTIONS, tune_l2=tuned, watch=True, seeds=2)
+    options = dataclasses.replace(OPTIONS, tune_l2=tuned, watch=True, seeds=2, limit=20)
     training = options.training(augment="flip")
     opened = []
 
@@ -54,7 +54,7 @@ def test_a_run_takes_the_strength_or_searches_for_it(
         return SimpleNamespace(num_examples=min(there, how.get("limit", there)))
 
     options.run(
-        "build", "task", "train", "test",
+        "build", "task", SimpleNamespace(num_examples=20), "test",
         training=training, searched=searched, privacy=True,
     )  # fmt: skip
     l2 = taken.pop("l2")
