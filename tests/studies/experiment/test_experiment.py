@@ -237,13 +237,14 @@ def test_a_model_that_draws_is_trained_measured_and_exported(
 
 @pytest.mark.slow
 def test_a_model_of_video_trains_and_its_step_is_exported(tmp_path: Path) -> None:
-    data = load_video(np.random.default_rng(0).integers(0, 256, (6, 6, 16, 16, 1)).astype("uint8"))
+    clips = np.random.default_rng(0).integers(0, 256, (12, 6, 16, 16, 1)).astype("uint8")
+    train, test = load_video(clips[:6]), load_video(clips[6:], "test")
 
     def build(policy: L2Policy) -> keras.Model:
         return l2zoo.build_video((5, 16, 16, 1), filters=(4,), l2=policy)
 
     outcome = experiment(
-        build, VideoPrediction(), data, data, training=Training(epochs=1, batch_size=4), l2=1e-4,
+        build, VideoPrediction(), train, test, training=Training(epochs=1, batch_size=4), l2=1e-4,
         formats=("tflite",), directory=tmp_path, verbose=0,
     )  # fmt: skip
     assert {"rollout_ssim", "copy_rollout_ssim"} < set(outcome.metrics)
