@@ -181,6 +181,23 @@ def test_every_recipe_refuses_to_measure_on_what_it_trains_on(
     assert not (tmp_path / "out").exists()
 
 
+def test_clips_have_no_groups_and_a_clip_is_not_held_out_of_two_splits(recipe) -> None:
+    assert "--groups is for images" in recipe("generate_video", "--groups", "(.)", "--out", "out").err
+    said = recipe("generate_video", "--holdout", 0.3, "--out", "out").err
+    assert "--holdout is for data without a test split of its own, but l2zoo_moving_digits has" in said
+
+
+def test_members_and_others_of_an_audit_are_of_different_groups() -> None:
+    apart = runpy.run_path(str(ROOT / "recipes/privacy.py"))["apart"]
+    rng = np.random.default_rng(0)
+    groups, order = rng.integers(0, 20, 200), rng.permutation(200)
+    members, others = apart(groups, order, 80)
+    assert len(members) == 80
+    assert len(others) > 100
+    assert not set(groups[members]) & set(groups[others])
+    assert len({*members, *others}) == len(members) + len(others)
+
+
 def test_a_test_split_of_its_own_is_not_held_out(recipe, tmp_path: Path) -> None:
     source = photographs(tmp_path / "photos", test=True)
     answer = recipe("classify", "--data", source, "--holdout", 0.3, "--out", "out")
