@@ -63,6 +63,7 @@ def load_train_test(
         FileNotFoundError: As for `load`.
 
     Example:
+        >>> import numpy as np
         >>> x, y = np.arange(640).reshape(10, 8, 8) % 251, np.arange(10) % 2
         >>> train, test = load_train_test((x, y))
         >>> train.num_examples, test.num_examples
