@@ -5,17 +5,19 @@ from __future__ import annotations
 import dataclasses
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 
 from l2zoo.data import splits
 from l2zoo.data.batching import WORKERS
 from l2zoo.data.images import ImageData
+from l2zoo.data.pixels import Header, read_values
 from l2zoo.data.resizing import resize
-from l2zoo.data.sources.reading import Header, Reader, channels_of, decode_file, pixels, shared_size
+from l2zoo.data.sources.reading import Reader, channels_of, common_size, decode_file, dtype_of
 from l2zoo.data.targets.boxes import Boxes, per_side
 from l2zoo.data.targets.kind import Kind, Targets, concatenate, take
+from l2zoo.data.targets.mask_classes import MaskClasses
 from l2zoo.data.targets.masks import Masks
 
 if TYPE_CHECKING:
@@ -35,6 +37,20 @@ class SplitFiles:
     stored: Targets
 
 
+class Contents(NamedTuple):
+    """What a folder offers for a task.
+
+    Attributes:
+        found: The files of every split.
+        kind: Of their targets.
+        others: Further files that were read, such as those of annotations.
+    """
+
+    found: dict[str, SplitFiles]
+    kind: Kind
+    others: tuple[Path, ...] = ()
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class FileSource:
     """Image files and their targets.
@@ -46,6 +62,7 @@ class FileSource:
         kind: Of the targets.
         image_shape: `(H, W, C)` of the images given out.
         resize: Whether images are resized to it; otherwise they must have it.
+        dtype: Of the pixels.
     """
 
     words: str
@@ -54,6 +71,7 @@ class FileSource:
     kind: Kind
     image_shape: tuple[int, int, int]
     resize: bool
+    dtype: str = "uint8"
 
     def labels(self) -> np.ndarray:
         if self.kind.task != "classification":
@@ -79,7 +97,7 @@ class FileSource:
     def _decode(self, name: Any, stored: Any) -> tuple[Any, Any]:
         import tensorflow as tf
 
-        image = decode_file(name, self.image_shape[2])
+        image = decode_file(name, self.image_shape[2], self.dtype)
         target = self.kind.decode(stored, tf.shape(image)[:2], self.image_shape[:2])
         if self.resize:
             image = resize(image, self.image_shape[:2])
@@ -88,23 +106,27 @@ class FileSource:
     def arrays(self) -> tuple[np.ndarray, Targets]:
         pairs = self.records().map(self._decode, num_parallel_calls=WORKERS)
         reader = Reader(self.words, self.files)
-        return reader.collect(pairs, self.kind, len(self.files), self.image_shape, "uint8")
+        return reader.collect(pairs, self.kind, len(self.files), self.image_shape, self.dtype)
 
 
 @dataclasses.dataclass(frozen=True)
 class MaskFiles(Masks):
-    """PNG files whose values are classes; of a palette, the numbers of its colours."""
+    """PNG files whose values stand for classes; of a palette, the numbers of its colours.
+
+    Attributes:
+        classes: Which value is which.
+    """
+
+    classes: MaskClasses
 
     def decode(self, stored: Any, before: Any, after: tuple[int, int]) -> Any:
         import tensorflow as tf
 
-        mask = tf.numpy_function(mask_values, [stored], tf.uint8, stateful=False)
+        def read(name: bytes) -> np.ndarray:
+            return self.classes.classes_of(read_values(Path(os.fsdecode(name))))
+
+        mask = tf.numpy_function(read, [stored], tf.uint8, stateful=False)
         return self.fit(tf.ensure_shape(mask, (None, None))[..., None], before, after)
-
-
-def mask_values(name: str | bytes) -> np.ndarray:
-    """The values of a mask's file, `(H, W)`, uint8."""
-    return pixels(Path(os.fsdecode(name))).astype(np.uint8)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -151,9 +173,9 @@ def from_files(
     if not files:
         raise ValueError(f"There are no images in split={split!r} of {root}.")
     headers = {file: header for some in found.values() for file, header in some.headers.items()}
-    height, width = image_size or shared_size({file: headers[file] for file in sorted(files)})
-    shape = (height, width, channels_of(headers.values()))
-    targets, resized = concatenate(stored), image_size is not None
+    size, resized = common_size(headers, image_size)
+    shape, dtype = (*size, channels_of(headers.values())), dtype_of(headers)
+    source = FileSource(f"{name} {split}", tuple(files), concatenate(stored), kind, shape, resized, dtype)
     return ImageData(
         name=name,
         split=split,
@@ -162,7 +184,7 @@ def from_files(
         num_classes=len(kind.class_names),
         class_names=kind.class_names,
         image_shape=shape,
-        dtype="uint8",
-        source=FileSource(f"{name} {split}", tuple(files), targets, kind, shape, resized),
+        dtype=dtype,
+        source=source,
         parts=tuple(splits.pieces(split, splits.split_dict(counts))),
     )
