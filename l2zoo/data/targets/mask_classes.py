@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -144,11 +145,12 @@ def _check_gaps(labelled: list[int], is_partial: bool, where: Any) -> None:
         return
     found = [*labelled, UNLABELLED] if is_partial else labelled
     named = ", ".join(f"{value}: ..." for value in found[:3]) + (", ..." if len(found) > 3 else "")
+    file = " or a file classes.txt with lines VALUE NAME in the folder" if isinstance(where, Path) else ""
     raise ValueError(
         f"The masks of {where} hold the values {first_names(list(map(str, found)), most=8)}, which are not "
         f"classes from 0 on without a gap ({UNLABELLED} is not labelled). Say which value is which class, "
-        f"with class_names={{{named}}} or a file classes.txt with lines VALUE NAME in the folder; or, where "
-        "some classes are only missing here, name all in their order."
+        f"with class_names={{{named}}}{file}; or, where some classes are only missing here, name all in their "
+        "order."
     )
 
 
