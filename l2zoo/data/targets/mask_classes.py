@@ -149,8 +149,8 @@ def _check_gaps(labelled: list[int], is_partial: bool, where: Any) -> None:
     raise ValueError(
         f"The masks of {where} hold the values {first_names(list(map(str, found)), most=8)}, which are not "
         f"classes from 0 on without a gap ({UNLABELLED} is not labelled). Say which value is which class, "
-        f"with class_names={{{named}}}{file}; or, where some classes are only missing here, name all in their "
-        "order."
+        f"with class_names={{{named}}}{file}; or, where some classes are only missing here, name all in "
+        "their order."
     )
 
 
