@@ -346,6 +346,26 @@ def test_pictures_become_the_pixels_that_pillow_makes_of_them(page, size, channe
     np.testing.assert_array_equal(np.reshape(found, (*wanted, channels)), expected)
 
 
+@pytest.mark.parametrize("aspect", ["stretch", "crop", "pad"])
+@pytest.mark.parametrize(("size", "wanted"), [((37, 53), (8, 8)), ((24, 16), (8, 20)), ((9, 90), (12, 10))])
+def test_pictures_of_another_aspect_are_cut_as_in_python(page, size, wanted, aspect):
+    from l2zoo.data.aspect import frame_of
+    from l2zoo.inference.preprocess import resize
+
+    rgb = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
+    rgba = np.concatenate([rgb, np.full((*size, 1), 255, np.uint8)], axis=-1)
+    found = called(
+        page,
+        "const { pixelsOf } = await import('/pixels.js'); const [data, [h, w], shape] = arguments;"
+        "return [...pixelsOf(new ImageData(Uint8ClampedArray.from(data), w, h), shape)]",
+        rgba.ravel().tolist(),
+        size,
+        {"height": wanted[0], "width": wanted[1], "channels": 3, "aspect": aspect},
+    )
+    expected = resize(frame_of(size, wanted, aspect).cut(rgb), wanted)
+    np.testing.assert_array_equal(np.reshape(found, (*wanted, 3)), expected)
+
+
 def in_the_page(page: Any, file: Path) -> Any:
     """The pixels `(H, W, 3)` that the page has of a file, or the words with which it refuses."""
     return called(

@@ -11,10 +11,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from l2zoo.data import checks, subsets
+from l2zoo.data.aspect import ASPECTS
 from l2zoo.data.images import ImageData
 from l2zoo.data.sources import arrays, folders, tfds, tfds_images
 from l2zoo.data.targets import values
 from l2zoo.data.targets.mask_classes import check_class_names
+from l2zoo.utils.validation import one_of
 
 _KINDS = "a TFDS name such as 'mnist', 'folder:PATH' or arrays (x, y)"
 
@@ -26,6 +28,7 @@ def load(
     task: str = "classification",
     data_dir: str | os.PathLike[str] | None = None,
     image_size: tuple[int, int] | None = None,
+    aspect: str = "stretch",
     classes: Sequence[str] | None = None,
     class_names: Sequence[str] | Mapping[int, str] | None = None,
     limit: int | None = None,
@@ -65,9 +68,13 @@ def load(
             classification where there are classes.
         data_dir: Folder of TFDS data sets; `None` is TFDS's own default (TFDS_DATA_DIR, else
             ~/tensorflow_datasets). Only for names.
-        image_size: `(H, W)` to resize to, bilinearly, without cropping; masks by the nearest pixel, and
-            boxes with their image. `None` keeps the size, if it is the same for all images; else those of a
-            folder are resized to about their median size, with a warning.
+        image_size: `(H, W)` to resize to, bilinearly; masks by the nearest pixel, and boxes with their image.
+            `None` keeps the size, if it is the same for all images; else those of a folder are resized to
+            about their median size, with a warning.
+        aspect: What becomes of images of another aspect than `image_size` has, as in Keras's
+            `image_dataset_from_directory`: "stretch" resizes height and width apart; "crop" takes the largest
+            part in the middle that has the aspect; "pad" puts the image in the middle of black. Boxes and
+            masks follow: what is padded is not labelled, and boxes end where the image is cropped.
         classes: Names of those to keep, numbered in this order; `None` keeps all. Only for classification.
         class_names: Names for the classes of masks and of arrays, in their order; of masks also a dict
             {value: name}, which says what the values in the files mean: {0: "road", 255: "car"}. `None` takes
@@ -93,6 +100,7 @@ def load(
         (4, 2, (8, 8, 1), 'float32')
     """
     checks.check_task(task)
+    one_of("aspect", aspect, ASPECTS)
     subsets.check_choice(limit, seed)
     _check_arguments(task, classes, label_noise)
     size, names = checks.check_size(image_size), check_class_names(class_names)
@@ -102,13 +110,17 @@ def load(
             "which of its numbers are meant. Read them, and give load((x, y), task=...)."
         )
     if isinstance(source, str) and source.startswith("folder:"):
-        data = folders.from_folder(source, split, task=task, image_size=size, class_names=names)
+        data = folders.from_folder(
+            source, split, task=task, image_size=size, class_names=names, aspect=aspect
+        )
     elif isinstance(source, str):
         _check_no_names(source, names)
         builder = tfds.open_builder(source, data_dir=data_dir, download=download)
-        data = tfds_images.from_builder(builder, source, split, task=task, image_size=size)
+        data = tfds_images.from_builder(builder, source, split, task=task, image_size=size, aspect=aspect)
     elif isinstance(source, tuple | list) and len(source) == 2:
-        data = arrays.from_arrays(*source, split=split, task=task, image_size=size, class_names=names)
+        data = arrays.from_arrays(
+            *source, split=split, task=task, image_size=size, class_names=names, aspect=aspect
+        )
     else:
         raise checks.source_error(source, _KINDS)
     if classes is not None:

@@ -10,10 +10,11 @@ from numpy.typing import ArrayLike
 
 from l2zoo.data.checks import as_pixels, check_images
 from l2zoo.data.images import Arrays, ImageData
-from l2zoo.data.resizing import resize_array
+from l2zoo.data.resizing import fit_array
 from l2zoo.data.targets import boxes, values
 from l2zoo.data.targets.kind import Targets
 from l2zoo.data.targets.mask_classes import ClassNames, mask_classes, values_in
+from l2zoo.data.targets.masks import UNLABELLED
 
 
 def from_arrays(
@@ -24,6 +25,7 @@ def from_arrays(
     task: str = "classification",
     image_size: tuple[int, int] | None,
     class_names: ClassNames = None,
+    aspect: str = "stretch",
 ) -> ImageData:
     """Images `(N, H, W, C)` or `(N, H, W)` with their targets, checked.
 
@@ -38,6 +40,7 @@ def from_arrays(
         task: What the targets are for.
         image_size: `(H, W)` to resize to, or `None`.
         class_names: Of the classes, in their order; of masks, also which value is which. None for numbers.
+        aspect: What of an image is resized.
 
     Raises:
         ValueError: What `check_images` finds, or targets without a single class, or fewer names than classes.
@@ -55,8 +58,8 @@ def from_arrays(
     names, targets = _name_classes(targets, task, class_names)
     targets = _cast(targets, task, images.shape[1:3])
     if image_size is not None:
-        targets = _resize(targets, task, images.shape[1:3], image_size)
-        images = resize_array(images, image_size)
+        targets = _resize(targets, task, images.shape[1:3], image_size, aspect)
+        images = fit_array(images, image_size, aspect)
     return ImageData(
         name="arrays",
         split=split,
@@ -67,6 +70,7 @@ def from_arrays(
         image_shape=images.shape[1:],
         dtype=images.dtype.name,
         source=Arrays(images, targets),
+        aspect=aspect,
     )
 
 
@@ -124,9 +128,13 @@ def _cast(targets: Targets, task: str, size: tuple[int, int]) -> Targets:
     return targets.astype(np.uint8 if task == "segmentation" else np.int64, copy=False)
 
 
-def _resize(targets: Targets, task: str, before: tuple[int, int], after: tuple[int, int]) -> Targets:
+def _resize(
+    targets: Targets, task: str, before: tuple[int, int], after: tuple[int, int], aspect: str
+) -> Targets:
     if isinstance(targets, dict):
-        return {**targets, "boxes_xyxy": boxes.scale(targets["boxes_xyxy"], before, after)}
+        moved = boxes.move(targets["boxes_xyxy"], targets["labels"], before, after, aspect)
+        return dict(zip(("boxes_xyxy", "labels"), moved, strict=True))
     if task == "segmentation":
-        return resize_array(targets[..., np.newaxis], after, nearest=True)[..., 0]
+        masks = targets[..., np.newaxis]
+        return fit_array(masks, after, aspect, nearest=True, fill=UNLABELLED)[..., 0]
     return targets

@@ -13,9 +13,9 @@ from l2zoo.data import splits
 from l2zoo.data.batching import WORKERS
 from l2zoo.data.images import ImageData
 from l2zoo.data.pixels import Header, read_values
-from l2zoo.data.resizing import resize
+from l2zoo.data.resizing import fit
 from l2zoo.data.sources.reading import Reader, channels_of, common_size, decode_file, dtype_of
-from l2zoo.data.targets.boxes import Boxes, per_side
+from l2zoo.data.targets.boxes import Boxes, move_in_graph, per_side
 from l2zoo.data.targets.kind import Kind, Targets, concatenate, take
 from l2zoo.data.targets.mask_classes import MaskClasses
 from l2zoo.data.targets.masks import Masks
@@ -62,6 +62,7 @@ class FileSource:
         kind: Of the targets.
         image_shape: `(H, W, C)` of the images given out.
         resize: Whether images are resized to it; otherwise they must have it.
+        aspect: What of an image is resized.
         dtype: Of the pixels.
     """
 
@@ -71,7 +72,8 @@ class FileSource:
     kind: Kind
     image_shape: tuple[int, int, int]
     resize: bool
-    dtype: str = "uint8"
+    aspect: str
+    dtype: str
 
     def labels(self) -> np.ndarray:
         if self.kind.task != "classification":
@@ -98,9 +100,9 @@ class FileSource:
         import tensorflow as tf
 
         image = decode_file(name, self.image_shape[2], self.dtype)
-        target = self.kind.decode(stored, tf.shape(image)[:2], self.image_shape[:2])
+        target = self.kind.decode(stored, tf.shape(image)[:2], self.image_shape[:2], self.aspect)
         if self.resize:
-            image = resize(image, self.image_shape[:2])
+            image = fit(image, self.image_shape[:2], self.aspect)
         return tf.ensure_shape(image, self.image_shape), target
 
     def arrays(self) -> tuple[np.ndarray, Targets]:
@@ -119,23 +121,25 @@ class MaskFiles(Masks):
 
     classes: MaskClasses
 
-    def decode(self, stored: Any, before: Any, after: tuple[int, int]) -> Any:
+    def decode(self, stored: Any, before: Any, after: tuple[int, int], aspect: str) -> Any:
         import tensorflow as tf
 
         def read(name: bytes) -> np.ndarray:
             return self.classes.classes_of(read_values(Path(os.fsdecode(name))))
 
         mask = tf.numpy_function(read, [stored], tf.uint8, stateful=False)
-        return self.fit(tf.ensure_shape(mask, (None, None))[..., None], before, after)
+        return self.fit(tf.ensure_shape(mask, (None, None))[..., None], before, after, aspect)
 
 
 @dataclasses.dataclass(frozen=True)
 class PixelBoxes(Boxes):
     """Boxes that are padded already, in pixels of the image as it is stored."""
 
-    def decode(self, stored: Any, before: Any, after: tuple[int, int]) -> Any:
+    def decode(self, stored: Any, before: Any, after: tuple[int, int], aspect: str) -> Any:
         import tensorflow as tf
 
+        if aspect != "stretch":
+            return move_in_graph(stored, before, after, aspect)
         factor = tf.constant(after, tf.float32) / tf.cast(before, tf.float32)
         return {"boxes_xyxy": stored["boxes_xyxy"] * per_side(factor), "labels": stored["labels"]}
 
@@ -148,6 +152,7 @@ def from_files(
     root: Path,
     split: str,
     image_size: tuple[int, int] | None,
+    aspect: str = "stretch",
 ) -> ImageData:
     """The images of a split, with one channel where the images of all splits are gray, else three.
 
@@ -158,6 +163,7 @@ def from_files(
         root: Where it is.
         split: A split or slice of it.
         image_size: `(H, W)` to resize to, or `None`.
+        aspect: What of an image is resized.
 
     Raises:
         ValueError: The split is empty, or the sizes differ and no `image_size` is given.
@@ -175,7 +181,8 @@ def from_files(
     headers = {file: header for some in found.values() for file, header in some.headers.items()}
     size, resized = common_size(headers, image_size)
     shape, dtype = (*size, channels_of(headers.values())), dtype_of(headers)
-    source = FileSource(f"{name} {split}", tuple(files), concatenate(stored), kind, shape, resized, dtype)
+    words, targets = f"{name} {split}", concatenate(stored)
+    source = FileSource(words, tuple(files), targets, kind, shape, resized, aspect, dtype)
     return ImageData(
         name=name,
         split=split,
@@ -187,4 +194,5 @@ def from_files(
         dtype=dtype,
         source=source,
         parts=tuple(splits.pieces(split, splits.split_dict(counts))),
+        aspect=aspect,
     )

@@ -25,6 +25,7 @@ def from_folder(
     task: str = "classification",
     image_size: tuple[int, int] | None,
     class_names: ClassNames = None,
+    aspect: str = "stretch",
 ) -> ImageData:
     """The images of a folder with the targets of a task: one channel where all are gray, else three.
 
@@ -36,6 +37,7 @@ def from_folder(
         task: What the targets are for. For generation they are classes where all images are in class folders.
         image_size: `(H, W)` to resize to, or `None`.
         class_names: Of the masks of segmentation, which have no names of their own.
+        aspect: What of an image is resized.
 
     Raises:
         FileNotFoundError: There is no such folder, or an image of the annotations is not in it.
@@ -63,7 +65,13 @@ def from_folder(
     read = [file for some in contents.found.values() for file in some.headers]
     warn_left_out(root, [*read, *contents.others], images=layout.left)
     return from_files(
-        contents.found, contents.kind, name=source, root=root, split=split, image_size=image_size
+        contents.found,
+        contents.kind,
+        name=source,
+        root=root,
+        split=split,
+        image_size=image_size,
+        aspect=aspect,
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from l2zoo.data.resizing import resize
+from l2zoo.data.resizing import fit
 
 UNLABELLED = 255
 
@@ -25,14 +25,17 @@ class Masks:
     class_names: tuple[str, ...] = dataclasses.field(repr=False)
     task: ClassVar[str] = "segmentation"
 
-    def fit(self, mask: Any, before: Any, after: tuple[int, int]) -> Any:
-        """A mask `(H, W, 1)`, which must have the size `before`, as `(H, W)` with the size `after`."""
+    def fit(self, mask: Any, before: Any, after: tuple[int, int], aspect: str) -> Any:
+        """A mask `(H, W, 1)`, which must have the size `before`, as `(H, W)` with the size `after`.
+
+        What is padded is not labelled.
+        """
         import tensorflow as tf
 
         text = "A mask and its image differ in size (H, W)"
         same = tf.debugging.assert_equal(tf.shape(mask)[:2], before, text)
         with tf.control_dependencies([same]):
-            return tf.ensure_shape(resize(mask, after, nearest=True)[..., 0], after)
+            return tf.ensure_shape(fit(mask, after, aspect, nearest=True, fill=UNLABELLED)[..., 0], after)
 
     def guard(self, target: Any) -> Any:
         import tensorflow as tf
