@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
@@ -38,6 +38,10 @@ class Clips(Protocol):
         """`(N, T, H, W, C)`."""
 
     @property
+    def dtype(self) -> str:
+        """Of the pixels, "uint8" or "float32"."""
+
+    @property
     def parts(self) -> Parts:
         """The split, as an `ImageData` says it, counted in clips as they are stored."""
 
@@ -58,6 +62,10 @@ class ArrayClips:
     @property
     def shape(self) -> Shape:
         return self.x.shape
+
+    @property
+    def dtype(self) -> str:
+        return self.x.dtype.name
 
     def read(self, positions: np.ndarray) -> np.ndarray:
         return self.x if len(positions) == len(self.x) else self.x[positions]
@@ -96,6 +104,7 @@ class BuilderClips:
     key: str
     frames: int
     image_size: tuple[int, int] | None
+    dtype: ClassVar[str] = "uint8"
 
     @property
     def shape(self) -> Shape:
