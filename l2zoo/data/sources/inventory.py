@@ -84,11 +84,11 @@ def warn_left_out(root: Path, read: Iterable[Path], *, images: str) -> None:
     some = [file for file in left if is_image(file)]
     others = [file for file in left if not is_image(file)]
     suffixes = ", ".join(sorted({file.suffix.lower() or "no suffix" for file in others}))
-    parts = ((some, f"images {images}"), (others, f"not named as images are ({suffixes})"))
+    word = "image" if len(some) == 1 else "images"
+    parts = ((some, f"{word} {images}"), (others, f"not named as images are ({suffixes})"))
     reasons = "; ".join(f"{len(files)} {why}: {_names(files, root)}" for files, why in parts if files)
     warnings.warn(
-        f"{root} holds {len(known)} files that are read and {len(left)} that are left out. {reasons}. Move, "
-        "convert or remove them.",
+        f"Of {root}, {len(known)} files are read, and left out are {reasons}. Move, convert or remove them.",
         UserWarning,
         stacklevel=4,
     )

@@ -57,11 +57,12 @@ def read_masks(places: dict[str, Pair], root: Path, class_names: ClassNames = No
     """K is the number of the values of all masks, or of the names that are given or lie in `classes.txt`."""
     found = {split: _pair(pair) for split, pair in places.items()}
     file = root / NAMES_FILE
-    if class_names is None and file.is_file():
+    named = [file] if file.is_file() else []
+    if class_names is None and named:
         class_names = read_names(file.read_text(encoding="utf-8-sig"), file=file)
     masks = [Path(name) for some in found.values() for name in some.stored]
     classes = mask_classes(values_in(map(read_values, masks)), class_names, where=root)
-    return Contents(found, MaskFiles(classes.names, classes), (*masks, file))
+    return Contents(found, MaskFiles(classes.names, classes), (*masks, *named))
 
 
 def _pair(folders: Pair) -> SplitFiles:

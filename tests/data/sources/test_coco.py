@@ -292,7 +292,7 @@ def test_two_files_of_annotations_and_images_that_nobody_names_are_said(write, t
         load(source, task="detection")
     (tmp_path / "things" / "second.json").unlink()
     write_image(tmp_path / "things" / "d.png", size=(8, 10))
-    with pytest.warns(UserWarning, match="1 images that the annotations do not name: d.png"):
+    with pytest.warns(UserWarning, match="1 image that the annotations do not name: d.png"):
         assert load(source, task="detection").num_examples == 3
 
 

@@ -52,7 +52,7 @@ def test_what_is_left_out_is_said_once_with_the_reasons(tmp_path, write_image):
         data = load(source)
     assert (data.num_examples, data.class_names) == (2, ("cat", "dog"))
     (one,) = said
-    assert "2 files that are read and 6 that are left out" in str(one.message)
+    assert "2 files are read, and left out are 2 images" in str(one.message)
     assert "2 images outside of the class folders, or deeper in one: loose.png, cat/old/b.png" in str(
         one.message
     )
@@ -107,7 +107,7 @@ def test_other_layouts_are_named(tmp_path, write_image, names, text):
 
 def test_images_of_a_test_split_without_classes_are_left_out(tmp_path, write_image):
     source = write_all(tmp_path, write_image, "train/cat/1.png", "train/dog/2.png", "test/3.png")
-    with pytest.warns(UserWarning, match="1 images outside of the class folders.*: test/3.png"):
+    with pytest.warns(UserWarning, match="1 image outside of the class folders.*: test/3.png"):
         assert load(source).num_examples == 2
 
 
