@@ -59,10 +59,17 @@ def read_masks(places: dict[str, Pair], root: Path, class_names: ClassNames = No
     file = root / NAMES_FILE
     named = [file] if file.is_file() else []
     if class_names is None and named:
-        class_names = read_names(file.read_text(encoding="utf-8-sig"), file=file)
+        class_names = read_names(_text(file), file=file)
     masks = [Path(name) for some in found.values() for name in some.stored]
     classes = mask_classes(values_in(map(read_values, masks)), class_names, where=root)
     return Contents(found, MaskFiles(classes.names, classes), (*masks, *named))
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{file} is not text in UTF-8 ({error}): save it so.") from error
 
 
 def _pair(folders: Pair) -> SplitFiles:

@@ -51,12 +51,18 @@ def dtype_of(headers: Mapping[Path, Header]) -> str:
     Warns where the brightest of all with 16 bits is nearly black, as of cameras of 10 and 12 bits.
     """
     deep = [file for file, header in headers.items() if header.deep]
-    # The first file that is bright enough ends it.
-    if deep and all(pixels.read_file(file, channels=1).max() < _DARK for file in deep):
+    brightest = 0.0
+    for file in deep:
+        brightest = max(brightest, float(pixels.read_file(file, channels=1).max()))
+        if brightest >= _DARK:  # and the other files need not be read
+            break
+    if deep and brightest < _DARK:
+        value = round(brightest * 65535 / 255)
+        bits = max(value.bit_length(), 8)
         warnings.warn(
-            f"No 16-bit image is brighter than an eighth of the range, as {deep[0]}: these look like values "
-            "of 10 or 12 bits, of which a model would see black. Multiply them by 64 (10 bits) or 16 (12 "
-            "bits) and write them again, or pass them as arrays in [0, 255].",
+            f"The brightest value of all 16-bit images, such as {deep[0]}, is {value} of 65535: these look "
+            f"like values of {bits} bits, of which a model would see black. Multiply them by "
+            f"{2 ** (16 - bits)} and write them again, or pass them as arrays in [0, 255].",
             UserWarning,
             stacklevel=5,
         )

@@ -182,12 +182,16 @@ def test_a_predictor_reads_what_was_trained_on(tmp_path, write_image):
         np.testing.assert_array_equal(x[y == label][0], seen)
 
 
-@pytest.mark.parametrize(("most", "dark"), [(1023, True), (4095, True), (16383, False), (65535, False)])
-def test_values_of_10_and_12_bits_are_warned_of(tmp_path, most, dark):
+@pytest.mark.parametrize(
+    ("most", "bits", "factor"),
+    [(255, 8, 256), (1023, 10, 64), (4095, 12, 16), (3000, 12, 16), (16383, None, 1), (65535, None, 1)],
+)
+def test_values_of_fewer_bits_are_warned_of(tmp_path, most, bits, factor):
     deep(tmp_path / "a" / "1.png", np.full((8, 8), 7))
     deep(tmp_path / "b" / "2.png", np.linspace(0, most, 64).reshape(8, 8))
-    if dark:
-        with pytest.warns(UserWarning, match=r"look like values of 10 or 12 bits, .* Multiply them by 64"):
+    if bits:
+        text = rf"is {most} of 65535: these look like values of {bits} bits, .* Multiply them by {factor} "
+        with pytest.warns(UserWarning, match=text):
             load(f"folder:{tmp_path}")
     else:
         silently(f"folder:{tmp_path}")

@@ -103,6 +103,9 @@ def test_a_value_that_is_named_twice_in_a_file_is_refused(tmp_path):
     (tmp_path / "classes.txt").write_text("0 a\n0 b\n")
     with pytest.raises(ValueError, match=r"classes.txt must name each value once"):
         read(tmp_path)
+    (tmp_path / "classes.txt").write_bytes("fl\u00e4che\n".encode("latin-1"))
+    with pytest.raises(ValueError, match=r"classes.txt is not text in UTF-8"):
+        read(tmp_path)
 
 
 def test_names_where_data_names_its_classes_are_refused(image_folder):
