@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import statistics
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -85,7 +84,7 @@ def common_size(
     sizes = {header.size: file for file, header in headers.items()}
     if image_size is not None or len(sizes) == 1:
         return image_size or next(iter(sizes)), image_size is not None
-    median = [statistics.median(header.size[side] for header in headers.values()) for side in (0, 1)]
+    median = np.median([header.size for header in headers.values()], axis=0).tolist()
     size = tuple(_rounded(side * min(1, LONGER_SIDE / max(median))) for side in median)
     (first, one), (second, other) = list(sizes.items())[:2]
     warnings.warn(

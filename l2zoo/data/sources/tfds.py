@@ -8,9 +8,6 @@ from __future__ import annotations
 import difflib
 import os
 import re
-import socket
-import urllib.parse
-import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -192,6 +189,10 @@ def _fetch(name: str, builder: Any) -> None:
 
 def _unreachable_host(builder: Any) -> str | None:
     """The host that does not answer, or `None`: TFDS itself would retry for more than three minutes."""
+    import socket  # here: what reads no data set by name is to start without the network's modules
+    import urllib.parse
+    import urllib.request
+
     if urllib.request.getproxies():
         return None  # the proxy will know
     url = next(iter(builder.url_infos or ()), None)

@@ -4,6 +4,7 @@ import re
 import shutil
 import socket
 import sys
+import urllib.request
 
 import numpy as np
 import pytest
@@ -47,7 +48,7 @@ def test_a_download_that_cannot_reach_its_host_says_so_at_once(monkeypatch, tmp_
         raise socket.gaierror("Name or service not known")
 
     monkeypatch.setattr(socket, "create_connection", refuse)
-    monkeypatch.setattr(l2zoo_tfds.urllib.request, "getproxies", dict)
+    monkeypatch.setattr(urllib.request, "getproxies", dict)
     with pytest.raises(FileNotFoundError, match=r"cs.toronto.edu, which has .* cannot be reached from here"):
         load("cifar10", data_dir=tmp_path, download=True)
 
