@@ -18,7 +18,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from l2zoo.data import pixels
 from tests import chromium
+from tests.data.test_pixels import COLOUR, GRAY, STORED, chunk, exif_of, png
 from tests.processes import output_of, run, running
 
 pytestmark = pytest.mark.slow
@@ -342,6 +344,86 @@ def test_pictures_become_the_pixels_that_pillow_makes_of_them(page, size, channe
     resized = [Image.fromarray(p).resize(wanted[::-1], Image.Resampling.BILINEAR) for p in planes]
     expected = np.rint(np.stack([np.asarray(p) for p in resized], axis=-1))
     np.testing.assert_array_equal(np.reshape(found, (*wanted, channels)), expected)
+
+
+@pytest.mark.parametrize("aspect", ["stretch", "crop", "pad"])
+@pytest.mark.parametrize(("size", "wanted"), [((37, 53), (8, 8)), ((24, 16), (8, 20)), ((9, 90), (12, 10))])
+def test_pictures_of_another_aspect_are_cut_as_in_python(page, size, wanted, aspect):
+    from l2zoo.data.aspect import frame_of
+    from l2zoo.inference.preprocess import resize
+
+    rgb = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
+    rgba = np.concatenate([rgb, np.full((*size, 1), 255, np.uint8)], axis=-1)
+    found = called(
+        page,
+        "const { pixelsOf } = await import('/pixels.js'); const [data, [h, w], shape] = arguments;"
+        "return [...pixelsOf(new ImageData(Uint8ClampedArray.from(data), w, h), shape)]",
+        rgba.ravel().tolist(),
+        size,
+        {"height": wanted[0], "width": wanted[1], "channels": 3, "aspect": aspect},
+    )
+    expected = resize(frame_of(size, wanted, aspect).cut(rgb), wanted)
+    np.testing.assert_array_equal(np.reshape(found, (*wanted, 3)), expected)
+
+
+def in_the_page(page: Any, file: Path) -> Any:
+    """The pixels `(H, W, 3)` that the page has of a file, or the words with which it refuses."""
+    return called(
+        page,
+        "const { opened } = await import('/pictures.js'); const { imageOf } = await import('/pad.js');"
+        "const bytes = Uint8Array.from(atob(arguments[0]), (letter) => letter.charCodeAt(0));"
+        "const image = imageOf(await opened(new File([bytes], 'picture.png')));"
+        "return [image.height, image.width, [...image.data]];",
+        base64.b64encode(file.read_bytes()).decode(),
+    )
+
+
+PICTURES = ["gray", "1", "2", "4", "palette", "LA", "RGBA", "clear palette", "bmp", "gif", "webp"]
+
+
+def write_picture(kind: str, folder: Path) -> Path:
+    rng = np.random.default_rng(0)
+    file = folder / f"a.{kind if kind in ('bmp', 'gif', 'webp') else 'png'}"
+    if kind in "124":
+        values = rng.integers(0, 2 ** int(kind), (5, 7))
+        file.write_bytes(png(values, int(kind), GRAY))
+    elif "palette" in kind:
+        before = chunk(b"PLTE", rng.integers(0, 256, 12).astype(np.uint8).tobytes())
+        before += chunk(b"tRNS", b"\xff\0\x80") if "clear" in kind else b""
+        file.write_bytes(png(rng.integers(0, 4, (5, 7)), 8, 3, before=before))
+    else:
+        mode = {"gray": "L", "LA": "LA", "RGBA": "RGBA"}.get(kind, "RGB")
+        values = rng.integers(0, 256, (5, 7, {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4}[mode])).astype(np.uint8)
+        options = {"lossless": True} if kind == "webp" else {}
+        Image.frombytes(mode, (7, 5), values.tobytes()).save(file, **options)
+    return file
+
+
+@pytest.mark.parametrize("kind", PICTURES)
+def test_files_are_the_pixels_that_they_were_in_training(page, tmp_path, kind):
+    file = write_picture(kind, tmp_path)
+    height, width, data = in_the_page(page, file)
+    found = np.reshape(data, (height, width, 4))[..., :3]
+    np.testing.assert_allclose(found, pixels.read_file(file, channels=3), atol=1)  # a canvas rounds its alpha
+
+
+@pytest.mark.parametrize("orientation", STORED)
+@pytest.mark.parametrize("suffix", ["jpg", "png"])
+def test_photographs_are_upright_as_in_training(page, tmp_path, suffix, orientation):
+    upright = np.zeros((16, 32, 3), np.uint8)
+    upright[:8, :16] = 250
+    file = tmp_path / f"a.{suffix}"
+    Image.fromarray(STORED[orientation](upright)).save(file, exif=exif_of(orientation))
+    height, width, data = in_the_page(page, file)
+    found = np.reshape(data, (height, width, 4))[..., :3]
+    np.testing.assert_allclose(found, pixels.read_file(file, channels=3), atol=6)
+
+
+@pytest.mark.parametrize("colour", [GRAY, COLOUR])
+def test_pictures_of_16_bits_are_refused_in_words(page, tmp_path, colour):
+    values = np.full((5, 7, 3) if colour else (5, 7), 4000)
+    (tmp_path / "a.png").write_bytes(png(values, 16, colour))
+    assert "has 16 bits a value, of which a browser shows 8" in in_the_page(page, tmp_path / "a.png")
 
 
 def test_a_stroke_with_the_mouse_is_answered_and_cleared(page, artifact):

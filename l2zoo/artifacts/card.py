@@ -14,6 +14,7 @@ from typing import Any
 from l2zoo.artifacts import task_spec
 from l2zoo.artifacts.parity import table
 from l2zoo.artifacts.parity.parity import Parity
+from l2zoo.data.aspect import ASPECTS
 from l2zoo.reports.table import Table
 from l2zoo.tasks.output_kind import KINDS
 from l2zoo.utils.validation import one_of
@@ -45,6 +46,8 @@ class Card:
         picture: An image file (PNG, JPEG, SVG) to copy into the artifact and to show in the card.
         privacy: What an audit found that the model gives away about its training data, in words:
             `privacy_audit(...).sentence`.
+        aspect: How images of another aspect were brought to the model's size in training: `"stretch"`,
+            `"crop"` or `"pad"`, the `aspect` of the data. Predictor, server and browser do the same.
     """
 
     name: str | None = None
@@ -56,6 +59,7 @@ class Card:
     threshold: float | Sequence[float] | None = None
     picture: str | Path | None = None
     privacy: str = ""
+    aspect: str = "stretch"
 
     def __post_init__(self) -> None:
         if isinstance(self.class_names, str):
@@ -64,6 +68,7 @@ class Card:
             raise TypeError(
                 f"`privacy` must be words, got {type(self.privacy).__name__}. Give the report's `sentence`."
             )
+        one_of("aspect", self.aspect, ASPECTS)
         if self.task is not None:
             one_of("task", self.task, task_spec.TASKS)
         given = self.output_kind

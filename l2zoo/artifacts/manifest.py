@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from l2zoo.artifacts import task_spec
+from l2zoo.data.aspect import ASPECTS
 from l2zoo.tasks.output_kind import OutputKind
 
 FILE = "manifest.json"
@@ -172,6 +173,8 @@ def _check_form(content: Mapping[str, Any]) -> None:
     _want(isinstance(content.get("name"), str), "name", "a text", content.get("name"))
     names = content.get("class_names")
     _want(names is None or _texts(names), "class_names", "null or a list of texts", names)
+    aspect = content.get("aspect")  # older manifests have none: all was stretched
+    _want(aspect is None or aspect in ASPECTS, "aspect", f"one of {list(ASPECTS)}", aspect)
     task = content.get("task")
     known = task is None or (isinstance(task, str) and task in task_spec.TASKS)
     _want(known, "task", f"null or one of {list(task_spec.TASKS)}", task)

@@ -42,6 +42,7 @@ def describe(model: keras.Model, card: Card, metrics: Mapping[str, Any]) -> dict
         "data": card.data,
         "privacy": card.privacy,
         "class_names": None if card.class_names is None else [str(name) for name in card.class_names],
+        "aspect": card.aspect,
         "metrics": _numbers("metrics", metrics),
         "l2": {
             "summary": found.summary,

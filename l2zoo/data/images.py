@@ -84,6 +84,7 @@ class ImageData(batching.Examples):
         image_shape: `(H, W, C)`.
         dtype: Of the pixels, "uint8" or "float32"; they are in [0, 255].
         source: Where the examples come from.
+        aspect: What of an image of another aspect was resized, as in `load`: "stretch", "crop" or "pad".
         license: Of the data, in the words of its TFDS builder; empty where nobody says.
         parts: The split, in the data set's own terms: for each summand its name, the position of the first
             example and of the one after the last. Empty for arrays.
@@ -98,6 +99,7 @@ class ImageData(batching.Examples):
     image_shape: tuple[int, int, int]
     dtype: str
     source: Source = dataclasses.field(repr=False)
+    aspect: str = dataclasses.field(default="stretch", kw_only=True)
     groups: np.ndarray | None = dataclasses.field(default=None, repr=False, kw_only=True)
 
     @property

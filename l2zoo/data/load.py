@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from l2zoo.data import checks, subsets
+from l2zoo.data.aspect import ASPECTS
 from l2zoo.data.groups import find_groups
 from l2zoo.data.holdout import check_holdout, check_one_split, part_of
 from l2zoo.data.images import ImageData
 from l2zoo.data.sources import arrays, folders, tfds, tfds_images
 from l2zoo.data.targets import values
+from l2zoo.data.targets.mask_classes import check_class_names
+from l2zoo.utils.validation import one_of
 
 _KINDS = "a TFDS name such as 'mnist', 'folder:PATH' or arrays (x, y)"
 
@@ -27,7 +30,9 @@ def load(
     task: str = "classification",
     data_dir: str | os.PathLike[str] | None = None,
     image_size: tuple[int, int] | None = None,
+    aspect: str = "stretch",
     classes: Sequence[str] | None = None,
+    class_names: Sequence[str] | Mapping[int, str] | None = None,
     limit: int | None = None,
     label_noise: float = 0.0,
     seed: int = 0,
@@ -52,7 +57,9 @@ def load(
               `PATH/train/annotations.json` in COCO's format with the images beside it or in
               `PATH/train/images`, or the same without `train/`; or, as COCO itself is laid out,
               `PATH/annotations/instances_train.json` with the images in `PATH/train`. Generation: as in
-              classification, or, without classes, `PATH/train/image.png`, or `PATH/image.png`. PNG and JPEG;
+              classification, or, without classes, `PATH/train/image.png`, or `PATH/image.png`. Images are
+              PNG, JPEG, WebP, BMP or GIF, and are read upright by their EXIF orientation; boxes and masks are
+              those of the upright image. Gray of 16 bits gives float32. What is left out of a folder is said;
             - arrays `(x, y)`: images `(N, H, W, C)` or `(N, H, W)` with pixels in [0, 255], of which
               integers become uint8 and floats float32; and labels `(N,)` or `(N, 1)`, masks `(N, H, W)` or
               `(N, H, W, 1)`, or a dict of `boxes_xyxy` and `labels`: arrays `(N, M, 4)` and `(N, M)`, or
@@ -65,9 +72,18 @@ def load(
             classification where there are classes.
         data_dir: Folder of TFDS data sets; `None` is TFDS's own default (TFDS_DATA_DIR, else
             ~/tensorflow_datasets). Only for names.
-        image_size: `(H, W)` to resize to, bilinearly, without cropping; masks by the nearest pixel, and
-            boxes with their image. `None` keeps the size, which must be the same for all images.
+        image_size: `(H, W)` to resize to, bilinearly; masks by the nearest pixel, and boxes with their image.
+            `None` keeps the size, if it is the same for all images; else those of a folder are resized to
+            about their median size, with a warning.
+        aspect: What becomes of images of another aspect than `image_size` has, as in Keras's
+            `image_dataset_from_directory`: "stretch" resizes height and width apart; "crop" takes the largest
+            part in the middle that has the aspect; "pad" puts the image in the middle of black. Boxes and
+            masks follow: what is padded is not labelled, and boxes end where the image is cropped.
         classes: Names of those to keep, numbered in this order; `None` keeps all. Only for classification.
+        class_names: Names for the classes of masks and of arrays, in their order; of masks also a dict
+            {value: name}, which says what the values in the files mean: {0: "road", 255: "car"}. `None` takes
+            the numbers or, in a folder of masks, what lies there in `classes.txt`: a name a line, or lines
+            of VALUE NAME. Without names the values of masks must be 0, 1, ... without a gap.
         limit: Keep so many examples, chosen by the seed; in classification the classes keep their shares.
         label_noise: Share of the labels, in [0, 1), that is replaced by another class at random, to
             show overfitting. Leave it at 0 for test data. Only for classification.
@@ -95,26 +111,32 @@ def load(
         (4, 2, (8, 8, 1), 'float32')
     """
     checks.check_task(task)
+    one_of("aspect", aspect, ASPECTS)
     subsets.check_choice(limit, seed)
     check_holdout(holdout)
     _check_arguments(task, classes, label_noise)
-    size = checks.check_size(image_size)
+    size, names = checks.check_size(image_size), check_class_names(class_names)
     if task in values.TASKS and isinstance(source, str):
         raise ValueError(
             f"`source` must be arrays (x, y) for task={task!r}, got {source!r}: no folder or data set says "
             "which of its numbers are meant. Read them, and give load((x, y), task=...)."
         )
     if holdout is not None:
-        names = split_names(source, task=task, data_dir=data_dir, download=download)
-        check_one_split(names, source if isinstance(source, str) else "arrays")
+        there = split_names(source, task=task, data_dir=data_dir, download=download)
+        check_one_split(there, source if isinstance(source, str) else "arrays")
     whole = split if holdout is None else "train"
     if isinstance(source, str) and source.startswith("folder:"):
-        data = folders.from_folder(source, whole, task=task, image_size=size)
+        data = folders.from_folder(
+            source, whole, task=task, image_size=size, class_names=names, aspect=aspect
+        )
     elif isinstance(source, str):
+        _check_no_names(source, names)
         builder = tfds.open_builder(source, data_dir=data_dir, download=download)
-        data = tfds_images.from_builder(builder, source, whole, task=task, image_size=size)
+        data = tfds_images.from_builder(builder, source, whole, task=task, image_size=size, aspect=aspect)
     elif isinstance(source, tuple | list) and len(source) == 2:
-        data = arrays.from_arrays(*source, split=whole, task=task, image_size=size)
+        data = arrays.from_arrays(
+            *source, split=whole, task=task, image_size=size, class_names=names, aspect=aspect
+        )
     else:
         raise checks.source_error(source, _KINDS)
     if groups is not None:
@@ -180,6 +202,14 @@ def _check_arguments(task: str, classes: Any, label_noise: float) -> None:
         )
     if classes is not None and (task != "classification" or isinstance(classes, str)):
         raise ValueError(f"`classes` must be names, and only for classification, got classes={classes!r}.")
+
+
+def _check_no_names(source: str, class_names: Any) -> None:
+    if class_names is not None:
+        raise ValueError(
+            f"`class_names` must be None for a data set by name, which names its classes itself, got "
+            f"{class_names!r} for {source!r}."
+        )
 
 
 def _select_classes(data: ImageData, names: list[str]) -> ImageData:

@@ -6,7 +6,7 @@ import functools
 import os
 import re
 import warnings
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, TypeVar
 
 from numpy.typing import ArrayLike
@@ -32,7 +32,9 @@ def load_train_test(
     task: str = "classification",
     data_dir: str | os.PathLike[str] | None = None,
     image_size: tuple[int, int] | None = None,
+    aspect: str = "stretch",
     classes: Sequence[str] | None = None,
+    class_names: Sequence[str] | Mapping[int, str] | None = None,
     limit: int | None = None,
     label_noise: float = 0.0,
     seed: int = 0,
@@ -52,7 +54,9 @@ def load_train_test(
         task: "classification", "segmentation", "detection", ...
         data_dir: Folder of TFDS data sets.
         image_size: `(H, W)` to resize to.
+        aspect: What of an image is resized.
         classes: Names of those to keep.
+        class_names: Of the classes of masks.
         limit: Keep so many training examples.
         label_noise: Share of the training labels that is made wrong.
         seed: Decides `limit` and `label_noise`, and nothing else: what is held out is always the same.
@@ -71,8 +75,8 @@ def load_train_test(
     """
     names = split_names(source, task=task, data_dir=data_dir, download=download)
     opened = functools.partial(
-        load, source, task=task, data_dir=data_dir, image_size=image_size, classes=classes, groups=groups,
-        download=download,
+        load, source, task=task, data_dir=data_dir, image_size=image_size, aspect=aspect, classes=classes,
+        class_names=class_names, groups=groups, download=download,
     )  # fmt: skip
     return open_both(
         opened, names, train_split=train_split, test_split=test_split, holdout=holdout,

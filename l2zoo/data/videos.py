@@ -128,7 +128,7 @@ def load_video(
         positions = subsets.random_subset(num_examples, limit, seed=seed)
     name = source if isinstance(source, str) else "arrays"
     if isinstance(source, str):
-        needed = len(positions) * math.prod(clip_shape)
+        needed = len(positions) * math.prod(clip_shape) * np.dtype(found.dtype).itemsize
         batching.check_memory(f"{name} {split}", needed, "load it with `limit=`")
     return VideoData(name, asked, found.read(positions), license=license, parts=found.parts, holdout=holdout)
 

@@ -61,7 +61,7 @@ def plot_results(images: Any, results: Sequence[Any], path: str | Path) -> Path:
         panels += _panels(name, image, result, side)
         words.append(f"{name}: {describe(result)}.")
     pairs = isinstance(results[0], Segmented)
-    classes = sorted({int(k) for _, one in shown for k in np.unique(one.mask)}) if pairs else []
+    classes = sorted({int(k) for _, one in shown for k in np.unique(_painted(one))} - {-1}) if pairs else []
     legend = [(results[0].class_names[k], k) for k in classes]
     about = "All images." if len(shown) == len(given) else f"The first {MOST} of {len(given)} images."
     if isinstance(results[0], Detected):
@@ -143,7 +143,7 @@ def _panels(name: str, image: np.ndarray, result: Any, side: int) -> list[Panel]
         answer = Line("", result.class_name, f" {result.probability:.0%}")
         return [Panel(_fit_square(image, side)[0], [Line("", name), answer])]
     if isinstance(result, Segmented):
-        mask = _fit_square(paint_mask(result.mask), side, smooth=False)[0]
+        mask = _fit_square(paint_mask(_painted(result)), side, smooth=False)[0]
         return [Panel(_fit_square(image, side)[0], [Line("", name)]), Panel(mask, [Line("said")])]
     pixels, scale, corner = _fit_square(image, side)
     if isinstance(result, OverlappingMasks):
@@ -160,6 +160,11 @@ def _panels(name: str, image: np.ndarray, result: Any, side: int) -> list[Panel]
     named = zip(np.array(result.names)[sure], result.scores[sure], strict=True)
     answers = [Line("", str(name), f" {score:.2f}") for name, score in named]
     return [Panel(pixels, [Line("", name)], found_xyxy=boxes, found=answers)]
+
+
+def _painted(result: Segmented) -> np.ndarray:
+    """The mask, -1 where the model did not look."""
+    return np.where(result.mask < len(result.class_names), result.mask.astype(np.int64), -1)
 
 
 def _in_colour(given: Any, number: int) -> np.ndarray:

@@ -14,6 +14,7 @@ from l2zoo.artifacts.formats.table import FORMATS
 from l2zoo.artifacts.inputs import Inputs, Outputs
 from l2zoo.artifacts.store import locations
 from l2zoo.inference import postprocess, preprocess
+from l2zoo.inference.postprocess import View
 from l2zoo.inference.results import Estimated, Result
 from l2zoo.tasks.diffusion import sampling
 from l2zoo.tasks.output_kind import KINDS, OutputKind, check_threshold
@@ -79,6 +80,7 @@ class Predictor:
         self._inputs, self._outputs = content["inputs"], content["outputs"]
         self.output_kind = _output_kind(self.task, content, threshold)
         self.class_names = _class_names(content, self.output_kind)
+        self._aspect = content.get("aspect") or "stretch"
         self._path = FORMATS[self.format].path
         self._predict = self._open_file(threads)
 
@@ -88,7 +90,8 @@ class Predictor:
     def predict(self, images: Any, *, batch_size: int = 32) -> list[Result]:
         """Says of images what is in them, which class each pixel has, or what is where.
 
-        Images of other sizes are resized as in training; boxes and masks are those of the images as given.
+        Images of other sizes are resized, and those of another aspect stretched, cropped or padded, as in
+        training; boxes and masks are those of the images as given, a mask 255 where they were cropped.
 
         Args:
             images: An array `(H, W, C)` or `(B, H, W, C)` of raw pixels in [0, 255], one of Pillow's images,
@@ -116,23 +119,23 @@ class Predictor:
                 preprocess.read_pixels(one, channels=channels, where=f"Image {start + i} of `images`")
                 for i, one in enumerate(given[start : start + batch_size])
             ]
-            seen = [preprocess.resize(one, (height, width)) for one in part]
-            outputs = self._run({name: np.stack(seen)})
-            sizes = [one.shape[:2] for one in part]
-            found += self._decode(outputs, sizes, (height, width))
+            views = [View.of(one.shape[:2], (height, width), self._aspect) for one in part]
+            seen = [
+                preprocess.resize(view.frame.cut(one), (height, width))
+                for view, one in zip(views, part, strict=True)
+            ]
+            found += self._decode(self._run({name: np.stack(seen)}), views)
         return found
 
-    def _decode(
-        self, outputs: Outputs, sizes: Sequence[tuple[int, int]], size: tuple[int, int]
-    ) -> list[Result]:
+    def _decode(self, outputs: Outputs, views: Sequence[View]) -> list[Result]:
         """What is said of images of some sizes, which the model saw in its own."""
         if self.output_kind is None:
-            return postprocess.decode_boxes(outputs, sizes, self.class_names, size=size)
+            return postprocess.decode_boxes(outputs, views, self.class_names)
         (answers,) = outputs.values()
         if self.task == "regression":
             return [Estimated(one) for one in answers]
         if self.task == "segmentation":
-            return postprocess.decode_masks(answers, sizes, self.class_names, self.output_kind)
+            return postprocess.decode_masks(answers, views, self.class_names, self.output_kind)
         return postprocess.decode_classes(answers, self.class_names, self.output_kind)
 
     def sample(

@@ -9,11 +9,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from l2zoo.data import pixels
 from l2zoo.utils.validation import check_pixels
-
-FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP")  # Pillow would start other programs for some of the rest
-CHANNELS = (1, 3)  # of what Pillow reads, gray or coloured
-_GRAY_16 = ("I;16", "I;16L", "I;16B", "I;16N")
 
 
 def list_images(images: Any) -> Sequence[Any]:
@@ -41,8 +38,8 @@ def list_images(images: Any) -> Sequence[Any]:
 def read_pixels(given: Any, *, channels: int, where: str) -> np.ndarray:
     """An image as `(H, W, C)`, uint8 or float32 in [0, 255].
 
-    Files and Pillow's images are made gray or coloured as the model takes them, and lose their alpha channel,
-    as in training; nor is the orientation looked at that cameras note beside the pixels.
+    Files and Pillow's images are read by the rule of `l2zoo.data.pixels`, as in training, and made gray or
+    coloured as the model takes them.
 
     Args:
         given: An array, one of Pillow's images, or a path.
@@ -56,9 +53,12 @@ def read_pixels(given: Any, *, channels: int, where: str) -> np.ndarray:
             values outside of [0, 255].
     """
     if isinstance(given, str | Path):
-        return _from_file(Path(given).expanduser(), channels)
+        path = Path(given).expanduser()
+        if not path.is_file():
+            raise FileNotFoundError(f"`images` must be paths of image files, got {str(path)!r}.")
+        return pixels.read_file(path, channels=channels)
     if isinstance(given, Image.Image):
-        return _from_pillow(given, channels, where)
+        return pixels.read_image(given, channels=channels, where=where)
     if isinstance(given, np.ndarray):
         return _from_array(given, channels, where)
     raise TypeError(f"{where} must be an array, a Pillow image or a path, got {type(given).__name__}.")
@@ -83,42 +83,6 @@ def resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     ]
     result = np.stack(channels, axis=-1)
     return np.clip(np.rint(result), 0, 255).astype(np.uint8) if image.dtype == np.uint8 else result
-
-
-def _from_file(path: Path, channels: int) -> np.ndarray:
-    if not path.is_file():
-        raise FileNotFoundError(f"`images` must be paths of image files, got {str(path)!r}.")
-    try:
-        with Image.open(path, formats=FORMATS) as image:
-            return _from_pillow(image, channels, str(path))
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise ValueError(_too_many_pixels(str(path))) from error
-    except (OSError, SyntaxError) as error:  # Pillow's words for broken data
-        raise ValueError(f"{path} cannot be read as an image ({error}). Repair or remove it.") from error
-
-
-def _from_pillow(image: Image.Image, channels: int, where: str) -> np.ndarray:
-    if channels not in CHANNELS:
-        raise TypeError(f"{where} must be an array, as the model takes {channels} channels.")
-    if Image.MAX_IMAGE_PIXELS is not None and image.width * image.height > Image.MAX_IMAGE_PIXELS:
-        raise ValueError(_too_many_pixels(where))  # Pillow itself raises at twice as many
-    try:
-        if image.mode in _GRAY_16:
-            image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-        if image.mode in ("I", "F"):
-            found = np.repeat(np.asarray(image)[..., None], channels, axis=-1)
-            return _from_array(found, channels, where)
-        found = np.asarray(image.convert("L" if channels == 1 else "RGB"))
-    except (OSError, SyntaxError, EOFError) as error:
-        raise ValueError(f"{where} cannot be decoded ({error}). Repair or remove it.") from error
-    return found[..., None] if channels == 1 else found
-
-
-def _too_many_pixels(where: str) -> str:
-    return (
-        f"{where} has more pixels than Pillow allows ({Image.MAX_IMAGE_PIXELS:,}): it may be made to fill "
-        "the memory. If you trust it, set PIL.Image.MAX_IMAGE_PIXELS."
-    )
 
 
 def _from_array(image: np.ndarray, channels: int, where: str) -> np.ndarray:

@@ -109,7 +109,8 @@ class Segmented:
     """Which class every pixel of an image belongs to.
 
     Args:
-        mask: `(H, W)` of the image that was given, numbers of classes.
+        mask: `(H, W)` of the image that was given, numbers of classes; 255 where an artifact that crops did
+            not look (-1, if there are more than 255 classes).
         class_names: K names.
     """
 
@@ -119,8 +120,10 @@ class Segmented:
     @property
     def shares(self) -> dict[str, float]:
         """The share in [0, 1] of the pixels of each class that has any."""
-        counts = np.bincount(self.mask.ravel(), minlength=len(self.class_names))
-        pairs = zip(self.class_names, counts.tolist(), strict=True)
+        counts = np.bincount(self.mask[self.mask >= 0], minlength=len(self.class_names))
+        pairs = zip(
+            self.class_names, counts.tolist(), strict=False
+        )  # what nobody looked at comes behind them
         return {name: count / self.mask.size for name, count in pairs if count}
 
     def to_dict(self) -> dict[str, Any]:

@@ -25,7 +25,7 @@ function start(classifier) {
 }
 
 async function show(classifier, bars, image) {
-  const { height, width, channels, kind, classNames } = classifier;
+  const { height, width, channels, aspect, kind, classNames } = classifier;
   Object.assign(part("eye"), { width, height }); // which also wipes it
   part("problem").hidden = true;
   if (!image) {
@@ -33,7 +33,7 @@ async function show(classifier, bars, image) {
     say("?", "Nothing to look at yet.");
     return;
   }
-  const pixels = pixelsOf(image, { height, width, channels }, part("invert").checked);
+  const pixels = pixelsOf(image, { height, width, channels, aspect }, part("invert").checked);
   part("eye").getContext("2d").putImageData(imageOf(pixels, { height, width, channels }), 0, 0);
   const began = performance.now();
   const probabilities = await classifier.predict(pixels);

@@ -26,7 +26,7 @@ export async function openClassifier(folder, runtime) {
   return new Classifier(known, await compiled(bytes));
 }
 
-/** What goes in and comes out: `height`, `width`, `channels`, `classNames`, `kind`; and the model's `name`. */
+/** What goes in and comes out: `height`, `width`, `channels`, `aspect`, `classNames`, `kind`; the model's `name`. */
 class Classifier {
   #model;
 
@@ -71,7 +71,7 @@ function noRuntime(error) {
 }
 
 /** What the page needs of a manifest. */
-function described({ name, task = "classification", class_names, inputs = {}, outputs = {} }) {
+function described({ name, task = "classification", aspect, class_names, inputs = {}, outputs = {} }) {
   if (task !== "classification") {
     throw new Error(`This page shows classifiers; the artifact is for ${task}.`);
   }
@@ -86,7 +86,7 @@ function described({ name, task = "classification", class_names, inputs = {}, ou
   const kind = outputKind(Object.values(outputs)[0]);
   const classes = kind.isBinary ? 2 : numbersGiven;
   const numbers = Array.from({ length: classes }, (_, index) => String(index));
-  return { name, height, width, channels, kind, classNames: class_names ?? numbers };
+  return { name, height, width, channels, aspect: aspect ?? "stretch", kind, classNames: class_names ?? numbers };
 }
 
 async function compareDigest(bytes, expected) {

@@ -92,10 +92,11 @@ export class Pad {
   }
 }
 
-function imageOf(bitmap) {
+/** The pixels of a bitmap; what is transparent lies on white, as in training. */
+export function imageOf(bitmap) {
   const canvas = new OffscreenCanvas(bitmap.width, bitmap.height);
   const context = canvas.getContext("2d", { willReadFrequently: true });
-  context.fillStyle = "#fff"; // what is transparent looks white, as in most viewers
+  context.fillStyle = "#fff";
   context.fillRect(0, 0, bitmap.width, bitmap.height);
   context.drawImage(bitmap, 0, 0);
   return context.getImageData(0, 0, bitmap.width, bitmap.height);

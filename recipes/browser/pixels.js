@@ -2,20 +2,53 @@
 
 /**
  * @param {ImageData} image Any size.
- * @param {{height: number, width: number, channels: number}} shape What the model takes; 1 or 3 channels.
+ * @param {{height: number, width: number, channels: number, aspect: string}} shape What the model takes: 1 or 3
+ *   channels; images of another aspect are stretched, cropped or padded ("stretch", "crop", "pad").
  * @param {boolean} inverted Whether light becomes dark and dark light.
  * @returns {Float32Array} `(H, W, C)`, whole numbers in [0, 255].
  */
-export function pixelsOf(image, { height, width, channels }, inverted = false) {
+export function pixelsOf(image, { height, width, channels, aspect = "stretch" }, inverted = false) {
   const pixels = new Float32Array(height * width * channels);
+  const frame = frameOf(image, { height, width }, aspect);
   for (let channel = 0; channel < channels; channel++) {
     const plane = channels === 1 ? gray(image.data) : colour(image.data, channel);
     const seen = inverted ? plane.map((value) => 255 - value) : plane;
-    resized(seen, image, { height, width }).forEach((value, index) => {
+    resized(cut(seen, image, frame), frame, { height, width }).forEach((value, index) => {
       pixels[index * channels + channel] = Math.min(Math.max(rounded(value), 0), 255);
     });
   }
   return pixels;
+}
+
+/** The part of an image that is resized, which may reach beyond it, as `l2zoo.data.aspect` has it. */
+export function frameOf({ height, width }, wanted, aspect) {
+  const fitting = {
+    height: Math.floor((width * wanted.height) / wanted.width),
+    width: Math.floor((height * wanted.width) / wanted.height),
+  };
+  if (aspect === "crop") {
+    const rows = Math.max(Math.min(height, fitting.height), 1);
+    const columns = Math.max(Math.min(width, fitting.width), 1);
+    const [top, left] = [Math.floor((height - rows) / 2), Math.floor((width - columns) / 2)];
+    return { top, left, height: rows, width: columns };
+  }
+  if (aspect === "pad") {
+    const above = Math.floor(Math.max(fitting.height - height, 0) / 2);
+    const beside = Math.floor(Math.max(fitting.width - width, 0) / 2);
+    return { top: -above, left: -beside, height: height + 2 * above, width: width + 2 * beside };
+  }
+  return { top: 0, left: 0, height, width };
+}
+
+/** That part of a plane, black where there is no image. */
+function cut(plane, image, { top, left, height, width }) {
+  const result = new Float32Array(height * width);
+  for (let row = Math.max(top, 0); row < Math.min(top + height, image.height); row++) {
+    const first = Math.max(left, 0);
+    const end = Math.min(left + width, image.width);
+    result.set(plane.subarray(row * image.width + first, row * image.width + end), (row - top) * width + first - left);
+  }
+  return result;
 }
 
 /** The way back: pixels `(H, W, C)` as an image to show. */

@@ -273,7 +273,7 @@ def test_predict_says_what_is_wrong_with_an_image(l2zoo, artifact: Path, tmp_pat
     (tmp_path / "text.png").write_text("no image")
     answer = l2zoo("predict", artifact, tmp_path / "text.png")
     assert answer.status == 1
-    assert "cannot be read as an image" in answer.err
+    assert "is not a PNG, JPEG, WebP, BMP or GIF image" in answer.err
     assert answer.err.count("\n") == 1
     answer = l2zoo("predict", artifact, tmp_path / "text.png", "--format", "tflite_fp16")
     assert answer.status == 1

@@ -26,6 +26,24 @@ def test_importing_is_light():
     assert run.stdout.strip() == "[]"
 
 
+def test_what_predicts_loads_nothing_that_loads_data():
+    code = (
+        "import sys, l2zoo.inference.predictor; "
+        "print([name for name in ('l2zoo.data.load', 'l2zoo.data.images', 'tensorflow') if name in "
+        "sys.modules])"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[]"
+
+
+def test_load_stays_the_function_after_its_module_is_imported():
+    code = (
+        "import l2zoo.data.load; from l2zoo.data import load, divided; print(load.__name__, divided.__name__)"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.split() == ["load", "divided"]
+
+
 def test_arrays_keep_their_values_and_tell_their_facts():
     x = pixels()
     data = load((x, LABELS), "validation")

@@ -203,9 +203,7 @@ def test_clips_of_different_length_need_frames(folder):
 
 def spoil(folder, how):
     clip = folder / "train" / "clip2"
-    if how == "size":
-        write_clip(clip, [0], size=(4, 6))
-    elif how == "empty":
+    if how == "empty":
         shutil.rmtree(clip)
         clip.mkdir()
     elif how == "short":
@@ -226,12 +224,11 @@ def spoil(folder, how):
 @pytest.mark.parametrize(
     ("how", "text"),
     [
-        ("size", r"differ in size: .* is 4x5, .* \(height x width\). Pass image_size=\(H, W\) to resize"),
-        ("empty", r"no frames \(.jpg, .jpeg, .png\) in the clip .*clip2: fill or remove it"),
+        ("empty", r"no frames \(.png, .*\) in the clip .*clip2: fill or remove it"),
         ("short", r"Clips must have at least 2 frames, but these have fewer: .*clip2 \(1\)\.$"),
         ("name", r"frame .*last.png has no number in its name .*: rename it"),
         ("twins", r"frames .*3.png and .*frame_03.png have one number: keep one"),
-        ("text", r"clip2.3.png is not a PNG or JPEG image"),
+        ("text", r"clip2.3.png is not a PNG, JPEG, .* image"),
         ("broken", r"clip2.3.png cannot be decoded .*: repair or remove it"),
     ],
 )

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from pathlib import Path
 
 import numpy as np
 import pytest
-import sklearn.datasets
 import tensorflow as tf
 from PIL import Image
 
@@ -47,38 +45,6 @@ def test_masks_come_back_by_the_nearest_pixel_as_tensorflow_has_it(size):
     ).mean() > 0.97  # a middle between two may go to either
     up = random_images(4, 6)
     np.testing.assert_array_equal(resize_mask(up, (8, 18)), up.repeat(2, axis=0).repeat(3, axis=1))
-
-
-MODES = ["1", "L", "LA", "P", "RGB", "RGBA"]
-
-
-@pytest.mark.parametrize("mode", MODES)
-def test_files_are_decoded_as_in_training(tmp_path, mode):
-    path = tmp_path / "image.png"
-    image = Image.fromarray(random_images(9, 7, 3)).convert(mode)
-    if image.has_transparency_data:
-        image.putalpha(Image.fromarray(random_images(9, 7, seed=1)))
-    image.save(path)
-    expected = tf.io.decode_image(path.read_bytes(), channels=3, expand_animations=False)
-    np.testing.assert_array_equal(preprocess.read_pixels(path, channels=3, where="it"), expected)
-
-
-def test_a_grey_file_of_16_bits_keeps_the_upper_8_as_in_training(tmp_path):
-    path = tmp_path / "deep.png"
-    deep = np.random.default_rng(0).integers(0, 2**16, (9, 7), dtype=np.uint16)
-    Image.fromarray(deep).save(path)
-    expected = tf.io.decode_image(path.read_bytes(), channels=1, expand_animations=False)
-    np.testing.assert_array_equal(preprocess.read_pixels(path, channels=1, where="it"), expected)
-
-
-def test_a_photograph_is_decoded_nearly_as_in_training():
-    path = Path(sklearn.datasets.__file__).parent / "images" / "china.jpg"
-    expected = tf.io.decode_image(path.read_bytes(), channels=3).numpy()
-    found = preprocess.read_pixels(path, channels=3, where="it")
-    # TensorFlow decodes JPEG in a faster and less exact way.
-    assert np.abs(found.astype(int) - expected).mean() < 1.5
-    small = np.asarray(in_training(expected, (64, 64))).astype(int)
-    assert np.abs(preprocess.resize(found, (64, 64)) - small).mean() < 1
 
 
 def test_a_coloured_image_becomes_grey_and_a_grey_one_coloured_as_the_model_takes_it():
@@ -122,7 +88,7 @@ def flipped(content, rng):
 def test_what_is_no_image_is_not_opened_by_another_program(tmp_path, text):
     path = tmp_path / "image.png"
     path.write_text(text)
-    with pytest.raises(ValueError, match=r"image\.png cannot be read as an image"):
+    with pytest.raises(ValueError, match=r"image\.png is not a PNG, JPEG, .* image"):
         preprocess.read_pixels(path, channels=3, where="it")
 
 

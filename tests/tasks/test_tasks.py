@@ -224,7 +224,7 @@ def test_data_of_another_task_or_of_more_classes_is_refused(images: np.ndarray) 
     labels, masks = load((images, np.arange(COUNT))), np.zeros((COUNT, SIDE, SIDE), "uint8")
     with pytest.raises(ValueError, match=r"targets for segmentation, got arrays for classification: load it"):
         Segmentation(["ground", "digit"]).prepared(labels)
-    masks[0] = 2
+    masks[0], masks[1] = 2, 1
     with pytest.raises(ValueError, match="`data` has 3 classes, the task 2 `class_names`"):
         Segmentation(["ground", "digit"]).prepared(load((images, masks), task="segmentation"))
     with pytest.raises(TypeError, match=r"must be an ImageData from l2zoo\.data\.load, got tuple"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -9,13 +10,22 @@ from numpy.typing import ArrayLike
 
 from l2zoo.data.checks import as_pixels, check_images
 from l2zoo.data.images import Arrays, ImageData
-from l2zoo.data.resizing import resize_array
-from l2zoo.data.targets import boxes, masks, values
+from l2zoo.data.resizing import fit_array
+from l2zoo.data.targets import boxes, values
 from l2zoo.data.targets.kind import Targets
+from l2zoo.data.targets.mask_classes import ClassNames, mask_classes, values_in
+from l2zoo.data.targets.masks import UNLABELLED
 
 
 def from_arrays(
-    x: ArrayLike, y: Any, *, split: str, task: str = "classification", image_size: tuple[int, int] | None
+    x: ArrayLike,
+    y: Any,
+    *,
+    split: str,
+    task: str = "classification",
+    image_size: tuple[int, int] | None,
+    class_names: ClassNames = None,
+    aspect: str = "stretch",
 ) -> ImageData:
     """Images `(N, H, W, C)` or `(N, H, W)` with their targets, checked.
 
@@ -29,9 +39,11 @@ def from_arrays(
         split: What to call them.
         task: What the targets are for.
         image_size: `(H, W)` to resize to, or `None`.
+        class_names: Of the classes, in their order; of masks, also which value is which. None for numbers.
+        aspect: What of an image is resized.
 
     Raises:
-        ValueError: What `check_images` finds, or targets without a single class.
+        ValueError: What `check_images` finds, or targets without a single class, or fewer names than classes.
     """
     images = np.asarray(x)
     if images.ndim == 3:
@@ -43,21 +55,22 @@ def from_arrays(
     targets = _arrange(y, task)
     check_images(images, targets, task=task)
     images = as_pixels(images)
-    class_names = () if task in ("generation", "regression") else _class_names(targets)
+    names, targets = _name_classes(targets, task, class_names)
     targets = _cast(targets, task, images.shape[1:3])
     if image_size is not None:
-        targets = _resize(targets, task, images.shape[1:3], image_size)
-        images = resize_array(images, image_size)
+        targets = _resize(targets, task, images.shape[1:3], image_size, aspect)
+        images = fit_array(images, image_size, aspect)
     return ImageData(
         name="arrays",
         split=split,
         task=task,
         num_examples=len(images),
-        num_classes=len(class_names),
-        class_names=class_names,
+        num_classes=len(names),
+        class_names=names,
         image_shape=images.shape[1:],
         dtype=images.dtype.name,
         source=Arrays(images, targets),
+        aspect=aspect,
     )
 
 
@@ -76,16 +89,32 @@ def _arrange(y: Any, task: str) -> Targets:
     return targets
 
 
-def _class_names(targets: Targets) -> tuple[str, ...]:
-    """Names "0", "1", ... up to the largest class."""
-    if isinstance(targets, np.ndarray) and targets.ndim == 3:
-        return masks.numbers_as_names(masks.values_in(targets), where="`y`")
+def _name_classes(targets: Targets, task: str, names: ClassNames) -> tuple[tuple[str, ...], Targets]:
+    """The names of the classes, "0", "1", ... where there are none, and the targets as these classes."""
+    if task == "segmentation" and isinstance(targets, np.ndarray):
+        classes = mask_classes(values_in(targets), names, where="`y`")
+        return classes.names, classes.classes_of(targets)
+    if isinstance(names, Mapping) or (names is not None and task in ("generation", "regression")):
+        raise ValueError(
+            f"`class_names` must be names in the order of the classes, and there must be such, got {names!r} "
+            f"for task={task!r}."
+        )
+    if task in ("generation", "regression"):
+        return (), targets
+    count = _count_classes(targets)
+    if names is not None and len(names) < count:
+        raise ValueError(f"`class_names` must name all {count} classes of `y`, got {len(names)} names.")
+    return tuple(map(str, range(count)) if names is None else names), targets
+
+
+def _count_classes(targets: Targets) -> int:
+    """The largest class plus one."""
     if isinstance(targets, np.ndarray) and targets.ndim == 2:
-        return tuple(map(str, range(targets.shape[1])))
+        return targets.shape[1]
     values = targets["labels"] if isinstance(targets, dict) else targets
     if values.max() < 0:
         raise ValueError("There are no objects in `y`, so nothing could be learnt from it.")
-    return tuple(str(label) for label in range(int(values.max()) + 1))
+    return int(values.max()) + 1
 
 
 def _cast(targets: Targets, task: str, size: tuple[int, int]) -> Targets:
@@ -99,9 +128,13 @@ def _cast(targets: Targets, task: str, size: tuple[int, int]) -> Targets:
     return targets.astype(np.uint8 if task == "segmentation" else np.int64, copy=False)
 
 
-def _resize(targets: Targets, task: str, before: tuple[int, int], after: tuple[int, int]) -> Targets:
+def _resize(
+    targets: Targets, task: str, before: tuple[int, int], after: tuple[int, int], aspect: str
+) -> Targets:
     if isinstance(targets, dict):
-        return {**targets, "boxes_xyxy": boxes.scale(targets["boxes_xyxy"], before, after)}
+        moved = boxes.move(targets["boxes_xyxy"], targets["labels"], before, after, aspect)
+        return dict(zip(("boxes_xyxy", "labels"), moved, strict=True))
     if task == "segmentation":
-        return resize_array(targets[..., np.newaxis], after, nearest=True)[..., 0]
+        masks = targets[..., np.newaxis]
+        return fit_array(masks, after, aspect, nearest=True, fill=UNLABELLED)[..., 0]
     return targets

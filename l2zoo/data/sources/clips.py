@@ -9,17 +9,19 @@ import dataclasses
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
 from l2zoo.data import splits
 from l2zoo.data.batching import WORKERS
 from l2zoo.data.checks import as_pixels, check_images_or_clips
+from l2zoo.data.pixels import read_header
 from l2zoo.data.resizing import resize, resize_array
 from l2zoo.data.sources import tfds
-from l2zoo.data.sources.folders import SUFFIXES, bare_splits, images_in, split_folders, subfolders
-from l2zoo.data.sources.reading import Reader, channels_of, decode_file, header, shared_size
+from l2zoo.data.sources.class_folders import bare_splits, split_folders
+from l2zoo.data.sources.inventory import SUFFIX_WORDS, images_in, subfolders, warn_left_out
+from l2zoo.data.sources.reading import Reader, channels_of, common_size, decode_file, dtype_of
 from l2zoo.utils.validation import first_names
 
 _LAYOUTS = "PATH/train/CLIP/0001.png (and PATH/test/CLIP/...), or PATH/CLIP/0001.png, or PATH/0001.png"
@@ -35,6 +37,10 @@ class Clips(Protocol):
     @property
     def shape(self) -> Shape:
         """`(N, T, H, W, C)`."""
+
+    @property
+    def dtype(self) -> str:
+        """Of the pixels, "uint8" or "float32"."""
 
     @property
     def parts(self) -> Parts:
@@ -57,6 +63,10 @@ class ArrayClips:
     @property
     def shape(self) -> Shape:
         return self.x.shape
+
+    @property
+    def dtype(self) -> str:
+        return self.x.dtype.name
 
     def read(self, positions: np.ndarray) -> np.ndarray:
         return self.x if len(positions) == len(self.x) else self.x[positions]
@@ -95,6 +105,7 @@ class BuilderClips:
     key: str
     frames: int
     image_size: tuple[int, int] | None
+    dtype: ClassVar[str] = "uint8"
 
     @property
     def shape(self) -> Shape:
@@ -181,6 +192,7 @@ class FolderClips:
         files: The T frames of each of N clips.
         frame_shape: `(H, W, C)`.
         resize: Whether frames are resized to it; otherwise they must have it.
+        dtype: Of the pixels.
         parts: Of the split.
     """
 
@@ -188,6 +200,7 @@ class FolderClips:
     files: list[list[Path]] = dataclasses.field(repr=False)
     frame_shape: tuple[int, int, int]
     resize: bool
+    dtype: str
     parts: Parts
 
     @property
@@ -198,7 +211,7 @@ class FolderClips:
         import tensorflow as tf
 
         def decode(name: tf.Tensor) -> tf.Tensor:
-            frame = decode_file(name, self.frame_shape[2])
+            frame = decode_file(name, self.frame_shape[2], self.dtype)
             if self.resize:
                 frame = resize(frame, self.frame_shape[:2])
             return tf.ensure_shape(frame, self.frame_shape)
@@ -206,7 +219,7 @@ class FolderClips:
         files = [file for position in positions for file in self.files[position]]
         frames = tf.data.Dataset.from_tensor_slices([str(file) for file in files])
         stored = frames.map(decode, num_parallel_calls=WORKERS).batch(self.shape[1]).prefetch(2)
-        found = np.empty((len(positions), *self.shape[1:]), np.uint8)
+        found = np.empty((len(positions), *self.shape[1:]), self.dtype)
         for position, clip in enumerate(Reader(self.words, files).iterate(stored)):
             found[position] = clip
         return found
@@ -237,18 +250,20 @@ def from_folder(
         for each, folder in places.items()
     }
     counts = {each: len(some) for each, some in clips.items()}
-    headers = {file: header(file) for some in clips.values() for clip in some for file in clip}
+    headers = {file: read_header(file) for some in clips.values() for clip in some for file in clip}
+    warn_left_out(root, headers, images="outside of the folders of clips, or deeper in one")
     chosen = [
         clips[each][position] for each, positions in splits.shuffle(split, counts) for position in positions
     ]
     if not chosen:
         raise ValueError(f"There are no clips in split={split!r} of {root}.")
-    height, width = image_size or shared_size({file: headers[file] for clip in chosen for file in clip})
+    size, resized = common_size(headers, image_size)
     return FolderClips(
         f"{source} {split}",
         _cut_files(chosen, frames),
-        (height, width, channels_of(headers.values())),
-        resize=image_size is not None,
+        (*size, channels_of(headers.values())),
+        resize=resized,
+        dtype=dtype_of(headers),
         parts=tuple(splits.pieces(split, splits.split_dict(counts))),
     )
 
@@ -264,11 +279,9 @@ def _find(source: str, asked: Iterable[str]) -> tuple[Path, dict[str, Path], dic
     if not root.is_dir():
         raise FileNotFoundError(f"There is no folder {root}: `source` 'folder:PATH' needs {_LAYOUTS}.")
     bare = bare_splits(root, asked)
-    places = bare or split_folders(root)
+    places = bare or split_folders(root, layouts=_LAYOUTS)
     if not places:
-        raise ValueError(
-            f"There are no frames ({', '.join(SUFFIXES)}) in folders of {root}: expected {_LAYOUTS}."
-        )
+        raise ValueError(f"There are no frames ({SUFFIX_WORDS}) in folders of {root}: expected {_LAYOUTS}.")
     return root, bare, places
 
 
@@ -283,9 +296,7 @@ def _number_frames(folder: Path) -> list[Path]:
         if other is not file:
             raise ValueError(f"The frames {other} and {file} have one number: keep one of them.")
     if not frames:
-        raise ValueError(
-            f"There are no frames ({', '.join(SUFFIXES)}) in the clip {folder}: fill or remove it."
-        )
+        raise ValueError(f"There are no frames ({SUFFIX_WORDS}) in the clip {folder}: fill or remove it.")
     return [frames[number] for number in sorted(frames)]
 
 

@@ -5,17 +5,19 @@ from __future__ import annotations
 import dataclasses
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 
 from l2zoo.data import splits
 from l2zoo.data.batching import WORKERS
 from l2zoo.data.images import ImageData
-from l2zoo.data.resizing import resize
-from l2zoo.data.sources.reading import Header, Reader, channels_of, decode_file, pixels, shared_size
-from l2zoo.data.targets.boxes import Boxes, per_side
+from l2zoo.data.pixels import Header, read_values
+from l2zoo.data.resizing import fit
+from l2zoo.data.sources.reading import Reader, channels_of, common_size, decode_file, dtype_of
+from l2zoo.data.targets.boxes import Boxes, move_in_graph, per_side
 from l2zoo.data.targets.kind import Kind, Targets, concatenate, take
+from l2zoo.data.targets.mask_classes import MaskClasses
 from l2zoo.data.targets.masks import Masks
 
 if TYPE_CHECKING:
@@ -35,6 +37,20 @@ class SplitFiles:
     stored: Targets
 
 
+class Contents(NamedTuple):
+    """What a folder offers for a task.
+
+    Attributes:
+        found: The files of every split.
+        kind: Of their targets.
+        others: Further files that were read, such as those of annotations.
+    """
+
+    found: dict[str, SplitFiles]
+    kind: Kind
+    others: tuple[Path, ...] = ()
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class FileSource:
     """Image files and their targets.
@@ -46,6 +62,8 @@ class FileSource:
         kind: Of the targets.
         image_shape: `(H, W, C)` of the images given out.
         resize: Whether images are resized to it; otherwise they must have it.
+        aspect: What of an image is resized.
+        dtype: Of the pixels.
     """
 
     words: str
@@ -54,6 +72,8 @@ class FileSource:
     kind: Kind
     image_shape: tuple[int, int, int]
     resize: bool
+    aspect: str
+    dtype: str
 
     def labels(self) -> np.ndarray:
         if self.kind.task != "classification":
@@ -79,41 +99,47 @@ class FileSource:
     def _decode(self, name: Any, stored: Any) -> tuple[Any, Any]:
         import tensorflow as tf
 
-        image = decode_file(name, self.image_shape[2])
-        target = self.kind.decode(stored, tf.shape(image)[:2], self.image_shape[:2])
+        image = decode_file(name, self.image_shape[2], self.dtype)
+        target = self.kind.decode(stored, tf.shape(image)[:2], self.image_shape[:2], self.aspect)
         if self.resize:
-            image = resize(image, self.image_shape[:2])
+            image = fit(image, self.image_shape[:2], self.aspect)
         return tf.ensure_shape(image, self.image_shape), target
 
     def arrays(self) -> tuple[np.ndarray, Targets]:
         pairs = self.records().map(self._decode, num_parallel_calls=WORKERS)
         reader = Reader(self.words, self.files)
-        return reader.collect(pairs, self.kind, len(self.files), self.image_shape, "uint8")
+        return reader.collect(pairs, self.kind, len(self.files), self.image_shape, self.dtype)
 
 
 @dataclasses.dataclass(frozen=True)
 class MaskFiles(Masks):
-    """PNG files whose values are classes; of a palette, the numbers of its colours."""
+    """PNG files whose values stand for classes; of a palette, the numbers of its colours.
 
-    def decode(self, stored: Any, before: Any, after: tuple[int, int]) -> Any:
+    Attributes:
+        classes: Which value is which.
+    """
+
+    classes: MaskClasses
+
+    def decode(self, stored: Any, before: Any, after: tuple[int, int], aspect: str) -> Any:
         import tensorflow as tf
 
-        mask = tf.numpy_function(mask_values, [stored], tf.uint8, stateful=False)
-        return self.fit(tf.ensure_shape(mask, (None, None))[..., None], before, after)
+        def read(name: bytes) -> np.ndarray:
+            return self.classes.classes_of(read_values(Path(os.fsdecode(name))))
 
-
-def mask_values(name: str | bytes) -> np.ndarray:
-    """The values of a mask's file, `(H, W)`, uint8."""
-    return pixels(Path(os.fsdecode(name))).astype(np.uint8)
+        mask = tf.numpy_function(read, [stored], tf.uint8, stateful=False)
+        return self.fit(tf.ensure_shape(mask, (None, None))[..., None], before, after, aspect)
 
 
 @dataclasses.dataclass(frozen=True)
 class PixelBoxes(Boxes):
     """Boxes that are padded already, in pixels of the image as it is stored."""
 
-    def decode(self, stored: Any, before: Any, after: tuple[int, int]) -> Any:
+    def decode(self, stored: Any, before: Any, after: tuple[int, int], aspect: str) -> Any:
         import tensorflow as tf
 
+        if aspect != "stretch":
+            return move_in_graph(stored, before, after, aspect)
         factor = tf.constant(after, tf.float32) / tf.cast(before, tf.float32)
         return {"boxes_xyxy": stored["boxes_xyxy"] * per_side(factor), "labels": stored["labels"]}
 
@@ -126,6 +152,7 @@ def from_files(
     root: Path,
     split: str,
     image_size: tuple[int, int] | None,
+    aspect: str = "stretch",
 ) -> ImageData:
     """The images of a split, with one channel where the images of all splits are gray, else three.
 
@@ -136,6 +163,7 @@ def from_files(
         root: Where it is.
         split: A split or slice of it.
         image_size: `(H, W)` to resize to, or `None`.
+        aspect: What of an image is resized.
 
     Raises:
         ValueError: The split is empty, or the sizes differ and no `image_size` is given.
@@ -151,9 +179,10 @@ def from_files(
     if not files:
         raise ValueError(f"There are no images in split={split!r} of {root}.")
     headers = {file: header for some in found.values() for file, header in some.headers.items()}
-    height, width = image_size or shared_size({file: headers[file] for file in sorted(files)})
-    shape = (height, width, channels_of(headers.values()))
-    targets, resized = concatenate(stored), image_size is not None
+    size, resized = common_size(headers, image_size)
+    shape, dtype = (*size, channels_of(headers.values())), dtype_of(headers)
+    words, targets = f"{name} {split}", concatenate(stored)
+    source = FileSource(words, tuple(files), targets, kind, shape, resized, aspect, dtype)
     return ImageData(
         name=name,
         split=split,
@@ -162,7 +191,8 @@ def from_files(
         num_classes=len(kind.class_names),
         class_names=kind.class_names,
         image_shape=shape,
-        dtype="uint8",
-        source=FileSource(f"{name} {split}", tuple(files), targets, kind, shape, resized),
+        dtype=dtype,
+        source=source,
         parts=tuple(splits.pieces(split, splits.split_dict(counts))),
+        aspect=aspect,
     )

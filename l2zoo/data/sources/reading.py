@@ -3,85 +3,102 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Sequence
+import os
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from l2zoo.data import pixels
 from l2zoo.data.checks import check_images
+from l2zoo.data.pixels import Header
 from l2zoo.data.targets.kind import Kind, Targets
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
-_GRAY_MODES = frozenset({"1", "L", "I", "I;16"})
+LONGER_SIDE = 224
+"""Pixels that the longer side gets at most where images differ in size and nobody says to what to resize."""
+
+_DARK = 255 / 8  # of which 16-bit values stay below that were measured with 10 or 12 bits
+_ROUND = 32  # the deepest stride of the models
 _CHUNK = 256
 _AGAIN = "remove the folder and prepare it again, or repair the data."
 
-Header = tuple[str, tuple[int, int]]
-"""Pillow's mode and `(H, W)` of an image file."""
 
-
-def header(file: Path) -> Header:
-    """Pillow's mode and `(H, W)` of an image file, from its first bytes.
-
-    Raises:
-        ValueError: It is not a PNG or JPEG image.
-    """
-    with _open_image(file) as image:
-        return image.mode, (image.height, image.width)
-
-
-def pixels(file: Path) -> np.ndarray:
-    """What an image file holds, as Pillow decodes it; of a palette, the numbers of the colours.
-
-    Raises:
-        ValueError: It cannot be decoded; the message names the file.
-    """
-    with _open_image(file) as image:
-        try:
-            return np.asarray(image)
-        except (OSError, SyntaxError, ValueError) as error:  # Pillow's words for broken data
-            raise ValueError(f"{file} cannot be decoded ({error}): repair or remove it.") from error
-
-
-def decode_file(name: Any, channels: int) -> Any:
-    """The tensor `(H, W, C)`, uint8, of the image file with this name, in a graph."""
+def decode_file(name: Any, image_channels: int, dtype: str) -> Any:
+    """The tensor `(H, W, C)` of the image file with this name, in a graph."""
     import tensorflow as tf
 
-    return tf.io.decode_image(tf.io.read_file(name), channels=channels, expand_animations=False)
+    def read(name: bytes) -> np.ndarray:
+        return pixels.read_file(Path(os.fsdecode(name)), channels=image_channels).astype(dtype, copy=False)
+
+    image = tf.numpy_function(read, [name], dtype, stateful=False)
+    return tf.ensure_shape(image, (None, None, image_channels))
 
 
 def channels_of(headers: Iterable[Header]) -> int:
     """C of images with these headers: 1 if all are gray, else 3."""
-    return 1 if {mode for mode, _ in headers} <= _GRAY_MODES else 3
+    return 1 if all(header.is_gray for header in headers) else 3
 
 
-def shared_size(headers: dict[Path, Header]) -> tuple[int, int]:
-    """`(H, W)` that all image files have.
+def dtype_of(headers: Mapping[Path, Header]) -> str:
+    """Of the pixels of image files: "float32" where one has 16 bits, else "uint8".
 
-    Raises:
-        ValueError: Two files differ; the message names them.
+    Warns where the brightest of all with 16 bits is nearly black, as of cameras of 10 and 12 bits.
     """
-    first, (_, (height, width)) = next(iter(headers.items()))
-    for file, (_, size) in headers.items():
-        if size != (height, width):
-            raise ValueError(
-                f"Images differ in size: {first} is {height}x{width}, {file} is {size[0]}x{size[1]} "
-                "(height x width). Pass image_size=(H, W) to resize them."
-            )
-    return height, width
+    deep = [file for file, header in headers.items() if header.deep]
+    brightest = 0.0
+    for file in deep:
+        brightest = max(brightest, float(pixels.read_file(file, channels=1).max()))
+        if brightest >= _DARK:  # and the other files need not be read
+            break
+    if deep and brightest < _DARK:
+        value = round(brightest * 65535 / 255)
+        bits = max(value.bit_length(), 8)
+        warnings.warn(
+            f"The brightest value of all 16-bit images, such as {deep[0]}, is {value} of 65535: these look "
+            f"like values of {bits} bits, of which a model would see black. Multiply them by "
+            f"{2 ** (16 - bits)} and write them again, or pass them as arrays in [0, 255].",
+            UserWarning,
+            stacklevel=5,
+        )
+    return "float32" if deep else "uint8"
 
 
-def _open_image(file: Path) -> Any:
-    """Pillow's image of a file, its pixels not decoded yet."""
-    from PIL import Image
+def common_size(
+    headers: Mapping[Path, Header], image_size: tuple[int, int] | None
+) -> tuple[tuple[int, int], bool]:
+    """`(H, W)` that images are given out with, and whether they are resized for it.
 
-    try:
-        return Image.open(file, formats=("PNG", "JPEG"))
-    except OSError as error:
-        raise ValueError(f"{file} is not a PNG or JPEG image ({error}): repair or remove it.") from error
+    That is `image_size`; or the size that all have; or, with a warning, the median of their heights and of
+    their widths, with the longer side at most `LONGER_SIDE` and sides from 64 on in multiples of 32, as the
+    models take them.
+
+    Args:
+        headers: Of the images of all splits, which are to be given out alike.
+        image_size: `(H, W)`, or None.
+    """
+    sizes = {header.size: file for file, header in headers.items()}
+    if image_size is not None or len(sizes) == 1:
+        return image_size or next(iter(sizes)), image_size is not None
+    median = np.median([header.size for header in headers.values()], axis=0).tolist()
+    size = tuple(_rounded(side * min(1, LONGER_SIDE / max(median))) for side in median)
+    (first, one), (second, other) = list(sizes.items())[:2]
+    warnings.warn(
+        f"Images differ in size: {one} is {first[0]}x{first[1]}, {other} is {second[0]}x{second[1]} (height "
+        f"x width). All are resized to {size[0]}x{size[1]}, about the median. Pass image_size=({size[0]}, "
+        f"{size[1]}), or another (H, W), to say so.",
+        UserWarning,
+        stacklevel=5,
+    )
+    return (size[0], size[1]), True
+
+
+def _rounded(side: float) -> int:
+    return round(side / _ROUND) * _ROUND if side >= 2 * _ROUND else max(1, round(side))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,7 +125,7 @@ class Reader:
             yield from dataset.as_numpy_iterator()
         except tf.errors.OpError as error:
             for file in self.files:
-                pixels(file)
+                pixels.read_file(file, channels=1)
             reason = error.message.split("\n")[0]
             raise ValueError(f"{self.words} cannot be read ({reason}): {_AGAIN}") from error
 

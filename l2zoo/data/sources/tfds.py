@@ -8,9 +8,6 @@ from __future__ import annotations
 import difflib
 import os
 import re
-import socket
-import urllib.parse
-import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +20,7 @@ if TYPE_CHECKING:
 _OURS = ("l2zoo_digits", "l2zoo_moving_digits", "l2zoo_photos", "l2zoo_scenes")
 # Of data sets whose builder names none.
 _LICENSES = {"mnist": "CC BY-SA 3.0, as the documentation of keras.datasets.mnist says"}
+_PATH = re.compile(r"[~./\\]|[a-zA-Z]:[\\/]|.*\\|.*/$")  # "./a", "C:\\a", "a/"; not "voc/2012"
 _NAMESPACE = re.compile(r"^\w+:(?!\d)")  # "huggingface:mnist", but not "mnist:3.0.1"
 
 
@@ -121,6 +119,8 @@ def keys_of(features: Any, kind: type) -> list[str]:
 
 def _find(name: str, data_dir: str | os.PathLike[str] | None) -> Any:
     tfds = import_tfds()
+    if _PATH.match(name):
+        raise _unknown(name, _folder_step(name))
     if _NAMESPACE.match(name):
         raise ValueError(
             f"`source` must be a data set of TFDS itself, got {name!r} from a community: prepare it with "
@@ -128,18 +128,33 @@ def _find(name: str, data_dir: str | os.PathLike[str] | None) -> Any:
         )
     try:
         return tfds.builder(name, data_dir=None if data_dir is None else os.path.expanduser(data_dir))
-    except tfds.core.DatasetNotFoundError:
+    except (tfds.core.DatasetNotFoundError, ValueError) as error:
+        base = re.split("[:/]", name)[0]
         known = tfds.list_builders(with_community_datasets=False)  # the others would ask the network
-    # TFDS's own text lists all its hundreds of names; ours stands alone, with the close ones.
-    close = difflib.get_close_matches(re.split("[:/]", name)[0], known, n=4)
+        if base in known and not isinstance(error, tfds.core.DatasetNotFoundError):
+            raise  # of a config or a version, which TFDS lists
+    # TFDS's own text lists all its hundreds of names, or its grammar; ours stands alone, with the close ones.
+    close = difflib.get_close_matches(base, known, n=4)
     step = (
         f"did you mean {' or '.join(close)}?"
         if close
         else f"there are {len(known)}, such as mnist or cifar10."
     )
-    if Path(name).expanduser().is_dir():
-        step = f"for a folder of class folders, write 'folder:{name}'."
-    raise ValueError(f"`source` {name!r} is not a data set that TFDS knows: {step}")
+    is_path = name and (Path(name).expanduser().exists() or ("/" in name and not close))
+    raise _unknown(name, _folder_step(name) if is_path else step)
+
+
+def _folder_step(name: str) -> str:
+    """What to do about a path."""
+    path = Path(name).expanduser()
+    if path.is_file():
+        return f"unpack {name} into a folder, and pass 'folder:PATH'."
+    there = "" if path.is_dir() else " But there is no such folder."
+    return f"did you mean 'folder:{name}'?{there}"
+
+
+def _unknown(name: str, step: str) -> ValueError:
+    return ValueError(f"`source` {name!r} is not a data set that TFDS knows: {step}")
 
 
 def _how_to_provide(name: str, builder: Any) -> str:
@@ -174,6 +189,10 @@ def _fetch(name: str, builder: Any) -> None:
 
 def _unreachable_host(builder: Any) -> str | None:
     """The host that does not answer, or `None`: TFDS itself would retry for more than three minutes."""
+    import socket  # here: what reads no data set by name is to start without the network's modules
+    import urllib.parse
+    import urllib.request
+
     if urllib.request.getproxies():
         return None  # the proxy will know
     url = next(iter(builder.url_infos or ()), None)

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from l2zoo.data.sources.tfds import import_tfds, keys_of
-from l2zoo.data.targets.boxes import NOTHING, Boxes, per_side
+from l2zoo.data.targets.boxes import NOTHING, Boxes, move_in_graph, per_side
 from l2zoo.data.targets.kind import Kind
 from l2zoo.data.targets.labels import Labels, NoLabels
 from l2zoo.data.targets.masks import UNLABELLED, Masks
@@ -148,13 +148,13 @@ class MaskFeature(Masks):
     def stored(self, example: Any) -> Any:
         return example[self.key]
 
-    def decode(self, stored: Any, before: Any, after: tuple[int, int]) -> Any:
+    def decode(self, stored: Any, before: Any, after: tuple[int, int], aspect: str) -> Any:
         import tensorflow as tf
 
         values = tf.io.decode_image(stored, channels=1, expand_animations=False)
         labelled = (values >= self.offset) & (values != UNLABELLED)
         mask = tf.where(labelled, values - tf.constant(self.offset, tf.uint8), np.uint8(UNLABELLED))
-        return self.fit(mask, before, after)
+        return self.fit(mask, before, after, aspect)
 
 
 # What the features of a builder do not say. The names are those of the data sets' documentation, in the order
@@ -211,10 +211,17 @@ class ObjectsFeature(Boxes):
             kept &= ~objects[self.crowd]
         return {"boxes_xyxy": boxes[kept], "labels": tf.cast(objects[self.label][kept], tf.int64)}
 
-    def decode(self, stored: Any, before: Any, after: tuple[int, int]) -> Any:
+    def decode(self, stored: Any, before: Any, after: tuple[int, int], aspect: str) -> Any:
         import tensorflow as tf
 
-        boxes = stored["boxes_xyxy"] * per_side(tf.constant(after, tf.float32))
+        if aspect != "stretch":
+            pixels = stored["boxes_xyxy"] * per_side(tf.cast(before, tf.float32))
+            stored = move_in_graph({**stored, "boxes_xyxy": pixels}, before, after, aspect)
+            there = stored["labels"] != NOTHING
+            stored = {name: part[there] for name, part in stored.items()}
+            boxes = stored["boxes_xyxy"]
+        else:
+            boxes = stored["boxes_xyxy"] * per_side(tf.constant(after, tf.float32))
         missing = self.most - tf.shape(boxes)[0]
         padded = tf.pad(boxes, [[0, missing], [0, 0]])
         numbers = tf.pad(stored["labels"], [[0, missing]], constant_values=NOTHING)

@@ -11,7 +11,7 @@ import numpy as np
 from l2zoo.data import splits
 from l2zoo.data.batching import WORKERS
 from l2zoo.data.images import ImageData
-from l2zoo.data.resizing import resize
+from l2zoo.data.resizing import fit
 from l2zoo.data.sources import tfds, tfds_features
 from l2zoo.data.sources.reading import Reader
 from l2zoo.data.targets.kind import Targets
@@ -27,6 +27,7 @@ def from_builder(
     *,
     task: str = "classification",
     image_size: tuple[int, int] | None,
+    aspect: str = "stretch",
 ) -> ImageData:
     """The images of a split of a prepared builder.
 
@@ -37,6 +38,7 @@ def from_builder(
         task: What the targets are for. For generation they are classes, as in classification, if there are
             such.
         image_size: `(H, W)` to resize to, or `None`.
+        aspect: What of an image is resized.
 
     Raises:
         ValueError: The split is not there or empty, the features are not those of the task, or the sizes
@@ -47,7 +49,7 @@ def from_builder(
     if isinstance(kind, tfds_features.ObjectsFeature):
         kind = _count_objects(builder, split, kind)
     height, width, channels = shape = builder.info.features[image_key].shape
-    source = BuilderSource(builder, split, image_key, kind, shape)
+    source = BuilderSource(builder, split, image_key, kind, shape, aspect)
     if image_size is not None:
         shape = (*image_size, channels)
     elif None in (height, width):
@@ -64,6 +66,7 @@ def from_builder(
         source=dataclasses.replace(source, image_shape=shape, resize=shape[:2] != (height, width)),
         license=tfds.license_of(builder),
         parts=tuple(splits.pieces(split, builder.info.splits)),
+        aspect=aspect,
     )
 
 
@@ -77,6 +80,7 @@ class BuilderSource:
         image_key: The name of the image among its features.
         kind: The targets among them.
         image_shape: `(H, W, C)` of the images given out.
+        aspect: What of an image is resized.
         resize: Whether images are resized to it; otherwise they must have it.
         positions: Ascending positions in the split of the examples that are kept; `None` keeps them all.
         other_labels: Their labels `(N,)`, where they are not to be as stored.
@@ -87,6 +91,7 @@ class BuilderSource:
     image_key: str
     kind: tfds_features.FeatureKind
     image_shape: tuple[int, int, int]
+    aspect: str
     resize: bool = False
     positions: np.ndarray | None = dataclasses.field(default=None, repr=False)
     other_labels: np.ndarray | None = dataclasses.field(default=None, repr=False)
@@ -140,9 +145,9 @@ class BuilderSource:
         import tensorflow as tf
 
         image = self.builder.info.features[self.image_key].decode_example(encoded)
-        target = self.kind.decode(stored, tf.shape(image)[:2], self.image_shape[:2])
+        target = self.kind.decode(stored, tf.shape(image)[:2], self.image_shape[:2], self.aspect)
         if self.resize:
-            image = resize(image, self.image_shape[:2])
+            image = fit(image, self.image_shape[:2], self.aspect)
         return tf.ensure_shape(image, self.image_shape), target
 
     def arrays(self) -> tuple[np.ndarray, Targets]:

@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from l2zoo.data.aspect import frame_of
 from l2zoo.data.targets.labels import check_values
 
 NOTHING = -1
@@ -58,6 +59,38 @@ def per_side(height_width: Any) -> Any:
     import tensorflow as tf
 
     return tf.gather(height_width, [1, 0, 1, 0])
+
+
+def move(
+    boxes_xyxy: np.ndarray, labels: np.ndarray, before: tuple[int, int], after: tuple[int, int], aspect: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Boxes `(..., M, 4)` and labels `(..., M)` where the part that `aspect` says is resized.
+
+    They are cut off at its edge; those of which nothing is left become rows without an object.
+    """
+    frame = frame_of(before, after, aspect)
+    moved = boxes_xyxy - np.array([frame.left, frame.top] * 2)
+    placed = clip(scale(moved, frame.size, after), after)
+    there = (labels != NOTHING) & (placed[..., 2:] > placed[..., :2]).all(axis=-1)
+    order = np.argsort(~there, axis=-1, kind="stable")
+    placed, labels = np.where(there[..., None], placed, 0), np.where(there, labels, NOTHING)
+    return np.take_along_axis(placed, order[..., None], axis=-2), np.take_along_axis(labels, order, axis=-1)
+
+
+def move_in_graph(stored: Any, before: Any, after: tuple[int, int], aspect: str) -> Any:
+    """The same for a dict of the tensors of one image."""
+    import tensorflow as tf
+
+    def moved(boxes: np.ndarray, labels: np.ndarray, before: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        found = move(boxes, labels, (int(before[0]), int(before[1])), after, aspect)
+        return found[0].astype(np.float32), found[1].astype(np.int64)
+
+    parts = stored["boxes_xyxy"], stored["labels"]
+    found = tf.numpy_function(moved, [*parts, before], (tf.float32, tf.int64), stateful=False)
+    return {
+        "boxes_xyxy": tf.ensure_shape(found[0], parts[0].shape),
+        "labels": tf.ensure_shape(found[1], parts[1].shape),
+    }
 
 
 def scale(boxes_xyxy: np.ndarray, before: tuple[int, int], after: tuple[int, int]) -> np.ndarray:

@@ -30,8 +30,11 @@ class Kind(Protocol):
     def class_names(self) -> tuple[str, ...]:
         """K names."""
 
-    def decode(self, stored: Any, before: Any, after: tuple[int, int]) -> Any:
-        """The target of one image that had the size `before` `(H, W)` and is given out with `after`."""
+    def decode(self, stored: Any, before: Any, after: tuple[int, int], aspect: str) -> Any:
+        """The target of one image that had the size `before` `(H, W)` and is given out with `after`.
+
+        `aspect` is one of `l2zoo.data.aspect.ASPECTS`.
+        """
 
     def guard(self, target: Any) -> Any:
         """The target, in a graph that fails on what a stream can see to be wrong."""

@@ -19,7 +19,7 @@ class Labels:
     class_names: tuple[str, ...] = dataclasses.field(repr=False)
     task: ClassVar[str] = "classification"
 
-    def decode(self, stored: Any, before: Any, after: tuple[int, int]) -> Any:
+    def decode(self, stored: Any, before: Any, after: tuple[int, int], aspect: str) -> Any:
         return stored
 
     def guard(self, target: Any) -> Any:

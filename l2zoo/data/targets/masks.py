@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import warnings
-from collections.abc import Iterable
 from typing import Any, ClassVar
 
 import numpy as np
 
-from l2zoo.data.resizing import resize
+from l2zoo.data.resizing import fit
 
 UNLABELLED = 255
 
@@ -27,14 +25,17 @@ class Masks:
     class_names: tuple[str, ...] = dataclasses.field(repr=False)
     task: ClassVar[str] = "segmentation"
 
-    def fit(self, mask: Any, before: Any, after: tuple[int, int]) -> Any:
-        """A mask `(H, W, 1)`, which must have the size `before`, as `(H, W)` with the size `after`."""
+    def fit(self, mask: Any, before: Any, after: tuple[int, int], aspect: str) -> Any:
+        """A mask `(H, W, 1)`, which must have the size `before`, as `(H, W)` with the size `after`.
+
+        What is padded is not labelled.
+        """
         import tensorflow as tf
 
         text = "A mask and its image differ in size (H, W)"
         same = tf.debugging.assert_equal(tf.shape(mask)[:2], before, text)
         with tf.control_dependencies([same]):
-            return tf.ensure_shape(resize(mask, after, nearest=True)[..., 0], after)
+            return tf.ensure_shape(fit(mask, after, aspect, nearest=True, fill=UNLABELLED)[..., 0], after)
 
     def guard(self, target: Any) -> Any:
         import tensorflow as tf
@@ -46,37 +47,6 @@ class Masks:
 
     def empty(self, num_examples: int, image_shape: tuple[int, int, int]) -> np.ndarray:
         return np.empty((num_examples, *image_shape[:2]), np.uint8)
-
-
-def values_in(several: Iterable[np.ndarray]) -> np.ndarray:
-    """For each value from 0 to 255 whether one of several masks holds it, `(256,)`, bool."""
-    present = np.zeros(256, bool)
-    for mask in several:  # one by one, as an index takes eight bytes a pixel
-        present[mask.ravel()] = True
-    return present
-
-
-def numbers_as_names(present: np.ndarray, *, where: Any) -> tuple[str, ...]:
-    """Names "0", "1", ... for the classes up to the highest one that is there.
-
-    Args:
-        present: What `values_in` gives.
-        where: What to call the masks.
-
-    Raises:
-        ValueError: No pixel is labelled.
-    """
-    classes = np.flatnonzero(present[:UNLABELLED])
-    if not classes.size:
-        raise ValueError(f"There are no labelled pixels in the masks of {where}: all are {UNLABELLED}.")
-    if classes.max() == 0 and present[UNLABELLED]:
-        warnings.warn(
-            f"The masks of {where} hold 0 and {UNLABELLED} only, which is one class and not labelled: "
-            "for two classes, write 0 and 1.",
-            UserWarning,
-            stacklevel=4,
-        )
-    return tuple(str(label) for label in range(classes.max() + 1))
 
 
 def check_rank(y: np.ndarray) -> None:

@@ -10,11 +10,11 @@ import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from l2zoo.inference import preprocess
+from l2zoo.data import pixels
 from l2zoo.inference.predictor import OF_IMAGES, Predictor
 from l2zoo.inference.server import uploads
 
-TYPES = tuple(f"image/{name.lower()}" for name in uploads.FORMATS)
+TYPES = tuple(f"image/{name.lower()}" for name in pixels.FORMATS)
 FORM = "multipart/form-data"
 PATIENCE = 10.0  # seconds within which whoever computes must say that it is there
 
@@ -34,7 +34,7 @@ def describe(predictor: Predictor) -> dict[str, Any]:
         )
     (spec,) = json.loads((predictor.folder / "manifest.json").read_text())["inputs"].values()
     size = dict(zip(("height", "width", "channels"), spec["shape"][1:], strict=True))
-    if size["channels"] not in preprocess.CHANNELS:
+    if size["channels"] not in pixels.CHANNELS:
         raise ValueError(
             f"The artifact must take grey or coloured images, as files are, it takes {size['channels']} "
             "channels. Give it arrays, in Python: l2zoo.Predictor(...).predict(images)."

@@ -7,10 +7,10 @@ import json
 import warnings
 from collections.abc import Sequence
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
+from l2zoo.data import pixels
 from l2zoo.inference.predictor import Predictor
-from l2zoo.inference.preprocess import FORMATS
 
 OK, BAD, TOO_LARGE = 200, 400, 413  # as in HTTP
 Answer = tuple[int, bytes]
@@ -81,17 +81,16 @@ def refusal(status: int, reason: str) -> Answer:
 
 
 def _decode(file: bytes, max_pixels: int) -> Image.Image | Answer:
+    too_large = refusal(TOO_LARGE, f"The image must have at most {max_pixels:,} pixels. Send a smaller one.")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about odd files, which are not ours
-            image = Image.open(io.BytesIO(file), formats=FORMATS)
+            image = pixels.open_image(io.BytesIO(file), "The image")
             if image.width * image.height > max_pixels:
-                raise Image.DecompressionBombError
+                return too_large
             image.load()
             return image
-    except UnidentifiedImageError:
-        return refusal(BAD, f"The image must be one of {', '.join(FORMATS)}; this is none, or is damaged.")
-    except Image.DecompressionBombError:
-        return refusal(TOO_LARGE, f"The image must have at most {max_pixels:,} pixels. Send a smaller one.")
+    except ValueError as error:
+        return too_large if pixels.is_too_large(error) else refusal(BAD, str(error))
     except Exception as error:  # there is little that Pillow does not raise over damaged files
         return refusal(BAD, f"The image cannot be decoded ({error}).")

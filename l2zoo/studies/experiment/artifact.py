@@ -73,6 +73,7 @@ def card_of(
         task="classification" if several else task.name,
         output_kind="multilabel" if several else None,
         class_names=names or None,
+        aspect=getattr(train, "aspect", "stretch"),  # clips have none
     )
 
 

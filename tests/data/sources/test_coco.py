@@ -1,11 +1,14 @@
 """Folders with annotations in COCO's format: ids become classes, corners and pads; every fault is named."""
 
+import copy
 import json
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from l2zoo.data import batching, load
+from tests.data.test_pixels import STORED, exif_of
 
 CATEGORIES = [{"id": 18, "name": "dog"}, {"id": 3, "name": "car"}]
 
@@ -117,7 +120,7 @@ def changed(**parts):
         (changed(annotations=[item(9, 7, 4, [0, 0, 1, 1])]), "has the category_id 4, .* its categories"),
         (
             changed(annotations=[item(9, 7, 3, [0, 0, 1])]),
-            r"four numbers \(left, top, width, height\), got \[0",
+            r"four numbers \(left, top, width, height\), or .* got \[0",
         ),
         (
             changed(annotations=[item(9, 7, 3, [8, 0, 4, 4])]),
@@ -185,3 +188,132 @@ def test_a_truncated_image_is_named(write, tmp_path):
     file.write_bytes(file.read_bytes()[:-30])
     with pytest.raises(ValueError, match=r"b.png cannot be decoded .*: repair or remove it"):
         load(source, task="detection").arrays()
+
+
+# ---- As labelling tools write it ---------------------------------------------------------------------------
+
+
+def like(kind):
+    """The same three images and their objects in the words of a tool."""
+    found = copy.deepcopy(content())
+    images, objects = found["images"], found["annotations"]
+    if kind == "texts for ids":
+        for image in images:
+            image["id"] = str(image["id"])
+        objects[0]["image_id"], objects[1]["category_id"] = 7.0, "3"
+        found["categories"][0]["id"] = "18"
+    elif kind == "no sizes":
+        for image, size in zip(images, (None, "", 0), strict=True):
+            image["height"] = image["width"] = size
+    elif kind == "sizes in texts":
+        images[0].update(height="8", width="10.0")
+    elif kind == "boxes in texts":
+        objects[1]["bbox"] = ["0", "0", "10.5", "8"]
+        objects[3]["iscrowd"] = "1"
+        objects[2]["iscrowd"] = "0"
+    elif kind == "outlines":
+        objects[0].pop("bbox")
+        objects[0]["segmentation"] = [[1, 2, 4, 2, 4, 6], [2, 3, 3, 3, 3, 5]]
+        objects[1].update(bbox=[], segmentation=[[0, 0, 10.5, 0, 10.5, 8, 0, 8]])
+    elif kind == "no ids of objects":
+        for item in objects:
+            item.pop("id")
+    elif kind == "a heading":  # as Roboflow has it
+        for category in found["categories"]:
+            category["supercategory"] = "things"
+        found["categories"].insert(0, {"id": 0, "name": "things", "supercategory": "none"})
+    elif kind == "empty groups":
+        for category in found["categories"]:
+            category["supercategory"] = ""
+    else:
+        for image in images:
+            image["file_name"] = kind.format(image["file_name"])
+    return found
+
+
+TOOLS = ["texts for ids", "no sizes", "sizes in texts", "boxes in texts", "outlines", "no ids of objects",
+         "a heading", "empty groups"]  # fmt: skip
+PATHS = ["./{}", "images/{}", "images\\{}", "images\\1/{}", "..\\..\\label-studio\\media\\upload\\4\\{}",
+         "https://example.com/data/upload/1/{}?token=1", "/data/local-files/?d=photos%2F{}",
+         "C:\\Users\\me\\photos\\{}", "/home" "/me/photos/{}"]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", [*TOOLS, *PATHS])
+def test_annotations_of_tools_say_the_same(write, kind):
+    data = load(write(like(kind), images="images"), task="detection")
+    assert (data.class_names, by_first_pixel(data)) == (("car", "dog"), (BOXES, LABELS))
+
+
+@pytest.mark.parametrize(
+    ("layout", "split"),
+    [
+        ({"images": "valid", "file": "valid/_annotations.coco.json"}, "valid"),  # Roboflow
+        ({"images": "images", "file": "result.json"}, "train"),  # Label Studio
+        ({"images": "images", "file": "annotations/instances_default.json"}, "train"),  # CVAT
+        ({"images": "images/default", "file": "annotations/instances_default.json"}, "train"),
+        ({"images": "images/val", "file": "annotations/instances_val.json"}, "val"),
+        ({"images": "data", "file": "labels.json"}, "train"),  # FiftyOne
+        ({"images": "deep/er", "file": "train/annotations.json"}, None),
+    ],
+)
+def test_files_are_found_where_tools_put_them(write, layout, split):
+    source = write(content(), **layout)
+    if split is None:
+        with pytest.raises(FileNotFoundError, match=r"image a.png of .* is not in .*train"):
+            load(source, task="detection")
+    else:
+        assert by_first_pixel(load(source, split, task="detection")) == (BOXES, LABELS)
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"images": [{"id": 1, "file_name": "a.png"}, {"id": "1", "file_name": "b.png"}]}, "two with one id"),
+        ({"images": [{"id": 7, "file_name": "a.png"}, {"id": 5, "file_name": "x/a.png"}], "annotations": []},
+         "Two images of .* are one file, .*a.png"),
+        ({"images": [{"id": 7, "file_name": "a.png", "height": "tall", "width": 3}], "annotations": []},
+         "must have numbers for height and width, or none, got 'tall' and 3"),
+        ({"annotations": [{"image_id": 7, "category_id": 3, "segmentation": {"counts": "x"}}]},
+         "Annotation number 0 of .* must have a bbox .*, or a segmentation of polygons, got None"),
+        ({"annotations": [item(1, 7, None, [0, 0, 1, 1])]}, "has the category_id None, which is not among"),
+    ],
+)  # fmt: skip
+def test_what_tools_write_wrongly_is_named(write, change, text):
+    with pytest.raises(ValueError, match=text):
+        load(write(changed(**change)), task="detection")
+
+
+def test_two_files_of_annotations_and_images_that_nobody_names_are_said(write, tmp_path, write_image):
+    source = write(content(), file="first.json")
+    (tmp_path / "things" / "second.json").write_text("{}")
+    with pytest.raises(
+        ValueError, match=r"one file of annotations, but there are first.json, second.json: keep"
+    ):
+        load(source, task="detection")
+    (tmp_path / "things" / "second.json").unlink()
+    write_image(tmp_path / "things" / "d.png", size=(8, 10))
+    with pytest.warns(UserWarning, match="1 image that the annotations do not name: d.png"):
+        assert load(source, task="detection").num_examples == 3
+
+
+@pytest.mark.parametrize(("size", "fits"), [((8, 10), True), ((10, 8), False), (None, True)])
+def test_boxes_are_those_of_the_upright_image(write, tmp_path, size, fits):
+    told = {} if size is None else {"height": size[0], "width": size[1]}
+    found = changed(
+        images=[{"id": 7, "file_name": "a.png", **told}], annotations=[item(1, 7, 3, [0, 0, 2, 1])]
+    )
+    source = write(found)
+    for name in "abc":
+        (tmp_path / "things" / f"{name}.png").unlink()
+    upright = np.zeros((8, 10), np.uint8)
+    upright[0, :2] = 255
+    Image.fromarray(STORED[6](upright)).save(tmp_path / "things" / "a.png", exif=exif_of(6))
+    if fits:
+        data = load(source, task="detection")
+        np.testing.assert_array_equal(data.arrays()[0][0, ..., 0], upright)
+        assert data.arrays()[1]["boxes_xyxy"][0].tolist() == [[0, 0, 2, 1]]
+    else:
+        with pytest.raises(
+            ValueError, match=r"before its EXIF orientation \(6\) turns it upright. Turn the boxes"
+        ):
+            load(source, task="detection")

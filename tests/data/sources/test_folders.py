@@ -80,17 +80,17 @@ def test_one_colour_image_in_any_split_makes_all_have_three_channels(image_folde
     assert load(f"folder:{image_folder}").arrays()[0].shape == (10, 8, 8, 3)
 
 
-def test_different_sizes_name_two_files_and_image_size_mends_it(image_folder, write_image):
+def test_different_sizes_become_the_median_with_a_warning_or_image_size(image_folder, write_image):
     write_image(image_folder / "train" / "dog" / "large.png", size=(9, 8))
-    with pytest.raises(ValueError, match=r"0.png is 8x8, .*large.png is 9x8 .* Pass image_size=\(H, W\)"):
-        load(f"folder:{image_folder}")
+    with pytest.warns(UserWarning, match="differ in size: .* 8x8, .*large.png is 9x8 .* resized to 8x8"):
+        assert load(f"folder:{image_folder}").image_shape == (8, 8, 1)
     assert load(f"folder:{image_folder}", image_size=(6, 7)).arrays()[0].shape == (11, 6, 7, 1)
 
 
 def test_a_file_that_is_no_image_is_named(image_folder):
     (image_folder / "train" / "cat" / "3.png").write_text("not an image")
     with pytest.raises(
-        ValueError, match=r"train.cat.3.png is not a PNG or JPEG image .*: repair or remove it"
+        ValueError, match=r"train.cat.3.png is not a PNG, JPEG, .* image, or is damaged: repair or remove it"
     ):
         load(f"folder:{image_folder}")
 
@@ -105,14 +105,13 @@ def test_a_truncated_image_is_named(image_folder):
 def test_an_empty_class_folder_is_named(image_folder):
     (image_folder / "train" / "bird").mkdir()
     (image_folder / "train" / "bird" / "notes.txt").write_text("none yet")
-    with pytest.raises(ValueError, match=r"no images \(.jpg, .jpeg, .png\) in the class folder .*bird: fill"):
+    with pytest.raises(ValueError, match=r"no images \(.png, .*bird, which holds 1 .txt: fill"):
         load(f"folder:{image_folder}")
 
 
 def test_a_hidden_folder_is_not_taken_for_a_class(image_folder):
     (image_folder / "train" / ".ipynb_checkpoints").mkdir()
-    with pytest.raises(ValueError, match=r"hidden folder .*.ipynb_checkpoints would be a class: remove it"):
-        load(f"folder:{image_folder}")
+    assert load(f"folder:{image_folder}").class_names == ("cat", "dog")
 
 
 def test_a_folder_that_is_not_there_or_holds_no_images_is_named(tmp_path):
@@ -187,18 +186,19 @@ def test_a_folder_of_images_and_masks_is_the_split_train_and_slices_share_it_out
     assert len(load(root, task="segmentation", limit=2).arrays()[0]) == 2
 
 
-def test_masks_of_different_sizes_need_image_size(roads, write_image):
+def test_masks_of_different_sizes_follow_their_images(roads, write_image):
     write_image(roads / "train" / "images" / "x.png", size=(4, 6), mode="RGB")
     write_mask(roads / "train" / "masks" / "x.png", np.ones((4, 6)))
-    with pytest.raises(ValueError, match=r"differ in size: .* is 4x6 .* Pass image_size=\(H, W\)"):
-        load(f"folder:{roads}", task="segmentation")
+    with pytest.warns(UserWarning, match="differ in size: .* is 4x6 .* resized to 8x8"):
+        x, y = load(f"folder:{roads}", task="segmentation").arrays()
+    assert (x.shape, y.shape) == ((6, 8, 8, 3), (6, 8, 8))
     x, y = load(f"folder:{roads}", task="segmentation", image_size=(2, 3)).arrays()
     assert (x.shape, y.shape) == ((6, 2, 3, 3), (6, 2, 3))
 
 
 def test_gray_images_with_masks_have_one_channel(tmp_path, write_image):
     write_image(tmp_path / "images" / "a.png")
-    write_mask(tmp_path / "masks" / "a.png", np.ones((8, 8)))
+    write_mask(tmp_path / "masks" / "a.png", np.zeros((8, 8)))
     assert load(f"folder:{tmp_path}", task="segmentation").image_shape == (8, 8, 1)
 
 
@@ -228,7 +228,7 @@ def spoil_masks(roads, how):
     [
         ("no mask", r"image .*images.3.png has no mask in .*train.masks: add or remove it"),
         ("no image", r"mask .*masks.3.png has no image in .*train.images"),
-        ("no masks", r"no images \(.jpg, .jpeg, .png\) in .*masks: expected PATH/train/images/NAME.jpg"),
+        ("no masks", r"no images \(.png, .*\) in .*masks: expected PATH/train/images/NAME.jpg"),
         ("size", r"mask .*3.png is 8x7, but its image .*3.png is 8x8 \(height x width\)"),
         (
             "colours",
@@ -298,9 +298,9 @@ def test_slices_and_limits_share_bare_images_out(pictures):
 
 def test_a_fault_of_bare_images_is_named(pictures):
     (pictures / "train" / "0.png").write_text("not an image")
-    with pytest.raises(ValueError, match=r"train.0.png is not a PNG or JPEG image"):
+    with pytest.raises(ValueError, match=r"train.0.png is not a PNG, JPEG, .* image"):
         load(f"folder:{pictures}", task="generation")
-    with pytest.raises(ValueError, match=r"`split` must name one of train in .*, got 'valid'"):
+    with pytest.raises(ValueError, match=r"`split` must name one of test, train in .*, got 'valid'"):
         load(f"folder:{pictures}", "valid", task="generation")
     shutil.rmtree(pictures / "train")
     shutil.rmtree(pictures / "test")

@@ -1,8 +1,10 @@
 """TFDS names: what is missing or unknown ends in one sentence, and the network is left alone."""
 
+import re
 import shutil
 import socket
 import sys
+import urllib.request
 
 import numpy as np
 import pytest
@@ -46,7 +48,7 @@ def test_a_download_that_cannot_reach_its_host_says_so_at_once(monkeypatch, tmp_
         raise socket.gaierror("Name or service not known")
 
     monkeypatch.setattr(socket, "create_connection", refuse)
-    monkeypatch.setattr(l2zoo_tfds.urllib.request, "getproxies", dict)
+    monkeypatch.setattr(urllib.request, "getproxies", dict)
     with pytest.raises(FileNotFoundError, match=r"cs.toronto.edu, which has .* cannot be reached from here"):
         load("cifar10", data_dir=tmp_path, download=True)
 
@@ -79,8 +81,29 @@ def test_an_unknown_name_lists_close_ones(no_network, tmp_path):
 
 def test_a_folder_given_as_a_name_is_told_the_prefix(no_network, image_folder, monkeypatch):
     monkeypatch.chdir(image_folder.parent)
-    with pytest.raises(ValueError, match="write 'folder:pets'"):
-        load("pets", data_dir=image_folder)
+    for name in ("pets", "./pets", "pets/train", "pets/train/", str(image_folder)):
+        with pytest.raises(ValueError, match=re.escape(f"did you mean 'folder:{name}'?") + "$"):
+            load(name, data_dir=image_folder)
+
+
+@pytest.mark.parametrize("name", ["./cats", "~/cats", "C:\\cats", "cats\\dogs", "/no/such/cats", "cats/x/y"])
+def test_a_path_that_is_not_there_is_told_the_prefix_too(no_network, name):
+    with pytest.raises(ValueError, match=re.escape(f"did you mean 'folder:{name}'? But there is no such")):
+        load(name)
+
+
+@pytest.mark.parametrize("name", ["", "cats and dogs", "cats.zip"])
+def test_what_is_no_name_of_a_data_set_gets_no_grammar(no_network, name):
+    with pytest.raises(ValueError, match="is not a data set that TFDS knows") as error:
+        load(name)
+    assert "\n" not in str(error.value)
+
+
+def test_an_archive_is_to_be_unpacked(no_network, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "cats.zip").touch()
+    with pytest.raises(ValueError, match=r"unpack cats.zip into a folder, and pass 'folder:PATH'"):
+        load("cats.zip")
 
 
 def test_a_community_data_set_is_refused_without_network(no_network):

@@ -285,3 +285,19 @@ def test_a_stream_has_the_order_and_the_choice_of_memory(scenes_root, monkeypatc
     assert read() == expected
     assert sorted(read(shuffle=True)) == sorted(expected)
     assert read(shuffle=True, start_epoch=1) == read(shuffle=True, start_epoch=1) != expected
+
+
+@pytest.mark.parametrize("aspect", ["crop", "pad"])
+@pytest.mark.parametrize("task", ["detection", "segmentation"])
+def test_images_of_another_aspect_follow_the_same_rule_as_arrays(scenes_root, monkeypatch, task, aspect):
+    plain = load("l2zoo_scenes", "train[:6]", task=task, data_dir=scenes_root)
+    options = {"image_size": (24, 48), "aspect": aspect}
+    data = load("l2zoo_scenes", "train[:6]", task=task, data_dir=scenes_root, **options)
+    x, y = data.arrays()
+    z, w = load(plain.arrays(), task=task, class_names=plain.class_names, **options).arrays()
+    np.testing.assert_array_equal(x, z)
+    if task == "segmentation":
+        np.testing.assert_array_equal(y, w)
+    else:
+        np.testing.assert_array_equal(y["labels"], w["labels"][:, : y["labels"].shape[1]])
+        np.testing.assert_allclose(y["boxes_xyxy"], w["boxes_xyxy"], atol=1e-4)
