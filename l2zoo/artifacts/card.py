@@ -60,6 +60,9 @@ class Card:
     def __post_init__(self) -> None:
         if isinstance(self.class_names, str):
             raise TypeError(f"`class_names` must be a list of names, got {self.class_names!r}.")
+        broken = [str(name) for name in self.class_names or () if len(str(name).splitlines()) > 1]
+        if broken:
+            raise ValueError(f"`class_names` must be of one line each, got {broken[0]!r}.")
         if not isinstance(self.privacy, str):
             raise TypeError(
                 f"`privacy` must be words, got {type(self.privacy).__name__}. Give the report's `sentence`."

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from l2zoo.artifacts import manifest, task_spec
+from l2zoo.artifacts import labels_file, manifest, task_spec
 from l2zoo.artifacts.formats import table, tflite
 from l2zoo.artifacts.formats.table import FORMATS
 from l2zoo.artifacts.inputs import Inputs, Outputs
@@ -78,7 +78,7 @@ class Predictor:
         self.task = _task(content)
         self._inputs, self._outputs = content["inputs"], content["outputs"]
         self.output_kind = _output_kind(self.task, content, threshold)
-        self.class_names = _class_names(content, self.output_kind)
+        self.class_names = labels_file.class_names(content, self.output_kind)
         self._path = FORMATS[self.format].path
         self._predict = self._open_file(threads)
 
@@ -314,22 +314,6 @@ def _output_kind(
         kind = OutputKind(kind.name, check_threshold(threshold))
     kind.check_width(spec["shape"][-1])
     return kind
-
-
-def _class_names(content: dict[str, Any], kind: OutputKind | None) -> tuple[str, ...]:
-    """The names of the classes; their numbers, where each has a place in the output and none has a name.
-
-    Raises:
-        ValueError: There are more or fewer than in the output.
-    """
-    names = content.get("class_names")
-    if kind is None or kind.name == "values":
-        return tuple(names or ())
-    (spec,) = content["outputs"].values()
-    classes = kind.num_classes(spec["shape"][-1])
-    if names is not None and len(names) != classes:
-        raise ValueError(f"The manifest names {len(names)} classes of {classes}. Export the model again.")
-    return tuple(str(number) for number in range(classes)) if names is None else tuple(names)
 
 
 def _shapes(specs: task_spec.Specs) -> dict[str, list[int | None]]:
