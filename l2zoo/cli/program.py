@@ -22,6 +22,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "verify": artifacts.verify,
     "sign": artifacts.sign,
     "predict": artifacts.predict,
+    "evaluate": artifacts.evaluate,
     "bench": artifacts.bench,
 }
 

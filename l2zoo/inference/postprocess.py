@@ -37,7 +37,12 @@ def decode_masks(
 
 
 def decode_boxes(
-    outputs: dict[str, np.ndarray], sizes: Sequence[Size], names: Sequence[str], *, size: Size
+    outputs: dict[str, np.ndarray],
+    sizes: Sequence[Size],
+    names: Sequence[str],
+    *,
+    size: Size,
+    min_score: float,
 ) -> list[Result]:
     """The final boxes of a detector, those that are there, in pixels of the images.
 
@@ -46,11 +51,12 @@ def decode_boxes(
         sizes: `(h, w)` of each image that was given.
         names: Of the classes; if there are none, they are called by their numbers.
         size: `(H, W)` of what the model saw.
+        min_score: Boxes with less are not there.
     """
     found: list[Result] = []
     parts = zip(outputs["boxes_xyxy"], outputs["scores"], outputs["classes"], sizes, strict=True)
     for boxes, scores, classes, (height, width) in parts:
-        there = scores > 0
+        there = (scores > 0) & (scores >= min_score)
         scale = np.array([width / size[1], height / size[0]] * 2, np.float32)
         numbers = np.rint(classes[there]).astype(np.int64)
         if names and numbers.size and (numbers.min() < 0 or numbers.max() >= len(names)):
@@ -58,7 +64,7 @@ def decode_boxes(
                 f"The model finds class {numbers.max()}, the artifact names {len(names)} classes. Export it "
                 "with all names: Card(class_names=...)."
             )
-        found.append(Detected(boxes[there] * scale, scores[there], numbers, names))
+        found.append(Detected(boxes[there] * scale, scores[there], numbers, names, min_score))
     return found
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from l2zoo.utils.console import without_chatter
 
-COMMANDS = ("list", "audit", "apply", "convert", "export", "verify", "sign", "predict", "bench")
+COMMANDS = ("list", "audit", "apply", "convert", "export", "verify", "sign", "predict", "evaluate", "bench")
 
 
 def test_help_lists_every_command(l2zoo) -> None:
@@ -105,6 +105,7 @@ def test_wrong_usage_ends_with_two_and_one_hint(l2zoo, arguments: tuple[str, ...
         (("export", "cnn_digits", "-o", "x", "-f", "onxx"), "keras, savedmodel, tflite", "onnx"),
         (("export", "cnn_digits", "-o", "x", "--int8-io", "int16"), "float32, uint8, int8", "int8"),
         (("predict", "cnn_digits", "x.png", "--format", "tflight"), "auto, tflite, tflite_fp16", "tflite"),
+        (("evaluate", "cnn_digits", "x", "-f", "tflight"), "auto, tflite, tflite_fp16", "tflite"),
         (("bench", "cnn_digits", "-f", "tflite_int4"), "tflite_dynamic, tflite_int8", "tflite_int8"),
     ],
 )  # fmt: skip

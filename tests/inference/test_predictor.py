@@ -223,7 +223,7 @@ def test_every_method_belongs_to_its_task(classifier, denoiser, stepper):
         (b"GIF89a", TypeError, "got bytes"),
         ([None], TypeError, "Image 0 of `images` must be an array, a Pillow image or a path, got NoneType"),
         ("no/such.png", FileNotFoundError, "must be paths of image files, got 'no/such.png'"),
-        (".", FileNotFoundError, "must be paths of image files"),
+        (".", ValueError, "must be a folder with images"),
     ],
 )
 def test_what_is_no_image_is_a_clear_error(classifier, images, error, words):
