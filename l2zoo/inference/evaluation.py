@@ -11,10 +11,10 @@ import numpy as np
 
 from l2zoo.artifacts.inputs import Outputs
 from l2zoo.inference import evaluation_plots
+from l2zoo.inference.evaluation_data import EvaluationData
 from l2zoo.inference.judges import Case, Judge, Row
 from l2zoo.inference.plots import describe
 from l2zoo.inference.results import Result
-from l2zoo.inference.test_set import TestSet
 from l2zoo.reports.table import Column, Table, cell
 from l2zoo.utils.validation import one_of
 
@@ -147,7 +147,13 @@ class Evaluation:
 
 
 def evaluate(
-    run: Run, judge: Judge, given: TestSet, *, batch_size: int, exported: Mapping[str, Any], **facts: Any
+    run: Run,
+    judge: Judge,
+    given: EvaluationData,
+    *,
+    batch_size: int,
+    exported: Mapping[str, Any],
+    **facts: Any,
 ) -> Evaluation:
     """Runs a file on all images, and judges it.
 

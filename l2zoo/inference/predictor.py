@@ -184,16 +184,16 @@ class Predictor:
         Warns:
             UserWarning: The manifest says that the model was trained on some of these data.
         """
-        from l2zoo.inference import judges, test_set
+        from l2zoo.inference import evaluation_data, judges
         from l2zoo.inference.evaluation import evaluate
 
         whole_number("batch_size", batch_size, at_least=1)
         task = self._task_of_data()
-        given = test_set.open_test_set(
+        given = evaluation_data.open_data(
             data, task=task, image_shape=self._image_shape, class_names=self.class_names,
             split=split, data_dir=data_dir,
         )  # fmt: skip
-        test_set.warn_of_training_data(given.data, self._trained_on)
+        evaluation_data.warn_of_training_data(given.data, self._trained_on)
         judge = judges.judge_for(
             task, self.output_kind, given.class_names, min_score=self.min_score or 0.0,
             targets=given.targets if task == "regression" else None,

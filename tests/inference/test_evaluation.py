@@ -17,8 +17,8 @@ from sklearn import metrics
 from l2zoo import Predictor
 from l2zoo.data import load
 from l2zoo.inference import judges
+from l2zoo.inference.evaluation_data import number_classes, warn_of_training_data
 from l2zoo.inference.results import Detected
-from l2zoo.inference.test_set import number_classes, warn_of_training_data
 from l2zoo.tasks import Classification, Detection, Segmentation
 from tests.inference import tiny
 from tests.inference.kinds import X

@@ -22,7 +22,7 @@ _FOLDER = "folder:"
 
 
 @dataclass(frozen=True)
-class TestSet:
+class EvaluationData:
     """Images as a model takes them, with targets in the artifact's numbers.
 
     Attributes:
@@ -31,8 +31,6 @@ class TestSet:
         numbers: `(K,)`, the artifact's number of each class of the data; None where there are no classes.
         class_names: Of the artifact; those of the data where it has none.
     """
-
-    __test__ = False  # for pytest, which looks for names like this
 
     data: ImageData
     channels: int
@@ -80,7 +78,7 @@ class TestSet:
         return self.numbers[targets]
 
 
-def open_test_set(
+def open_data(
     given: Any,
     *,
     task: str,
@@ -88,7 +86,7 @@ def open_test_set(
     class_names: Sequence[str],
     split: str | None,
     data_dir: str | os.PathLike[str] | None,
-) -> TestSet:
+) -> EvaluationData:
     """Data for an artifact, checked.
 
     Args:
@@ -127,7 +125,7 @@ def open_test_set(
         )
     _check_channels(data, image_shape[2])
     numbers = None if task == "regression" else number_classes(data, class_names)
-    return TestSet(data, image_shape[2], numbers, tuple(class_names) or data.class_names)
+    return EvaluationData(data, image_shape[2], numbers, tuple(class_names) or data.class_names)
 
 
 def number_classes(data: ImageData, class_names: Sequence[str]) -> np.ndarray:
