@@ -11,12 +11,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_type_hints
 
+from l2zoo.utils.shell_words import ERRORS, speak_shell
+
 
 def run_script(main: Callable[..., None]) -> None:
     """Runs `main` with the arguments of the command line, as Typer reads them from its signature.
 
     What the user can mend (a bad argument, a file, a package that is not installed) ends the process with one
-    line on stderr and status 1, not with a traceback.
+    line on stderr, in the words of the shell, and status 1, not with a traceback.
 
     Args:
         main: A function whose parameters are options of Typer's, or dataclasses of such, as `expand_options`
@@ -25,8 +27,8 @@ def run_script(main: Callable[..., None]) -> None:
     import typer
 
     try:
-        typer.run(expand_options(main))
-    except (ValueError, TypeError, OSError, ImportError) as error:
+        typer.run(speak_shell(expand_options(main)))
+    except ERRORS as error:
         sys.exit(f"{Path(sys.argv[0]).stem}: {error}")
 
 

@@ -44,7 +44,10 @@ def test_a_script_takes_its_options_from_the_command_line(monkeypatch, capsys):
     assert capsys.readouterr().out == "number 3\n"
 
 
-@pytest.mark.parametrize(("number", "said"), [(-1, "count: `number` must"), (10, "count: This needs ray")])
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [(-1, "count: `--number` must be at least 0, got --number -1"), (10, "count: This needs ray")],
+)
 def test_what_the_user_can_mend_is_one_line_and_no_traceback(number, said, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["recipes/count.py", "--number", str(number)])
     with pytest.raises(SystemExit, match=said):
