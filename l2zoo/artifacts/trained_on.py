@@ -67,3 +67,20 @@ def entry(model: keras.Model) -> dict[str, Any]:
         return {}
     said = dataclasses.asdict(known)
     return {"trained_on": {name: said[name] for name in ENTRY}}
+
+
+def remember(model: keras.Model, content: Mapping[str, Any]) -> None:
+    """Lets a model that comes out of an artifact know again what its manifest says of its data.
+
+    Args:
+        model: As it was loaded.
+        content: The manifest, whose form was looked at.
+    """
+    said = content.get("trained_on")
+    if said is None:
+        return
+    parts = tuple((name, first, last) for name, first, last in said["parts"])
+    known = {**{name: said[name] for name in ENTRY}, "shape": tuple(said["shape"]), "parts": parts}
+    provenance.restore(
+        model, provenance.Provenance(class_names=tuple(content.get("class_names") or ()), **known)
+    )

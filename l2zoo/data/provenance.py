@@ -79,6 +79,11 @@ def remember(model: Any, data: Any) -> None:
         _KNOWN[model] = found
 
 
+def restore(model: Any, known: Provenance) -> None:
+    """Keeps what is known of a model from elsewhere, such as the artifact that it came from."""
+    _KNOWN[model] = known
+
+
 def recall(model: Any) -> Provenance | None:
     """What a model was trained on, if it was in this process and on data that know of themselves."""
     return _KNOWN.get(model)

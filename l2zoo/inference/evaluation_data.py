@@ -154,9 +154,9 @@ def number_classes(data: ImageData, class_names: Sequence[str]) -> np.ndarray:
 def warn_of_training_data(data: ImageData, trained_on: Mapping[str, Any] | None) -> None:
     """Warns if the manifest says that a model was trained on a part of some data: they prove nothing then."""
     own = provenance_of(data)
-    if not isinstance(trained_on, Mapping) or own is None or own.name != trained_on.get("name"):
+    if trained_on is None or own is None or own.name != trained_on["name"]:
         return
-    parts = [(name, first, last) for name, first, last in trained_on.get("parts") or []]
+    parts = [(name, first, last) for name, first, last in trained_on["parts"]]
     shared = sum(
         max(0, min(last, stop) - max(first, start))
         for name, first, last in parts
@@ -165,7 +165,7 @@ def warn_of_training_data(data: ImageData, trained_on: Mapping[str, Any] | None)
     )
     if shared:
         warnings.warn(
-            f"The model was trained on {own.name} {trained_on.get('split')}, which shares {shared:,} "
+            f"The model was trained on {own.name} {trained_on['split']}, which shares {shared:,} "
             f"examples with {data.split}, on which it is judged: the figures say how well it remembers them, "
             "not how good it is. Take others.",
             UserWarning,

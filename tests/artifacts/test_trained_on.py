@@ -76,6 +76,16 @@ def test_the_deployed_model_knows_what_the_trained_one_does(digits, tmp_path):
     assert written(task.deployed(model), digits, tmp_path / "a").manifest["class_names"] == list(NAMES)
 
 
+def test_a_model_out_of_an_artifact_knows_its_data_again(digits, tmp_path):
+    model = trained_on(digits)
+    written(model, digits, tmp_path / "a")
+    loaded = load(tmp_path / "a")
+    assert dataclasses.replace(provenance.recall(model), license="") == provenance.recall(loaded)
+    content = written(loaded, digits, tmp_path / "b").manifest
+    assert content["class_names"] == list(NAMES)
+    assert content["trained_on"] == verify(tmp_path / "a").manifest["trained_on"]
+
+
 def test_what_the_card_says_is_not_replaced(digits, tmp_path):
     card = Card(class_names=["a", "b", "c"], data="Mine.")
     content = written(trained_on(digits), digits, tmp_path / "a", card=card).manifest
