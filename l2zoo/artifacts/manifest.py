@@ -205,11 +205,11 @@ def _is_data(said: Any) -> bool:
     """Whether this is what `export` says of the data that a model was trained on."""
     if not isinstance(said, dict) or not _texts([said.get(name) for name in ("name", "split", "task")]):
         return False
-    shape, parts, aspect = said.get("shape"), said.get("parts"), said.get("aspect", "")
+    shape, parts, aspect = said.get("shape"), said.get("parts"), said.get("aspect", [])
     return (
         isinstance(shape, list)
         and all(type(size) is int for size in [*shape, said.get("num_examples")])
-        and (aspect is None or isinstance(aspect, str))
+        and not isinstance(aspect, list | dict)
         and isinstance(parts, list)
         and all(isinstance(part, list) and [type(one) for one in part] == [str, int, int] for part in parts)
     )

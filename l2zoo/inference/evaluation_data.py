@@ -86,6 +86,7 @@ def open_data(
     class_names: Sequence[str],
     split: str | None,
     data_dir: str | os.PathLike[str] | None,
+    trained_on: Mapping[str, Any] | None,
 ) -> EvaluationData:
     """Data for an artifact, checked.
 
@@ -96,6 +97,8 @@ def open_data(
         class_names: Of the artifact.
         split: Of what is read: "test" if None, or the only split that there is.
         data_dir: Folder of TFDS data sets.
+        trained_on: What the manifest says of the training data: what is read is fitted into the model's size
+            as they were.
 
     Raises:
         TypeError: `given` is something else.
@@ -105,7 +108,9 @@ def open_data(
     if isinstance(given, ImageData):
         data = given
     elif isinstance(given, str | os.PathLike):
-        data = _read(given, split, task=task, image_size=size, data_dir=data_dir)
+        settings = {"task": task, "image_size": size, "data_dir": data_dir}
+        aspect = (trained_on or {}).get("aspect")
+        data = _read(given, split, settings | ({} if aspect is None else {"aspect": aspect}))
     elif isinstance(given, tuple | list) and len(given) == 2:
         data = load((given[0], given[1]), split or "given", task=task)
     else:
@@ -173,19 +178,11 @@ def warn_of_training_data(data: ImageData, trained_on: Mapping[str, Any] | None)
         )
 
 
-def _read(
-    given: str | os.PathLike[str],
-    split: str | None,
-    *,
-    task: str,
-    image_size: tuple[int, int],
-    data_dir: str | os.PathLike[str] | None,
-) -> ImageData:
+def _read(given: str | os.PathLike[str], split: str | None, settings: dict[str, Any]) -> ImageData:
     """What is read by its name; a path is that of a folder."""
     source = str(given)
     if isinstance(given, os.PathLike) or Path(source).expanduser().is_dir():
         source = f"{_FOLDER}{source}"
-    settings: dict[str, Any] = {"task": task, "image_size": image_size, "data_dir": data_dir}
     if split is not None:
         return load(source, split, **settings)
     try:

@@ -191,7 +191,7 @@ class Predictor:
         task = self._task_of_data()
         given = evaluation_data.open_data(
             data, task=task, image_shape=self._image_shape, class_names=self.class_names,
-            split=split, data_dir=data_dir,
+            split=split, data_dir=data_dir, trained_on=self._trained_on,
         )  # fmt: skip
         evaluation_data.warn_of_training_data(given.data, self._trained_on)
         judge = judges.judge_for(

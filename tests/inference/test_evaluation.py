@@ -16,7 +16,7 @@ from sklearn import metrics
 
 from l2zoo import Predictor
 from l2zoo.data import load
-from l2zoo.inference import judges
+from l2zoo.inference import evaluation_data, judges
 from l2zoo.inference.evaluation_data import number_classes, warn_of_training_data
 from l2zoo.inference.results import Detected
 from l2zoo.tasks import Classification, Detection, Segmentation
@@ -482,3 +482,19 @@ def test_the_surest_boxes_come_first():
     found = Detected(np.zeros((2, 4)), np.array([0.75, 0.5]), np.array([1, 0]), ("a", "b"))
     assert found.top(1) == [("b", 0.75)]
     assert found.top() == [("b", 0.75), ("a", 0.5)]
+
+
+def test_what_is_read_is_fitted_into_the_size_as_in_training(monkeypatch):
+    asked = {}
+
+    def read(source, split, **settings):
+        asked.update(settings, source=source, split=split)
+        return load((np.zeros((2, 8, 8), "uint8"), np.arange(2)))
+
+    monkeypatch.setattr(evaluation_data, "load", read)
+    facts = {"task": "classification", "image_shape": (8, 8, 1), "class_names": ("a", "b"), "data_dir": None}
+    evaluation_data.open_data("mnist", split=None, trained_on={"aspect": "pad"}, **facts)
+    assert (asked["source"], asked["split"], asked["image_size"]) == ("mnist", "test", (8, 8))
+    assert asked.pop("aspect") == "pad"
+    evaluation_data.open_data("mnist", split="train[:2]", trained_on={"aspect": None}, **facts)
+    assert (asked["split"], "aspect" in asked) == ("train[:2]", False)
