@@ -86,10 +86,10 @@ def test_many_commands_are_named() -> None:
     [
         (["--data", "minst"], 1, "mnist"),
         (["--model", "cmm"], 1, "cnn"),
-        (["--strengths", "1e-3,-1"], 1, "`--strengths` must be a finite number >= 0, got --strengths -1.0"),
+        (["--strengths", "1e-3,-1"], 1, "--strengths must be a finite number >= 0, got --strengths -1.0"),
         (["--strengths", "a,b"], 1, "could not convert"),
-        (["--label-noise", "1.5"], 1, "`--label-noise` must be in [0, 1), got --label-noise 1.5"),
-        (["--strategy", "annealing"], 1, "`--strategy` must be one of"),
+        (["--label-noise", "1.5"], 1, "--label-noise must be in [0, 1), got --label-noise 1.5"),
+        (["--strategy", "annealing"], 1, "--strategy must be one of"),
         (["--space", "depth"], 1, "--space must be lr or empty"),
         (["--folds", "x"], 2, "Invalid value for '--folds'"),
         (["--foldz", "3"], 2, "No such option"),
@@ -123,12 +123,12 @@ def test_options_that_do_not_belong_together_are_refused_before_data_is_read(
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("generate_images", ["--steps", "0"], "`--steps` must be a whole number >= 1, got --steps 0"),
+        ("generate_images", ["--steps", "0"], "--steps must be a whole number >= 1, got --steps 0"),
         ("generate_images", ["--image-size", "30"], "must have sides that 4 divides"),
         (
             "generate_images",
             ["--test-split", "train[80%:]"],
-            "`--train-split` and `--test-split` must have nothing in common",
+            "--train-split and --test-split must have nothing in common",
         ),
         ("generate_video", ["--frames", "2"], "must have clips of at least 4 frames, got 2"),
     ],

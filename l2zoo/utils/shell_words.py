@@ -127,7 +127,7 @@ def translate(message: str, options: Mapping[str, Option]) -> str:
     Example:
         >>> options = {"tune_images": Option("--tune-images", 600), "limit": Option("--limit", None)}
         >>> translate("`limit` must be at most 60, got limit=600. Pass limit=60.", options)
-        '`--tune-images` must be at most 60, got --tune-images 600. Pass --tune-images 60.'
+        '--tune-images must be at most 60, got --tune-images 600. Pass --tune-images 60.'
     """
     named = set(re.findall(r"`(\w+)=?`|\b(\w+)=", message))
     for name in sorted({one or other for one, other in named}):
@@ -148,7 +148,7 @@ def _option_for(name: str, message: str, options: Mapping[str, Option]) -> Optio
 
 
 def _replace(message: str, name: str, option: Option) -> str:
-    message = re.sub(rf"`{name}=?`", option.name if option.is_argument else f"`{option.name}`", message)
+    message = re.sub(rf"`{name}=?`", option.name, message)
 
     def spell(found: re.Match[str]) -> str:
         got, literal = found[1] or "", found[2]

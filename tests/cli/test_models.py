@@ -61,7 +61,7 @@ def test_convert_prints_the_number_alone(l2zoo, arguments: tuple[str, ...], prin
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        (("1", "--from", "sklearn_ridge", "--to", "keras"), "`--num-samples` is needed"),
+        (("1", "--from", "sklearn_ridge", "--to", "keras"), "--num-samples is needed"),
         (("nan", "--from", "pytorch", "--to", "keras"), "VALUE must be a finite number >= 0, got nan"),
         (("1", "--from", "keras_weight_decay", "--to", "keras", "--momentum", "0.9"), "got --momentum 0.9"),
     ],

@@ -139,18 +139,18 @@ def test_warnings_for_users_are_heard_though_notes_are_held_back(
     [
         (
             ("bench", "cnn_digits", "--seconds", "-3"),
-            "`--seconds` must be a finite number >= 0, got --seconds -3.0.",
+            "--seconds must be a finite number >= 0, got --seconds -3.0.",
         ),
         (("bench", "cnn_digits", "-f", "tflite_fp16"), "got --format tflite_fp16."),
         (("predict", "cnn_digits", "no.png"), "IMAGE must be paths of image files, got 'no.png'."),
         (("predict", "cnn_digits", "no.png", "--threads", "0"), "got --threads 0."),
         (
             ("predict", "cnn_digits", "no.png", "--min-score", "0.5"),
-            "`--min-score` is for boxes, got --min-score 0.5",
+            "--min-score is for boxes, got --min-score 0.5",
         ),
-        (("evaluate", "cnn_digits", "no", "--worst", "a.gif"), "`--worst` must end in .png"),
+        (("evaluate", "cnn_digits", "no", "--worst", "a.gif"), "--worst must end in .png"),
         (("evaluate", "diffusion_digits", "no"), "`evaluate` is for classification,"),
-        (("convert", "1", "--from", "keras", "--to", "glmnet"), "`--data-loss` is needed to convert"),
+        (("convert", "1", "--from", "keras", "--to", "glmnet"), "--data-loss is needed to convert"),
     ],
 )
 def test_what_the_library_refuses_is_said_in_the_words_of_the_shell(
@@ -167,6 +167,6 @@ def test_an_artifact_that_is_there_is_replaced_by_the_option_of_that_name(l2zoo,
     (tmp_path / "out" / "mine.txt").write_text("mine")
     answer = l2zoo("export", "cnn_digits", "-o", tmp_path / "out", "--data", "l2zoo_digits", "-f", "keras")
     assert answer.status == 1
-    assert f"`--output` exists already, got --output {tmp_path / 'out'}." in answer.err
+    assert f"--output exists already, got --output {tmp_path / 'out'}." in answer.err
     assert "pass --overwrite to replace it." in answer.err
     assert (tmp_path / "out" / "mine.txt").exists()

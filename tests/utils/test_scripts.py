@@ -46,7 +46,7 @@ def test_a_script_takes_its_options_from_the_command_line(monkeypatch, capsys):
 
 @pytest.mark.parametrize(
     ("number", "said"),
-    [(-1, "count: `--number` must be at least 0, got --number -1"), (10, "count: This needs ray")],
+    [(-1, "count: --number must be at least 0, got --number -1"), (10, "count: This needs ray")],
 )
 def test_what_the_user_can_mend_is_one_line_and_no_traceback(number, said, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["recipes/count.py", "--number", str(number)])

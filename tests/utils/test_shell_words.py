@@ -49,7 +49,7 @@ def test_every_parameter_is_called_as_the_help_calls_it(name):
         if option.is_argument:
             assert said == f"{option.name} must be more, got 7. Pass {option.name}."
         else:
-            assert said == f"`{option.name}` must be more, got {option.name} 7. Pass `{option.name}`."
+            assert said == f"{option.name} must be more, got {option.name} 7. Pass {option.name}."
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -61,7 +61,7 @@ def test_every_argument_that_an_option_of_another_name_sets_is_called_by_that_op
             options = options_of(command, {**dict.fromkeys(known), setter: 987})
             said = translate(f"`{argument}` must be less, got {argument}=987.", options)
             assert f"`{argument}`" not in said
-            assert said.startswith((f"`{known[setter]}` must", f"{known[setter]} must"))
+            assert said.startswith(f"{known[setter]} must")
 
 
 def test_no_option_is_named_that_no_command_has():
@@ -94,38 +94,38 @@ OPTIONS = {
     [
         (
             "`limit` must be at most the 60 examples there are, got limit=600.",
-            "`--tune-images` must be at most the 60 examples there are, got --tune-images 600.",
+            "--tune-images must be at most the 60 examples there are, got --tune-images 600.",
         ),
-        ("use batches(), or load it with `limit=`.", "use batches(), or load it with `--limit`."),
+        ("use batches(), or load it with `limit=`.", "use batches(), or load it with --limit."),
         ("Pass image_size=(H, W) to resize them.", "Pass --image-size to resize them."),
         (
             "`image_size` must be (H, W), got image_size=(0, 0).",
-            "`--image-size` must be (H, W), got --image-size 0.",
+            "--image-size must be (H, W), got --image-size 0.",
         ),
         ("or pass overwrite=True to replace it.", "or pass --overwrite to replace it."),
         (
             "`strengths` must be >= 0, got strengths=-1.0.",
-            "`--strengths` must be >= 0, got --strengths -1.0.",
+            "--strengths must be >= 0, got --strengths -1.0.",
         ),
-        ("`split` must name one of train, got 'tset'.", "`--test-split` must name one of train, got 'tset'."),
-        ("`split` must name one of train, got 'test'.", "`--split` must name one of train, got 'test'."),
+        ("`split` must name one of train, got 'tset'.", "--test-split must name one of train, got 'tset'."),
+        ("`split` must name one of train, got 'test'.", "--split must name one of train, got 'test'."),
         (
             "`steps` must be a whole number >= 1, got steps=0.",
             "`steps` must be a whole number >= 1, got steps=0.",
         ),
-        ("`path` must end in .png, got path='y.gif'.", "`--worst` must end in .png, got --worst y.gif."),
+        ("`path` must end in .png, got path='y.gif'.", "--worst must end in .png, got --worst y.gif."),
         ("`images` must be paths, got 'a.txt'.", "IMAGE must be paths, got 'a.txt'."),
         ("Read them, and give load((x, y), task=...).", "Read them, and give load((x, y), task=...)."),
         ("boxes need task='detection'.", "boxes need --task detection."),
-        ("`output_kind` is needed, got output_kind=None.", "`--output-kind` is needed, got none."),
+        ("`output_kind` is needed, got output_kind=None.", "--output-kind is needed, got none."),
         ("`groups` must be as many, got groups=3.", "`groups` must be as many, got groups=3."),
         (
             "`classes` must be different, got classes=['0', 'x'].",
-            "`--pretrain-classes` must be different, got --pretrain-classes 0,x.",
+            "--pretrain-classes must be different, got --pretrain-classes 0,x.",
         ),
         (
             "`classes` must be different, got classes=['7'].",
-            "`--classes` must be different, got --classes ['7'].",
+            "--classes must be different, got --classes ['7'].",
         ),
         ("nothing of the kind", "nothing of the kind"),
     ],
@@ -154,6 +154,6 @@ def test_what_was_typed_is_said():
     def main(number: int = 1) -> None:
         raise TypeError(f"`number` must be odd, got number={number}.")
 
-    with pytest.raises(ValueError, match="`--number` must be odd, got --number 2") as caught:
+    with pytest.raises(ValueError, match="--number must be odd, got --number 2") as caught:
         speak_shell(main)(number=2)
     assert isinstance(caught.value.__cause__, TypeError)
