@@ -1,7 +1,8 @@
 """What an artifact says of the data that its model was trained on, where its card does not.
 
 Nothing is taken that does not fit the model: one that was trained on labelled images to draw others may know
-no classes, and one that gives features has none.
+no classes, and one that gives features has none. What reads data is imported where it is used: whoever only
+predicts shall not wait for it.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 from l2zoo.artifacts import metadata, task_spec
 from l2zoo.artifacts.card import Card
 from l2zoo.artifacts.inputs import Outputs
-from l2zoo.data import provenance
 from l2zoo.tasks.output_kind import OutputKind
 
 if TYPE_CHECKING:
@@ -31,6 +31,8 @@ def complete(card: Card, model: keras.Model, described: Mapping[str, Any], answe
         described: What `metadata.interface` gives.
         answers: The model's outputs for some inputs, by name.
     """
+    from l2zoo.data import provenance
+
     known = provenance.recall(model)
     if known is None:
         return card
@@ -62,6 +64,8 @@ def _num_classes(card: Card, model: keras.Model, answers: Outputs, *, exclusive:
 
 def entry(model: keras.Model) -> dict[str, Any]:
     """What a manifest says of the data in `trained_on`; nothing of a model of which nothing is known."""
+    from l2zoo.data import provenance
+
     known = provenance.recall(model)
     if known is None:
         return {}
@@ -79,6 +83,8 @@ def remember(model: keras.Model, content: Mapping[str, Any]) -> None:
     said = content.get("trained_on")
     if said is None:
         return
+    from l2zoo.data import provenance
+
     parts = tuple((name, first, last) for name, first, last in said["parts"])
     known = {**{name: said[name] for name in ENTRY}, "shape": tuple(said["shape"]), "parts": parts}
     provenance.restore(
