@@ -11,7 +11,6 @@ with the model. What came out is in the README ("Figures"). Stopped in the middl
 
 from __future__ import annotations
 
-import functools
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -43,7 +42,7 @@ def main(
     """Trains, measures and exports a classifier."""
     zoo.find(model, task="classification")  # before the data is read
     images = options.loader(load, data)
-    train, test = images("train", limit=options.limit), images(options.test_split)
+    train, test = images.train_and_test(limit=options.limit)
 
     from l2zoo.tasks import Classification
 
@@ -56,7 +55,7 @@ def main(
         train,
         test,
         training=options.training(augment=augment),
-        searched=functools.partial(images, "train"),
+        searched=images.again(train, test),
         privacy=privacy,
     )
     show(outcome)

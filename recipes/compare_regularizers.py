@@ -20,6 +20,7 @@ import typer
 
 import l2zoo
 from l2zoo.data import load
+from l2zoo.studies.options import DataOptions
 from l2zoo.utils.console import show
 from l2zoo.utils.scripts import run_script
 
@@ -27,15 +28,15 @@ STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1)
 L1_STRENGTHS = (1e-5, 1e-4, 1e-3, 1e-2)  # the absolute values of small numbers are larger than their squares
 DECAYS = (1e-2, 1e-1, 1.0, 10.0)  # of the weights, times the learning rate, a step
 
+DEFAULTS = DataOptions()
+
 
 def main(
     data: Annotated[
         str, typer.Option(help="A TFDS name, or folder:PATH with class folders.")
     ] = "l2zoo_digits",
-    data_dir: Annotated[Path | None, typer.Option(help="Where TFDS keeps prepared data.")] = None,
-    image_size: Annotated[int | None, typer.Option(help="Side to resize images to.")] = None,
+    options: DataOptions = DEFAULTS,
     limit: Annotated[int | None, typer.Option(help="Train on so many images only.")] = 300,
-    test_split: Annotated[str, typer.Option(help="What the variants are scored on.")] = "test",
     noise: Annotated[str, typer.Option(help="Shares of labels to make wrong, as in 0,0.2.")] = "0,0.2",
     model: Annotated[str, typer.Option(help="A classifier from the zoo: see l2zoo list.")] = "cnn_plain",
     augment: Annotated[
@@ -52,8 +53,8 @@ def main(
     """Compares regularisers, on clean labels and on wrong ones."""
     from l2zoo import L2Policy, Training, Variant, compare
 
-    size = None if image_size is None else (image_size, image_size)
-    test = load(data, test_split, data_dir=data_dir, image_size=size)
+    images = options.loader(load, data)
+    every, test = images.train_and_test()
     shape, num_classes = test.image_shape, test.num_classes
 
     def build(policy: L2Policy) -> Any:
@@ -75,7 +76,8 @@ def main(
         ),
     ]  # fmt: skip
     for share in (float(part) for part in noise.split(",")):
-        train = load(data, "train", data_dir=data_dir, image_size=size, limit=limit, label_noise=share)
+        few = None if limit is None else min(limit, every.num_examples)
+        train = images.again(every, test)(limit=few, label_noise=share)
         found = compare(
             build, train, variants, test=test, training=Training(epochs, batch_size, "adam", learning_rate),
             folds=folds, seeds=seeds, workers=workers, directory=out / f"noise_{share:g}",

@@ -11,7 +11,6 @@ in the middle, the same command goes on.
 
 from __future__ import annotations
 
-import functools
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -42,7 +41,7 @@ def main(
     """Trains, measures and exports a detector."""
     zoo.find(model, task="detection")  # before the data is read
     images = options.loader(load, data, task="detection")
-    train, test = images("train", limit=options.limit), images(options.test_split)
+    train, test = images.train_and_test(limit=options.limit)
 
     from l2zoo.tasks import Detection
 
@@ -56,7 +55,7 @@ def main(
         train,
         test,
         training=options.training(augment=augment),
-        searched=functools.partial(images, "train"),
+        searched=images.again(train, test),
     )
     show(outcome)
 

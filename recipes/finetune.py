@@ -22,14 +22,16 @@ import typer
 
 import l2zoo
 from l2zoo.data import load
+from l2zoo.studies.options import DataOptions
 from l2zoo.utils.console import show
 from l2zoo.utils.scripts import run_script, script_command
+
+DEFAULTS = DataOptions(image_size=32)  # of the MobileNets the least
 
 
 def main(
     data: Annotated[str, typer.Option(help="A TFDS name, or folder:PATH.")] = "l2zoo_digits",
-    data_dir: Annotated[Path | None, typer.Option(help="Where TFDS keeps prepared data.")] = None,
-    image_size: Annotated[int, typer.Option(help="Side to resize images to.", min=32)] = 32,
+    options: DataOptions = DEFAULTS,
     classes: Annotated[str, typer.Option(help="To tell apart; empty for all.")] = "5,6,7,8,9",
     limit: Annotated[int, typer.Option(help="Fine-tune on so many images only; 0 for all.")] = 50,
     backbone: Annotated[str, typer.Option(help="A model of keras.applications.")] = "MobileNetV2",
@@ -54,12 +56,17 @@ def main(
     import keras
 
     from l2zoo.models.backbones import application, unfreeze
-    from l2zoo.studies.experiment import Training, mean_and_error, metrics_table, train_model
+    from l2zoo.studies.experiment import (
+        Training,
+        data_in_words,
+        mean_and_error,
+        metrics_table,
+        train_model,
+    )
     from l2zoo.tasks import Classification
 
-    def open_split(split: str, names: str, **few: Any) -> Any:
-        size, chosen = (image_size, image_size), names.split(",") if names else None
-        return load(data, split, data_dir=data_dir, image_size=size, classes=chosen, **few)
+    def images_of(names: str) -> Any:
+        return options.loader(load, data, classes=names.split(",") if names else None)
 
     def build_network(weights: str | Path | None, num_classes: int, seed: int) -> tuple[Any, Any]:
         keras.utils.set_random_seed(seed)
@@ -80,16 +87,17 @@ def main(
         train_model(build, goal, images, training=how, l2=l2, seed=seed, run_dir=out / stage, verbose=0)
         print(f", then {l2zoo.audit(model).penalty:.4f}")
 
-    test, stages = open_split("test", classes), levels.split(",")
+    every, test = images_of(classes).train_and_test()
+    stages = levels.split(",")
     task, start = Classification(test.class_names), weights or out / "pretrained.weights.h5"
     if not weights:
-        others = open_split("train", pretrain_classes)
+        others = images_of(pretrain_classes).again(every, test)()
         base, model = build_network(None, others.num_classes, seed=0)
         train(model, others, "pretraining", epochs=pretrain_epochs, rate=scratch_rate)
         base.save_weights(start)
     found: dict[str, list[float]] = {}
     for seed in reversed(range(seeds)):  # the model of seed 0 is exported
-        few = open_split("train", classes, limit=limit or None, seed=seed)
+        few = images_of(classes).again(every, test)(limit=limit or None, seed=seed)
         if scratch:
             _, model = build_network(None, test.num_classes, seed)
             long = epochs * len(stages)
@@ -106,8 +114,13 @@ def main(
     picture = task.picture(model, test, out / "predictions.png")
     images, labels = task.examples(model, test, 256)
     about = f"{backbone}, fine-tuned on {few.num_examples} images. Made by `{script_command()}`."
-    origin = f"{few.name}, {few.split} and {test.split}. License: {few.license or 'unknown'}."
-    card = l2zoo.Card(about=about, data=origin, class_names=test.class_names, task=task.name, picture=picture)
+    card = l2zoo.Card(
+        about=about,
+        data=data_in_words(few, test),
+        class_names=test.class_names,
+        task=task.name,
+        picture=picture,
+    )
     artifact = l2zoo.export(
         task.deployed(model), out / "artifact", sample=images, formats=formats.split(","), overwrite=True,
         measure=lambda outputs: task.scores(outputs, labels), metrics={"test_accuracy": accuracy}, card=card,

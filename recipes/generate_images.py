@@ -21,14 +21,13 @@ pixels.
 from __future__ import annotations
 
 import dataclasses
-import functools
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 import l2zoo
-from l2zoo.data import check_splits, divided, load
+from l2zoo.data import divided, load
 from l2zoo.studies.options import ExperimentOptions
 from l2zoo.utils.console import show
 from l2zoo.utils.scripts import run_script
@@ -43,7 +42,6 @@ def main(
     data: Annotated[
         str, typer.Option(help="A TFDS name, or folder:PATH with images or class folders.")
     ] = "l2zoo_digits",
-    train_split: Annotated[str, typer.Option(help="What it is trained on, as in train[:80%].")] = "train",
     model: Annotated[str, typer.Option(help="A name from the zoo: see l2zoo list.")] = "diffusion",
     filters: Annotated[str, typer.Option(help="Channels at stride 1, 2, 4, ...")] = "16,32,64",
     augment: Annotated[str, typer.Option(help="As in flip+shift, or none.")] = "none",
@@ -60,8 +58,8 @@ def main(
     if options.image_size is None and data == "l2zoo_digits":
         options = dataclasses.replace(options, image_size=28)
     images = options.loader(load, data, task="generation")
-    train, test, fresh = images(train_split), images(options.test_split), None
-    check_splits(train, test)
+    (train, test), fresh = images.train_and_test(), None
+    searched = images.again(train, test)
     if options.limit is not None:
         train, fresh = divided(train, options.limit)
         fresh = divided(fresh, FRESH)[0] if fresh and fresh.num_examples > FRESH else fresh
@@ -89,7 +87,7 @@ def main(
         judge = dataclasses.replace(judge, classifier=classifier)
     outcome = options.run(
         build, Generation(train.class_names, judge), train, test,
-        training=training, searched=functools.partial(images, train_split),
+        training=training, searched=searched,
     )  # fmt: skip
     labels = [number % train.num_classes for number in range(16)] if train.num_classes else None
     path = options.out / "denoising.gif"

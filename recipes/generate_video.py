@@ -11,7 +11,6 @@ the model. What came out is in the README ("Figures"). Stopped in the middle, th
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,7 +18,7 @@ from typing import Annotated, Any
 import typer
 
 import l2zoo
-from l2zoo.data import check_splits, load_video
+from l2zoo.data import load_video
 from l2zoo.studies.options import ExperimentOptions
 from l2zoo.utils.console import show
 from l2zoo.utils.scripts import run_script
@@ -50,7 +49,6 @@ def main(
     data: Annotated[
         str, typer.Option(help="A TFDS name, or folder:PATH with frames, or a folder of them a clip.")
     ] = "l2zoo_moving_digits",
-    train_split: Annotated[str, typer.Option(help="What it is trained on, as in train[:80%].")] = "train",
     frames: Annotated[int | None, typer.Option(help="Cut clips into pieces of so many frames.")] = None,
     model: Annotated[str, typer.Option(help="A name from the zoo: see l2zoo list.")] = "video",
     filters: Annotated[str, typer.Option(help="Channels at stride 2, 4, ...")] = "16,32",
@@ -59,8 +57,7 @@ def main(
 ) -> None:
     """Trains, measures and exports a model that goes on with clips."""
     clips = options.loader(load_video, data, frames=frames)
-    train, test = clips(train_split, limit=options.limit), clips(options.test_split)
-    check_splits(train, test)
+    train, test = clips.train_and_test(limit=options.limit)
     training = options.training()
     length, *frame_shape = train.clip_shape
     channels = tuple(int(number) for number in filters.split(","))
@@ -72,9 +69,7 @@ def main(
 
     task = VideoPrediction(loss)
     task.check(build(training.policy(0.0)), test)  # before anything trains
-    outcome = options.run(
-        build, task, train, test, training=training, searched=functools.partial(clips, train_split)
-    )
+    outcome = options.run(build, task, train, test, training=training, searched=clips.again(train, test))
     shown = test.arrays()[:SHOWN]
     half = shown.shape[1] // 2
     found = generate(outcome.model, shown[:, :half], shown.shape[1] - half)

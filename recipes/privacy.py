@@ -23,15 +23,26 @@ import typer
 
 import l2zoo
 from l2zoo.data import load
+from l2zoo.studies.options import SourceOptions
 from l2zoo.utils.console import show
 from l2zoo.utils.scripts import run_script
+
+DEFAULTS = SourceOptions()
+
+
+def apart(groups: np.ndarray, order: np.ndarray, images: int) -> tuple[np.ndarray, np.ndarray]:
+    """So many rows, group after group in the order of their first rows, and those of other groups."""
+    _, first, numbers = np.unique(groups[order], return_index=True, return_inverse=True)
+    order = order[np.argsort(first[numbers], kind="stable")]
+    members = order[:images]
+    return members, order[~np.isin(groups[order], groups[members])]
 
 
 def main(
     data: Annotated[
         str, typer.Option(help="A TFDS name, or folder:PATH with class folders.")
     ] = "l2zoo_digits",
-    data_dir: Annotated[Path | None, typer.Option(help="Where TFDS keeps prepared data.")] = None,
+    options: SourceOptions = DEFAULTS,
     images: Annotated[int, typer.Option(help="Train on so many; as many others are not shown.")] = 400,
     label_noise: Annotated[float, typer.Option(help="Share of labels to make wrong, 0 to 1.")] = 0.0,
     model: Annotated[str, typer.Option(help="A name from the zoo: see l2zoo list.")] = "cnn_plain",
@@ -52,12 +63,20 @@ def main(
 
     from l2zoo.studies.privacy import plot_strengths, table_of_strengths
 
-    everything = load(data, "train", data_dir=data_dir, label_noise=label_noise)
+    everything = options.loader(load, data).train(label_noise=label_noise)
     x, y = everything.arrays()
     if 2 * images > len(x):
         raise ValueError(f"--images must be at most {len(x) // 2}, half of what there is, got {images}.")
     # By chance, so that the two sets differ in nothing but in what the model has seen.
-    members, others = np.random.default_rng(seed).permutation(len(x))[: 2 * images].reshape(2, images)
+    order = np.random.default_rng(seed).permutation(len(x))
+    members, others = order[:images], order[images:]
+    if everything.groups is not None:
+        members, others = apart(everything.groups, order, images)
+    others = others[:images]
+    if len(others) < images:
+        raise ValueError(
+            f"--images must leave as many others, got {images} and {len(others)} of other groups."
+        )
 
     def build(l2: float) -> keras.Model:
         built = l2zoo.build(model, everything.image_shape, everything.num_classes, l2=l2)

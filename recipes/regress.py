@@ -32,16 +32,17 @@ DEFAULTS = ExperimentOptions(
 )
 
 
-def turn(split: str, *, limit: int | None = None) -> ImageData:
-    """Digits of a split, each turned `TURNS` times, with the angles in degrees."""
-    digits, _ = load("l2zoo_digits", split, limit=limit).arrays()
+def turn(data: ImageData) -> ImageData:
+    """Each digit turned `TURNS` times, with the angles in degrees; the turns of a digit are a group."""
+    digits, _ = data.arrays()
     angles = np.random.default_rng(len(digits)).uniform(-MOST, MOST, TURNS * len(digits))
     large = [
         Image.fromarray(digit[..., 0]).resize((SIDE, SIDE), Image.Resampling.BILINEAR) for digit in digits
     ]
     pairs = zip(np.repeat(np.arange(len(digits)), TURNS), angles, strict=True)
     images = [np.asarray(large[i].rotate(angle, Image.Resampling.BILINEAR)) for i, angle in pairs]
-    return load((np.stack(images), angles), split, task="regression")
+    groups = [f"{data.split} {number}" for number in np.repeat(np.arange(len(digits)), TURNS)]
+    return load((np.stack(images), angles), data.split, task="regression", groups=groups)
 
 
 def build(policy: l2zoo.L2Policy) -> Any:
@@ -67,14 +68,15 @@ def main(options: ExperimentOptions = DEFAULTS) -> None:
     """Trains, measures and exports a model of angles."""
     from l2zoo.tasks import Regression
 
+    digits = options.loader(load, "l2zoo_digits")
+    train, test = digits.train_and_test(limit=options.limit)
     outcome = options.run(
         build,
         Regression(("angle",), loss="huber", scale=MOST),
-        turn("train", limit=options.limit),
-        turn(options.test_split),
+        turn(train),
+        turn(test),
         training=options.training(),
-        searched=lambda limit: turn("train", limit=limit),
-        groups=lambda data: np.repeat(np.arange(data.num_examples // TURNS), TURNS),
+        searched=lambda **few: turn(digits.again(train, test)(**few)),
     )
     show(outcome)
 

@@ -11,7 +11,6 @@ with the model. What came out is in the README ("Figures"). Stopped in the middl
 
 from __future__ import annotations
 
-import functools
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -52,7 +51,7 @@ def main(
     """Trains, measures and exports a model that classifies every pixel."""
     zoo.find(model, task="segmentation")  # before the data is read
     images = options.loader(load, data, task="segmentation")
-    train, test = images("train", limit=options.limit), images(options.test_split)
+    train, test = images.train_and_test(limit=options.limit)
     channels = tuple(int(number) for number in filters.split(","))
 
     from l2zoo.tasks import Segmentation
@@ -67,7 +66,7 @@ def main(
         train,
         test,
         training=options.training(augment=augment),
-        searched=functools.partial(images, "train"),
+        searched=images.again(train, test),
     )
     show(outcome)
 

@@ -23,15 +23,19 @@ import typer
 import l2zoo
 from l2zoo.artifacts import Card
 from l2zoo.data import load
+from l2zoo.studies.experiment import data_in_words
+from l2zoo.studies.options import DataOptions
 from l2zoo.utils.console import show
 from l2zoo.utils.scripts import run_script
+
+DEFAULTS = DataOptions()
 
 
 def main(
     data: Annotated[
         str, typer.Option(help="A TFDS name, or folder:PATH with class folders.")
     ] = "l2zoo_digits",
-    data_dir: Annotated[Path | None, typer.Option(help="Where TFDS keeps prepared data.")] = None,
+    options: DataOptions = DEFAULTS,
     limit: Annotated[int | None, typer.Option(help="Train on so many images only.")] = None,
     label_noise: Annotated[float, typer.Option(help="Share of training labels to make wrong, 0 to 1.")] = 0.0,
     model: Annotated[str, typer.Option(help="A name from the zoo: see l2zoo list.")] = "cnn_plain",
@@ -55,8 +59,7 @@ def main(
     """Chooses the strength of L2 by cross-validation, and exports the chosen model, checked."""
     if space not in ("", "lr"):
         raise ValueError(f"--space must be lr or empty, got {space!r}.")
-    train = load(data, "train", data_dir=data_dir, limit=limit, label_noise=label_noise)
-    test = load(data, "test", data_dir=data_dir)
+    train, test = options.loader(load, data).train_and_test(limit=limit, label_noise=label_noise)
     shape, num_classes = train.image_shape, train.num_classes  # `build` goes to workers without the data
 
     import keras
@@ -89,7 +92,9 @@ def main(
         out / "artifact",
         sample=images,
         metrics={"test_accuracy": accuracy},
-        card=Card(name=model, data=train.name, class_names=train.class_names, picture=picture),
+        card=Card(
+            name=model, data=data_in_words(train, test), class_names=train.class_names, picture=picture
+        ),
         overwrite=True,
     )
 

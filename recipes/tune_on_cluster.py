@@ -29,15 +29,18 @@ import typer
 
 import l2zoo
 from l2zoo.data import load
+from l2zoo.studies.options import SourceOptions
 from l2zoo.utils.console import show
 from l2zoo.utils.scripts import run_script
+
+DEFAULTS = SourceOptions()
 
 
 def main(
     data: Annotated[
         str, typer.Option(help="A TFDS name, or folder:PATH with class folders.")
     ] = "l2zoo_digits",
-    data_dir: Annotated[Path | None, typer.Option(help="Where TFDS keeps prepared data, here.")] = None,
+    options: SourceOptions = DEFAULTS,
     model: Annotated[str, typer.Option(help="A name from the zoo: see l2zoo list.")] = "cnn_plain",
     address: Annotated[
         str | None, typer.Option(help="Of the Ray cluster, as in 10.0.0.1:6379; without it, this machine.")
@@ -49,7 +52,7 @@ def main(
     out: Annotated[Path, typer.Option(help="Folder for the ledger and the result.")] = Path("runs/cluster"),
 ) -> None:
     """Chooses the strength of L2 by cross-validation, on all machines of a Ray cluster."""
-    train = load(data, "train", data_dir=data_dir)
+    train = options.loader(load, data).train()
     shape, num_classes = train.image_shape, train.num_classes  # the function below travels without the data
 
     def build(l2: float) -> Any:

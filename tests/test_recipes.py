@@ -142,6 +142,69 @@ def test_generators_refuse_what_cannot_end_well_before_anything_trains(
     assert not (tmp_path / "out").exists()
 
 
+def photographs(root: Path, *, test: bool = False) -> str:
+    """A folder of 40 images that are all different, five of each patient, in two classes."""
+    rng = np.random.default_rng(0)
+    for number in range(40):
+        folder = root / ("test" if test and number % 5 == 0 else "train" if test else "") / "ab"[number % 2]
+        folder.mkdir(parents=True, exist_ok=True)
+        pixels = rng.integers(0, 256, (16, 16, 3), np.uint8)
+        Image.fromarray(pixels).save(folder / f"patient{number // 5}_{number}.png")
+    return f"folder:{root}"
+
+
+IMAGES_ONLY = ("classify", "tune_l2", "compare_regularizers", "finetune", "generate_images")
+
+
+@pytest.mark.parametrize("name", IMAGES_ONLY)
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            ["--test-split", "train[80%:]"],
+            r'share 8 examples: .* must never have seen: train on the rest, --train-split "train\[:80%\]"\.',
+        ),
+        (["--test-split", "train"], r'--train-split "train\[:80%\]" and --test-split "train\[80%:\]"'),
+        (["--train-split", "train[:80%]"], r"no split .test., only train.* is held out \(--holdout 0.2\)"),
+        (["--holdout", 2.0], r"--holdout must be a share in \(0, 1\).*, got --holdout 2.0"),
+        (["--groups", "nobody"], "--groups must have one pair of parentheses"),
+        (["--groups", "doctor(.)"], r"--groups 'doctor\(\.\)' is not found in"),
+    ],
+)
+def test_every_recipe_refuses_to_measure_on_what_it_trains_on(
+    recipe, tmp_path: Path, name: str, options, message: str
+) -> None:
+    more = ["--classes", ""] if name == "finetune" else []
+    answer = recipe(name, "--data", photographs(tmp_path / "photos"), *more, *options, "--out", "out")
+    assert answer.status == 1
+    assert re.search(message, " ".join(answer.err.split())), answer.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_clips_have_no_groups_and_a_clip_is_not_held_out_of_two_splits(recipe) -> None:
+    assert "--groups is for images" in recipe("generate_video", "--groups", "(.)", "--out", "out").err
+    said = recipe("generate_video", "--holdout", 0.3, "--out", "out").err
+    assert "--holdout is for data without a test split of its own, but l2zoo_moving_digits has" in said
+
+
+def test_members_and_others_of_an_audit_are_of_different_groups() -> None:
+    apart = runpy.run_path(str(ROOT / "recipes/privacy.py"))["apart"]
+    rng = np.random.default_rng(0)
+    groups, order = rng.integers(0, 20, 200), rng.permutation(200)
+    members, others = apart(groups, order, 80)
+    assert len(members) == 80
+    assert len(others) > 100
+    assert not set(groups[members]) & set(groups[others])
+    assert len({*members, *others}) == len(members) + len(others)
+
+
+def test_a_test_split_of_its_own_is_not_held_out(recipe, tmp_path: Path) -> None:
+    source = photographs(tmp_path / "photos", test=True)
+    answer = recipe("classify", "--data", source, "--holdout", 0.3, "--out", "out")
+    assert "--holdout is for data without a test split of its own, but" in answer.err
+    assert "has test, train: leave it out" in answer.err
+
+
 # ---- Started as a person starts them -----------------------------------------------------------------------
 
 
@@ -330,3 +393,27 @@ def test_finetune_unfreezes_stage_by_stage_and_exports_the_last(tmp_path: Path) 
     (row,) = [line for line in text.splitlines() if line.lstrip(" │").startswith("levels that learn: 1 ")]
     assert f"{manifest['metrics']['test_accuracy']:.4f}" in row
     assert (tmp_path / "out/predictions.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.slow
+def test_a_folder_without_a_test_split_is_measured_honestly_and_the_card_says_how(tmp_path: Path) -> None:
+    source = photographs(tmp_path / "photos")
+    options = ["--data", source, "--groups", r"patient(\d)", "--model", "cnn", "--epochs", 1]
+    printed("classify", *options, "--formats", "tflite", "--out", "out", folder=tmp_path)
+    card = (tmp_path / "out/artifact/README.md").read_text()
+    assert f"Trained on 30 images of {source} train, measured on 10 images of {source} test." in card
+    assert "20 % was held out (whole groups, always by the seed 0). No group of images is in both." in card
+    assert f"It was measured on 10 images of {source} test alone" in card
+
+
+@pytest.mark.slow
+def test_a_search_takes_the_images_that_there_are(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for number in range(60):
+        for folder, pixels in (("images", rng.integers(0, 256, (16, 16, 3))), ("masks", np.eye(16))):
+            (tmp_path / "mine" / folder).mkdir(parents=True, exist_ok=True)
+            Image.fromarray(pixels.astype("uint8")).save(tmp_path / "mine" / folder / f"{number}.png")
+    options = ["--tune-l2", "--tune-epochs", 1, "--epochs", 1, "--filters", "4,8", "--formats", "tflite"]
+    said = printed("segment", "--data", "folder:mine", *options, "--out", "out", folder=tmp_path)
+    assert "The search for the strength takes all 48 examples that there are." in said
+    assert "Trained on 48 images" in (tmp_path / "out/artifact/README.md").read_text()

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 EXAMPLES = 256  # of the test split, on which files are compared with the model
 CALIBRATION = 200  # images from which int8 learns its ranges
 CLASSES = 3  # that are shown of an image
+_APART = 'take slices that do not overlap, such as --calibrate-split "train[:80%]" --split "train[80%:]"'
 
 
 def export(
@@ -78,6 +79,7 @@ def export(
     from l2zoo.artifacts import Card, Conversion
     from l2zoo.artifacts import export as export_model
     from l2zoo.cli import examples
+    from l2zoo.data import check_splits
 
     loaded = load_model(model, modules)
     choices: dict[str, Any] = {"int8_io": int8_io, "allow_float": allow_float}
@@ -85,6 +87,8 @@ def export(
     found = examples.load_examples(loaded, task, examples.Source(source, split, data_dir), EXAMPLES, said)
     others = examples.Source(calibrate or source, calibrate_split, data_dir)
     calibration = examples.load_examples(loaded, task, others, CALIBRATION, said).inputs
+    if "tflite_int8" in (formats or ()):  # what int8 learns its ranges from is not what it is measured on
+        check_splits(calibration, found.inputs, names=("--calibrate", "--data"), step=_APART)
     artifact = export_model(
         found.task.deployed(loaded),
         output,

@@ -12,7 +12,8 @@ from typing import Any
 from l2zoo.data.checks import check_folds, check_images
 from l2zoo.data.images import ImageData
 from l2zoo.data.load import divided, load
-from l2zoo.data.splits import check_splits
+from l2zoo.data.overlap import check_splits, leave_out
+from l2zoo.data.train_test import load_train_test
 from l2zoo.data.videos import VideoData, load_video
 
 __all__ = [
@@ -23,7 +24,9 @@ __all__ = [
     "check_images",
     "check_splits",
     "divided",
+    "leave_out",
     "load",
+    "load_train_test",
     "load_video",
 ]
 

@@ -38,12 +38,14 @@ class Examples:
         license: Of the data, in the words of its TFDS builder; empty where nobody says.
         parts: The split, in the data set's own terms: for each summand its name, the position of the first
             example and of the one after the last, counted as they are stored. Empty for arrays.
+        holdout: Of data with one split only: the share that was held out of it as "test".
     """
 
     name: str
     split: str
     license: str = dataclasses.field(default="", repr=False, kw_only=True)
     parts: tuple[tuple[str, int, int], ...] = dataclasses.field(default=(), repr=False, kw_only=True)
+    holdout: float | None = dataclasses.field(default=None, repr=False, kw_only=True)
 
     if TYPE_CHECKING:  # a field of the one, computed by the other
 

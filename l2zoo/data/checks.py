@@ -105,25 +105,6 @@ def as_pixels(x: np.ndarray) -> np.ndarray:
     return x.astype(np.uint8 if np.issubdtype(x.dtype, np.integer) else np.float32, copy=False)
 
 
-def check_apart(train: np.ndarray, test: np.ndarray, *, name: str = "train") -> None:
-    """Raises a `ValueError` if images `(N, H, W, C)` to test on are among those to train on.
-
-    Args:
-        train: Those to train on.
-        test: Those to test on.
-        name: What the argument with those to train on is called.
-    """
-    seen = {image.tobytes(): row for row, image in reversed(list(enumerate(train)))}
-    shared = [(seen[image.tobytes()], row) for row, image in enumerate(test) if image.tobytes() in seen]
-    if shared:
-        first, second = shared[0]
-        raise ValueError(
-            f"`{name}` and `test` must be different images, but {len(shared)} of the {len(test)} in `test` "
-            f"are in `{name}` too (the first: test[{second}] is {name}[{first}]). Take them out: `test` must "
-            "be what the model has never seen."
-        )
-
-
 def check_folds(y: ArrayLike, folds: int, *, num_classes: int | None = None) -> None:
     """Raises a clear error when a class would be missing from a fold.
 

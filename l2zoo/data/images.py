@@ -87,6 +87,8 @@ class ImageData(batching.Examples):
         license: Of the data, in the words of its TFDS builder; empty where nobody says.
         parts: The split, in the data set's own terms: for each summand its name, the position of the first
             example and of the one after the last. Empty for arrays.
+        groups: What each example belongs to `(N,)`, such as a patient, where that was said.
+        holdout: Of data with one split only: the share that was held out of it as "test".
     """
 
     task: str
@@ -96,6 +98,7 @@ class ImageData(batching.Examples):
     image_shape: tuple[int, int, int]
     dtype: str
     source: Source = dataclasses.field(repr=False)
+    groups: np.ndarray | None = dataclasses.field(default=None, repr=False, kw_only=True)
 
     @property
     def in_memory(self) -> bool:
@@ -116,6 +119,17 @@ class ImageData(batching.Examples):
             step = "use batches(), or load it with `limit=` or a smaller `image_size=`"
             batching.check_memory(f"{self.name} {self.split}", self._bytes, step)
         return self._arrays
+
+    def select(self, positions: np.ndarray, labels: np.ndarray | None = None) -> ImageData:
+        """The examples at some positions.
+
+        Args:
+            positions: Ascending positions `(n,)`, at least one.
+            labels: The labels they are to have `(n,)`, int64; `None` leaves them. Only for classification.
+        """
+        groups = None if self.groups is None else self.groups[positions]
+        source = self.source.select(positions, labels)
+        return dataclasses.replace(self, num_examples=len(positions), source=source, groups=groups)
 
     def _batches(self, order: batching.Order) -> tf.data.Dataset:
         if self.in_memory:

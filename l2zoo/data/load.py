@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from l2zoo.data import checks, subsets
+from l2zoo.data.groups import find_groups
+from l2zoo.data.holdout import check_holdout, check_one_split, part_of
 from l2zoo.data.images import ImageData
 from l2zoo.data.sources import arrays, folders, tfds, tfds_images
 from l2zoo.data.targets import values
@@ -29,9 +31,11 @@ def load(
     limit: int | None = None,
     label_noise: float = 0.0,
     seed: int = 0,
+    holdout: float | None = None,
+    groups: str | os.PathLike[str] | ArrayLike | None = None,
     download: bool = False,
 ) -> ImageData:
-    """Opens images with their targets; nothing is downloaded unless you say so.
+    r"""Opens images with their targets; nothing is downloaded unless you say so.
 
     Args:
         source: One of
@@ -68,6 +72,13 @@ def load(
         label_noise: Share of the labels, in [0, 1), that is replaced by another class at random, to
             show overfitting. Leave it at 0 for test data. Only for classification.
         seed: Decides `limit` and `label_noise`, and nothing else.
+        holdout: A share in (0, 1) of data that has one split only, which becomes its split "test", the rest
+            being "train": in classification that share of each class, and whole `groups`. It is the same
+            share of the same examples every time, whatever the seed. `load_train_test` does it by itself.
+        groups: What belongs together, such as all images of a patient: for a folder a regular expression with
+            one group, searched in each file's path from the folder on, as in `r"patient(\d+)"`, or the path
+            of a CSV table with the columns `file` and `group`; for arrays the groups `(N,)`. `holdout`
+            and folds keep groups together.
         download: Whether to fetch a TFDS data set that is not on this machine.
 
     Returns:
@@ -85,6 +96,7 @@ def load(
     """
     checks.check_task(task)
     subsets.check_choice(limit, seed)
+    check_holdout(holdout)
     _check_arguments(task, classes, label_noise)
     size = checks.check_size(image_size)
     if task in values.TASKS and isinstance(source, str):
@@ -92,20 +104,45 @@ def load(
             f"`source` must be arrays (x, y) for task={task!r}, got {source!r}: no folder or data set says "
             "which of its numbers are meant. Read them, and give load((x, y), task=...)."
         )
+    if holdout is not None:
+        names = split_names(source, task=task, data_dir=data_dir, download=download)
+        check_one_split(names, source if isinstance(source, str) else "arrays")
+    whole = split if holdout is None else "train"
     if isinstance(source, str) and source.startswith("folder:"):
-        data = folders.from_folder(source, split, task=task, image_size=size)
+        data = folders.from_folder(source, whole, task=task, image_size=size)
     elif isinstance(source, str):
         builder = tfds.open_builder(source, data_dir=data_dir, download=download)
-        data = tfds_images.from_builder(builder, source, split, task=task, image_size=size)
+        data = tfds_images.from_builder(builder, source, whole, task=task, image_size=size)
     elif isinstance(source, tuple | list) and len(source) == 2:
-        data = arrays.from_arrays(*source, split=split, task=task, image_size=size)
+        data = arrays.from_arrays(*source, split=whole, task=task, image_size=size)
     else:
         raise checks.source_error(source, _KINDS)
+    if groups is not None:
+        data = dataclasses.replace(data, groups=find_groups(data, groups))
+    if holdout is not None:
+        data = part_of(data, split, holdout)
     if classes is not None:
         data = _select_classes(data, [str(name) for name in classes])
     if limit is not None or label_noise:
-        data = _select(data, _choose(data, limit or data.num_examples, seed))
+        data = data.select(_choose(data, limit or data.num_examples, seed))
     return _flip_labels(data, label_noise, seed) if label_noise else data
+
+
+def split_names(
+    source: Any,
+    *,
+    task: str = "classification",
+    data_dir: str | os.PathLike[str] | None = None,
+    download: bool = False,
+) -> list[str]:
+    """The names of the splits that a source of `load` has, for a task; "train" alone of arrays."""
+    if not isinstance(source, str):
+        return ["train"]
+    checks.check_task(task)
+    if source.startswith("folder:"):
+        return folders.split_names(source, task=task)
+    builder = tfds.open_builder(source, data_dir=data_dir, download=download)
+    return [name for name, split in builder.info.splits.items() if split.num_examples]
 
 
 def divided(data: ImageData, size: int, *, seed: int = 0) -> tuple[ImageData, ImageData | None]:
@@ -130,7 +167,7 @@ def divided(data: ImageData, size: int, *, seed: int = 0) -> tuple[ImageData, Im
     subsets.check_choice(size, seed)
     positions = _choose(data, size, seed)
     others = np.setdiff1d(np.arange(data.num_examples), positions)
-    return _select(data, positions), _select(data, others) if len(others) else None
+    return data.select(positions), data.select(others) if len(others) else None
 
 
 def _check_arguments(task: str, classes: Any, label_noise: float) -> None:
@@ -157,7 +194,7 @@ def _select_classes(data: ImageData, names: list[str]) -> ImageData:
     positions = np.flatnonzero(np.isin(labels, list(numbers)))
     renumbered = np.array([numbers[label] for label in labels[positions]], np.int64)
     data = dataclasses.replace(data, num_classes=len(names), class_names=tuple(names))
-    return _select(data, positions, renumbered)
+    return data.select(positions, renumbered)
 
 
 def _choose(data: ImageData, size: int, seed: int) -> np.ndarray:
@@ -172,9 +209,4 @@ def _choose(data: ImageData, size: int, seed: int) -> np.ndarray:
 
 def _flip_labels(data: ImageData, share: float, seed: int) -> ImageData:
     labels = subsets.flip_labels(data.source.labels(), share, num_classes=data.num_classes, seed=seed)
-    return _select(data, np.arange(len(labels)), labels)
-
-
-def _select(data: ImageData, positions: np.ndarray, labels: np.ndarray | None = None) -> ImageData:
-    source = data.source.select(positions, labels)
-    return dataclasses.replace(data, num_examples=len(positions), source=source)
+    return data.select(np.arange(len(labels)), labels)

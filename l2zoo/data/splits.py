@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from l2zoo.data.batching import Examples
 from l2zoo.data.sources import tfds
 
 
@@ -66,25 +65,3 @@ def check_names(split: str, splits: dict[str, Any], *, where: Any) -> None:
             raise ValueError(
                 f"`split` must name one of {', '.join(sorted(splits))} in {where}, got {split!r}."
             )
-
-
-def check_splits(train: Examples, test: Examples) -> None:
-    """Raises a `ValueError` if what is trained on and what is measured on are overlapping slices.
-
-    It is about positions in one data set; `load` with another name, or arrays, it cannot know.
-
-    Args:
-        train: What `load` or `load_video` gave to train on.
-        test: Likewise, of the same `source`, to measure on.
-    """
-    if train.name != test.name:
-        return
-    for name, first, last in train.parts:
-        for other, start, stop in test.parts:
-            shared = min(last, stop) - max(first, start)
-            if name == other and shared > 0:
-                raise ValueError(
-                    f"`train` and `test` must have nothing in common, but {train.split!r} and {test.split!r} "
-                    f"of {train.name} share {shared} examples. Take slices such as '{name}[:80%]' and "
-                    f"'{name}[80%:]'."
-                )

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from l2zoo.data import batching, checks, subsets
+from l2zoo.data.holdout import check_holdout, check_one_split, slice_of_clips
 from l2zoo.data.sources import clips, tfds
 
 _KINDS = "a TFDS name such as 'l2zoo_moving_digits', 'folder:PATH' or an array (N, T, H, W, C)"
@@ -44,6 +45,10 @@ class VideoData(batching.Examples):
         """Of the pixels, "uint8" or "float32"."""
         return self.clips.dtype.name
 
+    def select(self, positions: np.ndarray) -> VideoData:
+        """The clips at some positions `(n,)`, ascending."""
+        return dataclasses.replace(self, clips=self.clips[positions])
+
     def arrays(self) -> np.ndarray:
         """All clips `(N, T, H, W, C)`; not a copy."""
         return self.clips
@@ -58,6 +63,7 @@ def load_video(
     frames: int | None = None,
     limit: int | None = None,
     seed: int = 0,
+    holdout: float | None = None,
     download: bool = False,
 ) -> VideoData:
     """Reads clips of one length and size into memory; nothing is downloaded unless you say so.
@@ -82,6 +88,8 @@ def load_video(
             end is dropped. `None` keeps the length, which must be the same for all clips.
         limit: Keep so many clips, or pieces, chosen by the seed.
         seed: Decides `limit`, and nothing else.
+        holdout: A share in (0, 1) of clips with one split only, in whole per cent, that becomes their split
+            "test"; the same clips every time, all pieces of a clip on one side.
         download: Whether to fetch a TFDS data set that is not on this machine.
 
     Raises:
@@ -97,6 +105,11 @@ def load_video(
     _check_frames(frames)
     size = checks.check_size(image_size)
     subsets.check_choice(limit, seed)
+    check_holdout(holdout)
+    asked = split
+    if holdout is not None:
+        check_one_split(video_split_names(source, data_dir=data_dir, download=download), source)
+        split = slice_of_clips(split, holdout)
     found: clips.Clips
     license = ""  # noqa: A001 - what it is called in the data too
     if isinstance(source, str) and source.startswith("folder:"):
@@ -117,7 +130,18 @@ def load_video(
     if isinstance(source, str):
         needed = len(positions) * math.prod(clip_shape)
         batching.check_memory(f"{name} {split}", needed, "load it with `limit=`")
-    return VideoData(name, split, found.read(positions), license=license, parts=found.parts)
+    return VideoData(name, asked, found.read(positions), license=license, parts=found.parts, holdout=holdout)
+
+
+def video_split_names(
+    source: Any, *, data_dir: str | os.PathLike[str] | None = None, download: bool = False
+) -> list[str]:
+    """The names of the splits that a source of `load_video` has; none of an array, which has no slices."""
+    if not isinstance(source, str):
+        return []
+    if source.startswith("folder:"):
+        return clips.split_names(source)
+    return list(tfds.open_builder(source, data_dir=data_dir, download=download).info.splits)
 
 
 def _check_frames(frames: Any) -> None:

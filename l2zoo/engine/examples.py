@@ -27,6 +27,12 @@ def take_weights(data: Any, sample_weight: Any) -> tuple[Any, Any]:
     return data[:2], data[2]
 
 
+def groups_in(data: Any, groups: Any = None) -> Any:
+    """What each example belongs to: what a caller says, else what the data know; None where nobody does."""
+    data = data.data if isinstance(data, Prepared) else data
+    return groups if groups is not None else getattr(data, "groups", None)
+
+
 def images_and_targets(name: str, data: Any) -> tuple[np.ndarray, Any]:
     """Images and targets as arrays; `name` is that of the argument.
 

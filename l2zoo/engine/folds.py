@@ -12,6 +12,7 @@ import keras
 import numpy as np
 
 from l2zoo.data import check_folds
+from l2zoo.data.overlap import equal_images
 from l2zoo.data.targets.labels import classes_of
 from l2zoo.utils.validation import whole_number
 
@@ -31,15 +32,18 @@ class Division:
             seed.
         groups: What each row belongs to `(N,)`, such as a patient; none is on both sides. With a number of
             folds they are divided along it.
+        images: The images or clips of the rows: those that are equal are kept on one side too.
 
     Attributes:
         number: How many folds, where they are given by their number alone; else None.
     """
 
-    def __init__(self, targets: Any, folds: Any, groups: Any = None):
+    def __init__(self, targets: Any, folds: Any, groups: Any = None, *, images: Any = None):
         self._targets, self._folds = targets, folds
         self._rows = len(keras.tree.flatten(targets)[0])
-        self._groups = None if groups is None else np.asarray(groups)
+        self._given = None if groups is None else np.asarray(groups)
+        plain = isinstance(images, np.ndarray)  # a generator's inputs are a nest, with noise in it
+        self._first = equal_images(images) if plain else np.arange(self._rows)
         self.number = None
         if isinstance(folds, (str, bytes)) or folds is None:
             raise TypeError(f"`folds` must be {_WAYS}, got folds={folds!r}.")
@@ -49,13 +53,30 @@ class Division:
             self._folds = [_pair(pair) for pair in folds]
         else:
             self._folds = whole_number("folds", folds, at_least=2)
-            self.number = self._folds if groups is None else None
+            self.number = self._folds if groups is None and not self.copies else None
         self._known: dict[int, list[Rows]] = {}
 
     def __call__(self, seed: int) -> list[Rows]:
         if seed not in self._known:
             self._known[seed] = self._divide(seed)
         return self._known[seed]
+
+    @property
+    def copies(self) -> int:
+        """How many rows have the image of a row before them."""
+        return self._rows - len(np.unique(self._first))
+
+    @functools.cached_property
+    def _groups(self) -> np.ndarray | None:
+        """What rows belong to; groups that share an image are one."""
+        if self._given is None or not self.copies:
+            return self._given
+        from scipy.sparse import coo_array
+        from scipy.sparse.csgraph import connected_components
+
+        numbers = np.unique(self._given, return_inverse=True)[1]
+        links = (np.ones(self._rows), (numbers, numbers[self._first]))
+        return connected_components(coo_array(links), directed=False)[1][numbers]
 
     @property
     def count(self) -> int:
@@ -84,18 +105,18 @@ class Division:
         return len(self(0)[fold][0])
 
     def check(self, seeds: Iterable[int] = (0,)) -> Division:
-        """Divides for these seeds.
+        """Divides for these seeds, and warns where equal images had to be kept together.
 
         Raises:
             TypeError: `folds` is none of what it may be; its `random_state` is no number.
-            ValueError: There are too few rows of a class, or too few groups; a row or a group is on both
-                sides of a pair; rows that are not there; nothing to train on or to score; seeds that give
-                other numbers of pairs.
+            ValueError: There are too few rows of a class, or too few groups; a row, a group or an image is on
+                both sides of a pair; rows that are not there; nothing to train on or to score; seeds that
+                give other numbers of pairs.
         """
-        if self._groups is not None and self._groups.shape != (self._rows,):
+        if self._given is not None and self._given.shape != (self._rows,):
             raise ValueError(
                 f"`groups` must say of each of the {self._rows} examples what it belongs to, shape "
-                f"({self._rows},), got shape={self._groups.shape}."
+                f"({self._rows},), got shape={self._given.shape}."
             )
         if self._groups is not None and isinstance(self._folds, int):
             count = len(np.unique(self._groups))
@@ -103,8 +124,8 @@ class Division:
                 raise ValueError(
                     f"`folds` must be at most the {count} groups there are, got folds={self._folds}."
                 )
-        if self.number:
-            self._check_number(self.number)
+        if isinstance(self._folds, int) and self._given is None:
+            self._check_number(self._folds)
         counts = set()
         for seed in seeds:
             pairs = self(seed)
@@ -113,6 +134,13 @@ class Division:
             counts.add(len(pairs))
         if len(counts) > 1:
             raise ValueError(f"`folds` must give as many pairs for every seed, got {sorted(counts)}.")
+        if self.copies:
+            warnings.warn(
+                f"{self.copies} of the {self._rows} images are equal to one before them: equal images are "
+                "kept on one side of every fold.",
+                UserWarning,
+                stacklevel=3,
+            )
         return self
 
     def _divide(self, seed: int) -> list[Rows]:
@@ -133,15 +161,21 @@ class Division:
     def _by_number(self, classes: np.ndarray | None, seed: int) -> list[Rows]:
         from sklearn.model_selection import KFold, StratifiedGroupKFold, StratifiedKFold
 
-        rows, how = np.arange(self._rows), {"n_splits": self._folds, "shuffle": True, "random_state": seed}
+        rows, how = np.unique(self._first), {"n_splits": self._folds, "shuffle": True, "random_state": seed}
         if self._groups is not None:  # of one class for all, it balances the sizes alone
             y = np.zeros(self._rows, int) if classes is None else classes
             with warnings.catch_warnings():  # whole groups cannot give every fold every class
                 warnings.filterwarnings("ignore", "The least populated class", UserWarning)
-                return list(StratifiedGroupKFold(**how).split(rows, y, self._groups))
-        if classes is None or self._has_few(classes):
-            return list(KFold(**how).split(rows))
-        return list(StratifiedKFold(**how).split(rows, classes))
+                return list(StratifiedGroupKFold(**how).split(y, y, self._groups))
+        if classes is None or self._has_few(classes[rows]):
+            pairs = KFold(**how).split(rows)
+        else:
+            pairs = StratifiedKFold(**how).split(rows, classes[rows])
+        return [(self._with_copies(rows[trained]), self._with_copies(rows[held])) for trained, held in pairs]
+
+    def _with_copies(self, rows: np.ndarray) -> np.ndarray:
+        """Rows that are the first of their image, and those with an image equal to theirs."""
+        return np.flatnonzero(np.isin(self._first, rows)) if self.copies else rows
 
     def _has_few(self, classes: np.ndarray) -> bool:
         """Whether targets that are floats have values too rare to be classes of every fold."""
@@ -150,15 +184,19 @@ class Division:
         return floats and bool(counts.min() < self._folds)
 
     def _check_number(self, folds: int) -> None:
-        if self._rows < folds:
+        rows = np.unique(self._first)
+        if len(rows) < folds:
+            different = " different" if self.copies else ""
             raise ValueError(
-                f"`folds` must be at most the {self._rows} examples there are, got folds={folds}."
+                f"`folds` must be at most the {len(rows)}{different} examples there are, got folds={folds}."
             )
         classes = classes_of(self._targets)
-        if classes is not None and not self._has_few(classes):
+        if classes is not None and not self._has_few(classes[rows]):
             try:
-                check_folds(classes, folds)
+                check_folds(classes[rows], folds)
             except ValueError as error:
+                if self.copies:
+                    raise ValueError(f"{error} (Of equal images, one counts.)") from None
                 raise ValueError(
                     f"{error} (Numbers to be predicted, which are no classes, are given as floats.)"
                 ) from None
@@ -180,6 +218,13 @@ class Division:
             raise ValueError(
                 f"{where} must hold out what it does not train on, but {len(shared)} rows are on both sides "
                 f"(the first: {shared[0]})."
+            )
+        shared = np.intersect1d(self._first[trained], self._first[held])
+        if len(shared):
+            row = int(held[self._first[held] == shared[0]][0])
+            raise ValueError(
+                f"{where} has {len(shared)} equal images on both sides (the first: rows {shared[0]} and "
+                f"{row}). Leave copies out, or let a number of folds divide: it keeps equal images together."
             )
         if self._groups is not None:
             shared = np.intersect1d(self._groups[trained], self._groups[held])

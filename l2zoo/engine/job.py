@@ -60,7 +60,9 @@ class Job:
     @functools.cached_property
     def division(self) -> Any:
         """What gives the folds for a seed: a `Division`, or what the caller has made like one."""
-        return self.folds if callable(self.folds) else Division(self.y, self.folds, self.groups)
+        return (
+            self.folds if callable(self.folds) else Division(self.y, self.folds, self.groups, images=self.x)
+        )
 
     @property
     def training(self) -> tuple[Any, ...]:

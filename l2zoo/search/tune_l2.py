@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import keras_tuner
 
 from l2zoo.data import ImageData
 from l2zoo.data.prepared import Prepared
-from l2zoo.engine.examples import images_and_targets, take_weights, weights_of_rows
+from l2zoo.engine.examples import groups_in, images_and_targets, take_weights, weights_of_rows
 from l2zoo.engine.folds import Division, list_seeds
 from l2zoo.engine.job import Job, compile_model
 from l2zoo.engine.run import Engine
@@ -79,7 +80,8 @@ def tune_l2(
         folds: How many, at least 2, stratified by class where an image has one; or a splitter of
             scikit-learn, such as `GroupKFold(5)` or `TimeSeriesSplit(4)`, to whose `random_state` the seed is
             added; or pairs of training and held-out rows.
-        groups: What each image belongs to `(N,)`, such as a patient: none is on both sides of a fold.
+        groups: What each image belongs to `(N,)`, such as a patient: none is on both sides of a fold. By
+            default the `groups` of the data. Equal images are kept on one side anyway, with a warning.
         seeds: How often all is repeated with other folds and other initial weights; or the seeds.
         epochs: Passes over the training part of a fold.
         batch_size: Images in a step.
@@ -124,8 +126,11 @@ def tune_l2(
     for argument, value in (("epochs", epochs), ("batch_size", batch_size)):
         whole_number(argument, value, at_least=1)
     pair, weights = take_weights(data, sample_weight)
-    _, y = images_and_targets("data", pair)
-    Division(y, folds, groups).check(list_seeds(seeds))
+    x, y = images_and_targets("data", pair)
+    groups = groups_in(pair, groups)
+    with warnings.catch_warnings():  # of equal images, which the search itself tells of
+        warnings.simplefilter("ignore", UserWarning)
+        Division(y, folds, groups, images=x).check(list_seeds(seeds))
     weights_of_rows(y, sample_weight=weights, class_weight=class_weight)
     with kept_or_temporary(directory) as folder:
         compiling = {"optimizer": optimizer, "loss": loss, "metrics": metrics}

@@ -14,8 +14,8 @@ import keras
 import keras_tuner
 import numpy as np
 
-from l2zoo.data import provenance
-from l2zoo.engine.examples import concatenate, images_and_targets, take_weights, weights_of_rows
+from l2zoo.data import check_splits, provenance
+from l2zoo.engine.examples import concatenate, groups_in, images_and_targets, take_weights, weights_of_rows
 from l2zoo.engine.folds import Division, list_seeds
 from l2zoo.engine.identity import fingerprint
 from l2zoo.engine.job import Job
@@ -177,7 +177,8 @@ class L2Tuner(keras_tuner.Tuner):
             validation_data: Scores are taken on these instead of on folds. Then there is one training for
                 each configuration, and no standard error.
             validation_split: Likewise on this share of `x` and `y`, the last rows, as in Keras's `fit`.
-            groups: What each image belongs to `(N,)`, such as a patient: none is on both sides of a fold.
+            groups: What each image belongs to `(N,)`, such as a patient: none is on both sides of a fold. By
+                default the `groups` of an `ImageData`. Equal images are kept on one side anyway.
             sample_weight: What each image weighs in the loss of a training `(N,)`.
             class_weight: Likewise by the number of its class.
             weighted_scores: Whether held-out images weigh as much in the loss and in `weighted_metrics`.
@@ -193,6 +194,8 @@ class L2Tuner(keras_tuner.Tuner):
             epochs = self.oracle.max_epochs if hyperband else self._epochs
         objective, space = self._objective, self.oracle.get_space()
         data, sample_weight = take_weights(x if y is None else (x, y), sample_weight)
+        if validation_data is None and not validation_split:
+            groups = groups_in(data, groups)
         arrays = self._arrays_and_folds(data, validation_data, validation_split, groups)
         weights = weights_of_rows(arrays[1], sample_weight=sample_weight, class_weight=class_weight)
         self._job = job = Job(
@@ -300,11 +303,14 @@ class L2Tuner(keras_tuner.Tuner):
                 "says what scores are taken on. Give one or the other."
             )
         if validation_data is None and validation_split:
-            return x, y, [_last_rows(len(x), validation_split)]
+            rows, last = _last_rows(len(x), validation_split)
+            check_splits(x[rows], x[last], names=("x", "validation_split"))
+            return x, y, [(rows, last)]
         if validation_data is None:
-            Division(y, self._folds, groups).check(self._seeds)
+            Division(y, self._folds, groups, images=x).check(self._seeds)
             return x, y, self._folds
         held_out = images_and_targets("validation_data", validation_data)
+        check_splits(x, held_out[0], names=("x", "validation_data"))
         rows = np.arange(len(x) + len(held_out[0]))
         return *concatenate((x, y), held_out), [(rows[: len(x)], rows[len(x) :])]
 

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from l2zoo.data import check_splits
 from l2zoo.regularization.training_step import own_parts
 from l2zoo.tasks.checks import (
     OUTPUTS,
@@ -115,7 +116,10 @@ def check_optimizer(model: keras.Model, optimizer: Any) -> None:
 
 
 def check_validation(data: Feed, validation: Feed) -> None:
-    """Raises if validation batches are not like those of the training."""
+    """Raises if validation batches are not like those of the training, or hold images of it."""
+    ours, theirs = _images(data), _images(validation)
+    if ours is not None and theirs is not None:
+        check_splits(ours, theirs, names=("data", "validation"))
     ours, theirs = data.zero_batch(), validation.zero_batch()
     if ours is None or theirs is None:
         return
@@ -127,6 +131,14 @@ def check_validation(data: Feed, validation: Feed) -> None:
                 f"`validation` must have {what} like the training data, of shape {one} without the batch, "
                 f"got {other}. Bring both through the same preparation."
             )
+
+
+def _images(data: Feed) -> Any:
+    """Images or clips that can be compared with others; None for a dataset, or where there are none."""
+    if isinstance(data, ImageFeed):
+        return data.data
+    inputs = data.parts[0] if isinstance(data, ArrayFeed) else None
+    return inputs if isinstance(inputs, np.ndarray) and inputs.ndim in (4, 5) else None
 
 
 def check_labels(model: keras.Model, loss: Any, data: Feed, *, name: str = "data") -> None:

@@ -85,7 +85,8 @@ def fit(
             your own is read from its start in every epoch: a resumed run is exact only if its order does
             not depend on how often it was read.
         epochs: Of the whole run, at least 1.
-        validation: Evaluated after every epoch; what `data` may be.
+        validation: Evaluated after every epoch; what `data` may be. Images that are in `data` too are refused
+            (`l2zoo.data.check_splits`), but in a dataset or a generator, into which nobody can look before.
         batch_size: Examples in a step, at least 1; the last batch of an epoch may be smaller. Datasets
             of your own have their own.
         optimizer: For `compile`. `None` is the model's own, else Adam.
@@ -107,7 +108,8 @@ def fit(
 
     Raises:
         ValueError: Numbers out of range; data that is empty, not finite, or has labels that the model has
-            no output for; a penalty was asked for and none reaches the loss; `run_dir` holds another run.
+            no output for; images in both `data` and `validation`; a penalty was asked for and
+            none reaches the loss; `run_dir` holds another run.
         FloatingPointError: The loss became NaN or infinite. The message says in which step, and what the
             penalty was.
         KeyboardInterrupt: On Ctrl-C; the message says how to go on.
@@ -123,6 +125,11 @@ def fit(
     """
     whole_number("epochs", epochs, at_least=1)
     whole_number("batch_size", batch_size, at_least=1)
+    if validation is not None and validation is data:
+        raise ValueError(
+            "`validation` must hold other examples than `data`, got the same object twice: what a model is "
+            "measured on it must never have seen. l2zoo.data.divided gives two parts of an ImageData."
+        )
     train = feed_of(data, batch_size=batch_size, seed=seed)
     held_out = None
     if validation is not None:

@@ -117,6 +117,17 @@ def test_export_hands_its_options_on(
     assert len(full["card"].class_names) == 10
 
 
+def test_int8_is_not_measured_on_what_it_learns_its_ranges_from(
+    l2zoo, artifact: Path, tmp_path: Path
+) -> None:
+    common = ("export", artifact, "-o", tmp_path / "out", "--data", "l2zoo_digits", "--split", "train[:100]")
+    answer = l2zoo(*common, "-f", "tflite_int8")
+    said = " ".join(answer.err.split())
+    assert "`--calibrate` and `--data` must have nothing in common, but 100 of the 100 examples" in said
+    assert '--calibrate-split "train[:80%]" --split "train[80%:]"' in said
+    assert not (tmp_path / "out").exists()
+
+
 def saved(model: keras.Model, folder: Path) -> Path:
     model.save(folder / f"{model.name}.keras")
     return folder / f"{model.name}.keras"

@@ -42,10 +42,10 @@ def write_image():
 
 @pytest.fixture
 def image_folder(tmp_path, write_image):
-    """PATH/train and PATH/test with the classes cat (6 and 2 images) and dog (4 and 2)."""
+    """PATH/train and PATH/test with the classes cat (6 and 2 images) and dog (4 and 2), all different."""
     root = tmp_path / "pets"
     for split, counts in {"train": {"cat": 6, "dog": 4}, "test": {"cat": 2, "dog": 2}}.items():
         for start, (name, count) in enumerate(counts.items()):
             for i in range(count):
-                write_image(root / split / name / f"{i}.png", value=100 * start + i)
+                write_image(root / split / name / f"{i}.png", value=100 * start + i + 50 * (split == "test"))
     return root

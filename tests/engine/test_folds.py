@@ -115,3 +115,61 @@ def test_numbers_and_several_labels_an_image_are_divided_without_classes():
 def test_what_cannot_be_divided_is_refused(targets, folds, groups, error, message):
     with pytest.raises(error, match=message):
         Division(targets, folds, groups).check()
+
+
+# ---- Equal images ------------------------------------------------------------------------------------------
+
+IMAGES = np.random.default_rng(3).integers(0, 256, (ROWS, 4, 4, 1), np.uint8)
+TWINS = {7: 3, 41: 3, 58: 50, 31: 30}
+WITH_TWINS = IMAGES.copy()
+for _row, _first in TWINS.items():
+    WITH_TWINS[_row] = IMAGES[_first]
+WORDS = "4 of the 60 images are equal to one before them"
+
+
+@pytest.mark.parametrize("targets", [LABELS, NUMBERS], ids=["labels", "numbers"])
+@pytest.mark.parametrize("groups", [None, np.arange(ROWS), PATIENTS], ids=["none", "own", "patients"])
+@pytest.mark.parametrize("images", [WITH_TWINS, WITH_TWINS.astype("float32")], ids=["uint8", "float32"])
+def test_a_number_of_folds_keeps_equal_images_on_one_side(targets, groups, images):
+    folds = 2 if groups is PATIENTS else 4
+    division = Division(targets, folds, groups, images=images)
+    with pytest.warns(UserWarning, match=WORDS):
+        division.check([0, 1])
+    for seed in (0, 1):
+        assert sorted(np.concatenate([held for _, held in division(seed)])) == list(range(ROWS))
+        for rows, held in division(seed):
+            assert not {x.tobytes() for x in images[rows]} & {x.tobytes() for x in images[held]}
+            assert sorted([*rows, *held]) == list(range(ROWS))
+            if groups is not None:
+                assert not set(groups[rows]) & set(groups[held])
+            elif targets is LABELS:  # still stratified
+                assert all(
+                    abs(np.sum(LABELS[held] == c) - np.bincount(LABELS)[c] / 4) <= 2.5 for c in range(3)
+                )
+    assert division.number is None  # the number alone does not tell the rows
+
+
+def test_images_that_are_all_different_change_nothing():
+    for groups in (None, PATIENTS):
+        ours = Division(LABELS, 4, groups, images=IMAGES).check()
+        assert equal(ours(1), Division(LABELS, 4, groups)(1))
+        assert ours.number == (4 if groups is None else None)
+
+
+def test_a_splitter_or_pairs_that_divide_equal_images_are_refused():
+    pairs = [(np.arange(30), np.arange(30, 60)), (np.arange(30, 60), np.arange(30))]
+    with pytest.raises(ValueError, match=r"has 1 equal images on both sides \(the first: rows 3 and 41\)"):
+        Division(LABELS, pairs, images=WITH_TWINS).check()
+    with pytest.raises(ValueError, match="equal images on both sides"):
+        Division(LABELS, sk.KFold(4), images=WITH_TWINS).check()
+    with pytest.warns(UserWarning, match=WORDS):  # groups that share an image are one for it
+        Division(LABELS, sk.GroupKFold(4), np.arange(ROWS), images=WITH_TWINS).check()
+
+
+def test_copies_do_not_make_a_class_large_enough():
+    few = np.concatenate([IMAGES[:40], IMAGES[[40] * 20]])
+    labels = np.repeat([0, 1], [40, 20])
+    with pytest.raises(ValueError, match=r"class 1 has 1 example.*\(Of equal images, one counts.\)"):
+        Division(labels, 3, images=few).check()
+    with pytest.raises(ValueError, match="at most the 1 different examples there are, got folds=3"):
+        Division(NUMBERS, 3, images=IMAGES[[0] * ROWS]).check()

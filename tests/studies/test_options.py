@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,10 +21,13 @@ def test_a_loader_hands_the_data_options_on() -> None:
     def load(source: str, split: str, **settings: Any) -> tuple[Any, ...]:
         return source, split, settings
 
-    square = dataclasses.replace(OPTIONS, image_size=32, data_dir=Path("sets"))
+    square = dataclasses.replace(OPTIONS, image_size=32, data_dir=Path("sets"), groups="(.)_")
     source, split, settings = square.loader(load, "mnist", task="generation")("train", limit=5)
     assert (source, split) == ("mnist", "train")
-    assert settings == {"task": "generation", "data_dir": Path("sets"), "image_size": (32, 32), "limit": 5}
+    size = (32, 32)
+    assert settings == {
+        "task": "generation", "data_dir": Path("sets"), "image_size": size, "limit": 5, "groups": "(.)_",
+    }  # fmt: skip
     assert OPTIONS.loader(load, "mnist")("test")[2] == {"data_dir": None, "image_size": None}
 
 
@@ -33,27 +37,37 @@ def test_a_training_has_the_options_and_what_else_is_said() -> None:
     assert (training.optimizer, training.mixed_precision, training.augment) == ("sgd", True, "flip")
 
 
-@pytest.mark.parametrize("tuned", [False, True])
-def test_a_run_takes_the_strength_or_searches_for_it(monkeypatch: pytest.MonkeyPatch, tuned: bool) -> None:
+@pytest.mark.parametrize(("tuned", "there"), [(False, 30), (True, 30), (True, 40), (True, 900)])
+def test_a_run_takes_the_strength_or_searches_for_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tuned: bool, there: int
+) -> None:
     import l2zoo.studies.experiment
 
     taken: dict[str, Any] = {}
     monkeypatch.setattr(l2zoo.studies.experiment, "experiment", lambda *given, **named: taken.update(named))
-    options = dataclasses.replace(OPTIONS, tune_l2=tuned, watch=True, seeds=2)
+    options = dataclasses.replace(OPTIONS, tune_l2=tuned, watch=True, seeds=2, limit=20)
     training = options.training(augment="flip")
     opened = []
+
+    def searched(**how: Any) -> SimpleNamespace:
+        opened.append(how)
+        return SimpleNamespace(num_examples=min(there, how.get("limit", there)))
+
     options.run(
-        "build", "task", "train", "test",
-        training=training, searched=lambda **how: opened.append(how) or "few", privacy=True,
+        "build", "task", SimpleNamespace(num_examples=20), "test",
+        training=training, searched=searched, privacy=True,
     )  # fmt: skip
     l2 = taken.pop("l2")
     assert taken == {
         "training": training, "seeds": 2, "formats": ["keras", "tflite"], "watch": True,
         "directory": Path("runs"), "privacy": True,
     }  # fmt: skip
-    assert opened == ([{"limit": 40}] if tuned else [])
+    assert opened == ([{}, {"limit": 40}][: 1 + (there > 40)] if tuned else [])
+    said = f"The search for the strength takes all {there} examples that there are."
+    assert (said in capsys.readouterr().out) == (tuned and there < 40)  # `tune_images` is a wish
     if tuned:  # without augmentation and average
-        assert (l2.data, l2.training) == ("few", studies.experiment.Training(2, 8, "adam", 2e-3))
+        assert l2.training == studies.experiment.Training(2, 8, "adam", 2e-3)
+        assert l2.data.num_examples == min(there, 40)
     else:
         assert l2 == 1e-3
 

@@ -14,6 +14,7 @@ import pytest
 
 from l2zoo import L2Policy
 from l2zoo.data import load
+from l2zoo.tasks import Classification
 from l2zoo.training import fit
 from tests.training.conftest import eager
 
@@ -381,13 +382,33 @@ def test_datasets_of_the_caller_s_own_are_trained_on(linear_data: Arrays) -> Non
             return tuple(part[index * 8 : index * 8 + 8] for part in linear_data)
 
     losses = []
-    for data in (Own(workers=1), tf.data.Dataset.from_tensor_slices(linear_data).batch(8)):
+    batches = tf.data.Dataset.from_tensor_slices(linear_data).batch(8)
+    for data, others in ((Own(workers=1), Own(workers=1)), (batches, batches.take(5))):
         model = linear()
         model.set_weights([np.zeros((3, 1)), np.zeros(1)])
-        history = fit(model, data, validation=data, epochs=2, loss="mse", optimizer="sgd", verbose=0)
+        history = fit(model, data, validation=others, epochs=2, loss="mse", optimizer="sgd", verbose=0)
         losses.append(history.history["val_data_loss"])
     assert losses[0] == pytest.approx(losses[1], rel=1e-6)
     assert math.isfinite(losses[0][-1])
+
+
+def test_the_training_data_do_not_validate(quick: Build, train: Arrays, held_out: Arrays) -> None:
+    import tensorflow as tf
+
+    images = load(train)
+    batches = tf.data.Dataset.from_tensor_slices(train).batch(8)
+    for data in (train, images, Classification(images.class_names).prepared(images), batches):
+        with pytest.raises(ValueError, match="`validation` must hold other examples than `data`"):
+            fit(quick(0), data, validation=data, epochs=1, verbose=0)
+    some = tuple(
+        np.concatenate(parts) for parts in zip(held_out, (train[0][3:5], train[1][3:5]), strict=True)
+    )
+    for data in (train, images):
+        with pytest.raises(ValueError, match=r"2 of the 22 .* \(the first: validation\[20\] is data\[3\]\)"):
+            fit(quick(0), data, validation=(some[0].astype("float32"), some[1]), epochs=1, verbose=0)
+    ours = (np.eye(3), np.arange(3))  # numbers of which there are few are no images: they may be equal
+    softmax = keras.Sequential([keras.Input((3,)), keras.layers.Dense(3, activation="softmax")])
+    fit(softmax, ours, validation=(np.eye(3), np.arange(3)), epochs=1, verbose=0)
 
 
 def test_grey_images_for_a_colour_model_are_refused_with_both_ways_out() -> None:

@@ -73,24 +73,25 @@ def test_targets_without_a_last_axis_are_compared_one_by_one(loss: Any) -> None:
 
 
 @pytest.mark.parametrize("as_dict", [False, True])
-def test_the_data_loss_of_several_outputs_is_their_weighted_sum(as_dict: bool, train: Arrays) -> None:
+def test_the_data_loss_of_several_outputs_is_their_weighted_sum(
+    as_dict: bool, train: Arrays, held_out: Arrays
+) -> None:
     inputs = keras.Input((8, 8, 1))
     x = keras.layers.Flatten()(keras.layers.Rescaling(1 / 255)(inputs))
     digit = keras.layers.Dense(10, activation="softmax", name="digit")(x)
     ink = keras.layers.Dense(1, name="ink")(x)
     losses, factors = ("sparse_categorical_crossentropy", "mse"), (1.0, 0.5)
-    targets = (train[1], train[0].mean(axis=(1, 2, 3)) / 255)
+    pairs = [(x, (y, x.mean(axis=(1, 2, 3)) / 255)) for x, y in (train, held_out)]
+    names = ("digit", "ink")
     if as_dict:
-        names = ("digit", "ink")
         model = keras.Model(inputs, dict(zip(names, (digit, ink), strict=True)))
         by_name, weights = (dict(zip(names, parts, strict=True)) for parts in (losses, factors))
         eager(model, loss=by_name, loss_weights=weights, metrics={"digit": ["accuracy"]})
-        data: Any = (train[0], dict(zip(names, targets, strict=True)))
+        pairs = [(x, dict(zip(names, targets, strict=True))) for x, targets in pairs]
     else:
         model = keras.Model(inputs, [digit, ink])
         eager(model, loss=list(losses), loss_weights=list(factors), metrics=[["accuracy"], None])
-        data = (train[0], targets)
-    logs = fit(model, data, validation=data, epochs=1, l2=1e-2, verbose=0).history
+    logs = fit(model, pairs[0], validation=pairs[1], epochs=1, l2=1e-2, verbose=0).history
     assert logs["val_loss"][0] == pytest.approx(logs["val_data_loss"][0] + logs["l2_penalty"][0], abs=1e-6)
     parts = logs["val_digit_data_loss"][0] + 0.5 * logs["val_ink_data_loss"][0]
     assert logs["val_data_loss"][0] == pytest.approx(parts, abs=1e-6)

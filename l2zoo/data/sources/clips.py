@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -229,15 +230,7 @@ def from_folder(
         ValueError: No clips; a clip that is too short; a frame without a number, or, without `image_size`, of
             another size; a split that is not there; a file that is not an image.
     """
-    root = Path(source.removeprefix("folder:")).expanduser()
-    if not root.is_dir():
-        raise FileNotFoundError(f"There is no folder {root}: `source` 'folder:PATH' needs {_LAYOUTS}.")
-    bare = bare_splits(root, splits.names(split))
-    places = bare or split_folders(root)
-    if not places:
-        raise ValueError(
-            f"There are no frames ({', '.join(SUFFIXES)}) in folders of {root}: expected {_LAYOUTS}."
-        )
+    root, bare, places = _find(source, splits.names(split))
     splits.check_names(split, places, where=root)
     clips = {
         each: [_number_frames(clip) for clip in ([folder] if bare else subfolders(folder))]
@@ -258,6 +251,25 @@ def from_folder(
         resize=image_size is not None,
         parts=tuple(splits.pieces(split, splits.split_dict(counts))),
     )
+
+
+def split_names(source: str) -> list[str]:
+    """The names of the splits of a folder of clips."""
+    return sorted(_find(source, ("train",))[2])
+
+
+def _find(source: str, asked: Iterable[str]) -> tuple[Path, dict[str, Path], dict[str, Path]]:
+    """The folder; the splits that are one clip each, if all that are asked for are; and all splits."""
+    root = Path(source.removeprefix("folder:")).expanduser()
+    if not root.is_dir():
+        raise FileNotFoundError(f"There is no folder {root}: `source` 'folder:PATH' needs {_LAYOUTS}.")
+    bare = bare_splits(root, asked)
+    places = bare or split_folders(root)
+    if not places:
+        raise ValueError(
+            f"There are no frames ({', '.join(SUFFIXES)}) in folders of {root}: expected {_LAYOUTS}."
+        )
+    return root, bare, places
 
 
 def _number_frames(folder: Path) -> list[Path]:

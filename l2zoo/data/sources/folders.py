@@ -56,6 +56,21 @@ def from_folder(
     return from_files(found, kind, name=source, root=root, split=split, image_size=image_size)
 
 
+def split_names(source: str, *, task: str) -> list[str]:
+    """The names of the splits that "folder:PATH" has for a task.
+
+    Raises:
+        FileNotFoundError: There is no such folder.
+        ValueError: Nothing for the task.
+    """
+    root = Path(source.removeprefix("folder:")).expanduser()
+    layout = _LAYOUTS.get(task, _CLASSES)
+    if not root.is_dir():
+        raise FileNotFoundError(f"There is no folder {root}: `source` 'folder:PATH' needs {layout.words}.")
+    bare = bare_splits(root, ("train",)) if task == "generation" else {}
+    return sorted(bare or layout.find(root))
+
+
 # ---- Names -------------------------------------------------------------------------------------------------
 
 

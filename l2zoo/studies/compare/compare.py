@@ -12,9 +12,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from l2zoo.data import ImageData, load
-from l2zoo.data.checks import check_apart
-from l2zoo.engine.examples import concatenate, images_and_targets, take_weights, weights_of_rows
+from l2zoo.data import ImageData, check_splits, load
+from l2zoo.engine.examples import concatenate, groups_in, images_and_targets, take_weights, weights_of_rows
 from l2zoo.engine.folds import Division, list_seeds
 from l2zoo.engine.identity import fingerprint
 from l2zoo.engine.job import Job
@@ -69,12 +68,12 @@ def compare(
         training: What all have in common, but for what a variant does otherwise. Neither `average` nor
             `mixed_precision`.
         task: What models are trained for; by default a `Classification` of the data's classes.
-        test: Images to score on, of which none is in `data`.
+        test: Images to score on, of which none is in `data` (`l2zoo.data.check_splits` looks).
         baseline: Name of the variant that the others are compared with; by default the first.
         folds: Of the cross-validation: at least 2, or a splitter of scikit-learn, or pairs of rows, as in
             `tune_l2`.
         groups: What each image of `data` belongs to `(N,)`, such as a patient: none is on both sides of a
-            fold.
+            fold. By default the `groups` of the data. Equal images are kept on one side anyway.
         seeds: How many, or which; at least 2.
         objective: The score, as in `"val_accuracy"`; by default the task's. A loss cannot be compared between
             variants that have several.
@@ -156,11 +155,11 @@ def _rows(
 ) -> tuple[np.ndarray, Any, Splits]:
     """Inputs and targets of all rows, those to test on at the end, and how they are divided."""
     x, y = images_and_targets("data", task.prepared(data))
-    division = None if folds is None else Division(y, folds, groups).check(seeds)
+    division = None if folds is None else Division(y, folds, groups_in(data, groups), images=x).check(seeds)
     if test is None:
         return x, y, Splits(len(x), division)
     held_out = images_and_targets("test", task.prepared(test))
-    check_apart(x, held_out[0], name="data")
+    check_splits(data, test, names=("data", "test"))
     return *concatenate((x, y), held_out), Splits(len(x), division, tested=len(held_out[0]))
 
 

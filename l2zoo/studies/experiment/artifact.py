@@ -10,6 +10,8 @@ import keras
 
 from l2zoo.artifacts import Artifact, Card, Conversion, Limits, export
 from l2zoo.artifacts.formats.table import FORMATS
+from l2zoo.data import ImageData
+from l2zoo.data.holdout import SEED
 from l2zoo.stats.summary import mean_and_error
 from l2zoo.studies.experiment.settings import Data, Task, Training
 
@@ -61,19 +63,46 @@ def card_of(
     trained = f"Trained: {'; '.join(how)}. This is the model of seed 0, of {seeds}."
     about = f"{_WHAT.get(task.name, task.name.capitalize())}{of}.\n\n{trained}"
     limits = (
-        f"Limits: {_LIMITS[task.name]} It was measured on the test set of its own data alone: images from "
+        f"Limits: {_LIMITS[task.name]} It was measured on {_side(test)} alone: {_things(test)} from "
         "elsewhere, by other cameras or other hands, are likely to cost more than the figures below show."
     )
-    data = f"Trained on {train.name} {train.split}, measured on {test.split}."
-    data += f" License: {train.license or 'the data set states none'}."
     return Card(
         name=f"{model.name}, {train.name}",
         about="\n\n".join(part for part in (about, note, limits) if part),
-        data=data,
+        data=data_in_words(train, test),
         task="classification" if several else task.name,
         output_kind="multilabel" if several else None,
         class_names=names or None,
     )
+
+
+def data_in_words(train: Data, test: Data) -> str:
+    """What a model was trained and measured on, read from the data themselves."""
+    said = [f"Trained on {_side(train)}, measured on {_side(test)}."]
+    if test.holdout is not None:
+        what = "of each class" if isinstance(test, ImageData) and test.task == "classification" else "of all"
+        how = "whole groups" if getattr(test, "groups", None) is not None else f"that share {what}"
+        said.append(
+            f"The data has no test split of its own: {100 * test.holdout:g} % was held out ({how}, always "
+            f"by the seed {SEED})."
+        )
+    if all(getattr(data, "groups", None) is not None for data in (train, test)):
+        said.append("No group of images is in both.")
+    return " ".join([*said, f"License: {train.license or 'the data set states none'}."])
+
+
+def _side(data: Data) -> str:
+    """How many examples of which data, and which part of it."""
+    count = f"{data.num_examples:,} {_things(data)}"
+    return (
+        f'{count} given as arrays, "{data.split}"'
+        if data.name == "arrays"
+        else (f"{count} of {data.name} {data.split}")
+    )
+
+
+def _things(data: Data) -> str:
+    return "images" if isinstance(data, ImageData) else "clips"
 
 
 def export_model(

@@ -10,7 +10,7 @@ from pathlib import Path
 import keras
 
 from l2zoo.artifacts.formats import table
-from l2zoo.data import ImageData, VideoData
+from l2zoo.data import ImageData, VideoData, check_splits
 from l2zoo.regularization.policy import L2Policy
 from l2zoo.search.result import SearchResult
 from l2zoo.studies.experiment.artifact import card_of, export_model, rounded_formats, rounded_scores
@@ -77,11 +77,15 @@ def experiment(
     Raises:
         TypeError: `train` is images and `test` clips, or the other way round.
         ValueError: Numbers out of range; an unknown format; test images of another shape or with other
-            classes than the training images; a directory of another experiment.
+            classes than the training images, or that are among these or among those of a search
+            (`l2zoo.data.check_splits` says how that is found); a directory of another experiment.
     """
     whole_number("seeds", seeds, at_least=1)
     table.select(formats)
     _check_alike(train, test)
+    check_splits(train, test)
+    if isinstance(l2, Search):
+        check_splits(l2.data, test, names=("l2.data", "test"))
     if privacy:
         _check_attackable(task, train, test)
     directory = Path(directory)

@@ -10,6 +10,7 @@ from typing import Any
 import keras
 
 from l2zoo.data import ImageData
+from l2zoo.engine.examples import groups_in
 from l2zoo.engine.folds import Division
 from l2zoo.regularization.policy import L2Policy
 from l2zoo.search.result import SearchResult
@@ -29,7 +30,8 @@ class Search:
         training: How a fold is trained.
         strengths: The grid, by default 0 and the decades from 1e-6 to 1e-2.
         folds: At least 2, or a splitter of scikit-learn, or pairs of rows, as in `tune_l2`.
-        groups: What each image belongs to `(N,)`: none is on both sides of a fold.
+        groups: What each image belongs to `(N,)`: none is on both sides of a fold. By default the `groups` of
+            the data.
     """
 
     data: Data
@@ -59,7 +61,7 @@ class Search:
             task.prepared(self.data),
             strengths=self.strengths,
             folds=self.folds,
-            groups=self.groups,
+            groups=groups_in(self.data, self.groups),
             epochs=training.epochs,
             batch_size=training.batch_size,
             objective=task.objective,
@@ -79,8 +81,9 @@ class Search:
 
     def _examples(self) -> int:
         """What a training sees when one fold is held out."""
-        if isinstance(self.folds, int) and self.groups is None:
+        groups = groups_in(self.data, self.groups)
+        if isinstance(self.folds, int) and groups is None:  # but for equal images, which are kept together
             return self.data.num_examples * (self.folds - 1) // self.folds
         arrays = self.data.arrays()
         targets = arrays[1] if isinstance(self.data, ImageData) else arrays
-        return Division(targets, self.folds, self.groups).examples(0)
+        return Division(targets, self.folds, groups).examples(0)

@@ -9,8 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from l2zoo.data import ImageData, check_images
-from l2zoo.data.checks import check_apart
+from l2zoo.data import ImageData, check_images, check_splits
 from l2zoo.studies.privacy import attacks, reference_models
 from l2zoo.studies.privacy.attacks import class_probabilities, confidences
 from l2zoo.studies.privacy.findings import Attack
@@ -144,7 +143,8 @@ def _members_and_others(train: Any, test: Any) -> tuple[np.ndarray, np.ndarray, 
         )
     if x.dtype != other_x.dtype:
         x, other_x = x.astype("float32"), other_x.astype("float32")
-    check_apart(x, other_x)
+    is_data = isinstance(train, ImageData) and isinstance(test, ImageData)
+    check_splits(*((train, test) if is_data else (x, other_x)))
     return np.concatenate([x, other_x]), np.concatenate([y, other_y]).astype(np.int64), len(x)
 
 

@@ -164,7 +164,7 @@ def test_a_builder_reaches_workers_with_its_functions() -> None:
         ([Variant("a"), "b"], {}, "must be l2zoo.Variant, got 'b'"),
         ([Variant("a"), Variant("b")], {"baseline": "c"}, r"`baseline` .* one of \['a', 'b'\], got 'c'"),
         ([Variant("a"), Variant("b")], {"seeds": 1}, "`seeds` must be at least 2"),
-        ([Variant("a"), Variant("b")], {"test": DATA}, "48 of the 48 in `test`"),
+        ([Variant("a"), Variant("b")], {"test": DATA}, "48 of the 48 examples in `test`"),
         ([Variant("a"), Variant("b", augment="mixup")], {}, "must leave targets as they are"),
         (
             [Variant("a"), Variant("b", l2=0.1)],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import pytest
 import l2zoo
 from l2zoo import L2Policy, SearchResult, Training, experiment
 from l2zoo.data import ImageData, load, load_video
-from l2zoo.studies.experiment import Search, mean_and_error
+from l2zoo.studies.experiment import Search, data_in_words, mean_and_error
 from l2zoo.tasks import Classification, Detection, Generation, Segmentation, VideoPrediction
 
 QUICK = Training(epochs=1, batch_size=16, optimizer="adam", learning_rate=1e-2)
@@ -121,6 +122,52 @@ def test_what_would_fail_after_hours_is_refused_before_them(
     assert not (tmp_path / "run").exists()
 
 
+def test_nothing_is_trained_where_the_test_set_would_be_seen(
+    digits: tuple[ImageData, ImageData], tmp_path: Path
+) -> None:
+    train, test = digits
+    task, run = Classification(train.class_names), {"training": QUICK, "directory": tmp_path / "run"}
+    every = load("l2zoo_digits", "train")
+    x, y = (np.concatenate(parts) for parts in zip(test.arrays(), load("l2zoo_digits").arrays(), strict=True))
+    ours = dataclasses.replace(load((x[:60], y[:60])), class_names=train.class_names)
+    for one, other, words in (
+        (train, train, "64 of the 64 examples"),
+        (
+            every,
+            load("l2zoo_digits", "train[80%:]"),
+            r"'train' and 'train\[80%:\]' of l2zoo_digits share 287",
+        ),
+        (ours, test, "40 of the 40 examples in `test` are in `train` too"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            experiment(small, task, one, other, **run)
+    with pytest.raises(
+        ValueError, match=r"`l2\.data` and `test` must have nothing in common, but 40 of the 40"
+    ):
+        experiment(small, task, train, test, l2=Search(ours, QUICK), **run)
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_card_says_what_was_used(digits: tuple[ImageData, ImageData]) -> None:
+    train, test = digits
+    assert data_in_words(train, test).startswith(
+        "Trained on 64 images of l2zoo_digits train, measured on 40 images of l2zoo_digits test. License: "
+    )
+    arrays = [load(data.arrays(), name) for data, name in ((train, "ours"), (test, "theirs"))]
+    said = data_in_words(*arrays)
+    assert said.startswith(
+        'Trained on 64 images given as arrays, "ours", measured on 40 images given as arrays, "theirs".'
+    )
+    assert "held out" not in said
+    groups = np.arange(64) // 4
+    held = [load(train.arrays(), part, holdout=0.25, groups=groups) for part in ("train", "test")]
+    assert "25 % was held out (whole groups, always by the seed 0). No group of images is in both." in (
+        data_in_words(*held)
+    )
+    clips = [load_video(np.full((n, 5, 16, 16, 1), n, "uint8"), f"{n}") for n in (2, 3)]
+    assert data_in_words(*clips).startswith("Trained on 2 clips given as arrays")
+
+
 def squares(count: int = 12) -> ImageData:
     """A bright square on dark ground, and its mask."""
     images = np.random.default_rng(0).integers(0, 60, (count, 16, 16, 3)).astype("uint8")
@@ -190,13 +237,14 @@ def test_a_model_that_draws_is_trained_measured_and_exported(
 
 @pytest.mark.slow
 def test_a_model_of_video_trains_and_its_step_is_exported(tmp_path: Path) -> None:
-    data = load_video(np.random.default_rng(0).integers(0, 256, (6, 6, 16, 16, 1)).astype("uint8"))
+    clips = np.random.default_rng(0).integers(0, 256, (12, 6, 16, 16, 1)).astype("uint8")
+    train, test = load_video(clips[:6]), load_video(clips[6:], "test")
 
     def build(policy: L2Policy) -> keras.Model:
         return l2zoo.build_video((5, 16, 16, 1), filters=(4,), l2=policy)
 
     outcome = experiment(
-        build, VideoPrediction(), data, data, training=Training(epochs=1, batch_size=4), l2=1e-4,
+        build, VideoPrediction(), train, test, training=Training(epochs=1, batch_size=4), l2=1e-4,
         formats=("tflite",), directory=tmp_path, verbose=0,
     )  # fmt: skip
     assert {"rollout_ssim", "copy_rollout_ssim"} < set(outcome.metrics)

@@ -241,7 +241,7 @@ def test_what_does_not_fit_is_refused(change: dict[str, Any], error: type, words
 
 def test_images_in_both_sets_are_refused_with_their_number() -> None:
     x = np.concatenate([OTHERS[0], MEMBERS[0][[7, 30, 4]]]).astype("float32")  # another type, the same images
-    words = "but 3 of the 113 in `test` are in `train` too (the first: test[110] is train[7])"
+    words = "but 3 of the 113 examples in `test` are in `train` too (the first: test[110] is train[7])"
     with pytest.raises(ValueError, match=re.escape(words)):
         privacy_audit(memory.untrained(), MEMBERS, (x, np.zeros(113, int)))
 

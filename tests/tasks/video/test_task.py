@@ -84,8 +84,8 @@ def test_it_trains(data: VideoData) -> None:
     keras.utils.set_random_seed(1)
     model = video(l2=1e-4)
     model.compile(keras.optimizers.Adam(1e-2), run_eagerly=True, **TASK.compiling())  # quicker than its graph
-    prepared = TASK.prepared(data)
-    history = fit(model, prepared, epochs=2, validation=prepared, batch_size=3, seed=5, verbose=0).history
+    prepared, others = (TASK.prepared(data.select(np.arange(*rows))) for rows in ((0, 4), (4, 6)))
+    history = fit(model, prepared, epochs=2, validation=others, batch_size=3, seed=5, verbose=0).history
     assert history["data_loss"][1] < history["data_loss"][0]
     assert {"val_data_loss", "val_mae", "l2_penalty"} <= set(history)
 
