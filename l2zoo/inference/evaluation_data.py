@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from l2zoo.data.images import ImageData
-from l2zoo.data.load import load
+from l2zoo.data.load import load, split_names
 from l2zoo.data.provenance import provenance_of
 from l2zoo.data.targets.kind import take
 from l2zoo.utils.validation import first_names
@@ -183,14 +183,10 @@ def _read(given: str | os.PathLike[str], split: str | None, settings: dict[str, 
     source = str(given)
     if isinstance(given, os.PathLike) or Path(source).expanduser().is_dir():
         source = f"{_FOLDER}{source}"
-    if split is not None:
-        return load(source, split, **settings)
-    try:
-        return load(source, "test", **settings)
-    except ValueError as error:
-        if not source.startswith(_FOLDER) or "`split` must name one of train in" not in str(error):
-            raise
-    return load(source, "train", **settings)  # what a folder of later images alone is called
+    if split is None:
+        names = list(split_names(source, task=settings["task"], data_dir=settings["data_dir"]))
+        split = names[0] if len(names) == 1 else "test"  # of a folder of later images alone it is "train"
+    return load(source, split, **settings)
 
 
 def _check_channels(data: ImageData, channels: int) -> None:

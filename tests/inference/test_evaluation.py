@@ -492,6 +492,7 @@ def test_what_is_read_is_fitted_into_the_size_as_in_training(monkeypatch):
         return load((np.zeros((2, 8, 8), "uint8"), np.arange(2)))
 
     monkeypatch.setattr(evaluation_data, "load", read)
+    monkeypatch.setattr(evaluation_data, "split_names", lambda *_, **__: {"train", "test"})
     facts = {"task": "classification", "image_shape": (8, 8, 1), "class_names": ("a", "b"), "data_dir": None}
     evaluation_data.open_data("mnist", split=None, trained_on={"aspect": "pad"}, **facts)
     assert (asked["source"], asked["split"], asked["image_size"]) == ("mnist", "test", (8, 8))
