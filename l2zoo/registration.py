@@ -22,7 +22,7 @@ REGISTERING = (
     "l2zoo.tasks.detection.losses",
     "l2zoo.tasks.detection.final_boxes",
     "l2zoo.tasks.losses",
-    "l2zoo.tasks.segmentation.overlap",
+    "l2zoo.tasks.segmentation.training_metrics",
     "l2zoo.tasks.video.keras_rollout",
 )
 

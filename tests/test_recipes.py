@@ -86,7 +86,7 @@ def test_many_commands_are_named() -> None:
     [
         (["--data", "minst"], 1, "mnist"),
         (["--model", "cmm"], 1, "cnn"),
-        (["--strengths", "1e-3,-1"], 1, "--strengths must be a finite number >= 0"),
+        (["--strengths", "1e-3,-1"], 1, "--strengths must be a finite number >= 0, got --strengths -1.0"),
         (["--strengths", "a,b"], 1, "could not convert"),
         (["--label-noise", "1.5"], 1, "--label-noise must be in [0, 1), got --label-noise 1.5"),
         (["--strategy", "annealing"], 1, "--strategy must be one of"),
@@ -105,9 +105,9 @@ def test_wrong_options_end_in_one_clear_message(recipe, options, status: int, me
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("classify", ["--model", "unet"], "a model for classification, got name='unet'"),
-        ("segment", ["--model", "resnet20"], "a model for segmentation, got name='resnet20'"),
-        ("detect", ["--model", "unet"], "a model for detection, got name='unet'"),
+        ("classify", ["--model", "unet"], "a model for classification, got --model unet"),
+        ("segment", ["--model", "resnet20"], "a model for segmentation, got --model resnet20"),
+        ("detect", ["--model", "unet"], "a model for detection, got --model unet"),
         ("segment", ["--freeze"], "--freeze needs a --backbone"),
         ("detect", ["--freeze"], "--freeze needs a --backbone"),
     ],
@@ -128,7 +128,7 @@ def test_options_that_do_not_belong_together_are_refused_before_data_is_read(
         (
             "generate_images",
             ["--test-split", "train[80%:]"],
-            "`train` and `test` must have nothing in common",
+            "--train-split and --test-split must have nothing in common",
         ),
         ("generate_video", ["--frames", "2"], "must have clips of at least 4 frames, got 2"),
     ],

@@ -47,7 +47,8 @@ class Card:
         privacy: What an audit found that the model gives away about its training data, in words:
             `privacy_audit(...).sentence`.
         aspect: How images of another aspect were brought to the model's size in training: `"stretch"`,
-            `"crop"` or `"pad"`, the `aspect` of the data. Predictor, server and browser do the same.
+            `"crop"` or `"pad"`. Predictor, server and browser do the same. `None` is that of the training
+            data, and `"stretch"` where they do not say.
     """
 
     name: str | None = None
@@ -59,16 +60,20 @@ class Card:
     threshold: float | Sequence[float] | None = None
     picture: str | Path | None = None
     privacy: str = ""
-    aspect: str = "stretch"
+    aspect: str | None = None
 
     def __post_init__(self) -> None:
         if isinstance(self.class_names, str):
             raise TypeError(f"`class_names` must be a list of names, got {self.class_names!r}.")
+        broken = [str(name) for name in self.class_names or () if len(str(name).splitlines()) > 1]
+        if broken:
+            raise ValueError(f"`class_names` must be of one line each, got {broken[0]!r}.")
         if not isinstance(self.privacy, str):
             raise TypeError(
                 f"`privacy` must be words, got {type(self.privacy).__name__}. Give the report's `sentence`."
             )
-        one_of("aspect", self.aspect, ASPECTS)
+        if self.aspect is not None:
+            one_of("aspect", self.aspect, ASPECTS)
         if self.task is not None:
             one_of("task", self.task, task_spec.TASKS)
         given = self.output_kind

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from l2zoo.artifacts import card as cards
-from l2zoo.artifacts import manifest, metadata
+from l2zoo.artifacts import labels_file, manifest, metadata, trained_on
 from l2zoo.artifacts import sample as samples
 from l2zoo.artifacts.card import Card
 from l2zoo.artifacts.formats import keras_file, savedmodel
 from l2zoo.artifacts.formats.conversion import Conversion, Source, computes_in_16_bits
 from l2zoo.artifacts.formats.table import FORMATS, select
-from l2zoo.artifacts.inputs import Given, Inputs, Outputs, check_inputs, input_signature
+from l2zoo.artifacts.inputs import Given, Inputs, Outputs, check_inputs, input_signature, take_rows
 from l2zoo.artifacts.parity.check import Reference, check_files
 from l2zoo.artifacts.parity.limits import Limits
 from l2zoo.artifacts.parity.parity import Measure, Parity
@@ -41,9 +41,9 @@ def export(
     """Writes a model as an artifact: files to deploy, each compared with the model on real images.
 
     The folder holds `model.keras`, the formats asked for, `sample.npz` (a few inputs with the model's
-    answers), `manifest.json` and `README.md`. A lone input is exported as `images`, float32 `(B, H, W, C)`
-    or `(B, T, H, W, C)`, raw pixels in [0, 255]; several keep their names. Any batch size goes in. The folder
-    appears when everything in it has passed, or not at all.
+    answers), `labels.txt` (of classes, a name a line), `manifest.json` and `README.md`. A lone input is
+    exported as `images`, float32 `(B, H, W, C)` or `(B, T, H, W, C)`, raw pixels in [0, 255]; several keep
+    their names. Any batch size goes in. The folder appears when everything in it has passed, or not at all.
 
     Args:
         model: A built model that takes one batch of images, or a dict of arrays.
@@ -61,7 +61,8 @@ def export(
         conversion: Choices for the formats that are converted; `Conversion()` if None.
         metrics: Name to a number, or to numbers by name: `{"accuracy": {"mean": 0.97, "se": 0.01}}`.
         card: What a reader should know, and who runs it: name, task, meaning of the outputs, data, class
-            names, a picture.
+            names, a picture. What it leaves out of task, class names and data is taken from the `ImageData`
+            or `VideoData` on which `fit`, `tune_l2` or `experiment` trained the model in this process.
         overwrite: Replaces an artifact that is there, once the new one is complete.
 
     Returns:
@@ -88,9 +89,11 @@ def export(
     _check_model(model)
     inputs = check_inputs(sample, model)
     calibration = _calibration(conversion, model, inputs)
+    answers = keras_file.answers(model, inputs)
+    one = answers(take_rows(inputs, slice(1)))
+    card = trained_on.complete(card, model, metadata.interface(model, inputs, one), one)
     described = metadata.describe(model, card, metrics or {})
     with whole_folder(Path(folder), overwrite=overwrite, mark=manifest.FILE) as (fresh, scratch):
-        answers = keras_file.answers(model, inputs)
         few, expected = samples.select(inputs, answers)
         samples.write(fresh / samples.FILE, few, expected)
         graph, single = scratch / "graph", scratch / "single"
@@ -105,7 +108,7 @@ def export(
         rounded = computes_in_16_bits(model)
         reference = Reference(inputs, answers, few, expected, measure, kinds, rounded)
         figures, rows = check_files(fresh, names, reference, limits)
-        content = {**described, "task": task, **interface, "formats": rows}
+        content = {**described, "task": task, **interface, "formats": rows, **trained_on.entry(model)}
         if "tflite_int8" in names:
             content["int8"] = metadata.int8(source)
         _finish(fresh, content, figures, card)
@@ -154,4 +157,5 @@ def _finish(fresh: Path, content: dict[str, Any], figures: Mapping[str, Parity],
         shutil.copyfile(card.picture, fresh / str(card.picture_name))
     text = cards.render(content, figures, picture=card.picture_name)
     (fresh / cards.FILE).write_text(text, encoding="utf-8")
+    labels_file.write(fresh, content)
     manifest.write(fresh, {**content, "files": manifest.file_table(fresh)})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from l2zoo.artifacts import manifest
+from l2zoo.artifacts import manifest, trained_on
 from l2zoo.artifacts.formats import keras_file
 from l2zoo.artifacts.formats.table import formats_of
 from l2zoo.artifacts.store import locations
@@ -25,7 +25,8 @@ def load(name_or_folder: str | Path) -> keras.Model:
         name_or_folder: An artifact's folder, as `export` wrote it, or the name of one of the saved models.
 
     Returns:
-        The model, compiled if it was when it was exported. It takes raw pixels in [0, 255].
+        The model, compiled if it was when it was exported. It takes raw pixels in [0, 255]. Exported again,
+        it knows its classes and data.
 
     Raises:
         TypeError: `name_or_folder` is neither a name nor a path.
@@ -38,11 +39,14 @@ def load(name_or_folder: str | Path) -> keras.Model:
         FileNotFoundError: `name_or_folder` must be an artifact's folder or one of the saved models, got ...
     """
     folder = locations.find(name_or_folder)
-    rows = formats_of(manifest.read_and_check(folder))
+    content = manifest.read_and_check(folder)
+    rows = formats_of(content)
     if "keras" not in rows:
         raise ValueError(
             f"The artifact in {str(folder)!r} has no {keras_file.FILE}, {manifest.FILE} lists "
             f"{list(rows)}. `l2zoo.export` always writes one: export the model again, or run what is there "
             "with `l2zoo.Predictor`."
         )
-    return keras_file.load_model(folder / keras_file.FILE, compiled=True)
+    model = keras_file.load_model(folder / keras_file.FILE, compiled=True)
+    trained_on.remember(model, content)
+    return model

@@ -181,6 +181,8 @@ def _check_form(content: Mapping[str, Any]) -> None:
     versions = content.get("versions")
     fine = versions is None or (isinstance(versions, dict) and _texts(list(versions.values())))
     _want(fine, "versions", "texts by name", versions)
+    data = content.get("trained_on")
+    _want(data is None or _is_data(data), "trained_on", "what data were trained on", data)
     for side, dtypes in _DTYPES.items():
         if side in content:
             specs = content[side]
@@ -200,6 +202,20 @@ def _is_spec(spec: Any, dtypes: Sequence[str]) -> bool:
         return False
     shape = spec.get("shape")
     return isinstance(shape, list) and bool(shape) and all(map(_is_size, shape))
+
+
+def _is_data(said: Any) -> bool:
+    """Whether this is what `export` says of the data that a model was trained on."""
+    if not isinstance(said, dict) or not _texts([said.get(name) for name in ("name", "split", "task")]):
+        return False
+    shape, parts, aspect = said.get("shape"), said.get("parts"), said.get("aspect", [])
+    return (
+        isinstance(shape, list)
+        and all(type(size) is int for size in [*shape, said.get("num_examples")])
+        and not isinstance(aspect, list | dict)
+        and isinstance(parts, list)
+        and all(isinstance(part, list) and [type(one) for one in part] == [str, int, int] for part in parts)
+    )
 
 
 def _is_size(size: Any) -> bool:

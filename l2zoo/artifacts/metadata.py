@@ -42,7 +42,7 @@ def describe(model: keras.Model, card: Card, metrics: Mapping[str, Any]) -> dict
         "data": card.data,
         "privacy": card.privacy,
         "class_names": None if card.class_names is None else [str(name) for name in card.class_names],
-        "aspect": card.aspect,
+        "aspect": card.aspect or "stretch",
         "metrics": _numbers("metrics", metrics),
         "l2": {
             "summary": found.summary,
@@ -57,17 +57,23 @@ def _check_drawn_classes(model: keras.Model, card: Card) -> None:
 
     Whoever draws with the files knows the number of classes by the names alone, and "any" comes behind them.
     """
+    classes = drawn_classes(model)
+    if card.class_names is not None and classes not in (None, len(card.class_names)):
+        raise ValueError(
+            f"`class_names` must name the {classes} classes that the model draws, got "
+            f"{len(card.class_names)} names."
+        )
+
+
+def drawn_classes(model: keras.Model) -> int | None:
+    """How many classes a denoiser knows; None of one without, and of other models."""
     import keras
 
     inputs = getattr(model, "input", None)
-    if card.class_names is None or not isinstance(inputs, dict) or "labels" not in inputs:
-        return
+    if not isinstance(inputs, dict) or "labels" not in inputs:
+        return None
     label = next((layer for layer in model.layers if layer.name == "label"), None)
-    if isinstance(label, keras.layers.Embedding) and len(card.class_names) != label.input_dim - 1:
-        raise ValueError(
-            f"`class_names` must name the {label.input_dim - 1} classes that the model draws, got "
-            f"{len(card.class_names)} names."
-        )
+    return label.input_dim - 1 if isinstance(label, keras.layers.Embedding) else None
 
 
 def versions() -> dict[str, str]:

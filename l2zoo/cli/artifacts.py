@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 EXAMPLES = 256  # of the test split, on which files are compared with the model
 CALIBRATION = 200  # images from which int8 learns its ranges
+CLASSES = 3  # that are shown of an image
 _APART = 'take slices that do not overlap, such as --calibrate-split "train[:80%]" --split "train[80%:]"'
 
 
@@ -143,7 +144,9 @@ def sign(
 
 def predict(
     artifact: options.Artifact,
-    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Image files.")],
+    images: Annotated[
+        list[str], typer.Argument(metavar="IMAGE...", help="Image files, folders of them, or patterns.")
+    ],
     format: Annotated[  # noqa: A002
         str,
         options.word(
@@ -151,29 +154,77 @@ def predict(
         ),
     ] = "auto",
     threads: Annotated[int, typer.Option(help="On which it computes.")] = 1,
-    threshold: Annotated[
-        float | None,
-        typer.Option(help="Probability from which on a class is there, of two or of many at once."),
+    threshold: options.Threshold = None,
+    min_score: options.MinScore = None,
+    top: Annotated[
+        int | None, typer.Option(help="How many classes, 3 if not said, or boxes, all, are shown.", min=1)
     ] = None,
-    top: Annotated[int, typer.Option(help="How many classes are shown.", min=1)] = 3,
     save: Annotated[Path | None, typer.Option(help="Draw the answers, .png, .svg or .pdf.")] = None,
     json: options.Json = False,
 ) -> None:
-    """Say what is in images, by an artifact's file, without TensorFlow.
+    """Say what is in images, by an artifact's file.
 
     Example: l2zoo predict runs/demo/artifact photo.png --save said.png
     """
     from l2zoo.inference import Predictor
 
-    found = Predictor(artifact, format=format, threads=threads, threshold=threshold).predict(images)
+    predictor = Predictor(artifact, format=format, threads=threads, threshold=threshold, min_score=min_score)
+    found = predictor.predict(images)
     if json:
-        print_json([{"image": str(path), **one.to_dict()} for path, one in zip(images, found, strict=True)])
+        print_json([{"image": str(one.path), **one.to_dict()} for one in found])
     else:
-        show(_answers_table(images, found, top))
+        show(_answers_table(found, top))
     if save is not None:
-        from l2zoo.inference.plots import plot_results
+        typer.echo(f"wrote {predictor.draw([one.path for one in found], save, results=found)}", err=json)
 
-        typer.echo(f"wrote {plot_results(images, found, save)}", err=json)
+
+def evaluate(
+    artifact: options.Artifact,
+    data: Annotated[
+        str, typer.Argument(metavar="DATA", help="A folder, as folder:PATH or its path, or a TFDS name.")
+    ],
+    split: Annotated[
+        str | None, typer.Option(help="Of DATA; test if not said, or the only one that there is.")
+    ] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="Where TFDS keeps prepared data.")] = None,
+    format: Annotated[  # noqa: A002
+        str,
+        options.word(
+            options.runnable_or_auto, "--format", "-f", help="tflite, tflite_fp16, tflite_int8, ..."
+        ),
+    ] = "auto",
+    threads: Annotated[int, typer.Option(help="On which it computes.")] = 1,
+    threshold: options.Threshold = None,
+    min_score: options.MinScore = None,
+    save: Annotated[
+        Path | None,
+        typer.Option(help="Draw which class is taken for which, else the worst images: .png, .svg or .pdf."),
+    ] = None,
+    worst: Annotated[
+        Path | None, typer.Option(help="Draw the images that it gets most wrong, .png, .svg or .pdf.")
+    ] = None,
+    json: options.Json = False,
+) -> None:
+    """Measure an artifact's file on data that came later.
+
+    By the metrics of its task, as they are measured on the Keras model; classes are matched by their names.
+
+    Example: l2zoo evaluate runs/demo/artifact folder:photos --save confusion.png
+    """
+    from l2zoo.inference import Predictor
+    from l2zoo.utils.validation import picture_path
+
+    for picture in filter(None, (save, worst)):
+        picture_path(picture)
+    predictor = Predictor(artifact, format=format, threads=threads, threshold=threshold, min_score=min_score)
+    found = predictor.evaluate(data, split=split, data_dir=data_dir)
+    if json:
+        print_json(found.to_dict())
+    else:
+        show(found)
+    for path, kind in ((save, "auto"), (worst, "worst")):
+        if path is not None:
+            typer.echo(f"wrote {found.plot(path, kind=kind)}", err=json)
 
 
 def bench(
@@ -203,7 +254,7 @@ def bench(
     else:
         show(benchmark.latency_table(found))
     if save is not None:
-        from l2zoo.inference.plots import plot_latency
+        from l2zoo.inference.latency_plot import plot_latency
 
         typer.echo(f"wrote {plot_latency(found, save)}", err=json)
 
@@ -223,7 +274,7 @@ def _content(artifact: Any) -> dict[str, Any]:
     }
 
 
-def _answers_table(images: list[Path], found: list[Any], top: int) -> Table:
+def _answers_table(found: list[Any], top: int | None) -> Table:
     """A row for each image and class, mask, box or value."""
     from l2zoo.inference.results import Classified, Detected, Estimated, Labelled
     from l2zoo.reports.table import Column, Table
@@ -238,14 +289,14 @@ def _answers_table(images: list[Path], found: list[Any], top: int) -> Table:
     else:
         columns = ["image", "class", Column("probability" if isinstance(found[0], Classified) else "share")]
     rows = []
-    for path, one in zip(images, found, strict=True):
+    for one in found:
         empty = ("nothing", *[""] * (len(columns) - 2))
         lines = _lines(one, top) or [empty]
-        rows += [("" if number else str(path), *line) for number, line in enumerate(lines)]
+        rows += [("" if number else str(one.path), *line) for number, line in enumerate(lines)]
     return Table.of(columns, rows)
 
 
-def _lines(one: Any, top: int) -> list[tuple[Any, ...]]:
+def _lines(one: Any, most: int | None) -> list[tuple[Any, ...]]:
     """What is said of an image, without its name."""
     from l2zoo.inference.plots import describe
     from l2zoo.inference.results import Classified, Detected, Estimated, Labelled
@@ -253,13 +304,15 @@ def _lines(one: Any, top: int) -> list[tuple[Any, ...]]:
 
     if isinstance(one, Detected):
         parts = zip(one.names, one.scores.tolist(), one.boxes_xyxy, strict=True)
-        return [(name, cell(s, "{:.3f}"), " ".join(f"{x:.0f}" for x in box)) for name, s, box in parts]
+        lines = [(name, cell(s, "{:.3f}"), " ".join(f"{x:.0f}" for x in box)) for name, s, box in parts]
+        return lines[:most]
     if isinstance(one, Estimated):
         return [(describe(one),)]
+    top = most or CLASSES
     if isinstance(one, Labelled):
         there = one.labels
-        most = max(top, len(there))
-        return [(name, cell(p, "{:.4f}"), "yes" if name in there else "no") for name, p in one.top(most)]
+        shown = one.top(max(top, len(there)))
+        return [(name, cell(p, "{:.4f}"), "yes" if name in there else "no") for name, p in shown]
     if isinstance(one, Classified):
         said = one.class_name  # which the threshold may have decided for
         pairs = sorted(one.top(len(one.class_names)), key=lambda pair: pair[0] != said)

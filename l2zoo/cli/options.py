@@ -158,3 +158,7 @@ Imports = Annotated[
     typer.Option("--import", metavar="MODULE", help="Import it first: it registers MODEL's own classes."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+Threshold = Annotated[
+    float | None, typer.Option(help="Probability from which on a class is there, of two or of many at once.")
+]
+MinScore = Annotated[float | None, typer.Option(help="Score from which on a box is there; 0.3 if not said.")]

@@ -12,6 +12,7 @@ from typing import Annotated, Any, TextIO
 import typer
 
 from l2zoo.cli import artifacts, models
+from l2zoo.utils.shell_words import ERRORS, speak_shell
 
 COMMANDS: dict[str, Callable[..., None]] = {
     "list": models.list_zoo,
@@ -22,6 +23,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "verify": artifacts.verify,
     "sign": artifacts.sign,
     "predict": artifacts.predict,
+    "evaluate": artifacts.evaluate,
     "bench": artifacts.bench,
 }
 
@@ -35,7 +37,7 @@ app = typer.Typer(
 )
 
 for name, command in COMMANDS.items():
-    app.command(name)(command)
+    app.command(name)(speak_shell(command))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -48,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         with os.fdopen(os.dup(2), "w") as terminal, warnings.catch_warnings():
             warnings.showwarning = functools.partial(_print_warning, terminal)
             app(arguments, prog_name="l2zoo")
-    except (ValueError, TypeError, ImportError, OSError) as error:
+    except ERRORS as error:
         typer.echo(f"l2zoo: {_in_one_line(error)}", err=True)
         sys.exit(1)
 

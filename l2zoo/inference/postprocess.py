@@ -71,25 +71,28 @@ def decode_masks(
     return [Segmented(view.mask(mask, fill=unseen), names) for mask, view in zip(masks, views, strict=True)]
 
 
-def decode_boxes(outputs: dict[str, np.ndarray], views: Sequence[View], names: Sequence[str]) -> list[Result]:
+def decode_boxes(
+    outputs: dict[str, np.ndarray], views: Sequence[View], names: Sequence[str], *, min_score: float
+) -> list[Result]:
     """The final boxes of a detector, those that are there, in pixels of the images.
 
     Args:
         outputs: `boxes_xyxy` `(B, N, 4)`, `scores` `(B, N)` and `classes` `(B, N)`.
         views: What the model saw of each image.
         names: Of the classes; if there are none, they are called by their numbers.
+        min_score: Boxes with less are not there.
     """
     found: list[Result] = []
     parts = zip(outputs["boxes_xyxy"], outputs["scores"], outputs["classes"], views, strict=True)
     for boxes, scores, classes, view in parts:
-        there = scores > 0
+        there = (scores > 0) & (scores >= min_score)
         numbers = np.rint(classes[there]).astype(np.int64)
         if names and numbers.size and (numbers.min() < 0 or numbers.max() >= len(names)):
             raise ValueError(
                 f"The model finds class {numbers.max()}, the artifact names {len(names)} classes. Export it "
                 "with all names: Card(class_names=...)."
             )
-        found.append(Detected(view.boxes(boxes[there]), scores[there], numbers, names))
+        found.append(Detected(view.boxes(boxes[there]), scores[there], numbers, names, min_score))
     return found
 
 

@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from l2zoo.artifacts import manifest, task_spec
+from l2zoo.artifacts import labels_file, manifest, task_spec
 from l2zoo.artifacts.formats import table, tflite
 from l2zoo.artifacts.formats.table import FORMATS
 from l2zoo.artifacts.inputs import Inputs, Outputs
 from l2zoo.artifacts.store import locations
-from l2zoo.inference import postprocess, preprocess
+from l2zoo.inference import image_paths, postprocess, preprocess
 from l2zoo.inference.postprocess import View
-from l2zoo.inference.results import Estimated, Result
+from l2zoo.inference.results import MIN_SCORE, Estimated, Result
 from l2zoo.tasks.diffusion import sampling
 from l2zoo.tasks.output_kind import KINDS, OutputKind, check_threshold
 from l2zoo.tasks.video import rollout
 from l2zoo.utils.files import as_value_errors
 from l2zoo.utils.progress import progress_bar
-from l2zoo.utils.validation import check_pixels, whole_number
+from l2zoo.utils.validation import check_number, check_pixels, whole_number
+
+if TYPE_CHECKING:
+    from l2zoo.inference.evaluation import Evaluation
 
 RUNNABLE = ("tflite", "tflite_fp16", "tflite_dynamic", "tflite_int8")  # the first that is there runs
 OF_IMAGES = ("classification", "segmentation", "detection", "regression")  # what `predict` is for
@@ -44,6 +48,7 @@ class Predictor:
         threshold: From which probability on a class is said to be there, in (0, 1), where one number stands
             for two classes, or each class stands on its own: a number, or one for each. If None, the
             artifact's.
+        min_score: From which score on a box is said to be there, in [0, 1]; 0.3 if None.
 
     Attributes:
         folder: Where the artifact is.
@@ -52,6 +57,7 @@ class Predictor:
             `"regression"`.
         class_names: Names of the classes.
         output_kind: What the output means (`l2zoo.tasks.output_kind`), of images' classes, pixels and values.
+        min_score: From which score on a box is said to be there; None of what has no boxes.
 
     Raises:
         TypeError: An argument is of the wrong type.
@@ -71,6 +77,7 @@ class Predictor:
         format: str = "auto",  # noqa: A002
         threads: int = 1,
         threshold: float | Sequence[float] | None = None,
+        min_score: float | None = None,
     ):
         threads = whole_number("threads", threads, at_least=1)
         self.folder = locations.find(name_or_folder)
@@ -79,7 +86,9 @@ class Predictor:
         self.task = _task(content)
         self._inputs, self._outputs = content["inputs"], content["outputs"]
         self.output_kind = _output_kind(self.task, content, threshold)
-        self.class_names = _class_names(content, self.output_kind)
+        self.class_names = labels_file.class_names(content, self.output_kind)
+        self.min_score = _min_score(self.task, min_score)
+        self._metrics, self._trained_on = content.get("metrics") or {}, content.get("trained_on")
         self._aspect = content.get("aspect") or "stretch"
         self._path = FORMATS[self.format].path
         self._predict = self._open_file(threads)
@@ -95,12 +104,14 @@ class Predictor:
 
         Args:
             images: An array `(H, W, C)` or `(B, H, W, C)` of raw pixels in [0, 255], one of Pillow's images,
-                the path of an image file (PNG, JPEG, BMP, GIF, WEBP), or a list of such, of any sizes.
+                the path of an image file (PNG, JPEG, BMP, GIF, WEBP), of a folder of such or a pattern such
+                as "photos/*.jpg", or a list of all these, of any sizes.
             batch_size: Images that are held in memory and computed together.
 
         Returns:
             For each image, in their order, a `Classified`, `Segmented` or `Detected`; where classes stand on
-            their own, a `Labelled` or `OverlappingMasks`; of regression, an `Estimated`.
+            their own, a `Labelled` or `OverlappingMasks`; of regression, an `Estimated`. Files are in the
+            order of their names, and each result has the `path` of its own.
 
         Raises:
             TypeError: Something else than images.
@@ -109,10 +120,9 @@ class Predictor:
                 values that are not pixels; the model is for something else.
         """
         self._check_task("predict")
-        given = preprocess.list_images(images)
+        given = self._list(images)
         whole_number("batch_size", batch_size, at_least=1)
-        ((name, spec),) = self._inputs.items()
-        height, width, channels = spec["shape"][1:]
+        height, width, channels = self._image_shape
         found: list[Result] = []
         for start in range(0, len(given), batch_size):
             part = [
@@ -124,13 +134,120 @@ class Predictor:
                 preprocess.resize(view.frame.cut(one), (height, width))
                 for view, one in zip(views, part, strict=True)
             ]
-            found += self._decode(self._run({name: np.stack(seen)}), views)
-        return found
+            found += self._answer(np.stack(seen), views)[1]
+        paths = [Path(one) if isinstance(one, str | Path) else None for one in given]
+        return [replace(one, path=path) for one, path in zip(found, paths, strict=True)]
+
+    def draw(self, images: Any, path: str | Path, *, results: Sequence[Result] | None = None) -> Path:
+        """Draws images with what is said of them: the class, the mask beside, or boxes.
+
+        Args:
+            images: What `predict` takes.
+            path: Where to; the ending says how: `.png`, `.svg` or `.pdf`.
+            results: What `predict` said of them, if it was asked already.
+
+        Returns:
+            The path.
+
+        Raises:
+            ValueError: Not as many results as images, another ending; what `predict` raises.
+        """
+        from l2zoo.inference.plots import plot_results
+
+        given = self._list(images)
+        return plot_results(given, self.predict(given) if results is None else results, path)
+
+    def evaluate(
+        self,
+        data: Any,
+        *,
+        split: str | None = None,
+        data_dir: str | Path | None = None,
+        batch_size: int = 32,
+    ) -> Evaluation:
+        """Says how good the file is on data that the model has not seen, by the metrics of its task.
+
+        The metrics are those that the task measures on the Keras model (`l2zoo.tasks`), computed without
+        Keras. Classes are matched by their names.
+
+        Args:
+            data: An `ImageData` of the model's image size; arrays `(x, y)`; a folder with a folder a class,
+                masks or boxes, as `l2zoo.data.load` takes it, or the name of a TFDS data set, which are
+                resized to what the model takes.
+            split: Of a folder or data set; "test" if None, or the only one that there is. For arrays, what
+                to call them.
+            data_dir: Folder of TFDS data sets.
+            batch_size: Images that are computed together.
+
+        Returns:
+            Metrics, figures of each class, the confusion, and the images on which the file is furthest off.
+            Prints as tables; `plot` draws, `to_dict` is for JSON.
+
+        Raises:
+            TypeError: `data` is something else.
+            ValueError: They are for another task, of another size, or have classes that the artifact has not;
+                the model draws images, continues clips, or gives masks that overlap or values of pixels.
+
+        Warns:
+            UserWarning: The manifest says that the model was trained on some of these data.
+        """
+        from l2zoo.inference import evaluation_data, judges
+        from l2zoo.inference.evaluation import evaluate
+
+        whole_number("batch_size", batch_size, at_least=1)
+        task = self._task_of_data()
+        given = evaluation_data.open_data(
+            data, task=task, image_shape=self._image_shape, class_names=self.class_names,
+            split=split, data_dir=data_dir, aspect=self._aspect,
+        )  # fmt: skip
+        evaluation_data.warn_of_training_data(given.data, self._trained_on)
+        judge = judges.judge_for(
+            task, self.output_kind, given.class_names, min_score=self.min_score or 0.0,
+            targets=given.targets if task == "regression" else None,
+        )  # fmt: skip
+        return evaluate(
+            lambda images: self._answer(images, [_whole(images.shape[1:3])] * len(images)), judge, given,
+            batch_size=batch_size, exported=self._metrics, artifact=str(self.folder), format=self.format,
+        )  # fmt: skip
+
+    def _task_of_data(self) -> str:
+        """What data must be for that the file is judged on.
+
+        Raises:
+            ValueError: There are no such data.
+        """
+        if self.task not in OF_IMAGES:
+            raise ValueError(
+                f"`evaluate` is for {', '.join(OF_IMAGES)}, the artifact is for {self.task}. Measure the "
+                "Keras model: the task's `measure(l2zoo.load(folder), data)`."
+            )
+        several = self.output_kind is not None and not self.output_kind.is_exclusive
+        if self.task == "segmentation" and several:
+            raise ValueError("`evaluate` is not for masks that overlap, which no data have.")
+        if self.task == "regression" and any(len(spec["shape"]) > 2 for spec in self._outputs.values()):
+            raise ValueError("`evaluate` is for numbers of an image, not for those of each of its pixels.")
+        return "multilabel" if self.task == "classification" and several else self.task
+
+    def _list(self, images: Any) -> Sequence[Any]:
+        return preprocess.list_images(image_paths.expand(images, self._image_shape))
+
+    @property
+    def _image_shape(self) -> tuple[int, int, int]:
+        """`(H, W, C)` that the model takes."""
+        (spec,) = self._inputs.values()
+        height, width, channels = spec["shape"][1:]
+        return height, width, channels
+
+    def _answer(self, images: np.ndarray, views: Sequence[View]) -> tuple[Outputs, list[Result]]:
+        """What the file gives for images `(B, H, W, C)`, and what it says of them in their own sizes."""
+        (name,) = self._inputs
+        outputs = self._run({name: images})
+        return outputs, self._decode(outputs, views)
 
     def _decode(self, outputs: Outputs, views: Sequence[View]) -> list[Result]:
         """What is said of images of some sizes, which the model saw in its own."""
         if self.output_kind is None:
-            return postprocess.decode_boxes(outputs, views, self.class_names)
+            return postprocess.decode_boxes(outputs, views, self.class_names, min_score=self.min_score or 0.0)
         (answers,) = outputs.values()
         if self.task == "regression":
             return [Estimated(one) for one in answers]
@@ -298,7 +415,8 @@ def _output_kind(
     if task in task_spec.BY_SHAPE:
         if threshold is not None:
             raise ValueError(
-                f"`threshold` is for classes, got threshold={threshold} for {task}. Leave it out."
+                f"`threshold` is for classes, got threshold={threshold} for {task}. Leave it out"
+                f"{', or give min_score' if task == 'detection' else ''}."
             )
         return None
     (spec,) = content["outputs"].values()
@@ -319,22 +437,27 @@ def _output_kind(
     return kind
 
 
-def _class_names(content: dict[str, Any], kind: OutputKind | None) -> tuple[str, ...]:
-    """The names of the classes; their numbers, where each has a place in the output and none has a name.
+def _min_score(task: str, given: float | None) -> float | None:
+    """From which score on a box is there; None of tasks without boxes.
 
     Raises:
-        ValueError: There are more or fewer than in the output.
+        ValueError: It is out of range, or nothing is held to it.
     """
-    names = content.get("class_names")
-    if kind is None or kind.name == "values":
-        return tuple(names or ())
-    (spec,) = content["outputs"].values()
-    classes = kind.num_classes(spec["shape"][-1])
-    if names is not None and len(names) != classes:
-        raise ValueError(f"The manifest names {len(names)} classes of {classes}. Export the model again.")
-    return tuple(str(number) for number in range(classes)) if names is None else tuple(names)
+    if task != "detection":
+        if given is not None:
+            raise ValueError(f"`min_score` is for boxes, got min_score={given} for {task}. Leave it out.")
+        return None
+    score = MIN_SCORE if given is None else check_number("min_score", given)
+    if score > 1:
+        raise ValueError(f"`min_score` must be in [0, 1], got min_score={given}.")
+    return score
 
 
 def _shapes(specs: task_spec.Specs) -> dict[str, list[int | None]]:
     """Shapes without the batch."""
     return {name: spec["shape"][1:] for name, spec in specs.items()}
+
+
+def _whole(size: tuple[int, int]) -> View:
+    """What the model sees of an image that has its size already: all of it."""
+    return View.of(size, size, "stretch")

@@ -3,16 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 _DIGITS = 6  # of a float32 that mean something
+MIN_SCORE = 0.3  # of a box that is said to be there
 
 
 @dataclass(frozen=True, eq=False)  # arrays are not equal or unequal as a whole
-class Classified:
+class Result:
+    """What all results have.
+
+    Args:
+        path: The image's file, if it was read from one.
+    """
+
+    path: Path | None = field(default=None, kw_only=True)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same for JSON."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, eq=False)
+class Classified(Result):
     """What is in an image, one of several classes.
 
     Args:
@@ -60,7 +77,7 @@ class Classified:
 
 
 @dataclass(frozen=True, eq=False)
-class Labelled:
+class Labelled(Result):
     """What is in an image, any number of classes, each on its own.
 
     Args:
@@ -90,7 +107,7 @@ class Labelled:
 
 
 @dataclass(frozen=True, eq=False)
-class Estimated:
+class Estimated(Result):
     """The values that a model gives for an image.
 
     Args:
@@ -105,7 +122,7 @@ class Estimated:
 
 
 @dataclass(frozen=True, eq=False)
-class Segmented:
+class Segmented(Result):
     """Which class every pixel of an image belongs to.
 
     Args:
@@ -133,7 +150,7 @@ class Segmented:
 
 
 @dataclass(frozen=True, eq=False)
-class OverlappingMasks:
+class OverlappingMasks(Result):
     """Where in an image each class is, each on its own: a pixel may be of several, or of none.
 
     Args:
@@ -158,7 +175,7 @@ class OverlappingMasks:
 
 
 @dataclass(frozen=True, eq=False)
-class Detected:
+class Detected(Result):
     """What is where in an image, the surest first.
 
     Args:
@@ -166,17 +183,23 @@ class Detected:
         scores: `(N,)`, float32, falling, in (0, 1].
         classes: `(N,)`, numbers of classes.
         class_names: K names, or none.
+        min_score: Boxes with less were left out.
     """
 
     boxes_xyxy: np.ndarray
     scores: np.ndarray
     classes: np.ndarray
     class_names: Sequence[str]
+    min_score: float = 0.0
 
     @property
     def names(self) -> list[str]:
         """The class name of each of the N boxes."""
         return [self.class_names[number] if self.class_names else str(number) for number in self.classes]
+
+    def top(self, k: int = 5) -> list[tuple[str, float]]:
+        """The class names of the `k` surest boxes with their scores, falling."""
+        return list(zip(self.names, self.scores.tolist(), strict=True))[:k]
 
     def to_dict(self) -> dict[str, Any]:
         """The same for JSON, an entry for each box."""
@@ -187,9 +210,6 @@ class Detected:
                 for name, score, box in rows
             ]
         }
-
-
-Result = Classified | Labelled | Segmented | OverlappingMasks | Detected | Estimated
 
 
 def _round(number: float) -> float:

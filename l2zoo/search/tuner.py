@@ -14,7 +14,7 @@ import keras
 import keras_tuner
 import numpy as np
 
-from l2zoo.data import check_splits
+from l2zoo.data import check_splits, provenance
 from l2zoo.engine.examples import concatenate, groups_in, images_and_targets, take_weights, weights_of_rows
 from l2zoo.engine.folds import Division, list_seeds
 from l2zoo.engine.identity import fingerprint
@@ -214,6 +214,7 @@ class L2Tuner(keras_tuner.Tuner):
         )
         with contextlib.closing(self._engine_factory(job)) as engine:
             self.result = self._run(job, engine, visible=bool(verbose))
+        provenance.remember(self.result.model, x if y is None else None)
         return self.result
 
     def get_best_hyperparameters(self, num_trials: int = 1) -> list[keras_tuner.HyperParameters]:
@@ -249,7 +250,8 @@ class L2Tuner(keras_tuner.Tuner):
             state = engine.train_on_all(
                 values, seed=self._seeds[0], epochs=epochs[0] if epochs else self._job.epochs
             )
-        return self._job.final_model(values, seed=self._seeds[0], state=state)
+        model = self._job.final_model(values, seed=self._seeds[0], state=state)
+        return provenance.hand_on(self.result.model, model)
 
     def reload(self) -> None:
         """keras-tuner's way back to a search that was stopped; here it is the ledger's.

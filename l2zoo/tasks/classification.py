@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,13 +14,12 @@ from l2zoo.data import ImageData
 from l2zoo.data.prepared import Prepared
 from l2zoo.tasks import losses
 from l2zoo.tasks.augmentation import one_hot_targets
-from l2zoo.tasks.checks import as_floats, check_data, predict_batches
+from l2zoo.tasks.checks import check_data, predict_batches
 from l2zoo.tasks.image_task import ClassTask
 from l2zoo.tasks.infer_output_kind import exclusive_kind
 from l2zoo.tasks.output_kind import OutputKind
 from l2zoo.tasks.plots import pictures
-
-TOP = 5
+from l2zoo.tasks.scores import TOP, class_scores, log_loss
 
 
 @dataclass(frozen=True)
@@ -70,15 +68,10 @@ class Classification(ClassTask):
             `accuracy`, `top5` if there are more than five classes, and `log_loss`, the mean cross-entropy.
         """
         self._check(model, data)
-        from sklearn.metrics import log_loss
-
         parts = [(labels, outputs) for _, labels, outputs in predict_batches(model, data)]
         labels, found = (np.concatenate(part) for part in zip(*parts, strict=True))
-        found = exclusive_kind(model, found, said=self.output_kind).probabilities(found.astype(np.float64))
-        found /= found.sum(axis=1, keepdims=True)  # float32 misses 1 by more than scikit-learn likes
-        loss = log_loss(labels, found, labels=range(self._num_classes))
-        judge = dataclasses.replace(self, output_kind="probabilities")
-        return as_floats({**judge.scores(found, labels), "log_loss": loss})
+        kind = exclusive_kind(model, found, said=self.output_kind)
+        return {**class_scores(found, labels, kind), "log_loss": log_loss(found, labels, kind)}
 
     def scores(self, outputs: np.ndarray, labels: np.ndarray) -> dict[str, float]:
         """How good answers are for labels `(N,)`: `accuracy` and `top5`, more is better.
@@ -87,14 +80,9 @@ class Classification(ClassTask):
             outputs: `(N, K)`, or `(N, 1)` for two classes: then `output_kind` must say what they are.
             labels: `(N,)`, below K.
         """
-        from sklearn.metrics import accuracy_score, top_k_accuracy_score
-
         kind = OutputKind(self.output_kind or "probabilities")
         kind.check_width(outputs.shape[-1], self._num_classes)
-        scores = {"accuracy": accuracy_score(labels, kind.decide(outputs))}
-        if self._num_classes > TOP:
-            scores["top5"] = top_k_accuracy_score(labels, outputs, k=TOP, labels=range(self._num_classes))
-        return as_floats(scores)
+        return class_scores(outputs, labels, kind)
 
     def picture(self, model: keras.Model, data: ImageData, path: str | Path) -> Path:
         """Draws images with what they are and what the model takes them for."""

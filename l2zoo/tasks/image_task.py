@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self
 
 import keras
 
-from l2zoo.data import ImageData
+from l2zoo.data import ImageData, provenance
 from l2zoo.tasks.checks import check_classes, check_data, check_outputs, first_batch, predict_batches
 from l2zoo.tasks.infer_output_kind import exclusive_kind
 
@@ -23,7 +23,7 @@ class ImageTask:
 
     def deployed(self, model: keras.Model) -> keras.Model:
         """The model as it is exported: the same, without what belongs to training."""
-        return keras.Model(model.inputs, model.outputs, name=model.name)
+        return provenance.hand_on(model, keras.Model(model.inputs, model.outputs, name=model.name))
 
 
 class ClassTask(ImageTask):

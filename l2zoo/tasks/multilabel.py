@@ -12,13 +12,15 @@ import numpy as np
 
 from l2zoo.data import ImageData
 from l2zoo.data.prepared import Prepared
-from l2zoo.tasks.checks import as_floats, check_numbers, predict_batches, prepare_as_is
+from l2zoo.tasks.checks import check_numbers, predict_batches, prepare_as_is
 from l2zoo.tasks.image_task import ImageTask
+from l2zoo.tasks.output_kind import OutputKind
 from l2zoo.tasks.plots import pictures
+from l2zoo.tasks.scores import all_right, label_scores
 from l2zoo.utils.validation import one_of
 
 LOSSES = {"crossentropy": "binary_crossentropy", "focal": "binary_focal_crossentropy"}
-THRESHOLD = 0.5
+KIND = OutputKind("multilabel")  # with its threshold of 0.5, which belongs to what is there
 
 
 @dataclass(frozen=True)
@@ -67,8 +69,7 @@ class MultiLabel(ImageTask):
         check_numbers(self.name, model, data, len(self.class_names))
         parts = [(labels, outputs) for _, labels, outputs in predict_batches(model, data)]
         labels, found = (np.concatenate(part) for part in zip(*parts, strict=True))
-        right = (found > THRESHOLD) == (labels > THRESHOLD)
-        return as_floats({**self.scores(found, labels), "all_right": right.all(axis=1).mean()})
+        return {**self.scores(found, labels), "all_right": all_right(KIND.decide(found), _there(labels))}
 
     def scores(self, outputs: np.ndarray, labels: np.ndarray) -> dict[str, float]:
         """How good probabilities `(N, K)` are for labels `(N, K)`, more is better.
@@ -77,16 +78,17 @@ class MultiLabel(ImageTask):
             `label_accuracy`, the share of labels that are right at the threshold 0.5, and `f1`, the mean over
             the classes of the harmonic mean of precision and recall.
         """
-        from sklearn.metrics import f1_score
-
-        said, true = np.asarray(outputs) > THRESHOLD, np.asarray(labels) > THRESHOLD
-        f1 = f1_score(true, said, average="macro", zero_division=0.0)
-        return as_floats({"label_accuracy": (said == true).mean(), "f1": f1})
+        return label_scores(KIND.decide(np.asarray(outputs)), _there(labels))
 
     def picture(self, model: keras.Model, data: ImageData, path: str | Path) -> Path:
         """Draws images with their labels and those that the model finds."""
         check_numbers(self.name, model, data, len(self.class_names))
         images, labels, found = next(predict_batches(model, data, batch_size=pictures.MOST))
         return pictures.picture_of_several_labels(
-            images, labels > THRESHOLD, found > THRESHOLD, self.class_names, path
+            images, _there(labels), KIND.decide(found), self.class_names, path
         )
+
+
+def _there(labels: np.ndarray) -> np.ndarray:
+    """Labels of 0 and 1 as bool."""
+    return np.asarray(labels) > 0.5

@@ -12,9 +12,10 @@ import numpy as np
 
 from l2zoo.data import ImageData
 from l2zoo.data.prepared import Prepared
-from l2zoo.tasks.checks import as_floats, check_numbers, predict_batches, prepare_as_is
+from l2zoo.tasks.checks import check_numbers, predict_batches, prepare_as_is
 from l2zoo.tasks.image_task import ImageTask
 from l2zoo.tasks.plots import pictures
+from l2zoo.tasks.scores import columns, explained, value_scores
 from l2zoo.utils.validation import check_number, one_of
 
 LOSSES = {"squared": "mean_squared_error", "absolute": "mean_absolute_error", "huber": "huber"}
@@ -64,31 +65,21 @@ class Regression(ImageTask):
             `mae` and `rmse`, the mean absolute and the root of the mean squared error, in the units of the
             numbers, the mean over all of them; and `r2`, the share of their variance that is explained.
         """
-        from sklearn.metrics import mean_absolute_error, root_mean_squared_error
-
         wanted, found = self._answers(model, data)
-        errors = {"mae": mean_absolute_error(wanted, found), "rmse": root_mean_squared_error(wanted, found)}
-        return as_floats({**errors, **self.scores(found, wanted)})
+        return value_scores(found, wanted)
 
     def scores(self, outputs: np.ndarray, targets: np.ndarray) -> dict[str, float]:
         """How good answers `(N, D)` are for numbers `(N,)` or `(N, D)`: `r2`, more is better, at most 1."""
-        from sklearn.metrics import r2_score
-
-        return as_floats({"r2": r2_score(_columns(targets), _columns(outputs))})
+        return {"r2": explained(outputs, targets)}
 
     def picture(self, model: keras.Model, data: ImageData, path: str | Path) -> Path:
         """Draws images with their numbers and what the model says."""
         check_numbers(self.name, model, data, len(self.target_names))
         images, wanted, found = next(predict_batches(model, data, batch_size=pictures.MOST))
-        return pictures.picture_of_numbers(images, _columns(wanted), _columns(found), self.target_names, path)
+        return pictures.picture_of_numbers(images, columns(wanted), columns(found), self.target_names, path)
 
     def _answers(self, model: keras.Model, data: ImageData) -> tuple[np.ndarray, np.ndarray]:
         check_numbers(self.name, model, data, len(self.target_names))
         parts = [(wanted, found) for _, wanted, found in predict_batches(model, data)]
-        wanted, found = (_columns(np.concatenate(part)) for part in zip(*parts, strict=True))
+        wanted, found = (columns(np.concatenate(part)) for part in zip(*parts, strict=True))
         return wanted, found
-
-
-def _columns(values: np.ndarray) -> np.ndarray:
-    """Numbers `(N,)` or `(N, D)` as `(N, D)`, float64."""
-    return np.asarray(values, np.float64).reshape(len(values), -1)

@@ -9,6 +9,7 @@ from typing import Any
 
 import keras
 
+from l2zoo.data import provenance
 from l2zoo.regularization.policy import L2Policy
 from l2zoo.regularization.strength import Strength
 from l2zoo.regularization.training_step import own_parts
@@ -151,6 +152,7 @@ def fit(
     run = _Run(model, settings, train, held_out, callbacks=callbacks, precision=precision)
     if run_dir is not None:
         run.open(RunFolder(run_dir), epochs=epochs, resume=resume, batch_size=batch_size, seed=seed)
+    provenance.remember(model, data)
     return run.train(epochs, verbose)
 
 

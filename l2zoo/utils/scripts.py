@@ -5,19 +5,20 @@ from __future__ import annotations
 import dataclasses
 import functools
 import inspect
-import re
 import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_type_hints
 
+from l2zoo.utils.shell_words import ERRORS, speak_shell
+
 
 def run_script(main: Callable[..., None]) -> None:
     """Runs `main` with the arguments of the command line, as Typer reads them from its signature.
 
     What the user can mend (a bad argument, a file, a package that is not installed) ends the process with one
-    line on stderr and status 1, not with a traceback.
+    line on stderr, in the words of the shell, and status 1, not with a traceback.
 
     Args:
         main: A function whose parameters are options of Typer's, or dataclasses of such, as `expand_options`
@@ -25,37 +26,10 @@ def run_script(main: Callable[..., None]) -> None:
     """
     import typer
 
-    command = expand_options(main)
     try:
-        typer.run(command)
-    except (ValueError, TypeError, OSError, ImportError) as error:
-        sys.exit(f"{Path(sys.argv[0]).stem}: {in_shell_words(str(error), flags_of(command))}")
-
-
-def flags_of(command: Callable[..., Any]) -> dict[str, str]:
-    """The option on the command line of each argument of a function, as Typer names it."""
-    found = {}
-    for name, parameter in inspect.signature(command, eval_str=True).parameters.items():
-        kinds = getattr(parameter.annotation, "__metadata__", ())
-        if not any(type(kind).__name__ == "ArgumentInfo" for kind in kinds):  # which has no name
-            said = [flag for kind in kinds for flag in (kind.default, *(kind.param_decls or ()))]
-            own = [flag for flag in said if isinstance(flag, str) and flag.startswith("--")]
-            found[name] = own[0] if own else f"--{name.replace('_', '-')}"
-    return found
-
-
-def in_shell_words(message: str, flags: dict[str, str]) -> str:
-    """A message about arguments of Python as one about options of the command line.
-
-    Example:
-        >>> in_shell_words("`limit` must be at least 1, got limit=0 for `x`.", {"limit": "--limit"})
-        '--limit must be at least 1, got --limit 0 for `x`.'
-    """
-    if not flags:
-        return message
-    names = "|".join(sorted(flags, key=len, reverse=True))
-    message = re.sub(rf"`({names})`", lambda found: flags[found[1]], message)
-    return re.sub(rf"(?<![\w.\-])({names})=", lambda found: f"{flags[found[1]]} ", message)
+        typer.run(speak_shell(expand_options(main)))
+    except ERRORS as error:
+        sys.exit(f"{Path(sys.argv[0]).stem}: {error}")
 
 
 def expand_options(main: Callable[..., None]) -> Callable[..., None]:

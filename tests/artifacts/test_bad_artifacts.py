@@ -178,6 +178,14 @@ def test_a_manifest_that_lies_anywhere_under_a_digest_that_fits_gives_clear_erro
         ({"class_names": [3]}, r"`class_names` in the manifest must be null or a list of texts, got \[3\]"),
         ({"task": "painting"}, r"`task` in the manifest must be null or one of \['classification'"),
         ({"task": ["detection"]}, "`task` in the manifest must be null or one of"),
+        (
+            {"trained_on": "mnist"},
+            "`trained_on` in the manifest must be what data were trained on, got 'mnist'",
+        ),
+        (
+            {"trained_on": {"name": "mnist", "split": "train", "task": "x", "shape": [1]}},
+            "`trained_on` in the",
+        ),
         ({"inputs": {}}, "`inputs` in the manifest must be shape and dtype by name, got {}"),
         ({"inputs": {"images": {"shape": [None], "dtype": "object"}}}, "`inputs` in the manifest must be"),
         ({"outputs": {"x": {"shape": [None, "3"], "dtype": "float32"}}}, "`outputs` in the manifest must be"),

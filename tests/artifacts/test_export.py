@@ -18,6 +18,7 @@ from l2zoo.artifacts.parity import check
 layers = keras.layers
 FILES = {
     "README.md",
+    "labels.txt",
     "manifest.json",
     "model.keras",
     "model.tflite",
@@ -160,7 +161,7 @@ def test_no_file_knows_the_machine_it_was_made_on(written):
 
 def test_the_artifact_prints_as_a_table(written):
     lines = str(written).splitlines()
-    assert lines[0].startswith(f"{written.folder}: digits_cnn, 8 files, ")
+    assert lines[0].startswith(f"{written.folder}: digits_cnn, 9 files, ")
     assert [line.split("|")[1].strip() for line in lines[4:]] == ["keras", "savedmodel", "tflite"]
 
 
@@ -294,7 +295,7 @@ def test_an_artifact_is_replaced_only_when_asked(folder):
         export(small(), folder, sample=IMAGES, formats=[])
     artifact = export(small(name="newer"), folder, sample=IMAGES, formats=[], overwrite=True)
     assert artifact.manifest["name"] == "newer"
-    assert files_of(folder) == {"README.md", "manifest.json", "model.keras", "sample.npz"}
+    assert files_of(folder) == {"README.md", "labels.txt", "manifest.json", "model.keras", "sample.npz"}
 
 
 def test_the_picture_goes_along(tmp_path):

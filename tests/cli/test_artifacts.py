@@ -266,7 +266,7 @@ def test_predict_says_several_classes_and_values(l2zoo, tmp_path: Path) -> None:
     assert (values.status, "value" in values.out) == (0, True)
     refused = l2zoo("predict", tmp_path / "values", path, "--threshold", "0.5")
     assert refused.status == 1
-    assert "`threshold` is for outputs that are binary or multilabel" in refused.err
+    assert "--threshold is for outputs that are binary or multilabel, got --threshold 0.5" in refused.err
 
 
 def test_predict_says_what_is_wrong_with_an_image(l2zoo, artifact: Path, tmp_path: Path) -> None:
@@ -277,7 +277,82 @@ def test_predict_says_what_is_wrong_with_an_image(l2zoo, artifact: Path, tmp_pat
     assert answer.err.count("\n") == 1
     answer = l2zoo("predict", artifact, tmp_path / "text.png", "--format", "tflite_fp16")
     assert answer.status == 1
-    assert "`format` must be" in answer.err
+    assert "--format must be" in answer.err
+
+
+def test_predict_takes_a_folder_and_a_pattern(l2zoo, artifact: Path, tmp_path: Path) -> None:
+    path = digit_file(tmp_path)
+    shutil.copy(path, tmp_path / "other.png")
+    for given in (tmp_path, f"{tmp_path}/*.png"):
+        answer = l2zoo("predict", artifact, given, "--json")
+        assert [one["image"] for one in json.loads(answer.out)] == [str(path), str(tmp_path / "other.png")]
+
+
+def test_boxes_are_shown_from_a_score_on_and_no_more_than_asked_for(
+    l2zoo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picture = Path(__file__).parents[2] / "saved_models" / "detector_scenes" / "picture.png"
+    shutil.copy(picture, tmp_path / "photo.png")
+    monkeypatch.chdir(tmp_path)
+    command = ("predict", "detector_scenes", "photo.png", "--min-score", "0.1")
+    found = json.loads(l2zoo(*command, "--json").out)[0]["objects"]
+    assert len(found) > 2
+    assert min(one["score"] for one in found) >= 0.1
+    assert l2zoo(*command).out.count("\n") == 1 + len(found)
+    assert l2zoo(*command, "--top", "2").out.count("\n") == 1 + 2
+    assert "nothing" in l2zoo(*command[:3], "--min-score", "0.99").out
+
+
+# ---- Evaluate ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def later(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Ten digits that came later, in class folders."""
+    from PIL import Image
+
+    from l2zoo.data import load
+
+    folder = tmp_path_factory.mktemp("later")
+    images, labels = load("l2zoo_digits", "test").arrays()
+    for number, (image, label) in enumerate(zip(images[:30], labels[:30], strict=True)):
+        place = folder / str(label)
+        place.mkdir(exist_ok=True)
+        Image.fromarray(image[..., 0]).save(place / f"{number}.png")
+    return folder
+
+
+def test_evaluate_judges_a_file_on_a_folder(l2zoo, later: Path, tmp_path: Path) -> None:
+    from sklearn.metrics import accuracy_score
+
+    pictures = ("--save", tmp_path / "confusion.svg", "--worst", tmp_path / "worst.png")
+    answer = l2zoo("evaluate", "cnn_digits", later, *pictures)
+    assert (answer.status, answer.err) == (0, "")
+    assert "Which class was taken for which" in (tmp_path / "confusion.svg").read_text()
+    assert (tmp_path / "worst.png").read_bytes().startswith(b"\x89PNG")
+    content = json.loads(l2zoo("evaluate", "cnn_digits", f"folder:{later}", "--json").out)
+    said = json.loads(l2zoo("predict", "cnn_digits", f"{later}/*/*.png", "--json").out)
+    true = [Path(one["image"]).parent.name for one in said]
+    assert content["metrics"]["accuracy"] == pytest.approx(
+        accuracy_score(true, [one["class_name"] for one in said])
+    )
+    assert content["num_examples"] == 30
+    assert f"{content['metrics']['accuracy']:.4f}" in answer.out
+
+
+def test_evaluate_says_what_does_not_fit_in_one_line(l2zoo, later: Path, tmp_path: Path) -> None:
+    shutil.copytree(later / "1", tmp_path / "data" / "cat")
+    shutil.copytree(later / "2", tmp_path / "data" / "dog")
+    for arguments, words in (
+        ((tmp_path / "data",), "cat, dog are not among them"),
+        ((later, "--save", tmp_path / "said.gif"), "must end in .png, .svg or .pdf"),
+        ((later, "--min-score", "0.5"), "is for boxes"),
+        ((later, "--split", "tset"), "train"),
+    ):
+        answer = l2zoo("evaluate", "cnn_digits", *arguments)
+        assert (answer.status, answer.out) == (1, "")
+        assert words in answer.err
+        assert answer.err.count("\n") == 1
 
 
 def test_bench_times_every_file(l2zoo, artifact: Path, tmp_path: Path) -> None:

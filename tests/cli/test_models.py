@@ -61,9 +61,9 @@ def test_convert_prints_the_number_alone(l2zoo, arguments: tuple[str, ...], prin
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        (("1", "--from", "sklearn_ridge", "--to", "keras"), "`num_samples` is needed"),
-        (("nan", "--from", "pytorch", "--to", "keras"), "`value` must be a finite number >= 0"),
-        (("1", "--from", "keras_weight_decay", "--to", "keras", "--momentum", "0.9"), "got momentum=0.9"),
+        (("1", "--from", "sklearn_ridge", "--to", "keras"), "--num-samples is needed"),
+        (("nan", "--from", "pytorch", "--to", "keras"), "VALUE must be a finite number >= 0, got nan"),
+        (("1", "--from", "keras_weight_decay", "--to", "keras", "--momentum", "0.9"), "got --momentum 0.9"),
     ],
 )
 def test_an_error_of_the_library_is_one_line_and_ends_with_one(

@@ -11,7 +11,7 @@ import pytest
 
 from l2zoo.utils.console import without_chatter
 
-COMMANDS = ("list", "audit", "apply", "convert", "export", "verify", "sign", "predict", "bench")
+COMMANDS = ("list", "audit", "apply", "convert", "export", "verify", "sign", "predict", "evaluate", "bench")
 
 
 def test_help_lists_every_command(l2zoo) -> None:
@@ -105,6 +105,7 @@ def test_wrong_usage_ends_with_two_and_one_hint(l2zoo, arguments: tuple[str, ...
         (("export", "cnn_digits", "-o", "x", "-f", "onxx"), "keras, savedmodel, tflite", "onnx"),
         (("export", "cnn_digits", "-o", "x", "--int8-io", "int16"), "float32, uint8, int8", "int8"),
         (("predict", "cnn_digits", "x.png", "--format", "tflight"), "auto, tflite, tflite_fp16", "tflite"),
+        (("evaluate", "cnn_digits", "x", "-f", "tflight"), "auto, tflite, tflite_fp16", "tflite"),
         (("bench", "cnn_digits", "-f", "tflite_int4"), "tflite_dynamic, tflite_int8", "tflite_int8"),
     ],
 )  # fmt: skip
@@ -131,3 +132,41 @@ def test_warnings_for_users_are_heard_though_notes_are_held_back(
     monkeypatch.setattr("l2zoo.inference.benchmark.measure_latency", measure_latency)
     answer = l2zoo("bench", "cnn_digits")
     assert (answer.status, answer.err) == (1, "l2zoo: warning: for users\nl2zoo: the reason\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (
+            ("bench", "cnn_digits", "--seconds", "-3"),
+            "--seconds must be a finite number >= 0, got --seconds -3.0.",
+        ),
+        (("bench", "cnn_digits", "-f", "tflite_fp16"), "got --format tflite_fp16."),
+        (("predict", "cnn_digits", "no.png"), "IMAGE must be paths of image files, got 'no.png'."),
+        (("predict", "cnn_digits", "no.png", "--threads", "0"), "got --threads 0."),
+        (
+            ("predict", "cnn_digits", "no.png", "--min-score", "0.5"),
+            "--min-score is for boxes, got --min-score 0.5",
+        ),
+        (("evaluate", "cnn_digits", "no", "--worst", "a.gif"), "--worst must end in .png"),
+        (("evaluate", "diffusion_digits", "no"), "`evaluate` is for classification,"),
+        (("convert", "1", "--from", "keras", "--to", "glmnet"), "--data-loss is needed to convert"),
+    ],
+)
+def test_what_the_library_refuses_is_said_in_the_words_of_the_shell(
+    l2zoo, arguments: tuple[str, ...], said: str
+) -> None:
+    answer = l2zoo(*arguments)
+    assert (answer.status, answer.out) == (1, "")
+    assert answer.err.startswith("l2zoo: ")
+    assert said in answer.err
+
+
+def test_an_artifact_that_is_there_is_replaced_by_the_option_of_that_name(l2zoo, tmp_path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "mine.txt").write_text("mine")
+    answer = l2zoo("export", "cnn_digits", "-o", tmp_path / "out", "--data", "l2zoo_digits", "-f", "keras")
+    assert answer.status == 1
+    assert f"--output exists already, got --output {tmp_path / 'out'}." in answer.err
+    assert "pass --overwrite to replace it." in answer.err
+    assert (tmp_path / "out" / "mine.txt").exists()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import keras
 import numpy as np
 import pytest
 
-from tests.inference import tiny
+from tests.inference import kinds, tiny
 
 
 @pytest.fixture(scope="session")
@@ -94,3 +96,24 @@ def stepper(tmp_path_factory):
     sample["frame"] = tiny.random_images(4, 16, 16, 1).astype("float32")
     folder = tmp_path_factory.mktemp("stepper") / "tiny"
     return tiny.exported(model, folder, sample, names=None, task="video", limits=tiny.wide())
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory):
+    """By name, a model, what it answers, and its artifact; made when they are asked for."""
+    known = {}
+
+    def get(name):
+        if name not in known:
+            build, card = kinds.MADE[name]
+            model = build()
+            folder = tmp_path_factory.mktemp("kinds") / "artifact"
+            from l2zoo.artifacts import export
+
+            export(model, folder, sample=kinds.X, formats=["tflite"], card=card)
+            known[name] = SimpleNamespace(
+                model=model, folder=folder, answers=model.predict(kinds.X, verbose=0)
+            )
+        return known[name]
+
+    return get

@@ -3,74 +3,16 @@
 from __future__ import annotations
 
 import json
-from types import SimpleNamespace
 
-import keras
 import numpy as np
 import pytest
-from keras import layers
 from scipy.special import expit, softmax
 
 import l2zoo
-from l2zoo.artifacts import Card, export, manifest
+from l2zoo.artifacts import manifest
 from l2zoo.inference import plots, results
 from l2zoo.inference.server import app
-from tests.inference.tiny import random_images, scattered
-
-X = random_images(64, 8, 8, 1)
-
-
-def classifier(numbers, activation=None, loss=None):
-    body = [
-        keras.Input((8, 8, 1)),
-        layers.Rescaling(1 / 255),
-        layers.Flatten(),
-        layers.Dense(numbers, activation),
-    ]
-    model = scattered(keras.Sequential(body), 0.5)
-    if loss is not None:
-        model.compile("sgd", loss)
-    return model
-
-
-def segmenter(numbers, activation=None):
-    body = [keras.Input((8, 8, 1)), layers.Rescaling(1 / 255), layers.Conv2D(numbers, 3, padding="same")]
-    return scattered(keras.Sequential([*body, layers.Activation(activation or "linear")]), 2.0)
-
-
-FROM_LOGITS = keras.losses.BinaryCrossentropy(from_logits=True)
-MADE = {
-    "logits": (lambda: classifier(3), Card(class_names=("a", "b", "c"))),
-    "binary": (lambda: classifier(1, "sigmoid"), Card(class_names=("no", "yes"))),
-    "binary_logits": (lambda: classifier(1, None, FROM_LOGITS), Card(task="classification", threshold=0.8)),
-    "multilabel": (
-        lambda: classifier(3, "sigmoid"),
-        Card(class_names=("a", "b", "c"), threshold=(0.2, 0.5, 0.9)),
-    ),
-    "multilabel_logits": (lambda: classifier(3, None, FROM_LOGITS), Card()),
-    "values": (lambda: classifier(2, None, "mse"), Card()),
-    "masks of logits": (lambda: segmenter(3), Card(task="segmentation")),
-    "masks of two": (lambda: segmenter(1, "sigmoid"), Card(class_names=("ground", "road"))),
-    "masks that overlap": (lambda: segmenter(2, "sigmoid"), Card(class_names=("car", "shadow"))),
-    "values of pixels": (lambda: segmenter(1), Card(task="regression")),
-}
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    """By name, a model, what it answers, and its artifact; made when they are asked for."""
-    known = {}
-
-    def get(name):
-        if name not in known:
-            build, card = MADE[name]
-            model = build()
-            folder = tmp_path_factory.mktemp("kinds") / "artifact"
-            export(model, folder, sample=X, formats=["tflite"], card=card)
-            known[name] = SimpleNamespace(folder=folder, answers=model.predict(X, verbose=0))
-        return known[name]
-
-    return get
+from tests.inference.kinds import MADE, X
 
 
 def predict(one, **options):

@@ -8,7 +8,8 @@ from PIL import Image
 
 from l2zoo.inference import plots
 from l2zoo.inference.benchmark import Latency
-from l2zoo.inference.plots import describe, plot_latency, plot_results
+from l2zoo.inference.latency_plot import plot_latency
+from l2zoo.inference.plots import describe, plot_results
 from l2zoo.inference.results import Classified, Detected, Segmented
 
 NAMES = ("cat", "dog")
@@ -35,7 +36,7 @@ LATENCIES = [
 def test_results_in_words() -> None:
     assert describe(CLASS) == "dog 75%"
     assert describe(MASK) == "dog 75%, cat 25%"
-    assert describe(BOXES) == "dog 0.90"  # and not what is unsure
+    assert describe(BOXES) == "dog 0.90, cat 0.10"  # what is unsure, the predictor has left out
     assert describe(Detected(np.zeros((0, 4)), np.zeros(0), np.zeros(0, int), NAMES)) == "nothing"
 
 
@@ -50,12 +51,12 @@ def test_every_task_has_a_picture_that_says_the_same_in_words(result, tmp_path) 
 
 
 def test_boxes_move_with_their_image() -> None:
-    pixels, scale, corner = plots._fit_square(image(4, 8), 16)
+    pixels, scale, corner = plots.fit_square(image(4, 8), 16)
     assert (scale, corner.tolist()) == (2.0, [0, 4])
     assert (pixels[:4] == 255).all()
     assert (pixels[12:] == 255).all()
-    (panel,) = plots._panels("x", image(4, 8), BOXES, 16)
-    np.testing.assert_array_equal(panel.found_xyxy, [[2, 8, 10, 12]])
+    (panel,) = plots.panels_of("x", image(4, 8), BOXES, 16)
+    np.testing.assert_array_equal(panel.found_xyxy, [[2, 8, 10, 12], [0, 4, 16, 16]])
 
 
 def test_a_picture_holds_so_many(tmp_path) -> None:

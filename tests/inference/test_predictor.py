@@ -166,6 +166,7 @@ def test_no_process_that_predicts_loads_keras_or_tensorflow(classifier, denoiser
         "print(one.predict(np.full((9, 9, 3), 99, np.uint8))[0].class_name)\n"
         "two.sample(1, steps=1), three.generate(np.zeros((1, 2, 16, 16, 1)), 1)\n"
         "heavy = {'keras', 'tensorflow', 'jax', 'torch', 'scipy', 'sklearn', 'matplotlib', 'rich'}\n"
+        "heavy |= {'l2zoo.data.load', 'l2zoo.inference.evaluation', 'l2zoo.inference.plots'}\n"
         "print(sorted(heavy & set(sys.modules)))\n"
     )
     folders = [str(made.folder) for made in (classifier, denoiser, stepper)]
@@ -223,7 +224,7 @@ def test_every_method_belongs_to_its_task(classifier, denoiser, stepper):
         (b"GIF89a", TypeError, "got bytes"),
         ([None], TypeError, "Image 0 of `images` must be an array, a Pillow image or a path, got NoneType"),
         ("no/such.png", FileNotFoundError, "must be paths of image files, got 'no/such.png'"),
-        (".", FileNotFoundError, "must be paths of image files"),
+        (".", ValueError, "must be a folder with images"),
     ],
 )
 def test_what_is_no_image_is_a_clear_error(classifier, images, error, words):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -72,6 +73,14 @@ def mask_classes(present: np.ndarray, class_names: ClassNames, *, where: Any) ->
             f"`class_names` must name all classes of the masks of {where}, got {len(class_names)} for values "
             f"up to {labelled[-1]}: name {labelled[-1] + 1}, or say which value is which with "
             "{VALUE: NAME, ...}."
+        )
+    if labelled == [0] and UNLABELLED in values and len(class_names) > 1:
+        warnings.warn(
+            f"The masks of {where} hold 0 and {UNLABELLED} only, and {UNLABELLED} is taken for not labelled: "
+            "if it is a class, say so with "
+            f"class_names={{0: {class_names[0]!r}, {UNLABELLED}: {class_names[1]!r}}}.",
+            UserWarning,
+            stacklevel=2,
         )
     return MaskClasses(tuple(class_names))
 

@@ -50,16 +50,27 @@ def average_precision(
         >>> round(average_precision(found, truth, num_classes=2)["map"], 3)
         1.0
     """
+    return over_classes(precision_by_class(found, truth, num_classes=num_classes))
+
+
+def precision_by_class(
+    found: Mapping[str, Any], truth: Mapping[str, Any], *, num_classes: int
+) -> dict[str, np.ndarray]:
+    """The same for each class, `(K,)`; NaN for a class of which there is no true box."""
     num_classes = whole_number("num_classes", num_classes, at_least=1)
     said = found_boxes(found, num_classes=num_classes)
     real = true_boxes(truth, num_classes=num_classes)
     _check_together(said, real)
     images = len(real["labels"])
     curves = _precision_curves(_records(said), _records(real), images=images, num_classes=num_classes)
-    precision = curves.mean(axis=1)  # (T, K)
-    occurs = np.isin(np.arange(num_classes), real["labels"])
-    means = precision[:, occurs].mean(axis=1)  # (T,): thresholds 0.5, 0.55, ..., 0.95
-    return {"map": float(means.mean()), "map50": float(means[0]), "map75": float(means[5])}
+    precision = curves.mean(axis=1)  # (T, K): thresholds 0.5, 0.55, ..., 0.95
+    precision[:, ~np.isin(np.arange(num_classes), real["labels"])] = np.nan
+    return {"map": precision.mean(axis=0), "map50": precision[0], "map75": precision[5]}
+
+
+def over_classes(by_class: Mapping[str, np.ndarray]) -> dict[str, float]:
+    """The means over the classes of which there are true boxes."""
+    return {name: float(np.nanmean(values)) for name, values in by_class.items()}
 
 
 def found_boxes(found: Mapping[str, Any], *, num_classes: int) -> Arrays:

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import keras
 import numpy as np
 
-from l2zoo.data import ImageData
+from l2zoo.data import ImageData, provenance
 from l2zoo.data.prepared import Prepared
 from l2zoo.tasks.augmentation import augmentation
 from l2zoo.tasks.checks import (
@@ -122,7 +122,8 @@ class Detection:
         check_classes(model, len(self.class_names), who="The task")
         height, width, _ = model.input_shape[1:]
         check_places(model, len(boxes.places(height, width, strides=self.strides)))
-        return final_boxes.add_final_boxes(model, strides=self.strides, max_boxes=self.max_boxes)
+        deployed = final_boxes.add_final_boxes(model, strides=self.strides, max_boxes=self.max_boxes)
+        return provenance.hand_on(model, deployed)
 
     def picture(self, model: keras.Model, data: ImageData, path: str | Path) -> Path:
         """Draws images with the boxes of their objects and those that the model finds."""

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import keras
 import numpy as np
 
-from l2zoo.data import ImageData
+from l2zoo.data import ImageData, provenance
 from l2zoo.data.prepared import Prepared
 from l2zoo.tasks.augmentation import augmentation
 from l2zoo.tasks.diffusion.evaluation import Judge
@@ -160,7 +160,7 @@ class Generation:
 
     def deployed(self, model: keras.Model) -> keras.Model:
         """The model as it is exported: the same, without what belongs to training."""
-        return keras.Model(model.input, model.output, name=model.name)
+        return provenance.hand_on(model, keras.Model(model.input, model.output, name=model.name))
 
     def picture(self, model: keras.Model, data: ImageData, path: str | Path) -> Path:
         """Draws new images, those of a class below each other if the model knows classes.

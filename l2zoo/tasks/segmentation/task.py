@@ -14,12 +14,13 @@ from l2zoo.data import ImageData
 from l2zoo.data.prepared import Prepared
 from l2zoo.tasks import losses
 from l2zoo.tasks.augmentation import one_hot_targets
-from l2zoo.tasks.checks import as_floats, check_data, predict_batches
+from l2zoo.tasks.checks import check_data, predict_batches
 from l2zoo.tasks.image_task import ClassTask
 from l2zoo.tasks.infer_output_kind import exclusive_kind
 from l2zoo.tasks.output_kind import OutputKind
 from l2zoo.tasks.plots import pictures
 from l2zoo.tasks.segmentation import overlap
+from l2zoo.tasks.segmentation.training_metrics import training_metrics
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class Segmentation(ClassTask):
     def compiling(self) -> dict[str, Any]:
         """Loss and metrics, for Keras's `compile` and for `fit`."""
         loss = losses.segmentation_loss(self.loss, label_smoothing=self.label_smoothing)
-        return {"loss": loss, "metrics": overlap.training_metrics(self._num_classes)}
+        return {"loss": loss, "metrics": training_metrics(self._num_classes)}
 
     def prepared(self, data: ImageData, *, augment: str = "none") -> Prepared:
         """The data with one-hot masks `(B, H, W, K)`, zero for pixels without a label, for `fit`.
@@ -68,14 +69,14 @@ class Segmentation(ClassTask):
         matrix = np.zeros((self._num_classes, self._num_classes), np.int64)
         for _, masks, outputs in predict_batches(model, data):
             matrix += judge._confusion(outputs, masks)
-        return _scores(matrix)
+        return overlap.scores(matrix)
 
     def scores(self, outputs: np.ndarray, masks: np.ndarray) -> dict[str, float]:
         """How good answers `(N, H, W, K)` are for masks `(N, H, W)`: as `measure`, more is better.
 
         Of two classes the last axis may have one number: then `output_kind` must say what it is.
         """
-        return _scores(self._confusion(outputs, masks))
+        return overlap.scores(self._confusion(outputs, masks))
 
     def _confusion(self, outputs: np.ndarray, masks: np.ndarray) -> np.ndarray:
         kind = OutputKind(self.output_kind or "probabilities")
@@ -88,8 +89,3 @@ class Segmentation(ClassTask):
         images, masks, outputs = next(predict_batches(model, data, batch_size=pictures.MOST))
         said = exclusive_kind(model, outputs, said=self.output_kind).decide(outputs)
         return pictures.picture_of_masks(images, masks, said, self.class_names, path)
-
-
-def _scores(matrix: np.ndarray) -> dict[str, float]:
-    measured = {"mean_iou": overlap.mean_iou(matrix), "dice": overlap.mean_dice(matrix)}
-    return as_floats({**measured, "pixel_accuracy": overlap.pixel_accuracy(matrix)})

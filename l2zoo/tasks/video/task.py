@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import keras
 import numpy as np
 
+from l2zoo.data import provenance
 from l2zoo.data.prepared import Prepared
 from l2zoo.data.videos import VideoData
 from l2zoo.tasks.checks import as_floats
@@ -132,7 +133,7 @@ class VideoPrediction:
 
     def deployed(self, model: keras.Model) -> keras.Model:
         """One time step of the model, as it is exported: see `step_model`, which it passes if it is one."""
-        return model if is_step_model(model) else step_model(model)
+        return model if is_step_model(model) else provenance.hand_on(model, step_model(model))
 
     def picture(self, model: keras.Model, data: VideoData, path: str | Path) -> Path:
         """Draws clips, and below each how the model continues its first half."""

@@ -6,6 +6,7 @@ import pytest
 from sklearn import metrics as sklearn_metrics
 
 from l2zoo.tasks.segmentation import overlap
+from l2zoo.tasks.segmentation import training_metrics as training
 
 CLASSES = 4
 MATRIX = np.array([[3, 1, 0], [0, 2, 0], [0, 0, 0]])  # rows: truth
@@ -104,7 +105,7 @@ def test_without_a_labelled_pixel_there_is_no_figure(figure):
 @pytest.mark.backends
 def test_training_metrics_are_the_figures_of_the_data_so_far():
     truth, predicted = masks()
-    mean_iou, dice = overlap.training_metrics(CLASSES + 1)
+    mean_iou, dice = training.training_metrics(CLASSES + 1)
     assert (mean_iou.name, dice.name) == ("mean_iou", "dice")
     wide = np.pad(probabilities(predicted), [(0, 0)] * 3 + [(0, 1)])  # the last class occurs nowhere
     for batch in (slice(0, 2), slice(2, 5)):
@@ -122,7 +123,7 @@ def test_mean_iou_is_that_of_keras_with_the_labelled_pixels_as_weights():
     theirs = keras.metrics.OneHotMeanIoU(CLASSES)
     rows = one_hot(truth)
     theirs.update_state(rows, probabilities(predicted), sample_weight=rows.sum(axis=-1).astype("int32"))
-    ours = overlap.MeanIoU(CLASSES)
+    ours = training.MeanIoU(CLASSES)
     ours.update_state(rows, probabilities(predicted))
     assert float(ours.result()) == pytest.approx(float(theirs.result()), abs=1e-6)
 
@@ -135,7 +136,7 @@ def test_weights_weigh_images_or_pixels(axes):
     weights = np.random.default_rng(0).integers(1, 3, truth.shape[:axes])
     often = np.broadcast_to(weights.reshape(weights.shape + (1,) * (3 - axes)), truth.shape).ravel()
     expected = overlap.confusion(np.repeat(truth, often), np.repeat(predicted, often), CLASSES)
-    metric = overlap.MeanDice(CLASSES)
+    metric = training.MeanDice(CLASSES)
     metric.update_state(one_hot(truth), probabilities(predicted), sample_weight=weights)
     np.testing.assert_allclose(keras.ops.convert_to_numpy(metric.matrix), expected)
     assert float(metric.result()) == pytest.approx(overlap.mean_dice(expected), abs=1e-6)
@@ -148,8 +149,8 @@ def segmenter() -> keras.Model:
     model.compile(
         optimizer="sgd",
         loss="categorical_crossentropy",
-        metrics=overlap.training_metrics(CLASSES),
-        weighted_metrics=[overlap.MeanIoU(CLASSES, name="weighted")],
+        metrics=training.training_metrics(CLASSES),
+        weighted_metrics=[training.MeanIoU(CLASSES, name="weighted")],
     )
     return model
 
@@ -195,7 +196,7 @@ def test_they_are_saved_and_loaded_with_a_model(tmp_path):
 
 @pytest.mark.backends
 def test_a_metric_is_made_again_from_its_config():
-    for metric in overlap.training_metrics(3):
+    for metric in training.training_metrics(3):
         again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(metric))
         assert type(again) is type(metric)
         assert again.get_config() == metric.get_config()
@@ -205,4 +206,4 @@ def test_a_metric_is_made_again_from_its_config():
 def test_masks_instead_of_one_hot_rows_are_refused():
     truth, predicted = masks()
     with pytest.raises(ValueError, match=r"must end in num_classes=4, got shapes \(5, 6, 7\)"):
-        overlap.MeanIoU(CLASSES).update_state(truth, probabilities(predicted))
+        training.MeanIoU(CLASSES).update_state(truth, probabilities(predicted))

@@ -1,0 +1,95 @@
+"""How good answers are, for images with a class, several labels or numbers: NumPy and scikit-learn alone.
+
+Keras models and exported files are judged by the same functions. Masks have `segmentation.overlap`, boxes
+`detection.average_precision`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from l2zoo.tasks.output_kind import OutputKind
+
+TOP = 5
+
+
+def class_scores(outputs: np.ndarray, labels: np.ndarray, kind: OutputKind) -> dict[str, float]:
+    """`accuracy`, and `top5` if there are more than five classes.
+
+    Args:
+        outputs: `(N, K)`, or `(N, 1)` for two classes.
+        labels: `(N,)`, below K.
+        kind: What the outputs mean.
+    """
+    from sklearn.metrics import accuracy_score, top_k_accuracy_score
+
+    classes = kind.num_classes(outputs.shape[-1])
+    scores = {"accuracy": float(accuracy_score(labels, kind.decide(outputs)))}
+    if classes > TOP:
+        scores["top5"] = float(top_k_accuracy_score(labels, outputs, k=TOP, labels=range(classes)))
+    return scores
+
+
+def log_loss(outputs: np.ndarray, labels: np.ndarray, kind: OutputKind) -> float:
+    """The mean cross-entropy of answers, as `class_scores` takes them."""
+    from sklearn.metrics import log_loss
+
+    found = exact_probabilities(outputs, kind)
+    return float(log_loss(labels, found, labels=range(found.shape[-1])))
+
+
+def exact_probabilities(outputs: np.ndarray, kind: OutputKind) -> np.ndarray:
+    """`(N, K)`, float64, that add up to 1: float32 misses it by more than scikit-learn likes."""
+    found = kind.probabilities(outputs.astype(np.float64))
+    return found / found.sum(axis=1, keepdims=True)
+
+
+def label_scores(said: np.ndarray, true: np.ndarray) -> dict[str, float]:
+    """How good several labels an image are.
+
+    Args:
+        said: `(N, K)`, bool.
+        true: `(N, K)`, bool.
+
+    Returns:
+        `label_accuracy`, the share of labels that are right, and `f1`, the mean over the classes of the
+        harmonic mean of precision and recall.
+    """
+    from sklearn.metrics import f1_score
+
+    f1 = f1_score(true, said, average="macro", zero_division=0.0)
+    return {"label_accuracy": float((said == true).mean()), "f1": float(f1)}
+
+
+def all_right(said: np.ndarray, true: np.ndarray) -> float:
+    """The share of images with every label right."""
+    return float((said == true).all(axis=1).mean())
+
+
+def value_scores(found: np.ndarray, wanted: np.ndarray) -> dict[str, float]:
+    """`mae` and `rmse`, in the units of the numbers, the mean over all of them; and `r2`, at most 1.
+
+    Args:
+        found: `(N, D)`.
+        wanted: `(N,)` or `(N, D)`.
+    """
+    from sklearn.metrics import mean_absolute_error, root_mean_squared_error
+
+    wanted, found = columns(wanted), columns(found)
+    return {
+        "mae": float(mean_absolute_error(wanted, found)),
+        "rmse": float(root_mean_squared_error(wanted, found)),
+        "r2": explained(found, wanted),
+    }
+
+
+def explained(found: np.ndarray, wanted: np.ndarray) -> float:
+    """`r2`, the share of the variance of numbers that is explained."""
+    from sklearn.metrics import r2_score
+
+    return float(r2_score(columns(wanted), columns(found)))
+
+
+def columns(values: np.ndarray) -> np.ndarray:
+    """Numbers `(N,)` or `(N, D)` as `(N, D)`, float64."""
+    return np.asarray(values, np.float64).reshape(len(values), -1)
