@@ -23,7 +23,9 @@ from l2zoo.stats.paired import (
     mean_by_fold,
     shared_part,
     steps_of,
+    trainings_for,
     usual_variance,
+    variance_of,
 )
 from l2zoo.stats.summary import mean, sign_of
 
@@ -47,6 +49,8 @@ class Verdict:
         low: Lower end of the 95 % interval of `gain`.
         high: Its upper end.
         pairs: How many paired trainings stand behind the interval.
+        deviation: Standard deviation of a gain on one fold, as the interval has it; NaN without one.
+        overlap: By how much gains on two folds are taken to go together.
         left_out: The strengths above 0 that were not compared, as trainings of them failed.
         fresh: Whether the trainings are on divisions of the data that chose nothing.
     """
@@ -61,11 +65,36 @@ class Verdict:
     low: float = math.nan
     high: float = math.nan
     pairs: int = 0
+    deviation: float = math.nan
+    overlap: float = math.nan
     left_out: tuple[float, ...] = ()
     fresh: bool = False
 
     def __str__(self) -> str:
         return self.sentence
+
+    def needed(self, effect: float, *, power: float = 0.8) -> float:
+        """How many more paired trainings it takes to tell an effect of a size from chance.
+
+        Args:
+            effect: In the units of the score, above 0.
+            power: The probability with which it is told, in (0.5, 1).
+
+        Returns:
+            A number of (seed, fold), at least 0; infinite where no number of folds of the same data is
+            enough, and it takes more data, or where nothing was compared.
+
+        Raises:
+            ValueError: Another size or probability.
+        """
+        if not effect > 0 or not 0.5 < power < 1:
+            raise ValueError(
+                f"`effect` must be above 0 and `power` in (0.5, 1), got effect={effect}, power={power}."
+            )
+        if not self.pairs:
+            return math.inf
+        wanted = trainings_for(effect, deviation=self.deviation, overlap=self.overlap, power=power)
+        return max(0.0, wanted - self.pairs)
 
 
 def verdict_of(
@@ -113,7 +142,7 @@ def verdict_of(
     lost = tuple(c.strength for c in above if c not in positive)
     usual = usual_variance(gains) if len(positive) >= MANY else None
     verdict = _numbers(zero, positive, held, steps, overlap=overlap, usual=usual, mode=mode)
-    verdict = replace(verdict, left_out=lost, fresh=fresh)
+    verdict = replace(verdict, overlap=overlap, left_out=lost, fresh=fresh)
     if not np.nan_to_num(gains).any():
         verdict = replace(verdict, outcome="all equal")
     smallest = len(above) > 1 and verdict.strength == min(s for s in tried or _strengths(above) if s > 0)
@@ -159,6 +188,7 @@ def _numbers(
         low=low,
         high=high,
         pairs=len(held),
+        deviation=math.sqrt(variance_of(held, rounding=steps, usual=usual)),
     )
 
 

@@ -147,11 +147,9 @@ def corrected_interval(
     """
     if len(gains) < 2:
         raise ValueError(f"An interval needs at least 2 gains, got {len(gains)}.")
-    freedom = len(gains) - 1
-    least = 0.0
-    if usual is not None:
-        least, freedom = (float(np.var(gains, ddof=1)) + usual) / 2, 2 * freedom
-    error = error_of_mean(gains, overlap=overlap, rounding=rounding, least=least)
+    freedom = (len(gains) - 1) * (1 if usual is None else 2)
+    variance = variance_of(gains, rounding=rounding, usual=usual)
+    error = math.sqrt(variance * (1 / len(gains) + overlap))
     mean = math.fsum(gains) / len(gains)
     found = _student(mean, error, freedom, len(gains), comparisons=1, confidence=confidence)
     return found.mean, found.low, found.high
@@ -204,7 +202,7 @@ def difference(
     if len(gains) < 2:
         return None
     mean = math.fsum(gains) / len(gains)
-    error = error_of_mean(np.asarray(gains), overlap=overlap, rounding=rounding)
+    error = math.sqrt(variance_of(np.asarray(gains), rounding=rounding) * (1 / len(gains) + overlap))
     return _student(mean, error, len(gains) - 1, len(gains), comparisons=comparisons, confidence=confidence)
 
 
@@ -252,6 +250,43 @@ def _student(
     return Difference(mean, mean - half, mean + half, mean - wide, mean + wide, p, pairs)
 
 
+def trainings_for(
+    effect: float, *, deviation: float, overlap: float, power: float = 0.8, confidence: float = 0.95
+) -> float:
+    """How many paired trainings it takes until an effect of a size is told from chance, with some
+probability. 
+    The smallest J with `effect >= (t(confidence) + t(power)) * deviation * sqrt(1 / J + overlap)`, where t
+    are quantiles of Student's distribution with J - 1 degrees of freedom. Folds of the same data share what
+    `overlap` says, so that below some size no number of them is enough: infinite. Then it takes more data.
+
+    Args:
+        effect: Above 0.
+        deviation: Of a gain on one fold.
+        overlap: As in `corrected_interval`.
+        power: Probability of telling it, in (0.5, 1).
+        confidence: Of the interval.
+
+    Example:
+        >>> trainings_for(0.02, deviation=0.02, overlap=0.0), trainings_for(0.02, deviation=0.02,
+        overlap=0.28) (11.0, inf)
+    """
+    from scipy.special import stdtrit
+
+    def told(count: float) -> bool:
+        quantiles = float(stdtrit(count - 1, (1 + confidence) / 2) + stdtrit(count - 1, power))
+        return effect >= quantiles * deviation * math.sqrt(1 / count + overlap)
+
+    if not told(1e9):
+        return math.inf
+    low, high = 1.0, 2.0
+    while not told(high):
+        low, high = high, 2 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if told(middle) else (middle, high)
+    return high
+
+
 def holm(p_values: Sequence[float]) -> list[float]:
     """p-values corrected for there being several: below 0.05, one may be called significant at 5 %.
 
@@ -275,19 +310,16 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return corrected
 
 
-def error_of_mean(
-    gains: np.ndarray, *, overlap: float, rounding: Rounding = 0.0, least: float = 0.0
-) -> float:
-    """The standard error of the mean of gains, `s * sqrt(1 / J + overlap)`: see `corrected_interval`.
+def variance_of(gains: np.ndarray, *, rounding: Rounding = 0.0, usual: float | None = None) -> float:
+    """The variance of a gain as intervals take it: see `corrected_interval`.
 
     Args:
         gains: `(J,)`, at least 2.
-        overlap: `n_test / n_train` of folds that share their training data; 0 of independent gains.
         rounding: Smallest step between two scores, of all folds or `(J,)`.
-        least: Below which the variance is not taken.
+        usual: `usual_variance` of many strengths, if it is known.
     """
-    variance = max(float(np.var(gains, ddof=1)), float(np.mean(np.square(rounding))) / 6, least)
-    return math.sqrt(variance * (1 / len(gains) + overlap))
+    own = float(np.var(gains, ddof=1))
+    return max(own, float(np.mean(np.square(rounding))) / 6, 0.0 if usual is None else (own + usual) / 2)
 
 
 def shared_part(overlap: float) -> float:

@@ -15,6 +15,7 @@ from scipy import stats
 from l2zoo.engine.record import Record, Unit
 from l2zoo.search.candidates import Candidate, gather
 from l2zoo.search.verdict import verdict_of
+from l2zoo.stats.paired import trainings_for
 
 no_deadline = settings(deadline=None)  # the first example imports SciPy, and machines are busy
 
@@ -177,6 +178,17 @@ def test_failed_trainings_at_0_are_named_and_left_out() -> None:
 def test_one_more_right_image_in_each_of_two_folds_proves_nothing(seeds: int) -> None:
     verdict = verdict_of(grid({0.0: [54 / 60] * 2 * seeds, 0.1: [55 / 60] * 2 * seeds}, folds=2))
     assert verdict.outcome == "unclear"
+
+
+def test_a_verdict_says_how_many_more_trainings_an_effect_needs() -> None:
+    verdict = verdict_of(grid({0.0: ZERO, 1e-4: plus(0.02, -0.01, 0.01, -0.02, 0.005)}), metric="accuracy")
+    assert verdict.deviation == pytest.approx(np.std([0.02, -0.01, 0.01, -0.02, 0.005], ddof=1))
+    wanted = trainings_for(0.03, deviation=verdict.deviation, overlap=0.28)
+    assert verdict.needed(0.03) == wanted - 5 > 0
+    assert verdict.needed(0.5) == 0
+    assert verdict.needed(0.001) == verdict_of(grid({0.0: ZERO})).needed(0.03) == math.inf
+    with pytest.raises(ValueError, match="`effect` must be above 0"):
+        verdict.needed(0.0)
 
 
 def test_a_step_is_that_of_its_fold() -> None:

@@ -21,6 +21,7 @@ from l2zoo.stats.paired import (
     smooth,
     step_of,
     steps_of,
+    trainings_for,
 )
 
 no_deadline = settings(
@@ -245,3 +246,21 @@ def test_its_interval_covers_where_trainings_and_images_are_a_sample() -> None:
         before += seeds.low <= 0 <= seeds.high
     assert covered >= 0.94 * 400
     assert before <= 0.75 * 400  # as if the images were no sample
+
+
+# ---- How many it takes
+
+
+def test_so_many_trainings_tell_an_effect_in_four_of_five_samples() -> None:
+    count = int(trainings_for(0.02, deviation=0.03, overlap=0.0))
+    rng = np.random.default_rng(0)
+    told = [difference(rng.normal(0.02, 0.03, count), overlap=0.0).low > 0 for _ in range(1000)]
+    assert 0.77 <= np.mean(told) <= 0.86
+    fewer = [difference(rng.normal(0.02, 0.03, count // 2), overlap=0.0).low > 0 for _ in range(1000)]
+    assert np.mean(fewer) < 0.6
+
+
+def test_folds_of_the_same_data_never_tell_a_small_effect() -> None:
+    # In the limit (1.959964 + 0.841621) * 0.02 * sqrt(0.25) = 0.028016.
+    assert trainings_for(0.0280, deviation=0.02, overlap=0.25) == math.inf
+    assert trainings_for(0.0281, deviation=0.02, overlap=0.25) < math.inf
