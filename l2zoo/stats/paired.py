@@ -253,8 +253,8 @@ def _student(
 def trainings_for(
     effect: float, *, deviation: float, overlap: float, power: float = 0.8, confidence: float = 0.95
 ) -> float:
-    """How many paired trainings it takes until an effect of a size is told from chance, with some
-probability. 
+    """How many paired trainings tell an effect of a size from chance, with some probability.
+
     The smallest J with `effect >= (t(confidence) + t(power)) * deviation * sqrt(1 / J + overlap)`, where t
     are quantiles of Student's distribution with J - 1 degrees of freedom. Folds of the same data share what
     `overlap` says, so that below some size no number of them is enough: infinite. Then it takes more data.
