@@ -37,6 +37,8 @@ class Job:
         callbacks: Keras callbacks; every training gets its own copies.
         groups: What each row belongs to `(N,)`, as `Division` takes it.
         weights: What each row weighs in the loss of a training: an array or a nest of arrays of N rows.
+        parts: Into how many parts, drawn at random, the held-out rows are divided that have a score of their
+            own; 0 for none.
         weighted_scores: Whether held-out rows weigh as much in the loss and in `weighted_metrics`.
     """
 
@@ -55,6 +57,7 @@ class Job:
     callbacks: Sequence[keras.callbacks.Callback] = ()
     groups: Any = None
     weights: Any = None
+    parts: int = 0
     weighted_scores: bool = False
 
     @functools.cached_property

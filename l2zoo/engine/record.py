@@ -68,6 +68,7 @@ class Record:
             `{"val_accuracy": [0.7, 0.8]}`.
         weight_norm: Euclidean norm of the penalised weights at the end.
         penalty: Value of the penalty at the end.
+        parts: The score on each part of the held-out rows, where the job asks for it.
     """
 
     unit: Unit
@@ -80,6 +81,7 @@ class Record:
     curves: dict[str, list[float]] = field(default_factory=dict)
     weight_norm: float | None = None
     penalty: float | None = None
+    parts: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         if self.status not in ("done", "failed"):
@@ -104,6 +106,9 @@ def encode(record: Record) -> dict[str, Any]:
     for name in ("seconds", "weight_norm", "penalty"):
         content[name] = _number(content[name])
     content["curves"] = {name: [_number(x) for x in values] for name, values in record.curves.items()}
+    content["parts"] = [_number(part) for part in record.parts]
+    if not record.parts:
+        del content["parts"]
     unit = content.pop("unit")
     if not unit["others"]:
         del unit["others"]
@@ -127,6 +132,7 @@ def decode(content: dict[str, Any]) -> Record:
     for name in ("seconds", "weight_norm", "penalty"):
         content[name] = None if content[name] is None else float(content[name])
     content["curves"] = {name: [float(x) for x in values] for name, values in content["curves"].items()}
+    content["parts"] = tuple(map(float, content.get("parts", ())))
     return Record(unit=unit, **content)
 
 

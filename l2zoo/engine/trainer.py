@@ -43,6 +43,7 @@ class _End:
     score: float | None = None
     reason: str = ""
     restored: int | None = None
+    parts: tuple[float, ...] = ()
     state: State | None = None
 
 
@@ -114,6 +115,7 @@ class Trainer:
             curves=curves,
             weight_norm=warm.weight_norm(),
             penalty=warm.penalty(),
+            parts=end.parts,
         )
         return record, None if failed else end.state
 
@@ -226,7 +228,14 @@ class Trainer:
             score = warm.evaluate(rows[1])[self.objective.removeprefix("val_")]
         if not np.isfinite(score):
             return _End(reason=f"the score of its last weights is {score}")
-        return _End(score, reason, restored, state)
+        return _End(score, reason, restored, self._scores_of_parts(warm, rows[1]), state)
+
+    def _scores_of_parts(self, warm: WarmModel, rows: np.ndarray) -> tuple[float, ...]:
+        """The score on each part of held-out rows: the same parts for every training on the same rows."""
+        if not self.job.parts:
+            return ()
+        parts = np.array_split(np.random.default_rng(0).permutation(rows), min(self.job.parts, len(rows)))
+        return tuple(warm.evaluate(part)[self.objective.removeprefix("val_")] for part in parts)
 
     def _epoch(self, epoch: int) -> str:
         return f"epoch {epoch + 1} of {self.job.epochs}"

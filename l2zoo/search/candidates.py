@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from l2zoo.engine.record import Record, Value
-from l2zoo.stats.summary import mean, sign_of, standard_error
+from l2zoo.stats.summary import mean, sign_of, standard_error_of_folds
 
 SAME = 1e-12  # means that differ by less, relatively, differ by rounding
 
@@ -59,8 +59,8 @@ class Candidate:
 
     @cached_property
     def standard_error(self) -> float:
-        """Standard deviation of the scores over sqrt(n), as in glmnet's `cvsd`; NaN below two scores."""
-        return standard_error(self.scores.values())
+        """That of the mean over the seeds; of one seed glmnet's `cvsd`. NaN below two scores."""
+        return standard_error_of_folds(self.scores)
 
 
 def gather(records: Iterable[Record]) -> list[Candidate]:
@@ -126,7 +126,8 @@ def best(candidates: Sequence[Candidate], *, mode: str = "max") -> Candidate:
 def one_se(candidates: Sequence[Candidate], *, mode: str = "max") -> Candidate:
     """The strongest eligible candidate whose mean is within one standard error of the best.
 
-    The standard error is that of the best. With one score per strength there is none, and the best is taken.
+    The standard error is that of the best, for folds of equal size; glmnet weights folds by their sizes,
+    which differ by one image. With one score per strength there is none, and the best is taken.
 
     Args:
         candidates: At least one with a score.

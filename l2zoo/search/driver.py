@@ -79,14 +79,37 @@ class Driver:
             for trial in trials:
                 self._tell(trial)
         self._train(self._zero(self._best_others()))
+        searched = list(self._records.values())
+        judged = self._judge()
         objective = self._oracle.objective
         return select.choose(
-            self._records.values(),
+            searched,
             mode=objective.direction,
             metric=objective.name,
             overlap=self._job.division.overlap,
             divided_anew=self._job.division.varies,
+            judged=judged,
         )
+
+    def _judge(self) -> list[Record]:
+        """Trainings of the best strength above 0 and of 0 with as many fresh seeds, which chose nothing.
+
+        A grid needs none, nor does random search of strengths alone: there, every fold can be left out of the
+        choice. Where scores decided what was tried, given up, or with which other values 0 was trained, all
+        folds had their say.
+        """
+        others = self._best_others()
+        if not (others or strategies.is_adaptive(self._oracle)):
+            return []
+        whole = gather(r for r in self._records.values() if r.unit.end is None and r.unit.others == others)
+        above = [candidate for candidate in whole if candidate.strength > 0 and candidate.n]
+        if not above:
+            return []
+        winner = best(above, mode=self._oracle.objective.direction).strength
+        fresh = range(max(self._seeds) + 1, max(self._seeds) + 1 + len(self._seeds))
+        trials = [Trial(None, self._units(strength, others, seeds=fresh)) for strength in (0.0, winner)]
+        self._train(trials)
+        return [self._records[unit] for trial in trials for unit in trial.units]
 
     @property
     def records(self) -> tuple[Record, ...]:
@@ -128,10 +151,17 @@ class Driver:
         return next(iter(self._records)).others
 
     def _units(
-        self, strength: float, others: tuple[tuple[str, Value], ...], begin: int = 0, end: int | None = None
+        self,
+        strength: float,
+        others: tuple[tuple[str, Value], ...],
+        begin: int = 0,
+        end: int | None = None,
+        *,
+        seeds: Sequence[int] | None = None,
     ) -> tuple[Unit, ...]:
         folds = range(self._job.division.count)
-        return tuple(Unit(strength, fold, seed, others, begin, end) for seed in self._seeds for fold in folds)
+        seeds = self._seeds if seeds is None else seeds
+        return tuple(Unit(strength, fold, seed, others, begin, end) for seed in seeds for fold in folds)
 
     def _train(self, trials: Sequence[Trial]) -> None:
         """Trains what the ledger lacks, and shows each configuration that is complete."""

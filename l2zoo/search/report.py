@@ -93,7 +93,7 @@ def to_dict(selection: Selection) -> dict[str, Any]:
         + [{"seed": r.unit.seed, "fold": r.unit.fold, "failed": r.reason} for r in c.failed]
         for c in selection.candidates
     ]
-    verdict = asdict(selection.verdict)
+    verdict = {**asdict(selection.verdict), "left_out": list(selection.verdict.left_out)}
     return {
         "metric": selection.metric,
         "mode": selection.mode,

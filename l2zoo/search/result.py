@@ -72,6 +72,10 @@ class SearchResult:
         """Whether L2 helps here: `verdict.outcome` for programs, `str(verdict)` for people."""
         return self.selection.verdict
 
+    def needed(self, effect: float, *, power: float = 0.8) -> float:
+        """How many more paired trainings it takes to tell a gain of a size from chance: `Verdict.needed`."""
+        return self.verdict.needed(effect, power=power)
+
     @property
     def edge(self) -> str:
         """Where to extend the grid if the best strength is at its edge; else empty."""

@@ -52,6 +52,7 @@ def choose(
     metric: str = "score",
     overlap: float | None = None,
     divided_anew: bool = True,
+    judged: Sequence[Record] = (),
 ) -> Selection:
     """Chooses a strength from what came out of a search.
 
@@ -61,6 +62,8 @@ def choose(
         metric: What the scores are, for sentences and axes.
         overlap: Held-out over training rows of a fold; by default that of equal folds.
         divided_anew: Whether every seed divides the data otherwise.
+        judged: Trainings of the winner above 0 and of 0 on divisions that chose neither; without any, the
+            verdict is by the folds that are left out of the choice.
 
     Raises:
         ValueError: No training finished, or the mode is another.
@@ -77,17 +80,23 @@ def choose(
     whole = gather(r for r in records if r.unit.end is None)
     others = best(whole, mode=mode).others
     candidates = tuple(c for c in whole if c.others == others)
+    rest = tuple(c for c in whole if c.others != others)
+    stopped = _stopped(records, {(c.strength, c.others) for c in whole})
+    tried = [c.strength for c in (*candidates, *rest, *stopped)]
     return Selection(
         metric=metric,
         mode=mode,
         candidates=candidates,
         best=best(candidates, mode=mode),
         one_se=one_se(candidates, mode=mode),
-        verdict=verdict_of(candidates, mode=mode, metric=metric, overlap=overlap, divided_anew=divided_anew),
-        edge=edge(candidates, mode=mode),
-        rest=tuple(c for c in whole if c.others != others),
-        stopped=_stopped(records, {(c.strength, c.others) for c in whole}),
-    )
+        verdict=verdict_of(
+            gather(judged) if judged else candidates, mode=mode, metric=metric, overlap=overlap,
+            divided_anew=divided_anew, tried=tried, fresh=bool(judged) and divided_anew,
+        ),
+        edge=edge(candidates, tried, mode=mode),
+        rest=rest,
+        stopped=stopped,
+    )  # fmt: skip
 
 
 def _stopped(records: Sequence[Record], whole: set[tuple]) -> tuple[Candidate, ...]:
@@ -96,17 +105,18 @@ def _stopped(records: Sequence[Record], whole: set[tuple]) -> tuple[Candidate, .
     return tuple(gather(sorted(early, key=lambda r: -(r.unit.end or 0))))
 
 
-def edge(candidates: Sequence[Candidate], *, mode: str = "max") -> str:
+def edge(candidates: Sequence[Candidate], tried: Iterable[float], *, mode: str = "max") -> str:
     """Says where to extend the grid if the best strength is the largest or the smallest above 0.
 
     Args:
-        candidates: All strengths of the search.
+        candidates: The strengths that may be chosen.
+        tried: All strengths that were tried, also with other hyperparameters or not to the end.
         mode: `"max"` where more is better (accuracy), `"min"` where less is (loss).
 
     Returns:
         A sentence; empty if the best is inside the grid, is 0, or is one of equals.
     """
-    grid = sorted(c.strength for c in candidates if c.strength > 0)
+    grid = sorted({strength for strength in tried if strength > 0})
     chosen = best(candidates, mode=mode).strength
     means = {c.mean for c in candidates if c.n}
     if chosen not in (0.0, *grid[:1], *grid[-1:]) or chosen == 0 or len(means) == 1:

@@ -105,6 +105,11 @@ def batch(used: keras_tuner.Oracle) -> int | None:
     return None if isinstance(used, others) else 1
 
 
+def is_adaptive(used: keras_tuner.Oracle) -> bool:
+    """Whether scores decide what is tried next, or trained to the end."""
+    return batch(used) is not None or isinstance(used, keras_tuner.oracles.HyperbandOracle)
+
+
 class Grid(keras_tuner.oracles.GridSearchOracle):
     """keras-tuner's grid search, which names all of the grid without waiting for scores.
 

@@ -9,21 +9,28 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
+
+AGREEMENT = 0.28  # see `shared_part`; benchmarks/evidence_rates.py shows what comes of it
+Rounding = float | np.ndarray
+Unit = tuple[int, int]
 
 
 def held_out_gains(gains: np.ndarray, units: Sequence[tuple[int, int]]) -> np.ndarray:
     """What the strength that the other folds choose gains on each fold.
 
-    For every unit the strength with the largest mean gain over the other folds *of the same seed* is chosen
-    (of equal ones the last), and its gain on this unit is taken. Seeds are kept apart, so that this holds as
-    well when every seed splits the data anew.
+    For every unit a strength is chosen by the mean gain over the other folds *of the same seed*, and its gain
+    on this unit is taken. Seeds are kept apart, so this holds as well when every seed splits anew.
+
+    What counts in the choice is the mean of a strength and its neighbours (`smooth`). Neighbours do nearly
+    the same, so a good region beats a lucky strength: what is there to be found is found more often, and
+    where folds of the same data agree by chance, less of that is chosen.
 
     Args:
-        gains: `(strengths, units)`: the score less the score at strength 0 on the same (seed, fold), signed
-            so that more is better; NaN where there is none.
+        gains: `(strengths, units)`, in order of the strengths: the score less the score at strength 0 on the
+            same (seed, fold), signed so that more is better; NaN where there is none.
         units: The (seed, fold) of each column.
 
     Returns:
@@ -43,16 +50,47 @@ def held_out_gains(gains: np.ndarray, units: Sequence[tuple[int, int]]) -> np.nd
     folds = np.array([fold for _, fold in units])
     there = np.isfinite(gains)
     filled = np.where(there, gains, 0.0)
+    limit = 1.5 * math.sqrt(usual_variance(gains))
     out = np.full(len(units), np.nan)
     for column, (seed, fold) in enumerate(units):
         others = (seeds == seed) & (folds != fold)
         counts = there[:, others].sum(axis=1)
         usable = (counts > 0) & there[:, column]
         if usable.any():
-            means = filled[:, others].sum(axis=1)[usable] / counts[usable]
+            means = smooth(filled[:, others].sum(axis=1)[usable] / counts[usable], limit=limit)
             close = means >= means.max() - 1e-9 * np.abs(means).max()  # but for rounding
             out[column] = gains[usable, column][close][-1]
     return out
+
+
+def smooth(means: np.ndarray, *, limit: float = math.inf) -> np.ndarray:
+    """Each mean with those beside it, averaged: one on each side, of many strengths more.
+
+    The first and the last stand for those that are missing beyond them.
+
+    Args:
+        means: `(strengths,)`.
+        limit: A neighbour that is below by more than this does not count: the best strength may lie beside
+            one with which nothing is learnt any more, and that says nothing of it.
+
+    Example:
+        >>> smooth(np.array([0.0, 3.0, 3.0, -90.0]), limit=9.0).tolist()
+        [1.0, 2.0, 3.0, -59.0]
+    """
+    sides = max(1, len(means) // 8)
+    around = np.lib.stride_tricks.sliding_window_view(np.pad(means, sides, "edge"), 2 * sides + 1)
+    own = means[:, None]
+    return np.where(around < own - limit, own, around).mean(axis=1)
+
+
+def usual_variance(gains: np.ndarray) -> float:
+    """The variance of the gains of one strength, as it usually is: the median over the strengths.
+
+    Args:
+        gains: `(strengths, units)`, NaN where there is none.
+    """
+    found = [float(np.var(some[np.isfinite(some)], ddof=1)) for some in gains if np.isfinite(some).sum() > 1]
+    return float(np.median(found)) if found else 0.0
 
 
 def mean_by_fold(gains: np.ndarray, units: Sequence[tuple[int, int]]) -> np.ndarray:
@@ -72,7 +110,12 @@ def mean_by_fold(gains: np.ndarray, units: Sequence[tuple[int, int]]) -> np.ndar
 
 
 def corrected_interval(
-    gains: np.ndarray, *, overlap: float, rounding: float = 0.0, confidence: float = 0.95
+    gains: np.ndarray,
+    *,
+    overlap: float,
+    rounding: Rounding = 0.0,
+    usual: float | None = None,
+    confidence: float = 0.95,
 ) -> tuple[float, float, float]:
     """Mean and confidence interval of gains whose training sets overlap (corrected resampled t).
 
@@ -82,9 +125,13 @@ def corrected_interval(
 
     Args:
         gains: `(J,)`, over folds and seeds, at least 2.
-        overlap: `n_test / n_train` above 0, which is `1 / (K - 1)` for K equal folds.
-        rounding: Smallest step between two scores. An accuracy counts right answers, so a few gains can be
-            equal by chance; `s` is never taken below the rounding error `rounding / sqrt(6)` of a difference.
+        overlap: `n_test / n_train` above 0, which is `1 / (K - 1)` for K equal folds; or `shared_part`.
+        rounding: Smallest step between two scores, of all folds or `(J,)`. An accuracy counts right answers,
+            so a few gains can be equal by chance; `s` is never taken below the rounding error of a
+            difference, the root of the mean of `rounding ** 2 / 6`.
+        usual: `usual_variance` of the gains of many strengths, if it is known. A handful of gains says little
+            of their own variance: it is then never taken below the mean of both, and the degrees of freedom
+            count twice, as the median of many stands for more.
         confidence: Probability that the interval holds the true mean, in (0, 1).
 
     Returns:
@@ -100,8 +147,11 @@ def corrected_interval(
     """
     if len(gains) < 2:
         raise ValueError(f"An interval needs at least 2 gains, got {len(gains)}.")
-    found = difference(gains, overlap=overlap, rounding=rounding, confidence=confidence)
-    assert found is not None  # there are two
+    freedom = (len(gains) - 1) * (1 if usual is None else 2)
+    variance = variance_of(gains, rounding=rounding, usual=usual)
+    error = math.sqrt(variance * (1 / len(gains) + overlap))
+    mean = math.fsum(gains) / len(gains)
+    found = _student(mean, error, freedom, len(gains), comparisons=1, confidence=confidence)
     return found.mean, found.low, found.high
 
 
@@ -133,7 +183,7 @@ def difference(
     gains: Sequence[float] | np.ndarray,
     *,
     overlap: float,
-    rounding: float = 0.0,
+    rounding: Rounding = 0.0,
     comparisons: int = 1,
     confidence: float = 0.95,
 ) -> Difference | None:
@@ -142,24 +192,99 @@ def difference(
     Args:
         gains: Variant less baseline on the same (seed, fold).
         overlap: `n_test / n_train` where the trainings share data, as folds do; 0 where only seeds differ.
-        rounding: Smallest step between two scores: two scores can be equal by chance.
+        rounding: Smallest step between two scores, of all or of each: two scores can be equal by chance.
         comparisons: How many variants are compared with the baseline.
         confidence: Of the intervals, in (0, 1).
 
     References:
         Nadeau, Bengio 2003, Inference for the Generalization Error (the corrected resampled t).
     """
-    from scipy.special import stdtr, stdtrit
-
     if len(gains) < 2:
         return None
     mean = math.fsum(gains) / len(gains)
-    error = error_of_mean(np.asarray(gains), overlap=overlap, rounding=rounding)
-    freedom = len(gains) - 1
+    error = math.sqrt(variance_of(np.asarray(gains), rounding=rounding) * (1 / len(gains) + overlap))
+    return _student(mean, error, len(gains) - 1, len(gains), comparisons=comparisons, confidence=confidence)
+
+
+def crossed_difference(
+    gains: np.ndarray, *, rounding: Rounding = 0.0, comparisons: int = 1, confidence: float = 0.95
+) -> Difference | None:
+    """The mean of paired differences of several trainings on the same test images; None of fewer than two.
+
+    Other trainings would give another mean, and other test images too. Its variance is estimated by
+    `v(trainings) / S + v(images) / B`: of the S means over the images and of the B means over the trainings.
+    In both is what a training does with these images alone, so that it is on the safe side. Student's t has
+    the degrees of freedom of Satterthwaite.
+
+    Args:
+        gains: `(S, B)`: of each training, variant less baseline on each part of the test images. The parts
+            are of equal size, single images or some together.
+        rounding: Smallest step between two scores of a training.
+        comparisons: How many variants are compared with the baseline.
+        confidence: Of the intervals, in (0, 1).
+
+    References:
+        Owen 2007, The Pigeonhole Bootstrap (the variance of a mean of crossed random effects);
+        Satterthwaite 1946, An Approximate Distribution of Estimates of Variance Components.
+    """
+    trainings, parts = gains.shape
+    if trainings < 2 or parts < 2:
+        return None
+    by_training, by_part = gains.mean(axis=1), gains.mean(axis=0)
+    first = max(float(np.var(by_training, ddof=1)), float(np.mean(np.square(rounding))) / 6) / trainings
+    second = float(np.var(by_part, ddof=1)) / parts
+    scale = first**2 / (trainings - 1) + second**2 / (parts - 1)
+    freedom = (first + second) ** 2 / scale if scale else float(trainings - 1)
+    error, mean = math.sqrt(first + second), float(gains.mean())
+    return _student(mean, error, freedom, trainings, comparisons=comparisons, confidence=confidence)
+
+
+def _student(
+    mean: float, error: float, freedom: float, pairs: int, *, comparisons: int, confidence: float
+) -> Difference:
+    from scipy.special import stdtr, stdtrit
+
     half = float(stdtrit(freedom, (1 + confidence) / 2)) * error
     wide = float(stdtrit(freedom, 1 - (1 - confidence) / comparisons / 2)) * error
     p = 2 * float(stdtr(freedom, -abs(mean) / error)) if error else float(mean == 0)
-    return Difference(mean, mean - half, mean + half, mean - wide, mean + wide, p, len(gains))
+    return Difference(mean, mean - half, mean + half, mean - wide, mean + wide, p, pairs)
+
+
+def trainings_for(
+    effect: float, *, deviation: float, overlap: float, power: float = 0.8, confidence: float = 0.95
+) -> float:
+    """How many paired trainings tell an effect of a size from chance, with some probability.
+
+    The smallest J with `effect >= (t(confidence) + t(power)) * deviation * sqrt(1 / J + overlap)`, where t
+    are quantiles of Student's distribution with J - 1 degrees of freedom. Folds of the same data share what
+    `overlap` says, so that below some size no number of them is enough: infinite. Then it takes more data.
+
+    Args:
+        effect: Above 0.
+        deviation: Of a gain on one fold.
+        overlap: As in `corrected_interval`.
+        power: Probability of telling it, in (0.5, 1).
+        confidence: Of the interval.
+
+    Example:
+        >>> trainings_for(0.02, deviation=0.02, overlap=0.0), trainings_for(0.02, deviation=0.02,
+        overlap=0.28) (11.0, inf)
+    """
+    from scipy.special import stdtrit
+
+    def told(count: float) -> bool:
+        quantiles = float(stdtrit(count - 1, (1 + confidence) / 2) + stdtrit(count - 1, power))
+        return effect >= quantiles * deviation * math.sqrt(1 / count + overlap)
+
+    if not told(1e9):
+        return math.inf
+    low, high = 1.0, 2.0
+    while not told(high):
+        low, high = high, 2 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if told(middle) else (middle, high)
+    return high
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -185,24 +310,53 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return corrected
 
 
-def error_of_mean(gains: np.ndarray, *, overlap: float, rounding: float = 0.0) -> float:
-    """The standard error of the mean of gains, `s * sqrt(1 / J + overlap)`: see `corrected_interval`.
+def variance_of(gains: np.ndarray, *, rounding: Rounding = 0.0, usual: float | None = None) -> float:
+    """The variance of a gain as intervals take it: see `corrected_interval`.
 
     Args:
         gains: `(J,)`, at least 2.
-        overlap: `n_test / n_train` of folds that share their training data; 0 of independent gains.
-        rounding: Smallest step between two scores.
+        rounding: Smallest step between two scores, of all folds or `(J,)`.
+        usual: `usual_variance` of many strengths, if it is known.
     """
-    variance = max(float(np.var(gains, ddof=1)), rounding**2 / 6)
-    return math.sqrt(variance * (1 / len(gains) + overlap))
+    own = float(np.var(gains, ddof=1))
+    return max(own, float(np.mean(np.square(rounding))) / 6, 0.0 if usual is None else (own + usual) / 2)
 
 
-def rounding_of(scores: Sequence[float]) -> float:
-    """The smallest step between two different scores; 0 if all are equal.
+def shared_part(overlap: float) -> float:
+    """By how much the gains of folds are taken to go together, in the place of `n_test / n_train`.
+
+    Nadeau and Bengio's `1 / (K - 1)` allows for gains that agree by `1 / K`: less the more folds there are.
+    But what a strength does by chance on these data, whatever the folds, does not become less, and a strength
+    that was chosen among others was chosen for it too. So it is at least what covers gains that agree by 0.2.
 
     Example:
-        >>> rounding_of([0.5, 0.25, 1.0, 0.5])
-        0.25
+        >>> shared_part(1 / 2), shared_part(1 / 9)
+        (0.5, 0.28)
     """
-    steps = np.diff(np.unique(np.round(scores, 12)))
-    return float(steps.min()) if steps.size else 0.0
+    return max(overlap, AGREEMENT)
+
+
+def step_of(scores: Collection[float]) -> float:
+    """The smallest step between scores that count: 1/n for the smallest n of which all are whole shares.
+
+    0 where there is none up to 2,000: a loss has none, and beyond that it is too small to matter.
+
+    Example:
+        >>> step_of([54 / 60, 55 / 60]), step_of([0.3187, 0.2213])
+        (0.016666666666666666, 0.0)
+    """
+    shares = np.unique(np.asarray(list(scores), float))
+    counts = np.arange(1, 2001)
+    whole = np.outer(shares, counts)
+    fits = (np.abs(whole - np.round(whole)) <= 1e-6 + 1.2e-7 * counts).all(axis=0)  # of float32
+    return 1.0 / float(counts[fits.argmax()]) if len(shares) > 1 and fits.any() else 0.0
+
+
+def steps_of(scores: Mapping[Unit, Collection[float]]) -> dict[Unit, float]:
+    """The step of each (seed, fold) from all scores on it; of equal scores the largest step of the others.
+
+    Folds differ in size and so in their steps: one image of 60, one of 61.
+    """
+    steps = {unit: step_of(some) for unit, some in scores.items()}
+    most = max(steps.values(), default=0.0)
+    return {unit: steps[unit] if len(set(some)) > 1 else most for unit, some in scores.items()}

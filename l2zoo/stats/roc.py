@@ -40,10 +40,6 @@ class Roc:
         """The largest `tpr - fpr` (Yeom et al. 2018, at the best threshold): 0 for nothing, 1 for all."""
         return float((self.tpr - self.fpr).max())
 
-    def tpr_at(self, share: float) -> float:
-        """The largest `tpr` where `fpr` is at most `share`."""
-        return float(self.tpr[self.fpr <= share].max())
-
 
 def roc(members: np.ndarray, others: np.ndarray) -> Roc:
     """The curve of the scores of members `(n,)` and of others `(m,)`.
@@ -77,7 +73,7 @@ class Interval:
         return self.low <= value <= self.high
 
 
-def auc(members: np.ndarray, others: np.ndarray) -> Interval:
+def auc(members: np.ndarray, others: np.ndarray, *, level: float = LEVEL) -> Interval:
     """The area under the curve: the chance that a member scores above another image, ties counted half.
 
     `AUC ± z * sqrt(var(a) / n + var(b) / m)`, where `a` is for each member the share of the others below it
@@ -86,6 +82,7 @@ def auc(members: np.ndarray, others: np.ndarray) -> Interval:
     Args:
         members: Scores `(n,)`.
         others: Scores `(m,)`.
+        level: Confidence of the interval.
     """
     from scipy.stats import norm
     from sklearn.metrics import roc_auc_score
@@ -94,16 +91,15 @@ def auc(members: np.ndarray, others: np.ndarray) -> Interval:
     value = float(roc_auc_score(labels, np.concatenate([members, others])))
     above, below = _shares_below(members, others), 1 - _shares_below(others, members)
     error = np.sqrt(above.var(ddof=1) / len(members) + below.var(ddof=1) / len(others))
-    return _within(value, float(norm.ppf((1 + LEVEL) / 2) * error))
+    return _within(value, float(norm.ppf((1 + level) / 2) * error))
 
 
-def advantage_and_tpr(members: np.ndarray, others: np.ndarray, *, seed: int) -> tuple[Interval, Interval]:
-    """The advantage, and the true-positive rate at `FALSE_POSITIVES`, by the bootstrap.
+def advantage(members: np.ndarray, others: np.ndarray, *, seed: int) -> Interval:
+    """The advantage, by the bootstrap.
 
-    The best of many thresholds looks better than it is, also for an attack that knows nothing. So the
-    advantage's interval is that of the whole curve: in 95 % of the draws, `tpr - fpr` is nowhere farther from
-    the measured one than its half width. That of the rate is from percentiles of draws of which each finds
-    its own threshold.
+    The best of many thresholds looks better than it is, also for an attack that knows nothing. So its
+    interval is that of the whole curve: in 95 % of the draws, `tpr - fpr` is nowhere farther from the
+    measured one than its half width.
 
     Args:
         members: Scores `(n,)`.
@@ -111,13 +107,52 @@ def advantage_and_tpr(members: np.ndarray, others: np.ndarray, *, seed: int) -> 
         seed: Of the draws.
     """
     measured = roc(members, others)
-    gap, farthest, rates = measured.tpr - measured.fpr, [], []
-    for drawn in _bootstrap(members, others, draws=DRAWS, seed=seed):
-        farthest.append(np.abs(drawn.tpr - drawn.fpr - gap).max())
-        rates.append(drawn.tpr_at(FALSE_POSITIVES))
-    low, high = np.quantile(rates, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    rate = Interval(measured.tpr_at(FALSE_POSITIVES), float(low), float(high))
-    return _within(measured.advantage, float(np.quantile(farthest, LEVEL))), rate
+    gap = measured.tpr - measured.fpr
+    farthest = [
+        np.abs(drawn.tpr - drawn.fpr - gap).max()
+        for drawn in _bootstrap(members, others, draws=DRAWS, seed=seed)
+    ]
+    return _within(measured.advantage, float(np.quantile(farthest, LEVEL)))
+
+
+def tpr_at_false_positives(members: np.ndarray, others: np.ndarray) -> Interval:
+    """The share of the members that is found where `FALSE_POSITIVES` of all other images would be.
+
+    The threshold is the strictest score of the others that lets a new one through with at most that
+    probability: `(k + 1) / (m + 1)`, where k of m score above it. Its interval is of two halves: where the
+    true threshold lies, from the binomial distribution of how many of m are above it, and the share of all
+    members above that (Clopper and Pearson). It is on the safe side, and with few others its lower end is 0.
+
+    Args:
+        members: Scores `(n,)`.
+        others: Scores `(m,)`, at least 99: of fewer, 1 % cannot be had.
+
+    Raises:
+        ValueError: There are fewer.
+
+    References:
+        Clopper, Pearson 1934, The Use of Confidence or Fiducial Limits.
+        Vovk et al. 2005, Algorithmic Learning in a Random World (the threshold).
+    """
+    from scipy.stats import beta, binom
+
+    let_through = int(np.floor(FALSE_POSITIVES * (len(others) + 1) + 1e-9)) - 1
+    if let_through < 0:
+        raise ValueError(
+            f"A rate at {FALSE_POSITIVES:.0%} false positives needs at least "
+            f"{round(1 / FALSE_POSITIVES) - 1} other images, got {len(others)}."
+        )
+    ordered = np.sort(others)[::-1]
+    rest = (1 - LEVEL) / 2
+    fewest, most = (int(binom.ppf(q, len(others), FALSE_POSITIVES)) for q in (rest / 2, 1 - rest / 2))
+    strict = np.inf if not fewest else ordered[fewest - 1]
+    strictest, found, loosest = (
+        int((members > some).sum()) for some in (strict, ordered[let_through], ordered[most])
+    )
+    count = len(members)
+    low = float(beta.ppf(rest / 2, strictest, count - strictest + 1)) if strictest else 0.0
+    high = float(beta.ppf(1 - rest / 2, loosest + 1, count - loosest)) if loosest < count else 1.0
+    return Interval(found / count, low, high)
 
 
 def _bootstrap(members: np.ndarray, others: np.ndarray, *, draws: int, seed: int) -> Iterator[Roc]:

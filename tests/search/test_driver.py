@@ -60,14 +60,45 @@ def test_hyperband_goes_on_from_saved_weights_and_counts_its_epochs(tmp_path):
     assert begun.count((0, 1, False)) == 9 * 3
     assert begun.count((1, 3, True)) == 3 * 3
     assert begun.count((3, None, True)) == 1 * 3
-    assert begun.count((0, None, False)) == 3  # strength 0
-    assert result.epochs == 3 * (9 * 1 + 3 * 2 + 1 * 6 + 9)
+    assert begun.count((0, None, False)) == 3 * 3  # strength 0; and on fresh divisions the winner and 0
+    assert result.epochs == 3 * (9 * 1 + 3 * 2 + 1 * 6 + 9 + 2 * 9)
     assert len(result.selection.stopped) == 8
     assert [len(r.curves["loss"]) for c in result.candidates for r in c.done] == [9] * 6
     assert not (tmp_path / "states").exists()
     again, done = search(tmp_path, strategy="hyperband", max_trials=9)
     assert done == []
     assert again.selection == result.selection
+
+
+@pytest.mark.parametrize(
+    ("strategy", "fresh"), [("grid", 0), ("random", 0), ("bayesian", 2), ("hyperband", 2)]
+)
+def test_where_scores_decided_what_was_tried_fresh_divisions_judge(strategy, fresh):
+    result, done = search(strategy=strategy, seeds=2)
+    units = [work.unit for work in done if work.unit.seed >= 2]
+    assert {unit.seed for unit in units} == ({2, 3} if fresh else set())
+    assert {unit.strength for unit in units} == ({0.0, result.best} if fresh else set())
+    assert len(units) == fresh * 3 * 2
+    assert result.verdict.fresh == bool(fresh)
+    assert all(seed < 2 for candidate in result.candidates for seed, _ in candidate.scores)
+
+
+def test_with_other_hyperparameters_fresh_divisions_judge_the_winner_and_0_at_its_values():
+    def space(hp):
+        hp.Choice("rate", [1, 2])
+
+    engines = []
+
+    def engine(job):
+        engines.append(Known(job, score=lambda unit: score(unit) + 0.1 * (dict(unit.others)["rate"] == 2)))
+        return engines[-1]
+
+    build = lambda l2, hp: small.build(l2)  # noqa: E731
+    result = tune_l2(build, small.data(), engine=engine, space=space, **SETTINGS)
+    fresh = [work.unit for work in engines[0].done if work.unit.seed == 1]
+    assert {dict(unit.others)["rate"] for unit in fresh} == {2}
+    assert {unit.strength for unit in fresh} == {0.0, result.best}
+    assert (result.verdict.fresh, result.verdict.pairs) == (True, 3)
 
 
 def test_a_lost_state_costs_a_training_from_the_first_epoch(tmp_path, monkeypatch):

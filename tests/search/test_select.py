@@ -50,6 +50,30 @@ def test_a_best_at_the_edge_says_where_to_extend_the_grid(means: dict[str, float
     assert choose(flat(**means)).edge == (edge and f"The best strength, {edge}")
 
 
+def test_all_that_was_tried_counts_for_the_edge() -> None:
+    """Hyperband trains one of nine to the end, and random search with other hyperparameters."""
+    whole = flat(s0=0.5, s0p01=0.7)
+    early = [Record(Unit(s, fold, 0, end=3), score=0.4) for s in (0.001, 0.1, 1.0) for fold in range(2)]
+    assert choose([*whole, *early]).edge == ""
+    other = [Record(Unit(0.001, fold, 0, (("lr", 0.1),)), score=0.4) for fold in range(2)]
+    edge = choose([*whole, *other]).edge
+    assert edge == "The best strength, 0.01, is the largest tried: extend the grid to 0.1."
+
+
+def test_who_judges_is_not_who_chose() -> None:
+    searched = flat(s0=0.5, s0p01=0.9, s0p1=0.6)
+    judged = [
+        Record(Unit(s, fold, 1), score=x + fold / 100)
+        for s, x in ((0.0, 0.5), (0.01, 0.3))
+        for fold in range(3)
+    ]
+    selection = choose(searched, judged=judged, metric="accuracy")
+    assert (selection.best.strength, selection.best.n) == (0.01, 2)
+    assert (selection.verdict.outcome, selection.verdict.fresh) == ("hurts", True)
+    assert (selection.verdict.gain, selection.verdict.difference) == pytest.approx((-0.2, -0.2))
+    assert "3 paired trainings on fresh divisions of the data" in str(selection.verdict)
+
+
 def test_no_finished_training_is_an_error() -> None:
     failed = Record(Unit(0.1, 0, 0), status="failed", reason="the loss became NaN in epoch 1")
     with pytest.raises(ValueError, match="all 1 failed, the first because the loss became NaN in epoch 1"):
@@ -58,14 +82,13 @@ def test_no_finished_training_is_an_error() -> None:
 
 @no_deadline
 @given(st.floats(-100, 100), st.integers(2, 5), st.integers(2, 5))
-def test_a_constant_score_takes_the_largest_strength_and_makes_no_difference(
+def test_a_constant_score_takes_the_largest_strength_and_tells_nothing(
     score: float, k: int, folds: int
 ) -> None:
     strengths = [0.0, 1e-4, 1e-3, 0.01, 0.1][:k]
     selection = choose(records({s: [score] * folds for s in strengths}))
     assert selection.best.strength == selection.one_se.strength == strengths[-1]
-    assert selection.verdict.outcome == "no difference"
-    assert selection.verdict.sentence.startswith("L2 makes no difference here")
+    assert selection.verdict.outcome == "all equal"
 
 
 @no_deadline

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.stats import norm
 from sklearn.metrics import roc_auc_score, roc_curve
 
 from l2zoo.stats import roc as roc_module
-from l2zoo.stats.roc import Interval, advantage_and_tpr, auc, roc
+from l2zoo.stats.roc import Interval, advantage, auc, roc, tpr_at_false_positives
 
 
 def scores(n: int = 60, m: int = 50, *, shift: float = 0.7, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -24,10 +25,6 @@ def test_the_curve_is_that_of_scikit_learn() -> None:
     np.testing.assert_allclose(found.fpr, fpr)
     np.testing.assert_allclose(found.tpr, tpr)
     assert found.advantage == pytest.approx((tpr - fpr).max())
-    assert found.tpr_at(0.1) == pytest.approx(
-        np.mean(members > np.sort(others)[-6])
-    )  # 5 of 50 are let through
-    assert found.tpr_at(0.01) == np.mean(members > others.max())
 
 
 def test_the_interval_of_the_auc_is_that_of_delong_by_hand() -> None:
@@ -46,7 +43,7 @@ def test_a_perfect_attack_and_scores_that_are_all_the_same() -> None:
     assert perfect == Interval(1.0, 1.0, 1.0)
     assert auc(np.zeros(5), np.zeros(4)).value == 0.5
     assert roc(np.zeros(5), np.zeros(4)).advantage == 0
-    assert roc(np.zeros(5), np.zeros(4)).tpr_at(0.01) == 0
+    assert tpr_at_false_positives(np.zeros(50), np.zeros(99)).value == 0
 
 
 def test_the_bootstrap_agrees_with_one_that_sorts_every_draw() -> None:
@@ -54,23 +51,48 @@ def test_the_bootstrap_agrees_with_one_that_sorts_every_draw() -> None:
     grid = np.unique(np.concatenate([members, others]))[:, None]
     gap = (members >= grid).mean(axis=1) - (others >= grid).mean(axis=1)
     rng = np.random.default_rng(99)
-    rates, farthest = [], []
+    farthest = []
     for _ in range(1000):
         mine, theirs = rng.choice(members, 200), rng.choice(others, 200)
-        rates.append(np.mean(mine > np.sort(theirs)[-3]))  # two of 200 are 1 %
         drawn = (mine >= grid).mean(axis=1) - (theirs >= grid).mean(axis=1)
         farthest.append(np.abs(drawn - gap).max())
-    advantage, rate = advantage_and_tpr(members, others, seed=0)
-    assert rate.value == np.mean(members > np.sort(others)[-3])
-    assert (rate.low, rate.high) == pytest.approx(np.quantile(rates, [0.025, 0.975]), abs=0.025)
-    half = np.quantile(farthest, 0.95)
-    assert advantage.value == pytest.approx(gap.max())
-    assert (advantage.low, advantage.high) == pytest.approx((gap.max() - half, gap.max() + half), abs=0.01)
+    found, half = advantage(members, others, seed=0), np.quantile(farthest, 0.95)
+    assert found.value == pytest.approx(gap.max())
+    assert (found.low, found.high) == pytest.approx((gap.max() - half, gap.max() + half), abs=0.01)
+
+
+@pytest.mark.parametrize(("count", "through"), [(99, 0), (100, 0), (198, 0), (199, 1), (1000, 9)])
+def test_a_new_image_is_let_through_in_at_most_1_of_100(count: int, through: int) -> None:
+    members, others = np.arange(3000) + 0.5, np.random.default_rng(0).choice(3000, count, replace=False)
+    threshold = np.sort(others)[-1 - through]
+    found = tpr_at_false_positives(members, others)
+    assert found.value == np.mean(members > threshold)
+    assert (through + 1) / (count + 1) <= 0.01 < (through + 2) / (count + 1)
+    assert found.low <= found.value <= found.high
+
+
+def test_where_1_of_100_cannot_be_had_it_is_said() -> None:
+    with pytest.raises(ValueError, match="needs at least 99 other images, got 98"):
+        tpr_at_false_positives(np.zeros(200), np.zeros(98))
+
+
+@pytest.mark.parametrize(("members", "others"), [(100, 100), (300, 600)])
+def test_the_interval_of_the_rate_holds_the_truth_in_at_least_94_of_100_samples(
+    members: int, others: int
+) -> None:
+    shift = 1.5
+    truth = norm.sf(norm.isf(0.01) - shift)
+    rng = np.random.default_rng(0)
+    found = [
+        tpr_at_false_positives(rng.normal(shift, 1, members), rng.normal(0, 1, others)) for _ in range(300)
+    ]
+    assert sum(truth in one for one in found) >= 0.94 * 300
+    assert np.mean([one.value for one in found]) <= 1.1 * truth
 
 
 def test_an_attack_that_knows_nothing_has_no_advantage_in_nearly_all_samples(monkeypatch) -> None:
     monkeypatch.setattr(roc_module, "DRAWS", 200)  # of which 95 % are told as well
-    found = [advantage_and_tpr(*scores(120, 100, shift=0, seed=seed), seed=0)[0] for seed in range(20)]
+    found = [advantage(*scores(120, 100, shift=0, seed=seed), seed=0) for seed in range(20)]
     assert np.mean([one.value for one in found]) > 0.05  # the best of many thresholds seems to be good
     assert sum(0.0 in one for one in found) >= 18
 

@@ -30,6 +30,8 @@ from l2zoo.studies.experiment import Task, Training
 from l2zoo.tasks import Classification
 from l2zoo.utils.files import kept_or_temporary
 
+PARTS = 50  # of the test images, on which each training is scored apart: how much other images would change
+
 
 def compare(
     build: Build,
@@ -95,6 +97,7 @@ def compare(
 
     References:
         Nadeau, Bengio 2003, Inference for the Generalization Error (the intervals over folds);
+        Owen 2007, The Pigeonhole Bootstrap (those on a test set: trainings and images are both a sample);
         Holm 1979, A Simple Sequentially Rejective Multiple Test Procedure.
     """
     baseline = check_variants(variants, baseline)
@@ -113,7 +116,7 @@ def compare(
         epochs=training.epochs, batch_size=training.batch_size,
         optimizer=None, loss=None, metrics=(), objective=objective or task.objective,
         reference={"variant": baseline, "l2": first.candidates[0], "examples": splits.examples(0)},
-        weights=weights,
+        weights=weights, parts=PARTS if splits.tested else 0,
     )  # fmt: skip
     started = time.perf_counter()
     with contextlib.ExitStack() as held:
@@ -125,6 +128,7 @@ def compare(
             "data": fingerprint(*keras.tree.flatten((x, y))),
             "folds": splits.identity(numbers),
             "tested": splits.tested,
+            "parts": job.parts,
             "objective": running.objective,
             "backend": keras.backend.backend(),
         }

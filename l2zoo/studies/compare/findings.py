@@ -11,7 +11,15 @@ import numpy as np
 from l2zoo.engine.folds import Division
 from l2zoo.reports.numbers import decimals, format_difference, format_mean, metric_name
 from l2zoo.stats import summary
-from l2zoo.stats.paired import Difference, difference, holm, mean_by_fold, rounding_of
+from l2zoo.stats.paired import (
+    Difference,
+    crossed_difference,
+    difference,
+    holm,
+    mean_by_fold,
+    shared_part,
+    steps_of,
+)
 from l2zoo.studies.compare.selection import Scores
 
 LEVEL = 0.05
@@ -27,6 +35,7 @@ class Standing:
         strength: That it was trained with, or that all folds together choose; None where there is no choice.
         failed: How many of its trainings failed.
         difference: To the baseline; None for the baseline itself, and where too few trainings finished.
+        parts: The scores on parts of the test images, of each (seed, fold), where there is a test set.
         p_holm: Of that difference, corrected for all the comparisons (Holm).
     """
 
@@ -36,6 +45,7 @@ class Standing:
     failed: int = 0
     difference: Difference | None = None
     p_holm: float | None = None
+    parts: Mapping[tuple[int, int], Sequence[float]] = dataclasses.field(default_factory=dict, repr=False)
 
     @property
     def mean(self) -> float:
@@ -44,8 +54,8 @@ class Standing:
 
     @property
     def standard_error(self) -> float:
-        """Standard deviation of the scores over the root of their number; NaN below two."""
-        return summary.standard_error(self.scores.values())
+        """That of the mean, over the seeds of that of each seed's folds; NaN below two scores."""
+        return summary.standard_error_of_folds(self.scores)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,25 +111,43 @@ def differences(standings: Sequence[Standing], *, baseline: str, division: Divis
     Args:
         standings: With scores, without differences.
         baseline: Name of one of them.
-        division: Into the folds that the scores are on; None where only seeds differ.
+        division: Into the folds that the scores are on; None for those on a test set.
     """
     base = next(each for each in standings if each.name == baseline)
-    rounding = rounding_of([score for each in standings for score in each.scores.values()])
-    overlap = division.overlap if division else 0.0
+    units = {unit for each in standings for unit in each.scores}
+    steps = steps_of({u: [each.scores[u] for each in standings if u in each.scores] for u in units})
     found: dict[str, Difference] = {}
     for each in standings:
-        common = [unit for unit in each.scores if unit in base.scores]
-        gains = np.array([each.scores[unit] - base.scores[unit] for unit in common])
-        if division and not division.varies:  # other seeds are no evidence about other data
-            gains = mean_by_fold(gains, common)
-        gap = difference(gains, overlap=overlap, rounding=rounding, comparisons=len(standings) - 1)
-        if each is not base and gap is not None:
+        gap = (
+            None if each is base else _difference(each, base, steps, division, comparisons=len(standings) - 1)
+        )
+        if gap is not None:
             found[each.name] = gap
     corrected = dict(zip(found, holm([gap.p for gap in found.values()]), strict=True))
     return [
         dataclasses.replace(each, difference=found.get(each.name), p_holm=corrected.get(each.name))
         for each in standings
     ]
+
+
+def _difference(
+    standing: Standing,
+    base: Standing,
+    steps: Mapping[tuple[int, int], float],
+    division: Division | None,
+    *,
+    comparisons: int,
+) -> Difference | None:
+    common = [unit for unit in standing.scores if unit in base.scores]
+    rounding = np.array([steps[unit] for unit in common])
+    if division is None:
+        gains = np.array([np.subtract(standing.parts[unit], base.parts[unit]) for unit in common])
+        return crossed_difference(gains, rounding=rounding, comparisons=comparisons) if common else None
+    gains = np.array([standing.scores[unit] - base.scores[unit] for unit in common])
+    if not division.varies:  # other seeds are no evidence about other data
+        gains, rounding = mean_by_fold(gains, common), mean_by_fold(rounding, common)
+    overlap = shared_part(division.overlap)
+    return difference(gains, overlap=overlap, rounding=rounding, comparisons=comparisons)
 
 
 def may_be_said(findings: Findings) -> str:
@@ -157,7 +185,8 @@ def may_not_be_said(findings: Findings) -> str:
     else:
         found.append(
             f"That it would be so with other training images: the {findings.seeds} seeds vary the initial "
-            "weights and the order of the batches alone. Nor for other models or longer training."
+            "weights and the order of the batches, and the intervals allow for other test images, but all "
+            "were trained on the same ones. Nor for other models or longer training."
         )
     return " ".join(found)
 

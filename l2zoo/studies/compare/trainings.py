@@ -127,6 +127,7 @@ def train_variants(
             v.name,
             held_out_scores(records[v.name], mode=mode),
             strength=best[v.name] if v.strengths else None,
+            parts={(r.unit.seed, r.unit.fold): r.parts for r in records[v.name] if r.parts},
             failed=sum(record.status == "failed" for record in records[v.name]),
         )
         for v in variants

@@ -100,7 +100,10 @@ def privacy_audit(
         control = Attack.measured("control", attacks.unseen(*seen), members=members, seed=seed)
     right = probabilities.argmax(axis=1) == y
     return PrivacyReport(
-        tuple(Attack.measured(name, one, members=members, seed=seed) for name, one in scores.items()),
+        tuple(
+            Attack.measured(name, one, members=members, seed=seed, attacks=len(scores))
+            for name, one in scores.items()
+        ),
         control=control,
         members=members,
         others=len(x) - members,

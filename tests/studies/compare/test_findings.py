@@ -34,9 +34,11 @@ def test_a_single_strength_has_its_own_scores_without_what_failed() -> None:
 
 
 def comparison(**scores: list[float]) -> Comparison:
-    standings = [
-        Standing(name, {(seed, 0): score for seed, score in enumerate(each)}) for name, each in scores.items()
-    ]
+    """On test images that all say the same, so that trainings alone make a difference."""
+    standings = []
+    for name, each in scores.items():
+        of_unit = {(seed, 0): score for seed, score in enumerate(each)}
+        standings.append(Standing(name, of_unit, parts={unit: (s,) * 10 for unit, s in of_unit.items()}))
     found = differences(standings, baseline="none", division=None)
     return Comparison(found, baseline="none", metric="val_accuracy", mode="max", seeds=4, folds=0)
 
@@ -64,6 +66,23 @@ def test_what_is_said_is_what_the_numbers_show(found: Comparison) -> None:
     p = {name: found[name].difference.p for name in ("good", "bad", "same")}
     assert found["same"].p_holm == pytest.approx(p["same"])
     assert found["good"].p_holm == pytest.approx(max(2 * p["good"], min(3 * p["bad"], 1)))
+
+
+def test_test_images_are_a_sample_too() -> None:
+    """All trainings answer alike, and two variants differ on a few of 50 parts of the images."""
+    few = [0.0] * 46 + [0.1, 0.1, -0.1, 0.1]
+    standings = [
+        Standing(
+            name,
+            {(seed, 0): 0.9 + sum(parts) / 50 for seed in range(5)},
+            parts={(seed, 0): [0.9 + part for part in parts] for seed in range(5)},
+        )
+        for name, parts in (("none", [0.0] * 50), ("other", few))
+    ]
+    found = differences(standings, baseline="none", division=None)[1]
+    assert found.difference.mean == pytest.approx(0.004)
+    assert found.difference.low < 0 < found.difference.high
+    assert found.p_holm > 0.05
 
 
 def test_the_table_tells_each_variant_and_how_it_compares(found: Comparison) -> None:

@@ -1,0 +1,363 @@
+"""How often is what l2zoo says about data wrong, where the truth is known? Nothing is trained.
+
+    python benchmarks/evidence_rates.py               every table, about 10 minutes on 2 cores
+    python benchmarks/evidence_rates.py --only grid   one of: grid, searches, compare, privacy
+    python benchmarks/evidence_rates.py --repeat 200  a rough one
+
+Scores are drawn: the paired difference of two settings on one fold has a deviation of 0.02. `agreement` is
+how much the differences on two folds of the same data have in common: the correlation that a setting's luck
+with these data gives them, whatever the folds. Each row is a setting of the search, and says how often
+"helps" and "hurts" came out where nothing does anything, how often the interval held the truth, and how often
+a gain of 2, 3 and 5 points at the best of a dozen strengths was found.
+"""
+
+from __future__ import annotations
+
+import itertools
+import warnings
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+
+DEVIATION = 0.02  # of a paired difference
+STRENGTHS = (0.0, *np.logspace(-6.5, -1, 12).tolist())
+GAINS = (0.02, 0.03, 0.05)  # at the seventh strength; those beside it have less
+Effect = Callable[[float], float]
+
+
+def bump(gain: float) -> Effect:
+    """What each strength does: most in the middle, less beside it."""
+
+    def effect(strength: float) -> float:
+        if not strength:
+            return 0.0
+        return float(gain * np.exp(-0.5 * ((np.log10(strength) - np.log10(STRENGTHS[7])) / 0.75) ** 2))
+
+    return effect
+
+
+class Scores:
+    """The scores of one search: of a setting on a fold, the same whenever it is asked for."""
+
+    def __init__(self, rng: np.random.Generator, agreement: float, effect: Effect):
+        self._rng, self._agreement, self._effect = rng, agreement, effect
+        self._own: dict[Any, float] = {}
+
+    def __call__(self, strength: float, others: Any, seed: int, fold: int, end: int | None = None) -> float:
+        level = self._draw((seed, fold)) * 0.03
+        shared = np.sqrt(self._agreement) * self._draw((strength, others))
+        own = np.sqrt(1 - self._agreement) * self._draw((strength, others, seed, fold, end))
+        return 0.8 + level + self._effect(strength) + DEVIATION / np.sqrt(2) * float(shared + own)
+
+    def _draw(self, key: Any) -> float:
+        if key not in self._own:
+            self._own[key] = float(self._rng.standard_normal())
+        return self._own[key]
+
+
+# ---- A grid ------------------------------------------------------------------------------------------------
+
+
+def grid(
+    seed: int, *, agreement: float, gain: float, seeds: int, folds: int, failed: bool = False, images: int = 0
+) -> tuple[str, bool, float]:
+    """The verdict on one grid: outcome, whether its interval holds the truth, and what it gained.
+
+    Args:
+        seed: Of the scores.
+        agreement: See above.
+        gain: Of the best strength.
+        seeds: How often all is repeated.
+        folds: Of the cross-validation.
+        failed: Whether one training of 20 fails.
+        images: Of a fold, so that scores are whole shares; folds differ by one. 0 for scores of any value.
+    """
+    from l2zoo.engine.record import Record, Unit
+    from l2zoo.search.select import choose
+
+    rng = np.random.default_rng(seed)
+    effect = bump(gain)
+    scores = Scores(rng, agreement, effect)
+    records = []
+    for strength, s, fold in itertools.product(STRENGTHS, range(seeds), range(folds)):
+        score = scores(strength, (), s, fold)
+        if images:
+            count = images + fold % 2
+            score = round(min(score, 1.0) * count) / count
+        lost = failed and rng.random() < 0.05
+        unit = Unit(strength, fold, s)
+        records.append(Record(unit, status="failed", reason="lost") if lost else Record(unit, score=score))
+    verdict = choose(records).verdict
+    truth = effect(verdict.strength) if verdict.strength and gain == 0 else np.nan
+    return verdict.outcome, bool(verdict.low <= truth <= verdict.high), verdict.gain
+
+
+# ---- Whole searches ----------------------------------------------------------------------------------------
+
+
+def searched(
+    seed: int, *, agreement: float, gain: float, strategy: str, space: bool, folds: int = 5
+) -> tuple[str, bool, float]:
+    """The same for a search by `tune_l2` itself, with an engine that gives simulated scores."""
+    import keras
+
+    from l2zoo import build_cnn, tune_l2
+    from l2zoo.engine.record import Record
+
+    scores = Scores(np.random.default_rng(seed), agreement, bump(gain))
+
+    class Engine:
+        """Gives scores instead of trainings."""
+
+        workers, objective, identity = 1, "val_accuracy", {}
+
+        def __init__(self, job: Any):
+            self.job, self.waiting = job, []
+
+        def submit(self, work: Any) -> None:
+            self.waiting.append(work)
+
+        def wait(self) -> Any:
+            work = self.waiting.pop(0)
+            unit = work.unit
+            score = scores(unit.strength, unit.others, unit.seed, unit.fold, unit.end)
+            end = unit.end or self.job.epochs
+            curves = {"loss": [1.0] * (end - unit.begin), "val_accuracy": [score] * (end - unit.begin)}
+            record = Record(unit, score=score, epochs=end, trained=end - unit.begin, curves=curves)
+            return record, [np.array(end)] if work.keep else None
+
+        def train_on_all(self, values: Any, *, seed: int, epochs: int) -> Any:
+            model = self.job.model(values, seed=seed)
+            model.optimizer.build(model.trainable_variables)
+            state = [v for v in model.optimizer.variables if v.name != "learning_rate"]
+            return [np.array(variable) for variable in (*model.variables, *state)]
+
+        def close(self) -> None:
+            """Nothing is held."""
+
+    def build(l2: float, hp: Any = None) -> Any:
+        return build_cnn((4, 4, 1), 2, filters=[2], l2=l2)
+
+    def values(hp: Any) -> None:
+        hp.Float("learning_rate", 1e-4, 1e-1, sampling="log")
+
+    keras.utils.clear_session()
+    x, y = np.random.default_rng(0).integers(0, 255, (100, 4, 4, 1), np.uint8), np.arange(100) % 2
+    verdict = tune_l2(
+        build, (x, y), strengths=STRENGTHS, strategy=strategy, space=values if space else None, folds=folds,
+        epochs=9, seeds=[seed], engine=Engine, verbose=False,
+    ).verdict  # fmt: skip
+    return verdict.outcome, bool(verdict.low <= 0 <= verdict.high), verdict.gain
+
+
+# ---- Comparisons -------------------------------------------------------------------------------------------
+
+
+def compared(
+    seed: int,
+    *,
+    agreement: float = 0.0,
+    folds: int = 0,
+    images: int = 360,
+    share: float = 0.03,
+    seeds: int = 5,
+) -> tuple[str, bool, float]:
+    """A comparison of five variants that are equal in truth: whether any is called different.
+
+    Args:
+        seed: Of the scores.
+        agreement: See above; for folds.
+        folds: Of the cross-validation; 0 for a test set.
+        images: Of the test set.
+        share: Of the test images that two variants answer differently, in half of the trainings.
+        seeds: Of every variant.
+    """
+    from l2zoo.engine.folds import Division
+    from l2zoo.studies.compare.findings import Findings, Standing, differences
+
+    rng = np.random.default_rng(seed)
+    names = [f"variant {number}" for number in range(5)]
+    standings, division = [], None
+    if folds:
+        division = Division(np.arange(10 * folds) % 2, folds, None)
+        scores = Scores(rng, agreement, bump(0.0))
+        units = list(itertools.product(range(seeds), range(folds)))
+        standings = [
+            Standing(n, {u: scores(float(i + 1), (), *u) for u in units}) for i, n in enumerate(names)
+        ]
+    else:
+        right = (rng.random(images) < 0.9).astype(float)
+        for name in names:
+            differs = rng.random(images) < share / 2  # of two variants, either may
+            answers = np.where(differs & (rng.random((seeds, images)) < 0.5), 1 - right, right)
+            parts = [[part.mean() for part in np.array_split(row, 50)] for row in answers]
+            standings.append(
+                Standing(
+                    name,
+                    {(s, 0): float(row.mean()) for s, row in enumerate(answers)},
+                    parts={(s, 0): tuple(row) for s, row in enumerate(parts)},
+                )
+            )
+    found = differences(standings, baseline=names[0], division=division)
+    findings = Findings(found, names[0], "accuracy", "max", seeds, folds)
+    verdicts = {findings.verdict(each) for each in findings.others}
+    gap = findings.others[0].difference
+    assert gap is not None
+    return "helps" if verdicts & {"better", "worse"} else "unclear", gap.low <= 0 <= gap.high, gap.mean
+
+
+# ---- The privacy audit -------------------------------------------------------------------------------------
+
+
+def attacked(seed: int, *, members: int, others: int, shift: float, what: str) -> tuple[str, bool, float]:
+    """An attack with normal scores, members above others by `shift`: whether an interval holds the truth.
+
+    Args:
+        seed: Of the scores.
+        members: How many.
+        others: How many.
+        shift: In deviations.
+        what: "auc", "rate" (at 1 % false positives), "advantage", or "told": three attacks that know nothing.
+    """
+    from scipy.stats import norm
+
+    from l2zoo.stats import roc
+    from l2zoo.studies.privacy.findings import Attack
+
+    rng = np.random.default_rng(seed)
+    mine, theirs = rng.normal(shift, 1, members), rng.normal(0, 1, others)
+    if what == "told":
+        scores = [rng.normal(0, 1, members + others) for _ in range(3)]
+        measured = [Attack.measured("", one, members=members, attacks=3) for one in scores]
+        return "helps" if any(one.tells for one in measured) else "unclear", True, 0.0
+    truth = {
+        "auc": norm.cdf(shift / np.sqrt(2)),
+        "rate": norm.sf(norm.isf(roc.FALSE_POSITIVES) - shift),
+        "advantage": 2 * norm.cdf(shift / 2) - 1,
+    }[what]
+    kinds = {"auc": roc.auc, "rate": roc.tpr_at_false_positives, "advantage": partial(roc.advantage, seed=0)}
+    found = kinds[what](mine, theirs)
+    return "unclear", truth in found, found.value - float(truth)
+
+
+# ---- The tables --------------------------------------------------------------------------------------------
+
+
+def row(
+    words: str, pool: ProcessPoolExecutor, draw: Callable[..., Any], repeat: int, **settings: Any
+) -> None:
+    """Prints one line: how often each outcome came, and what the interval held."""
+    gains = settings.pop("gains", ())
+    null = list(pool.map(partial(draw, **settings), range(repeat), chunksize=max(1, repeat // 16)))
+    outcomes = [outcome for outcome, _, _ in null]
+    cells = [f"{outcomes.count(name) / repeat:.1%}" for name in ("helps", "hurts")]
+    cells.append(f"{np.mean([held for _, held, _ in null]):.1%}")
+    errors = np.array([error for _, _, error in null])
+    cells.append(f"{np.nanmean(errors) / max(np.nanstd(errors), 1e-12):+.2f}")
+    for gain in gains:
+        settings["gain"] = gain
+        found = pool.map(partial(draw, **settings), range(repeat), chunksize=max(1, repeat // 16))
+        cells.append(f"{np.mean([outcome == 'helps' for outcome, _, _ in found]):.0%}")
+    print(f"| {words} | {' | '.join(cells)} |", flush=True)
+
+
+def grids(pool: ProcessPoolExecutor, repeat: int) -> None:
+    """Cross-validation of a dozen strengths."""
+    for seeds, folds in ((1, 2), (1, 3), (1, 5), (1, 10), (2, 5), (5, 5), (5, 10)):
+        for agreement in (0.0, 0.1, 0.2):
+            words = f"grid, {folds} folds, {seeds} seeds, agreement {agreement:g}"
+            gains = GAINS if not agreement else ()
+            row(
+                words,
+                pool,
+                grid,
+                repeat,
+                agreement=agreement,
+                gain=0.0,
+                seeds=seeds,
+                folds=folds,
+                gains=gains,
+            )
+    base = {"agreement": 0.1, "gain": 0.0, "seeds": 1, "folds": 5}
+    row("grid, 5 folds, 1 in 20 fails, agreement 0.1", pool, grid, repeat, failed=True, **base)
+    row("grid, 5 folds of 60 and 61 images, agreement 0.1", pool, grid, repeat, images=60, **base)
+    row(
+        "grid, 2 folds of 60 and 61 images, agreement 0.1",
+        pool,
+        grid,
+        repeat,
+        images=60,
+        **{**base, "folds": 2},
+    )
+
+
+def searches(pool: ProcessPoolExecutor, repeat: int) -> None:
+    """`tune_l2` itself."""
+    kinds = [("grid", False), ("random", False), ("bayesian", False), ("hyperband", False), ("random", True)]
+    for (strategy, space), agreement in itertools.product([*kinds, ("bayesian", True)], (0.0, 0.1, 0.2)):
+        words = f"tune_l2, {strategy}{' and learning rate' if space else ''}, agreement {agreement:g}"
+        settings = {"agreement": agreement, "gain": 0.0, "strategy": strategy, "space": space}
+        row(words, pool, searched, max(repeat // 5, 1), **settings)
+
+
+def comparisons(pool: ProcessPoolExecutor, repeat: int) -> None:
+    """Five variants that are equal; "helps" stands for any that is called different."""
+    for images, share in ((360, 0.03), (360, 0.1), (10_000, 0.03)):
+        words = f"compare, {images} test images, {share:.0%} answered otherwise, 5 seeds"
+        row(words, pool, compared, repeat, images=images, share=share)
+    for agreement in (0.0, 0.1, 0.2):
+        row(
+            f"compare, 5 folds, 5 seeds, agreement {agreement:g}",
+            pool,
+            compared,
+            repeat,
+            folds=5,
+            agreement=agreement,
+        )
+
+
+def attacks(pool: ProcessPoolExecutor, repeat: int) -> None:
+    """Intervals of the audit."""
+    for members, others in ((100, 100), (300, 300), (1000, 1000)):
+        for what in ("auc", "rate", "advantage", "told"):
+            words = f"privacy, {members} members, {others} others, {what}"
+            shift = 0.0 if what == "told" else 1.0
+            row(
+                words,
+                pool,
+                attacked,
+                max(repeat // 4, 1),
+                members=members,
+                others=others,
+                shift=shift,
+                what=what,
+            )
+
+
+TABLES = {"grid": grids, "searches": searches, "compare": comparisons, "privacy": attacks}
+
+
+def main(
+    only: Annotated[str, typer.Option(help=f"One of {', '.join(TABLES)}; empty: all.")] = "",
+    repeat: Annotated[int, typer.Option(help="How often each search is drawn.")] = 1000,
+    workers: Annotated[int, typer.Option(help="Processes.")] = 2,
+) -> None:
+    """Prints the tables in Markdown."""
+    print(
+        f"| {repeat} drawn each | helps | hurts | interval holds | error / sd | "
+        f"{' | '.join(map(str, GAINS))} |"
+    )
+    print(f"|---|{'--:|' * (4 + len(GAINS))}")
+    with ProcessPoolExecutor(workers) as pool:
+        for name, table in TABLES.items():
+            if not only or only == name:
+                table(pool, repeat)
+
+
+if __name__ == "__main__":
+    warnings.simplefilter("ignore")
+    typer.run(main)
