@@ -38,7 +38,13 @@ class SourceOptions:
             "CSV table with the columns file and group."
         ),
     ] = None
-    image_size: Annotated[int | None, typer.Option(help="Side to resize images to.")] = None
+    image_size: Annotated[
+        int | None,
+        typer.Option(help="Side to resize images to; if not said, that of a folder's usual image."),
+    ] = None
+    aspect: Annotated[
+        str, typer.Option(help="Images of another aspect: stretch, crop or pad (with black) them.")
+    ] = "stretch"
 
     def loader(self, load: Callable[..., _Data], source: str, **settings: Any) -> Loader[_Data]:
         """What opens splits of the data, as `loader("train", limit=600)` does.
@@ -50,6 +56,10 @@ class SourceOptions:
         """
         size = None if self.image_size is None else (self.image_size, self.image_size)
         given = {"data_dir": self.data_dir, "image_size": size, **settings}
+        if load is not load_video:
+            given["aspect"] = self.aspect
+        elif self.aspect != "stretch":
+            raise ValueError(f"--aspect is for images, clips are stretched: got --aspect {self.aspect}.")
         return Loader(load, source, given if self.groups is None else {**given, "groups": self.groups}, self)
 
 
