@@ -267,8 +267,8 @@ def trainings_for(
         confidence: Of the interval.
 
     Example:
-        >>> trainings_for(0.02, deviation=0.02, overlap=0.0), trainings_for(0.02, deviation=0.02,
-        overlap=0.28) (11.0, inf)
+        >>> [trainings_for(0.02, deviation=0.02, overlap=part) for part in (0.0, 0.28)]
+        [10.0, inf]
     """
     from scipy.special import stdtrit
 

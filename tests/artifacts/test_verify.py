@@ -23,7 +23,7 @@ def test_an_artifact_verifies_where_it_was_moved_to(folder, written):
         assert figures.images == 32
         assert figures.max_abs_diff < 1e-6
         assert figures.limits == written.parity[name].limits == {"max_abs_diff": 1e-4}
-    assert str(found).startswith(f"{folder}: digits_cnn, 8 files, ")
+    assert str(found).startswith(f"{folder}: digits_cnn, 9 files, ")
 
 
 def test_an_artifact_that_lost_its_empty_folders_verifies(folder):

@@ -22,7 +22,8 @@ from tests.processes import output_of, run
 README = Path(__file__).parents[2] / "README.md"
 L2ZOO = Path(sys.executable).with_name("l2zoo")
 NAME = "cnn_digits"
-COMMANDS = ["list", "audit", "apply", "convert", "export", "verify", "sign", "predict", "bench"]
+COMMANDS = ["list", "audit", "apply", "convert", "export", "verify", "sign", "predict"]
+COMMANDS += ["evaluate", "bench"]
 
 
 def started(*arguments: object, folder: Path, **settings: str) -> subprocess.CompletedProcess:

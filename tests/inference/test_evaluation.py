@@ -494,8 +494,8 @@ def test_what_is_read_is_fitted_into_the_size_as_in_training(monkeypatch):
     monkeypatch.setattr(evaluation_data, "load", read)
     monkeypatch.setattr(evaluation_data, "split_names", lambda *_, **__: {"train", "test"})
     facts = {"task": "classification", "image_shape": (8, 8, 1), "class_names": ("a", "b"), "data_dir": None}
-    evaluation_data.open_data("mnist", split=None, trained_on={"aspect": "pad"}, **facts)
+    evaluation_data.open_data("mnist", split=None, aspect="pad", **facts)
     assert (asked["source"], asked["split"], asked["image_size"]) == ("mnist", "test", (8, 8))
-    assert asked.pop("aspect") == "pad"
-    evaluation_data.open_data("mnist", split="train[:2]", trained_on={"aspect": None}, **facts)
-    assert (asked["split"], "aspect" in asked) == ("train[:2]", False)
+    assert asked["aspect"] == "pad"
+    evaluation_data.open_data("mnist", split="train[:2]", aspect="stretch", **facts)
+    assert (asked["split"], asked["aspect"]) == ("train[:2]", "stretch")

@@ -192,9 +192,8 @@ def test_the_best_hyperparameters_are_those_of_the_final_model(choose, winner, t
 def test_executions_per_trial_are_seeds(tmp_path):
     made = tuner(tmp_path, strength_only, engine=known(), executions_per_trial=3)
     result = made.search(X, Y, verbose=0)
-    assert {(r.unit.seed, r.unit.fold) for r in result.records} == {
-        (s, f) for s in range(3) for f in range(2)
-    }
+    chosen = {unit for candidate in result.candidates for unit in candidate.scores}
+    assert chosen == {(seed, fold) for seed in range(3) for fold in range(2)}
     with pytest.raises(ValueError, match="`executions_per_trial` and `seeds` say the same"):
         tuner(tmp_path, seeds=2, executions_per_trial=3)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import itertools
 import re
@@ -124,8 +125,12 @@ def test_what_was_stopped_and_what_has_other_values_has_a_row_too(report: Path) 
     assert "stopped after 4 epochs" in reader.words
 
 
-def test_the_edge_is_a_warning(report: Path) -> None:
-    assert "At the edge:" in read(report.read_text("utf-8")).words
+def test_the_edge_is_a_warning(tmp_path: Path) -> None:
+    selection = pictured.selection(pictured.hyperband())
+    assert not selection.edge  # stronger ones were tried with other values, and stopped
+    found = read(written(dataclasses.replace(selection, edge="Extend the grid."), tmp_path)).words
+    assert "At the edge:" in found
+    assert "Extend the grid." in found
 
 
 def test_seconds_and_epochs_are_those_of_all_records(plain: str) -> None:

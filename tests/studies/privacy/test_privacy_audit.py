@@ -42,7 +42,7 @@ def test_a_model_that_has_memorised_its_images_is_found_out() -> None:
         assert attack.auc.low > 0.7, attack.name
         assert attack.advantage.low > 0.2, attack.name
     assert report["LiRA"].auc.value > 0.85
-    assert report["LiRA"].tpr.low > 0.05  # the loss alone says of no image for certain
+    assert report["LiRA"].tpr.value > 0.1  # the loss alone says of no image for certain
     assert 0.5 in report.control.auc
 
 
@@ -83,7 +83,7 @@ def test_sets_that_differ_are_not_taken_for_memory() -> None:
     report = privacy_audit(model, members, others, build=memory.build, epochs=5, references=4, verbose=False)
     assert report.control.auc.low > 0.5
     assert "Caution: models that have not seen an image are surer of the members as well" in report.sentence
-    swapped = dataclasses.replace(report, control=Attack.measured("control", np.arange(20.0), members=10))
+    swapped = dataclasses.replace(report, control=Attack.measured("control", np.arange(200.0), members=100))
     assert "surer of the others as well (control AUC 0.000 [0.000, 0.000])" in swapped.sentence
 
 
