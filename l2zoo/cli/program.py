@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import functools
-import os
 import sys
-import warnings
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any, TextIO
+from typing import Annotated
 
 import typer
 
 from l2zoo.cli import artifacts, models
+from l2zoo.utils.console import in_one_line, warn_in_short
 from l2zoo.utils.shell_words import ERRORS, speak_shell
 
 COMMANDS: dict[str, Callable[..., None]] = {
@@ -46,12 +44,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Args:
         arguments: What follows `l2zoo`; `None` for the process's own.
     """
-    try:  # warnings are heard where TensorFlow's notes on descriptor 2 are held back
-        with os.fdopen(os.dup(2), "w") as terminal, warnings.catch_warnings():
-            warnings.showwarning = functools.partial(_print_warning, terminal)
+    try:
+        with warn_in_short("l2zoo"):
             app(arguments, prog_name="l2zoo")
     except ERRORS as error:
-        typer.echo(f"l2zoo: {_in_one_line(error)}", err=True)
+        hint = (
+            " Name the module that defines it: --import MODULE."
+            if "Could not locate class" in str(error)
+            else ""
+        )
+        typer.echo(f"l2zoo: {in_one_line(error)}{hint}", err=True)
         sys.exit(1)
 
 
@@ -62,16 +64,3 @@ def _options(version: Annotated[bool, typer.Option("--version", help="Print the 
 
         typer.echo(__version__)
         raise typer.Exit
-
-
-def _print_warning(file: TextIO, message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
-    if issubclass(category, UserWarning):  # what is meant for users; deprecations are for programmers
-        print(f"l2zoo: warning: {_in_one_line(message)}", file=file, flush=True)
-
-
-def _in_one_line(message: object) -> str:
-    """The gist of a message: Keras wraps causes in whole configurations, set off by empty lines."""
-    gist = str(message).rpartition("Exception encountered: ")[2].strip()
-    gist = gist.split("\n\n")[0].split("Full object config:")[0]
-    hint = " Name the module that defines it: --import MODULE." if "Could not locate class" in gist else ""
-    return " ".join(gist.split()) + hint

@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 import sys
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -27,6 +28,35 @@ def show(*values: Any) -> None:
     for value in values:
         rich = hasattr(value, "__rich__") or hasattr(value, "__rich_console__")
         console.print(value if rich else str(value), markup=False, highlight=False, soft_wrap=not rich)
+
+
+@contextlib.contextmanager
+def warn_in_short(program: str) -> Iterator[None]:
+    """Prints warnings that are meant for users in one line each, and once, on stderr, in a `with` block.
+
+    They are heard also where `without_chatter` holds back what is written to descriptor 2. Other kinds, such
+    as deprecations, are for programmers.
+
+    Args:
+        program: What the lines begin with.
+    """
+    said: set[str] = set()
+    with os.fdopen(os.dup(2), "w") as terminal, warnings.catch_warnings():
+
+        def show_warning(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
+            text = in_one_line(message)
+            if issubclass(category, UserWarning) and text not in said:
+                said.add(text)
+                print(f"{program}: warning: {text}", file=terminal, flush=True)
+
+        warnings.showwarning = show_warning
+        yield
+
+
+def in_one_line(message: object) -> str:
+    """The gist of a message: Keras wraps causes in whole configurations, set off by empty lines."""
+    gist = str(message).rpartition("Exception encountered: ")[2].strip()
+    return " ".join(gist.split("\n\n")[0].split("Full object config:")[0].split())
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_type_hints
 
+from l2zoo.utils.console import warn_in_short
 from l2zoo.utils.shell_words import ERRORS, speak_shell
 
 
@@ -18,7 +19,7 @@ def run_script(main: Callable[..., None]) -> None:
     """Runs `main` with the arguments of the command line, as Typer reads them from its signature.
 
     What the user can mend (a bad argument, a file, a package that is not installed) ends the process with one
-    line on stderr, in the words of the shell, and status 1, not with a traceback.
+    line on stderr, in the words of the shell, and status 1, not with a traceback. Warnings are a line each.
 
     Args:
         main: A function whose parameters are options of Typer's, or dataclasses of such, as `expand_options`
@@ -26,10 +27,12 @@ def run_script(main: Callable[..., None]) -> None:
     """
     import typer
 
+    name = Path(sys.argv[0]).stem
     try:
-        typer.run(speak_shell(expand_options(main)))
+        with warn_in_short(name):
+            typer.run(speak_shell(expand_options(main)))
     except ERRORS as error:
-        sys.exit(f"{Path(sys.argv[0]).stem}: {error}")
+        sys.exit(f"{name}: {error}")
 
 
 def expand_options(main: Callable[..., None]) -> Callable[..., None]:

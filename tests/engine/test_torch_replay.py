@@ -51,13 +51,14 @@ class Counts(keras.layers.Layer):
         return x * 2 if self.calls % 3 == 0 else x
 
 
-def compiled(*between: keras.layers.Layer, optimizer=None, metrics=("accuracy",)) -> keras.Model:
+def compiled(*between, optimizer=None, metrics=("accuracy",)) -> keras.Model:
+    """A model, with layers that are made after the seed is set: a dropout draws its own from it."""
     keras.utils.set_random_seed(0)
     layers = [keras.layers.Rescaling(1 / 255), keras.layers.Conv2D(4, 3), keras.layers.BatchNormalization()]
     layers += [
         keras.layers.ReLU(),
         keras.layers.Flatten(),
-        *between,
+        *(make() for make in between),
         keras.layers.Dense(3, activation="softmax"),
     ]
     model = L2Policy(1e-2).apply(keras.Sequential([keras.Input((4, 4, 1)), *layers]))
@@ -140,7 +141,7 @@ def test_an_optimizer_that_takes_numbers_out_of_tensors_or_decides_by_them_is_ke
 
 @pytest.mark.parametrize("layer", [Looks, Counts, lambda: keras.layers.GaussianNoise(0.5, seed=3)])
 def test_a_step_that_looks_into_its_tensors_or_counts_is_keras_s_own(layer, monkeypatch):
-    check(lambda: compiled(layer()), monkeypatch, sizes=set())
+    check(lambda: compiled(layer), monkeypatch, sizes=set())
 
 
 def test_a_number_that_python_keeps_is_found_from_the_first_step_on(monkeypatch):
@@ -153,12 +154,12 @@ def test_a_number_that_python_keeps_is_found_from_the_first_step_on(monkeypatch)
 
 
 def test_noise_that_is_no_operation_is_found_by_comparison(monkeypatch):
-    _, loop = trained(compiled(Draws()), monkeypatch, after=2)
+    _, loop = trained(compiled(Draws), monkeypatch, after=2)
     assert replayed(loop) == set()
 
 
 def test_dropout_draws_as_keras_s_does(monkeypatch):
-    check(lambda: compiled(keras.layers.Dropout(0.4, seed=1)), monkeypatch, sizes={BATCH, 5})
+    check(lambda: compiled(lambda: keras.layers.Dropout(0.4)), monkeypatch, sizes={BATCH, 5})
 
 
 def test_metrics_with_state_are_kept(monkeypatch):
@@ -176,7 +177,7 @@ def test_what_changes_between_epochs_counts_from_the_next_step(monkeypatch):
     ends = []
     for after in (10**9, 2):
         monkeypatch.setattr(torch_replay, "AFTER", after)
-        model = compiled(keras.layers.Dropout(0.1, seed=1))
+        model = compiled(lambda: keras.layers.Dropout(0.1))
         loop = epoch_loop(model, (X, Y), batch_size=BATCH)
         torch.manual_seed(1)
         for epoch in range(3):
@@ -190,7 +191,7 @@ def test_what_changes_between_epochs_counts_from_the_next_step(monkeypatch):
 
 def test_an_evaluation_is_replayed_too_and_changes_no_weight(monkeypatch):
     monkeypatch.setattr(torch_replay, "AFTER", 2)
-    model = compiled(keras.layers.Dropout(0.4, seed=1))
+    model = compiled(lambda: keras.layers.Dropout(0.4))
     loop = epoch_loop(model, (X, Y), batch_size=4)
     before = model.get_weights()
     for _ in range(4):

@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import warnings
 
 import pytest
 
 from l2zoo.reports.table import Table
-from l2zoo.utils.console import show, without_chatter
+from l2zoo.utils.console import show, warn_in_short, without_chatter
 
 
 def test_tables_are_drawn_and_text_is_printed_as_it_is(monkeypatch, capsys) -> None:
@@ -53,3 +54,15 @@ def test_nobody_is_warned_of_what_is_as_it_should_be(name: str, caplog: pytest.L
     logger.warning("`Feature.dtype` is deprecated. Please change your code to use NumPy.")
     logger.warning("something else")
     assert caplog.messages == ["something else"]
+
+
+@pytest.mark.filterwarnings("default")
+def test_warnings_for_users_are_a_line_each_and_said_once(capfd: pytest.CaptureFixture[str]) -> None:
+    with warn_in_short("recipe"):
+        for place in range(3):
+            warnings.warn("look\nat this", UserWarning, stacklevel=place + 1)
+        warnings.warn("for programmers", DeprecationWarning, stacklevel=1)
+        with without_chatter():
+            os.write(2, b"chatter\n")
+            warnings.warn("and this", UserWarning, stacklevel=1)
+    assert capfd.readouterr().err == "recipe: warning: look at this\nrecipe: warning: and this\n"
