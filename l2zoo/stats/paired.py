@@ -50,7 +50,7 @@ def held_out_gains(gains: np.ndarray, units: Sequence[tuple[int, int]]) -> np.nd
     folds = np.array([fold for _, fold in units])
     there = np.isfinite(gains)
     filled = np.where(there, gains, 0.0)
-    limit = 1.5 * math.sqrt(usual_variance(gains))
+    limit = 3 * math.sqrt(usual_variance(gains))
     out = np.full(len(units), np.nan)
     for column, (seed, fold) in enumerate(units):
         others = (seeds == seed) & (folds != fold)
