@@ -125,7 +125,8 @@ def assert_same(told: dict, result) -> None:
 def test_the_server_says_what_it_serves_and_that_it_is_there(server):
     size = {"height": 8, "width": 8, "channels": 3}
     names = ["cat", "dog", "owl"]
-    about = {"task": "classification", "class_names": names, "input_size": size, "format": "tflite"}
+    about = {"task": "classification", "class_names": names, "kind": "probabilities"}
+    about |= {"input_size": size, "format": "tflite"}
     assert server.told("GET", "/") == (200, about)
     assert server.told("GET", "/health") == (200, {"status": "ok"})
 
@@ -166,11 +167,11 @@ GOOD = file_of(images(1, 8, 8, 3)[0])
 @pytest.mark.parametrize(
     ("method", "path", "body", "kind", "status", "reason"),
     [
-        ("POST", "/", b"no image", "image/png", 400, "must be one of PNG, JPEG, BMP, GIF, WEBP"),
-        ("POST", "/", b"", "image/png", 400, "must be one of PNG"),
+        ("POST", "/", b"no image", "image/png", 400, "is not a PNG, JPEG, WebP, BMP or GIF image"),
+        ("POST", "/", b"", "image/png", 400, "is not a PNG"),
         ("POST", "/", file_of(images(1, 8, 8, 3)[0])[:-60], "image/png", 400, "cannot be decoded"),
-        ("POST", "/", file_of(images(1, 8, 8)[0], "TIFF"), "image/png", 400, "must be one of PNG"),
-        ("POST", "/", form([GOOD, b"no image"]), FORM, 400, "File 1 of the form: The image must be"),
+        ("POST", "/", file_of(images(1, 8, 8)[0], "TIFF"), "image/png", 400, "is not a PNG"),
+        ("POST", "/", form([GOOD, b"no image"]), FORM, 400, "File 1 of the form: The image is not a PNG"),
         ("POST", "/", form([]), FORM, 400, "at least one image file"),
         ("POST", "/", form([b"x"], disposition='form-data; name="x"'), FORM, 400, "Too many fields"),
         ("POST", "/", form([GOOD]), "multipart/form-data", 400, "boundary"),
@@ -275,9 +276,9 @@ def said(*options: object) -> str:
 
 
 def test_what_cannot_be_served_is_said_at_the_start(artifact):
-    assert "`name_or_folder` must be an artifact's folder" in said("no/such/artifact")
-    assert "`format` must be" in said(artifact, "--format", "onnx")
-    assert "`max_pixels` must be at most 89478485" in said(artifact, "--max-pixels", 10**9)
+    assert "ARTIFACT must be an artifact's folder" in said("no/such/artifact")
+    assert "--format must be" in said(artifact, "--format", "onnx")
+    assert "--max-pixels must be at most 89478485" in said(artifact, "--max-pixels", 10**9)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         assert f"127.0.0.1:{port} cannot be had" in said(artifact, "--port", port)
