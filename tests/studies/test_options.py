@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from l2zoo import studies
+from l2zoo.data import load_video
 from l2zoo.studies.options import BackboneOptions, ExperimentOptions
 
 OPTIONS = ExperimentOptions(
@@ -21,14 +22,21 @@ def test_a_loader_hands_the_data_options_on() -> None:
     def load(source: str, split: str, **settings: Any) -> tuple[Any, ...]:
         return source, split, settings
 
-    square = dataclasses.replace(OPTIONS, image_size=32, data_dir=Path("sets"), groups="(.)_")
+    square = dataclasses.replace(OPTIONS, image_size=32, aspect="pad", data_dir=Path("sets"), groups="(.)_")
     source, split, settings = square.loader(load, "mnist", task="generation")("train", limit=5)
     assert (source, split) == ("mnist", "train")
     size = (32, 32)
     assert settings == {
-        "task": "generation", "data_dir": Path("sets"), "image_size": size, "limit": 5, "groups": "(.)_",
+        "task": "generation", "data_dir": Path("sets"), "image_size": size, "aspect": "pad", "limit": 5,
+        "groups": "(.)_",
     }  # fmt: skip
-    assert OPTIONS.loader(load, "mnist")("test")[2] == {"data_dir": None, "image_size": None}
+    usual = {"data_dir": None, "image_size": None, "aspect": "stretch"}
+    assert OPTIONS.loader(load, "mnist")("test")[2] == usual
+
+
+def test_the_aspect_of_clips_is_none_of_the_options() -> None:
+    with pytest.raises(ValueError, match="--aspect is for images, clips are stretched: got --aspect crop"):
+        dataclasses.replace(OPTIONS, aspect="crop").loader(load_video, "l2zoo_moving_digits")
 
 
 def test_a_training_has_the_options_and_what_else_is_said() -> None:
