@@ -207,7 +207,12 @@ def difference(
 
 
 def crossed_difference(
-    gains: np.ndarray, *, rounding: Rounding = 0.0, comparisons: int = 1, confidence: float = 0.95
+    gains: np.ndarray,
+    *,
+    mean: float | None = None,
+    rounding: Rounding = 0.0,
+    comparisons: int = 1,
+    confidence: float = 0.95,
 ) -> Difference | None:
     """The mean of paired differences of several trainings on the same test images; None of fewer than two.
 
@@ -218,7 +223,8 @@ def crossed_difference(
 
     Args:
         gains: `(S, B)`: of each training, variant less baseline on each part of the test images. The parts
-            are of equal size, single images or some together.
+            are of about equal size, single images or some together.
+        mean: The difference on all images, where parts differ by an image or their mean is not that of all.
         rounding: Smallest step between two scores of a training.
         comparisons: How many variants are compared with the baseline.
         confidence: Of the intervals, in (0, 1).
@@ -235,8 +241,8 @@ def crossed_difference(
     second = float(np.var(by_part, ddof=1)) / parts
     scale = first**2 / (trainings - 1) + second**2 / (parts - 1)
     freedom = (first + second) ** 2 / scale if scale else float(trainings - 1)
-    error, mean = math.sqrt(first + second), float(gains.mean())
-    return _student(mean, error, freedom, trainings, comparisons=comparisons, confidence=confidence)
+    error, center = math.sqrt(first + second), float(gains.mean()) if mean is None else mean
+    return _student(center, error, freedom, trainings, comparisons=comparisons, confidence=confidence)
 
 
 def _student(

@@ -140,10 +140,13 @@ def _difference(
 ) -> Difference | None:
     common = [unit for unit in standing.scores if unit in base.scores]
     rounding = np.array([steps[unit] for unit in common])
-    if division is None:
-        gains = np.array([np.subtract(standing.parts[unit], base.parts[unit]) for unit in common])
-        return crossed_difference(gains, rounding=rounding, comparisons=comparisons) if common else None
     gains = np.array([standing.scores[unit] - base.scores[unit] for unit in common])
+    if division is None:
+        if not common:
+            return None
+        parts = np.array([np.subtract(standing.parts[unit], base.parts[unit]) for unit in common])
+        mean = float(gains.mean())
+        return crossed_difference(parts, mean=mean, rounding=rounding, comparisons=comparisons)
     if not division.varies:  # other seeds are no evidence about other data
         gains, rounding = mean_by_fold(gains, common), mean_by_fold(rounding, common)
     overlap = shared_part(division.overlap)
