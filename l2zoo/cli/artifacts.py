@@ -147,13 +147,8 @@ def predict(
     images: Annotated[
         list[str], typer.Argument(metavar="IMAGE...", help="Image files, folders of them, or patterns.")
     ],
-    format: Annotated[  # noqa: A002
-        str,
-        options.word(
-            options.runnable_or_auto, "--format", "-f", help="tflite, tflite_fp16, tflite_int8, ..."
-        ),
-    ] = "auto",
-    threads: Annotated[int, typer.Option(help="On which it computes.")] = 1,
+    format: options.Runnable = "auto",  # noqa: A002
+    threads: options.Threads = 1,
     threshold: options.Threshold = None,
     min_score: options.MinScore = None,
     top: Annotated[
@@ -187,13 +182,8 @@ def evaluate(
         str | None, typer.Option(help="Of DATA; test if not said, or the only one that there is.")
     ] = None,
     data_dir: Annotated[Path | None, typer.Option(help="Where TFDS keeps prepared data.")] = None,
-    format: Annotated[  # noqa: A002
-        str,
-        options.word(
-            options.runnable_or_auto, "--format", "-f", help="tflite, tflite_fp16, tflite_int8, ..."
-        ),
-    ] = "auto",
-    threads: Annotated[int, typer.Option(help="On which it computes.")] = 1,
+    format: options.Runnable = "auto",  # noqa: A002
+    threads: options.Threads = 1,
     threshold: options.Threshold = None,
     min_score: options.MinScore = None,
     save: Annotated[

@@ -162,3 +162,7 @@ Threshold = Annotated[
     float | None, typer.Option(help="Probability from which on a class is there, of two or of many at once.")
 ]
 MinScore = Annotated[float | None, typer.Option(help="Score from which on a box is there; 0.3 if not said.")]
+Runnable = Annotated[
+    str, word(runnable_or_auto, "--format", "-f", help="tflite, tflite_fp16, tflite_int8, ...")
+]
+Threads = Annotated[int, typer.Option(help="On which it computes.")]

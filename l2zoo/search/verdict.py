@@ -145,7 +145,9 @@ def verdict_of(
     verdict = replace(verdict, overlap=overlap, left_out=lost, fresh=fresh)
     if not np.nan_to_num(gains).any():
         verdict = replace(verdict, outcome="all equal")
-    smallest = len(above) > 1 and verdict.strength == min(s for s in tried or _strengths(above) if s > 0)
+    smallest = len(above) > 1 and verdict.strength == min(
+        s for s in tried or [c.strength for c in above] if s > 0
+    )
     return replace(
         verdict, sentence=_sentence(verdict, metric=metric, smallest=smallest, lost=len(zero.failed))
     )
@@ -155,10 +157,6 @@ def _steps(candidates: Sequence[Candidate], units: Sequence[tuple[int, int]]) ->
     """The smallest step between two scores on each fold, `(units,)`."""
     steps = steps_of({u: [c.scores[u] for c in candidates if u in c.scores] for u in units})
     return np.array([steps[u] for u in units])
-
-
-def _strengths(candidates: Sequence[Candidate]) -> list[float]:
-    return [c.strength for c in candidates]
 
 
 def _numbers(

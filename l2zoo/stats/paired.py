@@ -147,11 +147,8 @@ def corrected_interval(
     """
     if len(gains) < 2:
         raise ValueError(f"An interval needs at least 2 gains, got {len(gains)}.")
-    freedom = (len(gains) - 1) * (1 if usual is None else 2)
-    variance = variance_of(gains, rounding=rounding, usual=usual)
-    error = math.sqrt(variance * (1 / len(gains) + overlap))
-    mean = math.fsum(gains) / len(gains)
-    found = _student(mean, error, freedom, len(gains), comparisons=1, confidence=confidence)
+    found = difference(gains, overlap=overlap, rounding=rounding, usual=usual, confidence=confidence)
+    assert found is not None  # there are two
     return found.mean, found.low, found.high
 
 
@@ -184,6 +181,7 @@ def difference(
     *,
     overlap: float,
     rounding: Rounding = 0.0,
+    usual: float | None = None,
     comparisons: int = 1,
     confidence: float = 0.95,
 ) -> Difference | None:
@@ -193,6 +191,7 @@ def difference(
         gains: Variant less baseline on the same (seed, fold).
         overlap: `n_test / n_train` where the trainings share data, as folds do; 0 where only seeds differ.
         rounding: Smallest step between two scores, of all or of each: two scores can be equal by chance.
+        usual: As in `corrected_interval`.
         comparisons: How many variants are compared with the baseline.
         confidence: Of the intervals, in (0, 1).
 
@@ -202,8 +201,10 @@ def difference(
     if len(gains) < 2:
         return None
     mean = math.fsum(gains) / len(gains)
-    error = math.sqrt(variance_of(np.asarray(gains), rounding=rounding) * (1 / len(gains) + overlap))
-    return _student(mean, error, len(gains) - 1, len(gains), comparisons=comparisons, confidence=confidence)
+    variance = variance_of(np.asarray(gains), rounding=rounding, usual=usual)
+    error = math.sqrt(variance * (1 / len(gains) + overlap))
+    freedom = (len(gains) - 1) * (1 if usual is None else 2)
+    return _student(mean, error, freedom, len(gains), comparisons=comparisons, confidence=confidence)
 
 
 def crossed_difference(
@@ -237,7 +238,7 @@ def crossed_difference(
     if trainings < 2 or parts < 2:
         return None
     by_training, by_part = gains.mean(axis=1), gains.mean(axis=0)
-    first = max(float(np.var(by_training, ddof=1)), float(np.mean(np.square(rounding))) / 6) / trainings
+    first = variance_of(by_training, rounding=rounding) / trainings
     second = float(np.var(by_part, ddof=1)) / parts
     scale = first**2 / (trainings - 1) + second**2 / (parts - 1)
     freedom = (first + second) ** 2 / scale if scale else float(trainings - 1)
