@@ -100,7 +100,14 @@ def grid(
 
 
 def searched(
-    seed: int, *, agreement: float, gain: float, strategy: str, space: bool, folds: int = 5
+    seed: int,
+    *,
+    agreement: float,
+    gain: float,
+    strategy: str,
+    space: bool,
+    folds: int = 5,
+    until: float | None = None,
 ) -> tuple[str, bool, float]:
     """The same for a search by `tune_l2` itself, with an engine that gives simulated scores."""
     import keras
@@ -149,7 +156,7 @@ def searched(
     x, y = np.random.default_rng(0).integers(0, 255, (100, 4, 4, 1), np.uint8), np.arange(100) % 2
     verdict = tune_l2(
         build, (x, y), strengths=STRENGTHS, strategy=strategy, space=values if space else None, folds=folds,
-        epochs=9, seeds=[seed], engine=Engine, verbose=False,
+        epochs=9, seeds=[seed], until=until, engine=Engine, verbose=False,
     ).verdict  # fmt: skip
     return verdict.outcome, bool(verdict.low <= 0 <= verdict.high), verdict.gain
 
@@ -302,6 +309,11 @@ def searches(pool: ProcessPoolExecutor, repeat: int) -> None:
         words = f"tune_l2, {strategy}{' and learning rate' if space else ''}, agreement {agreement:g}"
         settings = {"agreement": agreement, "gain": 0.0, "strategy": strategy, "space": space}
         row(words, pool, searched, max(repeat // 5, 1), **settings)
+    for agreement in (0.0, 0.1, 0.2):
+        words = f"tune_l2, grid, until 0.04 can be told, agreement {agreement:g}"
+        gains = GAINS if not agreement else ()
+        settings = {"agreement": agreement, "gain": 0.0, "strategy": "grid", "space": False, "until": 0.04}
+        row(words, pool, searched, max(repeat // 5, 1), gains=gains, **settings)
 
 
 def comparisons(pool: ProcessPoolExecutor, repeat: int) -> None:
