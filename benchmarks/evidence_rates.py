@@ -112,7 +112,7 @@ def searched(
     """The same for a search by `tune_l2` itself, with an engine that gives simulated scores."""
     import keras
 
-    from l2zoo import build_cnn, tune_l2
+    from l2zoo import L2Policy, tune_l2
     from l2zoo.engine.record import Record
 
     scores = Scores(np.random.default_rng(seed), agreement, bump(gain))
@@ -147,13 +147,14 @@ def searched(
             """Nothing is held."""
 
     def build(l2: float, hp: Any = None) -> Any:
-        return build_cnn((4, 4, 1), 2, filters=[2], l2=l2)
+        model = keras.Sequential([keras.Input((2, 2, 1)), keras.layers.Flatten(), keras.layers.Dense(2)])
+        return L2Policy.of(l2).apply(model)
 
     def values(hp: Any) -> None:
         hp.Float("learning_rate", 1e-4, 1e-1, sampling="log")
 
     keras.utils.clear_session()
-    x, y = np.random.default_rng(0).integers(0, 255, (100, 4, 4, 1), np.uint8), np.arange(100) % 2
+    x, y = np.random.default_rng(0).integers(0, 255, (100, 2, 2, 1), np.uint8), np.arange(100) % 2
     verdict = tune_l2(
         build, (x, y), strengths=STRENGTHS, strategy=strategy, space=values if space else None, folds=folds,
         epochs=9, seeds=[seed], until=until, engine=Engine, verbose=False,
