@@ -119,9 +119,7 @@ def test_a_comparison_on_a_test_set_knows_that_its_images_are_a_sample(monkeypat
 
 
 def test_an_audit_that_knows_nothing_tells_members_apart_in_1_of_20_at_most(monkeypatch) -> None:
-    monkeypatch.setattr(
-        "l2zoo.studies.privacy.findings.advantage", lambda *scores, seed: None
-    )  # slow
+    monkeypatch.setattr("l2zoo.studies.privacy.findings.advantage", lambda *scores, seed: None)  # slow
     null = {"members": 100, "others": 100, "shift": 0.0, "what": "told"}
     assert rates(RATES["attacked"], 60, **null).seen <= 0.05
     measured = Attack.measured
