@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -171,8 +172,9 @@ def tune_l2(
             callbacks=callbacks,
             verbose=verbose,
         )
-        if directory is not None:
-            result.save(folder)
+        if directory is None:
+            return dataclasses.replace(result, folder=None)
+        result.save(folder)
     return result
 
 

@@ -365,6 +365,7 @@ class L2Tuner(keras_tuner.Tuner):
             records=driver.records,
             seconds=time.perf_counter() - started,
             settings={**settings, "seeds": self._seeds, "strategy": type(self.oracle).__name__},
+            folder=self.folder,
         )
 
     @property

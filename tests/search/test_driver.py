@@ -7,6 +7,7 @@ import pytest
 
 from l2zoo import SearchResult, tune_l2
 from l2zoo.engine.ledger import States
+from l2zoo.reports.numbers import format_strength
 from l2zoo.stats.paired import trainings_for
 from tests.engine.known import Known
 from tests.search import small
@@ -266,6 +267,16 @@ def test_a_loss_as_objective_is_minimised():
     result, _ = search(objective="val_data_loss", fail=lambda unit: False)
     means = {c.strength: c.mean for c in result.candidates}
     assert result.best == min(means, key=means.get)
+
+
+def test_a_result_prints_as_its_answer(tmp_path):
+    result, _ = search(tmp_path)
+    assert repr(result).splitlines()[0] == str(result.verdict)
+    assert f"The model has {format_strength(result.chosen)}." in str(result)
+    assert f"Kept in {tmp_path}." in str(result)
+    assert len(repr(result)) < 1000
+    assert "Kept in" not in str(search()[0])  # where nothing is kept
+    assert str(result.table()).split()[0] in result._repr_html_()
 
 
 def test_progress_says_what_is_done_and_what_is_best(capfd, tmp_path):

@@ -55,6 +55,7 @@ def test_variants_share_folds_and_seeds_and_keep_their_own_settings(tmp_path: Pa
     assert found["none"].scores.keys() == {(seed, fold) for seed in (0, 1) for fold in (0, 1)}
     assert found["again"].scores == found["none"].scores  # or it would not be paired
     assert found["again"].difference.mean == 0
+    assert repr(found) == f"{found.may_be_said}\n\n{found.may_not_be_said}"
     assert found["L2"].strength in (1e-3, 1e-1)
     lines = [json.loads(line) for line in (tmp_path / "ledger.jsonl").read_text().splitlines()[1:]]
     ends = {dict(line["others"])["variant"]: line["curves"]["loss"][-1] for line in lines}
