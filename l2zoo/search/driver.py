@@ -132,10 +132,12 @@ class Driver:
         if not above:
             return []
         winner = best(above, mode=self._oracle.objective.direction).strength
-        fresh = range(max(self._seeds) + 1, max(self._seeds) + 1 + count)
-        trials = [Trial(None, self._units(strength, others, seeds=fresh)) for strength in (0.0, winner)]
-        self._train(trials)
-        return [self._records[unit] for trial in trials for unit in trial.units]
+        first = max(self._seeds) + 1
+        units = [self._units(s, others, seeds=range(first, first + count)) for s in (0.0, winner)]
+        self._progress.fresh = True
+        self._train([Trial(None, tuple(u for u in some if u not in self._records)) for some in units])
+        self._progress.fresh = False
+        return [self._records[unit] for some in units for unit in some]
 
     @property
     def records(self) -> tuple[Record, ...]:

@@ -142,6 +142,15 @@ def test_what_cannot_be_told_yet_goes_on_with_the_winner_and_0_on_fresh_division
     assert (nothing, again.selection) == ([], result.selection)
 
 
+def test_fresh_divisions_are_shown_as_such_and_lead_no_table(capfd):
+    until(until=0.04, verbose=True)
+    shown = capfd.readouterr().err.splitlines()
+    searched = [line for line in shown if line.startswith("[")]
+    assert [line.partition("]")[0] for line in searched] == ["[1/3", "[2/3", "[3/3"]
+    assert any(line.startswith("On fresh divisions, l2=0: val_accuracy 0.") for line in shown)
+    assert "already" not in "".join(shown)
+
+
 def test_a_search_that_is_asked_for_more_afterwards_trains_that_alone(tmp_path):
     until(tmp_path)
     result, done = until(tmp_path, until=0.04)
