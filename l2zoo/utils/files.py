@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import json
+import math
 import os
 import shutil
 import tempfile
@@ -16,6 +17,7 @@ from l2zoo.utils.temporary import fresh_folder
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _CANNOT = "cannot be written"
+_INSIDE = 150  # characters that names inside of a folder take: those of a SavedModel are the longest
 _LONGEST = 200  # characters of an error's words
 
 
@@ -72,17 +74,21 @@ def unwritable(error: Exception, path: Path, argument: str = "") -> OSError:
     return OSError(number, f"{place} {_CANNOT} ({gist[:_LONGEST]}): {advice}", str(path))
 
 
-def check_room(folder: Path, size: int) -> None:
-    """Raises where a disk has less room than something will take for sure.
+def check_disk(folder: Path, size: int) -> None:
+    """Raises where it is known beforehand that a folder cannot be filled.
 
     Args:
-        folder: Where it will be; need not be there.
-        size: Of it, in bytes.
+        folder: Where files will be; need not be there. Absolute.
+        size: Bytes that they will take at least.
 
     Raises:
-        OSError: There is less.
+        OSError: The disk has less room, or the paths of files would be too long.
     """
     there = next(each for each in (folder, *folder.parents) if each.exists())
+    longest = os.pathconf(there, "PC_PATH_MAX") if hasattr(os, "pathconf") else math.inf
+    if len(os.fsencode(folder)) + _INSIDE > longest:
+        words = f"paths of files in it would be longer than {longest} bytes"
+        raise OSError(errno.ENAMETOOLONG, words, str(folder))
     free = shutil.disk_usage(there).free
     if free < size:
         words = f"{size / 1e6:,.0f} MB are needed and {free / 1e6:,.0f} MB are free"

@@ -10,7 +10,6 @@ killed in it leaves none, which the next one puts right first.
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import shutil
 import time
@@ -19,13 +18,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from l2zoo.utils.exchange import exchange
-from l2zoo.utils.files import check_room, is_full, sync, unwritable
+from l2zoo.utils.files import check_disk, is_full, sync, unwritable
 from l2zoo.utils.locks import exclusive, lock_of
 from l2zoo.utils.temporary import KEPT, abandoned_folders, fresh_folder, remove
 
 T = TypeVar("T")
 
-_RESERVE = 150  # characters that names inside a folder may take: those of a SavedModel are the longest
 _TRIES, _PAUSE = 200, 0.005  # of a reader whose folder is replaced meanwhile; seconds between two
 
 
@@ -52,8 +50,8 @@ def whole_folder(folder: Path, *, overwrite: bool, mark: str, room: int = 0) -> 
         try:
             folder = folder.resolve()  # a link to a folder stays a link, and the folder behind it is replaced
             _check_place(folder)
+            check_disk(folder, room)
             folder.parent.mkdir(parents=True, exist_ok=True)
-            check_room(folder, room)
             held.enter_context(exclusive(folder))
             _repair(folder, mark)
             _check_free(folder, folder, overwrite=overwrite, mark=mark)
@@ -127,16 +125,6 @@ def _check_place(folder: Path) -> None:
             f"`folder` must be one that can be replaced, got the mount point folder={str(folder)!r}. Choose "
             "a folder in it."
         )
-    there = next(each for each in folder.parents if each.exists())
-    if hasattr(os, "pathconf") and there.is_dir():
-        longest = os.pathconf(there, "PC_PATH_MAX")
-        if len(os.fsencode(folder)) + _RESERVE > longest:
-            raise OSError(
-                errno.ENAMETOOLONG,
-                f"`folder` cannot be written (names of files in it would be longer than {longest} bytes): "
-                "choose a shorter path",
-                str(folder),
-            )
 
 
 def _check_free(there: Path, folder: Path, *, overwrite: bool, mark: str) -> None:

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from l2zoo.utils.files import check_room, unwritable
+from l2zoo.utils.files import check_disk, unwritable
 from l2zoo.utils.locks import SUFFIX, HeldError, hold
 from l2zoo.utils.temporary import sweep
 
@@ -35,7 +35,7 @@ def hold_folder(folder: str | Path | None, *, argument: str, room: int = 0) -> I
         try:
             if folder.exists() and not folder.is_dir():
                 raise ValueError(f"`{argument}` must be a folder, got the file {argument}={str(folder)!r}.")
-            check_room(folder, room)
+            check_disk(folder, room)
             held.callback(_remove_empty, [each for each in (folder, *folder.parents) if not each.exists()])
             folder.mkdir(parents=True, exist_ok=True)
             held.enter_context(hold(folder / SUFFIX))

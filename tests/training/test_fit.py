@@ -172,6 +172,8 @@ def test_a_folder_that_cannot_be_written_is_refused_before_anything_else(
 ) -> None:
     with pytest.raises(OSError, match=r"`run_dir` cannot be written .File name too long"):
         fit(quick(0), train, epochs=1, run_dir=tmp_path / ("x" * 300), verbose=0)
+    with pytest.raises(OSError, match=r"`run_dir` cannot be written .paths of files in it would be longer"):
+        fit(quick(0), train, epochs=1, run_dir=tmp_path.joinpath(*["x" * 200] * 19, "x" * 100), verbose=0)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=10))
     with pytest.raises(OSError, match=r"`run_dir` cannot be written .* MB are free.*make room"):
         fit(quick(0), train, epochs=1, run_dir=tmp_path / "run", verbose=0)
