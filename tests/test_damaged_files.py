@@ -169,7 +169,7 @@ def put(folder: Path, files: dict[str, bytes], changed: str, content: bytes) -> 
 
 
 quickly = settings(
-    max_examples=30,
+    max_examples=20,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
     derandomize=True,
@@ -295,7 +295,7 @@ def test_values_of_wrong_kinds_are_read_or_refused(name: str, good: dict, tmp_pa
     for changed, content in good[name].items():
         for value, write in texts(content):
             paths = list(places(value))
-            step = max(1, len(paths) * len(STRANGE) // 200)
+            step = max(1, len(paths) * len(STRANGE) // 80)
             for path, other in itertools.islice(itertools.product(paths, STRANGE), 0, None, step):
                 put(tmp_path, good[name], changed, write(replaced(value, path, other)))
                 check(KINDS[name], tmp_path)
@@ -311,7 +311,8 @@ def test_arrays_of_wrong_kinds_are_read_or_refused(name: str, good: dict, tmp_pa
         if content.startswith(b"PK"):
             with np.load(io.BytesIO(content)) as archive:
                 arrays = {each: archive[each] for each in archive.files}
-            for key, other in itertools.product(arrays, strange):
+            step = 3 if len(arrays) > 3 else 1  # prime to the number of the strange ones: each comes up
+            for key, other in itertools.islice(itertools.product(arrays, strange), 0, None, step):
                 put(tmp_path, good[name], changed, packed({**arrays, key: other}))
                 check(KINDS[name], tmp_path)
                 less = {each: array for each, array in arrays.items() if each != key}

@@ -275,18 +275,20 @@ def check_progress(progress: dict[str, Any]) -> None:
     Raises:
         ValueError: It is something else.
     """
-    history, best = progress.get("history", {}), progress.get("best", math.inf)
-    logs = list(history.values()) if isinstance(history, dict) else [None]
-    whole = all(isinstance(log, list) and all(type(x) in (int, float) for x in log) for log in logs)
-    done = progress.get("epochs")
-    if not (
-        whole
-        and type(done) is int
-        and all(len(log) == done for log in logs)
-        and type(best) in (int, float)
+    history, done = progress.get("history", {}), progress.get("epochs")
+    fine = (
+        type(done) is int
+        and isinstance(history, dict)
+        and all(_is_log(log, epochs=done) for log in history.values())
+        and type(progress.get("best", math.inf)) in (int, float)
         and isinstance(progress.get("stopped", False), bool)
-    ):
+    )
+    if not fine:
         raise ValueError("its history is not that of a run")
+
+
+def _is_log(log: Any, *, epochs: int) -> bool:
+    return isinstance(log, list) and len(log) == epochs and all(type(x) in (int, float) for x in log)
 
 
 def epochs_in(history: History) -> int:

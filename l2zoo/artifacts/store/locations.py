@@ -12,7 +12,8 @@ from typing import ParamSpec, TypeVar
 from l2zoo.artifacts import manifest
 from l2zoo.utils.folders import read_whole
 
-P, R = ParamSpec("P"), TypeVar("R")
+P = ParamSpec("P")
+R = TypeVar("R")
 SAVED_MODELS = "saved_models"
 
 

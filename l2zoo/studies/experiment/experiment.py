@@ -102,9 +102,8 @@ def experiment(
             )
             for seed in range(seeds)
         )  # fmt: skip
-        rounded = (
-            rounded_formats(formats) if seeds > 1 else []
-        )  # of a single model, the artifact itself tells
+        # Of a single model, the artifact itself tells.
+        rounded = rounded_formats(formats) if seeds > 1 else []
         first, metrics = _measure(models, task, train, test, rounded)
         seconds = time.perf_counter() - started
         _write(directory / "metrics.json", strength, training, metrics)

@@ -193,11 +193,16 @@ def _read(path: Path | None, identity: str, *, count: int) -> np.ndarray | None:
         return None
     try:
         kept = read_arrays(path, where=str(path), kinds=f"{NUMBERS}U")
-        if set(kept) != {"phi", "identity"} or kept["phi"].shape != (count,):
+        of = str(kept.get("identity"))
+        phi = kept.get("phi", np.zeros(0))
+        if (
+            set(kept) != {"phi", "identity"}
+            or phi.dtype.kind != "f"
+            or (of == identity and phi.shape != (count,))
+        ):
             raise ValueError(f"{path} is not of a reference model")
     except ValueError as error:
         raise ValueError(f"{str(error).rstrip('.')}. Delete it, and it is made anew.") from None
-    phi, of = kept["phi"], str(kept["identity"])
     if of != identity:
         raise ValueError(
             f"`directory` holds reference models of other images, another model or another training, got "
