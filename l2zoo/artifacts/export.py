@@ -93,7 +93,9 @@ def export(
     one = answers(take_rows(inputs, slice(1)))
     card = trained_on.complete(card, model, metadata.interface(model, inputs, one), one)
     described = metadata.describe(model, card, metrics or {})
-    with whole_folder(Path(folder), overwrite=overwrite, mark=manifest.FILE) as (fresh, scratch):
+    room = model.count_params() * (1 + len(names))  # bytes: 2 a parameter in model.keras, 1 in other files
+    place = whole_folder(Path(folder), overwrite=overwrite, mark=manifest.FILE, room=room)
+    with place as (fresh, scratch):
         few, expected = samples.select(inputs, answers)
         samples.write(fresh / samples.FILE, few, expected)
         graph, single = scratch / "graph", scratch / "single"
@@ -111,8 +113,8 @@ def export(
         content = {**described, "task": task, **interface, "formats": rows, **trained_on.entry(model)}
         if "tflite_int8" in names:
             content["int8"] = metadata.int8(source)
-        _finish(fresh, content, figures, card)
-    return Artifact(Path(folder), manifest.read(Path(folder)), figures)
+        written = _finish(fresh, content, figures, card)
+    return Artifact(Path(folder), written, figures)
 
 
 def _check_type(name: str, value: Any, kind: type) -> None:
@@ -151,11 +153,14 @@ def _in_order(outputs: Outputs) -> tuple[str, ...]:
     return names if names == tuple(f"output_{i}" for i in range(len(names))) else tuple(sorted(names))
 
 
-def _finish(fresh: Path, content: dict[str, Any], figures: Mapping[str, Parity], card: Card) -> None:
-    """Adds picture, card and manifest."""
+def _finish(
+    fresh: Path, content: dict[str, Any], figures: Mapping[str, Parity], card: Card
+) -> dict[str, Any]:
+    """Adds picture, card and manifest, and gives the last."""
     if card.picture is not None:
         shutil.copyfile(card.picture, fresh / str(card.picture_name))
     text = cards.render(content, figures, picture=card.picture_name)
     (fresh / cards.FILE).write_text(text, encoding="utf-8")
     labels_file.write(fresh, content)
     manifest.write(fresh, {**content, "files": manifest.file_table(fresh)})
+    return manifest.read(fresh)

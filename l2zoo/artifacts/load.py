@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import keras
 
 
+@locations.reads_whole
 def load(name_or_folder: str | Path) -> keras.Model:
     """Loads the Keras model of an artifact, after every file of the artifact was found unchanged.
 

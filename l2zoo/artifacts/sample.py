@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ import numpy as np
 
 from l2zoo.artifacts.inputs import RESERVED, Inputs, Outputs, Predict, subsample, take_rows
 from l2zoo.utils.files import as_value_errors
+from l2zoo.utils.reading import read_arrays
 
 FILE = "sample.npz"
 _KEPT = 32
@@ -49,17 +49,10 @@ def read(path: Path) -> tuple[Inputs, Outputs]:
         ValueError: The file holds something else.
     """
     with as_value_errors(f"{FILE} is not the sample of an artifact"):
-        with zipfile.ZipFile(path) as archive:
-            unpacked = sum(entry.file_size for entry in archive.infolist())
-        if unpacked > _LARGEST:
-            raise ValueError(f"it unpacks to {unpacked} bytes, more than {_LARGEST}")
-        with np.load(path, allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in stored.files}
+        arrays = read_arrays(path, where="it", unpacked=_LARGEST)
         inputs = {name: array for name, array in arrays.items() if not name.startswith(RESERVED)}
         outputs = {name.removeprefix(RESERVED): arrays[name] for name in arrays if name not in inputs}
         counts = {len(array) for array in arrays.values()}
         if not inputs or not outputs or len(counts) != 1 or counts == {0}:
             raise ValueError("it does not hold one answer for each input")
-        if any(array.dtype.kind not in "uifb" for array in arrays.values()):
-            raise ValueError("it holds something else than numbers")
     return inputs, outputs

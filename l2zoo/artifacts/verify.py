@@ -13,6 +13,7 @@ from l2zoo.artifacts.formats.table import FORMATS, formats_of
 from l2zoo.artifacts.inputs import Inputs, Outputs, Predict
 from l2zoo.artifacts.parity import parity, table
 from l2zoo.artifacts.parity.parity import Parity
+from l2zoo.artifacts.store import locations
 from l2zoo.tasks.output_kind import kinds_of
 from l2zoo.utils.files import as_value_errors
 
@@ -46,6 +47,7 @@ class Artifact:
         )
 
 
+@locations.reads_whole
 def verify(folder: str | Path) -> Artifact:
     """Checks an artifact: every file's size and SHA-256, then every format's answers on the stored inputs.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import os
 import re
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from l2zoo.data.images import ImageData
+from l2zoo.utils.reading import read_rows
 
 _COLUMNS = ("file", "group")
 
@@ -79,14 +79,11 @@ def _by_table(names: list[str], table: Path) -> np.ndarray:
         raise FileNotFoundError(
             f"There is no table {table}: `groups` needs a CSV file with {_COLUMNS[0]},{_COLUMNS[1]}."
         )
-    with table.open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file)
-        if not set(_COLUMNS) <= set(reader.fieldnames or ()):
-            raise ValueError(
-                f"`groups` {table} must have the columns file and group, got "
-                f"{', '.join(reader.fieldnames or ())}."
-            )
-        known = {row["file"].replace("\\", "/"): row["group"] for row in reader}
+    try:
+        rows = read_rows(table, _COLUMNS)
+    except ValueError as error:
+        raise ValueError(f"`groups` {error}") from error
+    known = {row["file"].replace("\\", "/"): row["group"] for row in rows}
     found = [known.get(name, known.get(Path(name).name)) for name in names]
     for name, group in zip(names, found, strict=True):
         if not group:

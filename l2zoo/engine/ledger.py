@@ -9,8 +9,7 @@ import contextlib
 import hashlib
 import json
 import os
-import shutil
-import zipfile
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,10 +17,14 @@ from typing import Any
 import numpy as np
 
 from l2zoo.engine.record import Record, State, Unit, decode, encode
-from l2zoo.utils.files import exclusive, replacing, sync
+from l2zoo.utils.files import as_value_errors, replacing, sync
+from l2zoo.utils.locks import exclusive
+from l2zoo.utils.reading import parse_json, read_arrays
 
 FORMAT = "l2zoo-ledger"
 VERSION = 1
+_BEGINNING = b'{"format": "' + FORMAT.encode() + b'"'  # of every ledger
+_STATE = re.compile(r"[0-9a-f]{32}\.npz")
 
 
 class Ledger:
@@ -39,8 +42,8 @@ class Ledger:
             numbered name, as in `ledger.jsonl.1`.
 
     Raises:
-        ValueError: The settings differ from those of the file, or the file is damaged elsewhere than at its
-            torn end.
+        ValueError: The settings differ from those of the file, the file is damaged elsewhere than at its torn
+            end, or it is no ledger.
         OSError: The file cannot be written.
 
     Example:
@@ -117,21 +120,31 @@ class Ledger:
         with os.fdopen(os.dup(file), "rb") as stream:
             for line in stream:
                 if not line.endswith(b"\n"):
-                    break  # torn: its writer was killed
+                    self._check_torn(line)
+                    break
                 self._take(line, number=self._lines + 1)
                 self._lines += 1
                 self._end += len(line)
 
+    def _check_torn(self, line: bytes) -> None:
+        """Raises if a line without an end is not what a killed writer leaves: it will be written over."""
+        if self._lines == 0 and line[: len(_BEGINNING)] != _BEGINNING[: len(line)]:
+            raise ValueError(
+                f"{self.path} is no ledger of l2zoo's, but has its name: {line[:60]!r}. Choose another "
+                "directory, or move the file away."
+            )
+
     def _take(self, line: bytes, *, number: int) -> None:
         """Reads one whole line into memory."""
         try:
-            content = json.loads(line.decode("utf-8"))
-            if number > 1:
-                record = decode(content)
-                self._found.setdefault(record.unit, record)
-            elif content["format"] != FORMAT:
-                raise ValueError(f"the first line does not say {FORMAT}")
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            with as_value_errors("it cannot be understood"):
+                content = parse_json(line, where="it")
+                if number > 1:
+                    record = decode(content)
+                    self._found.setdefault(record.unit, record)
+                elif content["format"] != FORMAT or not isinstance(content["settings"], dict):
+                    raise ValueError(f"the first line does not say {FORMAT}, and its settings")
+        except ValueError as error:
             raise ValueError(
                 f"Line {number} of {self.path} cannot be read as a line of a ledger: {line[:60]!r}. Delete "
                 "it if its training may run again, or start over with resume=False, which keeps the file."
@@ -145,7 +158,7 @@ class Ledger:
                 f"{self.path} has version {header.get('version')!r}; this l2zoo reads version {VERSION}. "
                 "Go on with the l2zoo that wrote it, or start over with resume=False, which keeps the file."
             )
-        there, here = header.get("settings", {}), self.settings
+        there, here = header["settings"], self.settings
         differing = [
             f"{name} is {_show(there, name)} there and {_show(here, name)} here"
             for name in sorted(there.keys() | here.keys())
@@ -207,15 +220,21 @@ class States:
 
     def load(self, unit: Unit) -> State | None:
         """The state at the end of a unit; None if it is lost or damaged."""
-        try:
-            with np.load(self._path(unit), allow_pickle=False) as file:
-                return [file[f"arr_{number}"] for number in range(len(file.files))]
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-            return None
+        path = self._path(unit)
+        with contextlib.suppress(ValueError):
+            arrays = read_arrays(path, where=str(path))
+            with as_value_errors(f"{path} is no state"):
+                return [arrays[f"arr_{number}"] for number in range(len(arrays))]
+        return None
 
     def clear(self) -> None:
-        """Deletes them all: the search is over."""
-        shutil.rmtree(self._folder, ignore_errors=True)
+        """Deletes them all, and nothing else: the search is over."""
+        if not self._folder.is_symlink():
+            for path in self._folder.glob("*.npz"):
+                if _STATE.fullmatch(path.name):
+                    path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # there is none, or something else is in it
+            self._folder.rmdir()
 
     def _path(self, unit: Unit) -> Path:
         return self._folder / f"{hashlib.sha256(repr(unit).encode()).hexdigest()[:32]}.npz"

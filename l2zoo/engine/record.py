@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from l2zoo.utils.validation import whole_number
+
 Value = bool | int | float | str
 """Of a hyperparameter."""
 State = list[np.ndarray]
@@ -120,20 +122,31 @@ def encode(record: Record) -> dict[str, Any]:
 
 
 def decode(content: dict[str, Any]) -> Record:
-    """The record that `encode` wrote."""
+    """The record that `encode` wrote. Something else raises one error or another."""
     unit = Unit(
         content.pop("strength"),
         content.pop("fold"),
         content.pop("seed"),
-        others=tuple((name, value) for name, value in content.pop("others", ())),
+        others=tuple((name, _value(value)) for name, value in content.pop("others", ())),
         begin=content.pop("begin", 0),
         end=content.pop("end", None),
     )
     for name in ("seconds", "weight_norm", "penalty"):
         content[name] = None if content[name] is None else float(content[name])
+    for name in ("epochs", "trained"):
+        content[name] = whole_number(name, content.get(name, 0), at_least=0)
+    for name in ("status", "reason"):
+        if not isinstance(content.get(name, ""), str):
+            raise TypeError(f"`{name}` must be a text, got {content[name]!r}.")
     content["curves"] = {name: [float(x) for x in values] for name, values in content["curves"].items()}
     content["parts"] = tuple(map(float, content.get("parts", ())))
     return Record(unit=unit, **content)
+
+
+def _value(value: Any) -> Value:
+    if not isinstance(value, bool | int | float | str):
+        raise TypeError(f"The value of a hyperparameter must be a number or a text, got {value!r}.")
+    return value
 
 
 def _number(value: float | None) -> float | str | None:

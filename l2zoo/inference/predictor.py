@@ -70,6 +70,7 @@ class Predictor:
         FileNotFoundError: `name_or_folder` must be an artifact's folder or one of the saved models, got ...
     """
 
+    @locations.reads_whole
     def __init__(
         self,
         name_or_folder: str | Path,

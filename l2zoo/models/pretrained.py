@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from l2zoo.artifacts import manifest
 from l2zoo.artifacts.formats import keras_file
 from l2zoo.artifacts.store import locations
+from l2zoo.utils.folders import read_whole
 
 if TYPE_CHECKING:
     import keras
@@ -44,8 +45,7 @@ def load_weights(model: keras.Model, weights: str | None, *, architecture: str) 
             f"folder, or None, got weights={weights!r}."
         )
     folder = there.get(weights, Path(weights))
-    content = manifest.read_and_check(folder)
-    trained = keras_file.load_model(folder / keras_file.FILE, compiled=False)
+    content, trained = read_whole(lambda: _read(folder), folder, mark=manifest.FILE)
     wanted, found = model.get_weights(), trained.get_weights()
     if [part.shape for part in wanted] != [part.shape for part in found]:
         classes = content.get("class_names")
@@ -57,6 +57,11 @@ def load_weights(model: keras.Model, weights: str | None, *, architecture: str) 
         )
     model.set_weights(found)
     return model
+
+
+def _read(folder: Path) -> tuple[dict[str, Any], keras.Model]:
+    content = manifest.read_and_check(folder)
+    return content, keras_file.load_model(folder / keras_file.FILE, compiled=False)
 
 
 def _inputs(content: dict) -> str:

@@ -21,7 +21,9 @@ import numpy as np
 
 # As a module: whoever imports it first imports Keras by it, and then this, before it has any names.
 from l2zoo.regularization import weights as of_model
-from l2zoo.utils.validation import check_number
+from l2zoo.utils.files import as_value_errors
+from l2zoo.utils.reading import read_object
+from l2zoo.utils.validation import check_number, whole_number
 
 FILE = "l2zoo_penalty.json"
 """Name of the asset. Each model in a file has its own, of the weights that no model inside it has."""
@@ -96,20 +98,33 @@ def _write(model: keras.Model, folder: str) -> None:
 def _read(model: keras.Model, folder: str | None) -> None:
     if folder is None or not Path(folder, FILE).exists():
         return
-    entries = json.loads(Path(folder, FILE).read_text(encoding="utf-8"))["weights"]
+    with as_value_errors(f"{FILE} is not the list of penalties of a model"):
+        entries = [_checked(entry) for entry in read_object(Path(folder, FILE))["weights"]]
     lost = []
     for entry, weight in zip(entries, _counterparts(entries, _own_weights(model)), strict=True):
         if weight is None:
             lost += [entry["path"]] if entry["l1"] or entry["l2"] else []
         elif entry["l2"] is not None:
-            _restore(weight, check_number("l1", entry["l1"]), check_number("l2", entry["l2"]))
-            weight.variable.exempt_from_l2 = entry.get("exempt", False)
+            _restore(weight, entry["l1"], entry["l2"])
+            weight.variable.exempt_from_l2 = entry["exempt"]
     if lost:
         warnings.warn(
             f"{len(lost)} weights that L2 penalises by the file are not in model {model.name!r}: {lost[:5]}. "
             "Look at `l2zoo.audit(model)`, and apply the policy again if they matter.",
             stacklevel=2,
         )
+
+
+def _checked(entry: dict[str, Any]) -> dict[str, Any]:
+    """An entry of the list, by how it is used; one of another form raises one error or another."""
+    free = entry["l2"] is None
+    return {
+        "path": str(entry["path"]),
+        "shape": [whole_number("shape", size, at_least=0) for size in entry["shape"]],
+        "l1": None if free else check_number("l1", entry["l1"]),
+        "l2": None if free else check_number("l2", entry["l2"]),
+        "exempt": bool(entry.get("exempt", False)),
+    }
 
 
 def _own_weights(model: keras.Model) -> list[of_model.Weight]:

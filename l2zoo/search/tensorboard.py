@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import math
 import re
-import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from l2zoo.engine.record import Record, Unit, Value
+from l2zoo.utils.folders import whole_folder
 
 if TYPE_CHECKING:
     from tensorboard.plugins.hparams import api
@@ -49,17 +49,13 @@ def write(records: Iterable[Record], *, folder: str | Path, metric: str) -> Path
     rows = sorted(records, key=lambda record: repr(record.unit))
     rows.sort(key=lambda record: record.unit.strength)
     _check_free(folder)
-    fresh = folder.with_name(f".partial.{folder.name}")
-    shutil.rmtree(fresh, ignore_errors=True)
-    fresh.mkdir(parents=True)
-    (fresh / _MARK).touch()
     columns = _columns([_hyperparameters(record.unit) for record in rows])
-    with tf.summary.create_file_writer(str(fresh)).as_default():
-        api.hparams_config(columns, [api.Metric(name) for name in (metric, *MEASURES)])
-    for number, record in enumerate(rows):
-        _run(record, fresh / _name(number, record.unit), metric=metric)
-    shutil.rmtree(folder, ignore_errors=True)
-    fresh.rename(folder)
+    with whole_folder(folder, overwrite=True, mark=_MARK) as (fresh, _):
+        (fresh / _MARK).touch()
+        with tf.summary.create_file_writer(str(fresh)).as_default():
+            api.hparams_config(columns, [api.Metric(name) for name in (metric, *MEASURES)])
+        for number, record in enumerate(rows):
+            _run(record, fresh / _name(number, record.unit), metric=metric)
     return folder
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 import math
+import re
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -29,6 +30,7 @@ from l2zoo.search.driver import Driver, split_plan, strength_and_others
 from l2zoo.search.progress import SearchProgress
 from l2zoo.search.ranking import rank_trials
 from l2zoo.search.result import SearchResult
+from l2zoo.utils.held_folder import hold_folder
 from l2zoo.utils.validation import check_number, one_of, whole_number
 
 # Of a model that is not compiled, where nothing is given.
@@ -37,6 +39,10 @@ COMPILING = {
     "loss": "sparse_categorical_crossentropy",
     "metrics": ("accuracy",),
 }
+
+STATE = "keras_tuner"
+"""Folder of keras-tuner's own state in that of a search."""
+_OF_STATE = re.compile(r"oracle\.json|tuner\d+\.json|trial_.*")
 
 
 class L2Tuner(keras_tuner.Tuner):
@@ -84,7 +90,7 @@ class L2Tuner(keras_tuner.Tuner):
 
     Raises:
         ValueError: The hypermodel has no hyperparameter `strength`, or it is declared with something else
-            than numbers >= 0; or an argument is out of range.
+            than numbers >= 0; an argument is out of range; or another process searches in the folder.
         TypeError: The hypermodel has a `fit` of its own, which whole epochs inside the graph cannot call; or
             an argument is of another type or has no place here.
     """
@@ -148,13 +154,15 @@ class L2Tuner(keras_tuner.Tuner):
             "seed": seed and whole_number("seed", seed, at_least=0),
         }
         # keras-tuner's own state is made anew: the ledger, which lies beside it, is what is resumed.
-        super().__init__(
-            self._oracle(strategy, settings),
-            hypermodels.check(hypermodel),
-            directory=str(self.folder),
-            project_name="keras_tuner",
-            overwrite=True,
-        )
+        with self._hold():
+            _check_own(self.folder / STATE)
+            super().__init__(
+                self._oracle(strategy, settings),
+                hypermodels.check(hypermodel),
+                directory=str(self.folder),
+                project_name=STATE,
+                overwrite=True,
+            )
         self._largest = hypermodels.largest_strength(self.oracle.get_space(), strength)
 
     def search(
@@ -224,7 +232,7 @@ class L2Tuner(keras_tuner.Tuner):
                 "`until` needs folds that every seed divides anew, but these are the same for all: give a "
                 "number of folds, or a splitter that shuffles; or leave `until` out."
             )
-        with contextlib.closing(self._engine_factory(job)) as engine:
+        with self._hold(), contextlib.closing(self._engine_factory(job)) as engine:
             self.result = self._run(job, engine, visible=bool(verbose))
         provenance.remember(self.result.model, x if y is None else None)
         return self.result
@@ -278,6 +286,10 @@ class L2Tuner(keras_tuner.Tuner):
 
     def run_trial(self, trial: Any, *args: Any, **kwargs: Any) -> Any:
         raise NotImplementedError("A trial is many trainings here; `search` runs them, several at a time.")
+
+    def _hold(self) -> contextlib.AbstractContextManager[None]:
+        """Keeps other processes out of the folder."""
+        return hold_folder(self.folder, argument="directory")
 
     def _oracle(self, strategy: Any, settings: dict[str, Any]) -> keras_tuner.Oracle:
         """The oracle that was given, or that of a strategy."""
@@ -377,6 +389,16 @@ class L2Tuner(keras_tuner.Tuner):
         return (
             f"There is no answer before `search` has ended. If it had, call it as before: what {self.folder} "
             "has is not trained again."
+        )
+
+
+def _check_own(folder: Path) -> None:
+    """Raises if a folder holds something else than keras-tuner's state, which is made anew."""
+    foreign = sorted(path.name for path in folder.glob("*") if not _OF_STATE.fullmatch(path.name))
+    if foreign or folder.is_symlink():
+        raise ValueError(
+            f"`directory` holds {folder.name}, which a search would replace and which is not a search's, got "
+            f"directory={str(folder.parent)!r} with {foreign[:3]} in it. Choose another directory."
         )
 
 

@@ -37,6 +37,7 @@ from l2zoo.training.loss_parts import LossParts
 from l2zoo.training.penalty_checks import check_penalty, check_step
 from l2zoo.training.run_folder import Recorder, RunFolder, epochs_in
 from l2zoo.training.snapshot import Snapshot
+from l2zoo.utils.held_folder import hold_folder
 from l2zoo.utils.validation import whole_number
 
 
@@ -73,7 +74,8 @@ def fit(
     call then goes on with a run that was killed, from its last whole epoch, and ends with the same
     numbers as if nothing had happened; a run that is finished is given back without training; with more
     `epochs` it is prolonged. What callbacks keep in plain attributes (`EarlyStopping` and the like) is
-    resumed too. Without `run_dir` nothing is written.
+    resumed too. A second process that names the folder meanwhile is refused. Without `run_dir` nothing is
+    written.
 
     On TensorFlow many steps run in one execution inside the graph, as many as take about a second,
     unless a callback wants to see every batch.
@@ -109,7 +111,8 @@ def fit(
     Raises:
         ValueError: Numbers out of range; data that is empty, not finite, or has labels that the model has
             no output for; images in both `data` and `validation`; a penalty was asked for and
-            none reaches the loss; `run_dir` holds another run.
+            none reaches the loss; `run_dir` holds another run, or another process trains in it.
+        OSError: `run_dir` cannot be written.
         FloatingPointError: The loss became NaN or infinite. The message says in which step, and what the
             penalty was.
         KeyboardInterrupt: On Ctrl-C; the message says how to go on.
@@ -130,30 +133,32 @@ def fit(
             "`validation` must hold other examples than `data`, got the same object twice: what a model is "
             "measured on it must never have seen. l2zoo.data.divided gives two parts of an ImageData."
         )
-    train = feed_of(data, batch_size=batch_size, seed=seed)
-    held_out = None
-    if validation is not None:
-        held_out = feed_of(validation, batch_size=batch_size, seed=seed, name="validation")
-    feeds = {name: feed for name, feed in (("data", train), ("validation", held_out)) if feed is not None}
-    for name, feed in feeds.items():
-        check_readable(model, feed, epochs=epochs, name=name)
-    if held_out is not None:
-        check_validation(train, held_out)
-    policy = None if l2 is None else L2Policy.of(l2)
-    settings = _prepare(model, train, policy, optimizer=optimizer, loss=loss, metrics=metrics)
-    check_inputs(model, train)
-    for name, feed in feeds.items():
-        check_targets(model, settings.get("loss"), feed, name=name)
-        check_labels(model, settings.get("loss"), feed, name=name)
-    if own_parts(model):
-        with compiled_plainly(model, settings):
-            check_step(model, train.first_batch(), policy)
-    precision = mixed_policy() if mixed_precision else None
-    run = _Run(model, settings, train, held_out, callbacks=callbacks, precision=precision)
-    if run_dir is not None:
-        run.open(RunFolder(run_dir), epochs=epochs, resume=resume, batch_size=batch_size, seed=seed)
-    provenance.remember(model, data)
-    return run.train(epochs, verbose)
+    room = 2 * model.count_params() if model.built else 0  # bytes: a state holds the weights at least
+    with hold_folder(run_dir, argument="run_dir", room=room):
+        train = feed_of(data, batch_size=batch_size, seed=seed)
+        held_out = None
+        if validation is not None:
+            held_out = feed_of(validation, batch_size=batch_size, seed=seed, name="validation")
+        feeds = {name: feed for name, feed in (("data", train), ("validation", held_out)) if feed is not None}
+        for name, feed in feeds.items():
+            check_readable(model, feed, epochs=epochs, name=name)
+        if held_out is not None:
+            check_validation(train, held_out)
+        policy = None if l2 is None else L2Policy.of(l2)
+        settings = _prepare(model, train, policy, optimizer=optimizer, loss=loss, metrics=metrics)
+        check_inputs(model, train)
+        for name, feed in feeds.items():
+            check_targets(model, settings.get("loss"), feed, name=name)
+            check_labels(model, settings.get("loss"), feed, name=name)
+        if own_parts(model):
+            with compiled_plainly(model, settings):
+                check_step(model, train.first_batch(), policy)
+        precision = mixed_policy() if mixed_precision else None
+        run = _Run(model, settings, train, held_out, callbacks=callbacks, precision=precision)
+        if run_dir is not None:
+            run.open(RunFolder(run_dir), epochs=epochs, resume=resume, batch_size=batch_size, seed=seed)
+        provenance.remember(model, data)
+        return run.train(epochs, verbose)
 
 
 def _prepare(

@@ -14,10 +14,11 @@ left them behind it.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
+import os
 import shutil
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -28,29 +29,27 @@ from l2zoo.reports.table import write_csv
 from l2zoo.training import snapshot
 from l2zoo.training.snapshot import CallbackState, Snapshot, callback_state, changed_state, restore_callbacks
 from l2zoo.utils.files import replacing, write_json
+from l2zoo.utils.reading import read_object
 
 History = dict[str, list[float]]
 MONITORED = ("val_data_loss", "val_loss", "data_loss", "loss")
 """What decides which epoch is the best: the first of these that is logged. Lower is better."""
 UNKNOWN = "unknown"
 """In settings, stands for what cannot be told any more and is not compared."""
+_FILES = ("state.npz", "config.json", "metrics.csv", "best.weights.h5", "last.weights.h5")  # in this order
+_EVENTS = ("train", "validation")
 _FIRST_COLUMNS = ("loss", "data_loss", "l2_penalty", "val_loss", "val_data_loss")
 
 
 class RunFolder:
-    """Reads and writes the files of one run.
+    """Reads and writes the files of one run, for which the caller holds the folder.
 
     Args:
         path: The folder; it is made, with its parents, when there is something to write.
-
-    Raises:
-        ValueError: There is a file of that name.
     """
 
     def __init__(self, path: str | Path):
         self.path = Path(path)
-        if self.path.exists() and not self.path.is_dir():
-            raise ValueError(f"`run_dir` must be a folder, got the file run_dir={str(path)!r}.")
         self.state = self.path / "state.npz"
         self._config: dict[str, Any] = {}
         self._writers: dict[str, Any] = {}
@@ -67,9 +66,11 @@ class RunFolder:
             The state of the run after its last whole epoch, `None` if there is no run yet.
 
         Raises:
-            ValueError: The folder holds a run with other settings, or one that cannot be read.
+            ValueError: The folder holds a run with other settings, one that cannot be read, or files of such
+                names that are no run's.
         """
         settings = json.loads(json.dumps(settings))
+        self._check_ours()
         if not resume:
             self._clear()
         state = None
@@ -77,10 +78,10 @@ class RunFolder:
             settings = self._stored_settings(settings)
             try:
                 state = Snapshot(self.state)
-            except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+                check_progress(state.progress)
+            except ValueError as error:
                 raise ValueError(
-                    f"`run_dir` holds a state that cannot be read: {self.state} ({error}). "
-                    "Start over with resume=False."
+                    f"`run_dir` holds a state that cannot be read ({error}). Start over with resume=False."
                 ) from error
         self._config = {"settings": settings, "about": about}
         return state
@@ -89,8 +90,7 @@ class RunFolder:
         """Writes what was opened, and the logs of all epochs so far anew: none is missing or there twice."""
         self.path.mkdir(parents=True, exist_ok=True)
         write_json(self.path / "config.json", self._config)
-        for name in ("train", "validation"):
-            shutil.rmtree(self.path / name, ignore_errors=True)
+        self._clear_events()
         self._write_csv(history)
         for epoch in range(epochs_in(history)):
             self._write_events(epoch, history)
@@ -119,8 +119,8 @@ class RunFolder:
     def _stored_settings(self, settings: dict[str, Any]) -> dict[str, Any]:
         """The settings of the run that is there, if `settings` are the same."""
         try:
-            there = json.loads((self.path / "config.json").read_text())["settings"]
-        except (OSError, ValueError, KeyError) as error:
+            there = self._read_config()["settings"]
+        except (FileNotFoundError, ValueError) as error:
             raise ValueError(
                 f"`run_dir` holds a state but no readable config.json: {self.path} ({error}). "
                 "Use another folder, or start over with resume=False."
@@ -135,11 +135,38 @@ class RunFolder:
 
     def _clear(self) -> None:
         """Deletes the files of a run, the state first: without it nothing is taken for a run."""
-        for name in ("state.npz", "config.json", "metrics.csv", "best.weights.h5", "last.weights.h5"):
+        for name in _FILES:
             (self.path / name).unlink(missing_ok=True)
-            (self.path / f".partial.{name}").unlink(missing_ok=True)
-        for name in ("train", "validation"):
-            shutil.rmtree(self.path / name, ignore_errors=True)
+        self._clear_events()
+
+    def _clear_events(self) -> None:
+        """Deletes TensorBoard's files, and no others that somebody put there."""
+        for name in _EVENTS:
+            for file in (self.path / name).glob("events.out.tfevents.*"):
+                file.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # there is none, or it is not empty
+                (self.path / name).rmdir()
+
+    def _check_ours(self) -> None:
+        """Raises where files of a run's names are of something else, such as the images of a `train/`."""
+        there = [name for name in (*_FILES, *_EVENTS) if os.path.lexists(self.path / name)]
+        linked = [name for name in there if (self.path / name).is_symlink()]
+        if linked or (there and not self._is_run()):
+            raise ValueError(
+                f"`run_dir` holds {', '.join(linked or there)}, which a run would replace and which is not "
+                f"known as a run's, got run_dir={str(self.path)!r}. Choose another folder, or delete it."
+            )
+
+    def _is_run(self) -> bool:
+        """Whether `config.json`, which is written first, or the state is a run's."""
+        with contextlib.suppress(FileNotFoundError, ValueError):
+            return bool(self._read_config())
+        with contextlib.suppress(ValueError):
+            return bool(Snapshot(self.state))
+        return False
+
+    def _read_config(self) -> dict[str, Any]:
+        return read_object(self.path / "config.json", "settings", "about", finite=False)
 
     def _write_csv(self, history: History) -> None:
         columns = [name for name in _FIRST_COLUMNS if name in history]
@@ -240,6 +267,28 @@ class Recorder(keras.callbacks.Callback):
         states = [(type(callback).__name__, changed_state(callback, before)) for callback, before in pairs]
         assert self.folder is not None
         snapshot.save(self.folder.state, self.model, progress=progress, callback_states=states)
+
+
+def check_progress(progress: dict[str, Any]) -> None:
+    """Raises unless this is the progress of a run, as `Recorder` keeps it.
+
+    Raises:
+        ValueError: It is something else.
+    """
+    history, done = progress.get("history", {}), progress.get("epochs")
+    fine = (
+        type(done) is int
+        and isinstance(history, dict)
+        and all(_is_log(log, epochs=done) for log in history.values())
+        and type(progress.get("best", math.inf)) in (int, float)
+        and isinstance(progress.get("stopped", False), bool)
+    )
+    if not fine:
+        raise ValueError("its history is not that of a run")
+
+
+def _is_log(log: Any, *, epochs: int) -> bool:
+    return isinstance(log, list) and len(log) == epochs and all(type(x) in (int, float) for x in log)
 
 
 def epochs_in(history: History) -> int:

@@ -16,11 +16,14 @@ import keras
 import numpy as np
 
 from l2zoo.regularization.strength import LiveL2, Strength
-from l2zoo.utils.files import replacing
+from l2zoo.utils.files import as_value_errors, replacing
+from l2zoo.utils.reading import NUMBERS, parse_json, read_arrays
+from l2zoo.utils.validation import check_number
 
 CallbackState = dict[str, Any]
 # Keras turns the sign of `min_delta` when a callback first needs it, and would turn it again.
 _SETTINGS = ("min_delta",)
+_KINDS = f"{NUMBERS}cmMSU"  # of arrays that a callback may keep: all that are stored without pickling
 
 
 def save(
@@ -60,6 +63,9 @@ def save(
 class Snapshot:
     """What `save` wrote.
 
+    Raises:
+        ValueError: The file holds something else, or is damaged.
+
     Attributes:
         progress: The JSON values.
         callback_states: Class and state of each callback.
@@ -67,16 +73,22 @@ class Snapshot:
     """
 
     def __init__(self, path: Path):
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in sorted(archive.files)}
-        about = json.loads(arrays.pop("about").tobytes())
-        self.progress: dict[str, Any] = about["progress"]
+        found = read_arrays(path, where=str(path), kinds=_KINDS)
+        with as_value_errors(f"{path} is not the state of a training"):
+            self._take({name: found[name] for name in sorted(found)})
+
+    def _take(self, arrays: dict[str, np.ndarray]) -> None:
+        """Looks at the form of everything, by how it is used."""
+        about = parse_json(arrays.pop("about").tobytes(), where="its text", finite=False)
+        self.progress: dict[str, Any] = {**about["progress"]}
         self.callback_states: list[tuple[str, CallbackState]] = [
-            (k, state) for k, state in about["callbacks"]
+            (str(kind), {**state}) for kind, state in about["callbacks"]
         ]
-        self._strengths: list[float] = about["strengths"]
+        self._strengths = [check_number("strength", strength) for strength in about["strengths"]]
         self.random = arrays.pop("random")
         self._variables = [array for name, array in arrays.items() if name.startswith("variable/")]
+        if any(array.dtype.kind not in NUMBERS for array in (self.random, *self._variables)):
+            raise ValueError("it holds something else than numbers")
         for key, array in arrays.items():
             if key.startswith("callback/"):
                 _, i, name, *position = key.split("/")
@@ -93,15 +105,15 @@ class Snapshot:
             ValueError: The model has other variables.
         """
         variables = _variables(model)
-        shapes = [tuple(variable.shape) for variable in variables]
-        if shapes != [array.shape for array in self._variables]:
+        shapes, strengths = [tuple(variable.shape) for variable in variables], _strengths(model)
+        if shapes != [a.shape for a in self._variables] or len(strengths) != len(self._strengths):
             raise ValueError(
                 f"The {len(self._variables)} variables of the saved state do not fit the {len(shapes)} of "
                 f"model {model.name!r} and its optimizer. Start over with resume=False."
             )
         for variable, array in zip(variables, self._variables, strict=True):
             variable.assign(array)
-        for strength, number in zip(_strengths(model), self._strengths, strict=True):
+        for strength, number in zip(strengths, self._strengths, strict=True):
             strength.assign(number)
 
 
@@ -137,7 +149,8 @@ def set_random_state(state: np.ndarray) -> None:
         import torch
 
         set_state = torch.cuda.set_rng_state if torch.cuda.is_available() else torch.set_rng_state
-        set_state(torch.from_numpy(state.copy()))
+        with as_value_errors("The state of the random numbers does not fit this PyTorch"):
+            set_state(torch.from_numpy(state.copy()))
 
 
 def callback_state(callback: Any) -> CallbackState:

@@ -1,26 +1,34 @@
-"""Files that are written whole or not at all, by one process at a time, or read with one kind of error."""
+"""Files that are written whole or not at all, and what goes wrong with files, as one kind of error."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
 import json
+import math
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-_NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP}  # what file systems answer that have none
+from l2zoo.utils.temporary import fresh_folder
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_CANNOT = "cannot be written"
+_INSIDE = 150  # characters that names inside of a folder take: those of a SavedModel are the longest
 _LONGEST = 200  # characters of an error's words
 
 
 @contextlib.contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
-    """Gives a temporary name beside `path`, with the same ending, which becomes `path` if all goes well.
+    """Gives a name of its own on the same disk, with the same ending, which becomes `path` if all goes well.
 
-    The temporary name is always the same, so that what a killed process left is overwritten. Missing
-    folders are made.
+    Missing folders are made. Two processes that write one file do not see each other: the last one counts.
+
+    Raises:
+        OSError: It cannot be written, as on a full disk. What was there before is unchanged then.
 
     Example:
         >>> import tempfile
@@ -31,13 +39,60 @@ def replacing(path: str | Path) -> Iterator[Path]:
         'whole'
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".partial.{path.name}")
     try:
-        yield partial
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with fresh_folder(path.parent, of=path.name) as folder:
+            partial = folder / path.name
+            yield partial
+            partial.replace(path)
+    except Exception as error:
+        if isinstance(error, OSError) or is_full(error):
+            raise unwritable(error, path) from error
+        raise
+
+
+def is_full(error: Exception) -> bool:
+    """Whether an error, of whatever library, says that there is no room on a disk."""
+    return getattr(error, "errno", None) in _FULL or os.strerror(errno.ENOSPC) in str(error)
+
+
+def unwritable(error: Exception, path: Path, argument: str = "") -> OSError:
+    """The error of a file or folder that cannot be written, in one sentence.
+
+    Args:
+        error: What went wrong; if it is such a sentence already, it stays.
+        path: What was to be written.
+        argument: What the caller of a public function calls it.
+    """
+    if isinstance(error, OSError) and _CANNOT in str(error):
+        return error
+    full = is_full(error)
+    number = getattr(error, "errno", None) or (errno.ENOSPC if full else errno.EIO)
+    gist = getattr(error, "strerror", None) or (str(error).splitlines() or [type(error).__name__])[0]
+    place = f"`{argument}`" if argument else path.name
+    advice = "make room, or choose another place" if full else "choose another place"
+    return OSError(number, f"{place} {_CANNOT} ({gist[:_LONGEST]}): {advice}", str(path))
+
+
+def check_disk(folder: Path, size: int) -> None:
+    """Raises where it is known beforehand that a folder cannot be filled.
+
+    Args:
+        folder: Where files will be; need not be there. Absolute.
+        size: Bytes that they will take at least.
+
+    Raises:
+        OSError: The disk has less room, or the paths of files would be too long.
+    """
+    there = next(each for each in (folder, *folder.parents) if each.exists())
+    longest = os.pathconf(there, "PC_PATH_MAX") if hasattr(os, "pathconf") else math.inf
+    if len(os.fsencode(folder)) + _INSIDE > longest:
+        words = f"paths of files in it would be longer than {longest} bytes"
+        raise OSError(errno.ENAMETOOLONG, words, str(folder))
+    free = shutil.disk_usage(there).free
+    if free < size:
+        words = f"{size / 1e6:,.0f} MB are needed and {free / 1e6:,.0f} MB are free"
+        raise OSError(errno.ENOSPC, words, str(folder))
 
 
 def write_json(path: str | Path, value: Any, *, allow_nan: bool = True) -> None:
@@ -59,41 +114,6 @@ def kept_or_temporary(directory: str | Path | None) -> Iterator[Path]:
         return
     with tempfile.TemporaryDirectory(prefix="l2zoo-") as name:
         yield Path(name)
-
-
-@contextlib.contextmanager
-def exclusive(path: str | Path, *, wait: bool = False) -> Iterator[None]:
-    """Holds `path` for this block alone: whoever else asks for it meanwhile is refused, or waits.
-
-    The lock is a hidden file beside `path`, `.NAME.lock`, that the system lets go of when its process dies.
-    A file system without locks, as some in networks are, holds nobody off.
-
-    Args:
-        path: A file or a folder, which need not be there; the folder it lies in must be.
-        wait: Whether to wait for another holder instead of being refused.
-
-    Raises:
-        ValueError: Another process, or another block of this one, holds it.
-    """
-    import filelock
-
-    path = Path(path)
-    lock = filelock.FileLock(path.with_name(f".{path.name}.lock"))
-    try:
-        lock.acquire(timeout=-1 if wait else 0)
-    except filelock.Timeout:
-        raise ValueError(
-            f"{path} is being written by another process now. Wait for it to end, or choose another name."
-        ) from None
-    except OSError as error:
-        if error.errno not in _NO_LOCKS:
-            raise
-    try:
-        yield
-    finally:
-        with contextlib.suppress(OSError):  # Windows keeps a file that is open; filelock deletes it there
-            os.unlink(lock.lock_file)
-        lock.release()
 
 
 def sync(path: Path) -> None:

@@ -19,9 +19,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from l2zoo.engine.ledger import Ledger
+from l2zoo.engine.ledger import Ledger, States
 from l2zoo.engine.record import Record, Unit
-from l2zoo.utils.files import exclusive
+from l2zoo.utils.locks import exclusive
 
 SETTINGS = {"strengths": [0.0, 1e-4], "folds": 5}
 
@@ -134,6 +134,67 @@ def test_a_file_that_is_no_ledger_is_refused_and_left_alone(path: Path, content:
     with pytest.raises(ValueError, match=r"Line 1 of .* cannot be read as a line of a ledger"):
         Ledger(path, settings=SETTINGS)
     assert path.read_text() == content
+
+
+@pytest.mark.parametrize("content", ["mine", '{"mine": 1}', '{"format": "other"}', "\0" * 9])
+def test_a_foreign_file_of_one_line_without_an_end_is_refused_and_left_alone(
+    path: Path, content: str
+) -> None:
+    path.parent.mkdir()
+    path.write_text(content)
+    with pytest.raises(ValueError, match=r"is no ledger of l2zoo's.* Choose another directory, or move"):
+        Ledger(path, settings=SETTINGS)
+    assert path.read_text() == content
+
+
+@pytest.mark.parametrize("settings", ["null", "[]", "{", '{"folds": 1' + "0" * 400 + "}", '{"a": NaN}'])
+def test_settings_that_are_none_are_an_error_that_names_the_line(path: Path, settings: str) -> None:
+    path.parent.mkdir()
+    path.write_text(f'{{"format": "l2zoo-ledger", "version": 1, "settings": {settings}}}\n')
+    with pytest.raises(ValueError, match=r"Line 1 of .* cannot be read as a line of a ledger"):
+        Ledger(path, settings=SETTINGS)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("score", "1" + "0" * 400), ("epochs", '"two"'), ("reason", "5"), ("curves", "[1]"), ("others", "[1]"),
+     ("seconds", "[" * 100_000)],
+)  # fmt: skip
+def test_a_record_of_another_form_is_an_error_that_names_the_line(path: Path, name: str, value: str) -> None:
+    Ledger(path, settings=SETTINGS).append(record())
+    header, line = path.read_text().splitlines()
+    known = json.loads(line)
+    words = ", ".join(f'"{key}": {json.dumps(known[key])}' for key in known if key != name)
+    path.write_text(f'{header}\n{{{words}, "{name}": {value}}}\n')
+    with pytest.raises(ValueError, match=r"Line 2 of .* cannot be read as a line of a ledger"):
+        Ledger(path, settings=SETTINGS)
+
+
+@pytest.mark.parametrize("content", [b"", b"no archive", b"PK\x05\x06" + b"\0" * 18, None])
+def test_a_state_that_is_lost_or_damaged_is_none(tmp_path: Path, content: bytes | None) -> None:
+    states = States(tmp_path / "states")
+    states.save(Unit(0.1, 0, 0), [np.ones(3)])
+    (path,) = (tmp_path / "states").iterdir()
+    if content is None:
+        path.unlink()
+        path.mkdir()
+    else:
+        path.write_bytes(content)
+    assert not states.load(Unit(0.1, 0, 0))
+    assert states.load(Unit(0.2, 0, 0)) is None
+
+
+def test_a_finished_search_deletes_its_states_and_nothing_else(tmp_path: Path) -> None:
+    states = States(tmp_path / "states")
+    states.save(Unit(0.1, 0, 0), [np.ones(3)])
+    (tmp_path / "states" / "mine.npz").write_text("mine")
+    states.clear()
+    assert [path.name for path in (tmp_path / "states").iterdir()] == ["mine.npz"]
+    (tmp_path / "mine").mkdir()
+    States(tmp_path / "mine").save(Unit(0.1, 0, 0), [np.ones(3)])
+    (tmp_path / "link").symlink_to("mine")
+    States(tmp_path / "link").clear()
+    assert len(list((tmp_path / "mine").iterdir())) == 1
 
 
 def test_a_ledger_of_another_version_is_refused(path: Path) -> None:

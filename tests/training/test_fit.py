@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import keras
@@ -141,6 +144,40 @@ def test_a_finished_run_is_given_back_without_training_and_can_be_prolonged(
         ValueError, match=r"`epochs` must be at least the 3 that the run in .* has done, got epochs=2"
     ):
         fit(quick(0), train, epochs=2, l2=1e-3, run_dir=folder, verbose=0)
+
+
+def test_a_second_training_in_the_folder_is_refused_while_the_first_runs(
+    quick: Build, train: Arrays, tmp_path: Path
+) -> None:
+    folder, refusals = tmp_path / "run", []
+
+    class Intruder(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+            before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+            for resume in (True, False):
+                with pytest.raises(ValueError, match="`run_dir` belongs to another process now") as refusal:
+                    fit(quick(1), train, epochs=2, seed=1, run_dir=folder, resume=resume, verbose=0)
+                refusals.append(str(refusal.value))
+            assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+
+    fit(quick(0), train, epochs=1, run_dir=folder, callbacks=[Intruder()], verbose=0)
+    assert len(refusals) == 2
+    assert f"held by process {os.getpid()} on " in refusals[0]
+    assert "Wait for it to end, or choose another folder" in refusals[0]
+    assert not [path.name for path in folder.iterdir() if path.name.startswith(".")]
+
+
+def test_a_folder_that_cannot_be_written_is_refused_before_anything_else(
+    quick: Build, train: Arrays, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(OSError, match=r"`run_dir` cannot be written .File name too long"):
+        fit(quick(0), train, epochs=1, run_dir=tmp_path / ("x" * 300), verbose=0)
+    with pytest.raises(OSError, match=r"`run_dir` cannot be written .paths of files in it would be longer"):
+        fit(quick(0), train, epochs=1, run_dir=tmp_path.joinpath(*["x" * 200] * 19, "x" * 100), verbose=0)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=10))
+    with pytest.raises(OSError, match=r"`run_dir` cannot be written .* MB are free.*make room"):
+        fit(quick(0), train, epochs=1, run_dir=tmp_path / "run", verbose=0)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_another_run_in_the_folder_is_refused_with_what_differs(

@@ -73,9 +73,30 @@ def test_a_damaged_file_is_refused_with_the_next_step(name: str, tiny: Build, tm
 def test_starting_over_deletes_the_run_and_nothing_else(tiny: Build, tmp_path: Path) -> None:
     opened(tmp_path, tiny, {}).log({"loss": [1.0], "val_loss": [2.0]})
     (tmp_path / "notes.txt").write_text("mine")
-    (tmp_path / ".partial.state.npz").write_bytes(b"left by a killed process")
+    (tmp_path / "train" / "notes.txt").write_text("mine")
     RunFolder(tmp_path).open({}, {}, resume=False)
-    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["notes.txt", "notes.txt", "train"]
+
+
+@pytest.mark.parametrize("resume", [True, False])
+@pytest.mark.parametrize(
+    "name", ["train/cat.png", "validation/cat.png", "config.json", "metrics.csv", "state.npz"]
+)
+def test_a_folder_of_something_else_is_refused_and_stays(name: str, resume: bool, tmp_path: Path) -> None:
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text('{"settings": null}')
+    with pytest.raises(ValueError, match=r"`run_dir` holds .*not known as a run's.*Choose another folder"):
+        RunFolder(tmp_path).open({}, {}, resume=resume)
+    assert (tmp_path / name).read_text() == '{"settings": null}'
+
+
+def test_nothing_is_deleted_through_a_link(tiny: Build, tmp_path: Path) -> None:
+    opened(tmp_path / "run", tiny, {})
+    (tmp_path / "events.out.tfevents.1").write_text("mine")
+    (tmp_path / "run" / "train").symlink_to(tmp_path)
+    with pytest.raises(ValueError, match="`run_dir` holds train, which"):
+        RunFolder(tmp_path / "run").open({}, {}, resume=False)
+    assert (tmp_path / "events.out.tfevents.1").read_text() == "mine"
 
 
 def test_a_quantity_that_some_epochs_lack_is_empty_there(tmp_path: Path) -> None:

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import difflib
+import functools
+import inspect
+from collections.abc import Callable
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 from l2zoo.artifacts import manifest
+from l2zoo.utils.folders import read_whole
 
+P = ParamSpec("P")
+R = TypeVar("R")
 SAVED_MODELS = "saved_models"
 
 
@@ -57,6 +64,26 @@ def find(name_or_folder: str | Path) -> Path:
         f"`name_or_folder` must be an artifact's folder or one of the saved models, got "
         f"name_or_folder={str(name_or_folder)!r}. {_there(str(name_or_folder), known)}"
     )
+
+
+def reads_whole(read: Callable[P, R]) -> Callable[P, R]:
+    """Lets a function read the old artifact or the new one where a writer replaces it meanwhile.
+
+    Args:
+        read: Takes an artifact as `folder` or `name_or_folder`; it is called again where that was replaced.
+    """
+    signature = inspect.signature(read)
+
+    @functools.wraps(read)
+    def reading(*args: P.args, **kwargs: P.kwargs) -> R:
+        given = signature.bind(*args, **kwargs).arguments
+        try:
+            folder = find(given["name_or_folder"] if "name_or_folder" in given else given["folder"])
+        except (TypeError, ValueError, OSError):  # `read` says it better, and there is nothing to replace
+            return read(*args, **kwargs)
+        return read_whole(lambda: read(*args, **kwargs), folder, mark=manifest.FILE)
+
+    return reading
 
 
 def _there(name: str, known: dict[str, Path]) -> str:

@@ -43,10 +43,12 @@ def publish(artifact: str | Path, folder: str | Path, *, name: str) -> Path:
     """
     if name in ("", "..") or Path(name).name != name:
         raise ValueError(f"`name` must be the name of a folder, got name={name!r}.")
-    verify(artifact)
+    verified = verify(artifact).manifest
     folder = Path(folder)
     with whole_folder(folder / name, overwrite=True, mark=manifest.FILE) as (fresh, _):
         shutil.copytree(artifact, fresh, dirs_exist_ok=True)
+        if manifest.read_and_check(fresh) != verified:
+            raise ValueError(f"The artifact in {str(artifact)!r} was replaced meanwhile: publish it again.")
     with replacing(folder / README) as temporary:
         temporary.write_text(readme(folder), encoding="utf-8")
     return folder / name

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import json
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+
+from l2zoo.utils.reading import read_json
 
 _PARTS = ("images", "annotations", "categories")
 _FIELDS = {
@@ -112,7 +113,7 @@ def _objects(
 
 def _content(file: Path) -> dict[str, Any]:
     try:
-        content = json.loads(file.read_bytes())
+        content = read_json(file, finite=False)
     except ValueError as error:  # JSON, or not even text
         raise ValueError(f"{file} is not JSON ({error}): expected annotations in COCO's format.") from error
     if isinstance(content, dict) and all(isinstance(content.get(part), list) for part in _PARTS):

@@ -11,6 +11,7 @@ from l2zoo.data.pixels import Header, read_header, read_values
 from l2zoo.data.sources.files import Contents, MaskFiles, SplitFiles
 from l2zoo.data.sources.inventory import SUFFIX_WORDS, images_in, kinds_in, subfolders
 from l2zoo.data.targets.mask_classes import ClassNames, mask_classes, read_names, values_in
+from l2zoo.utils.reading import read_text
 
 LAYOUTS = (
     "PATH/train/images/NAME.jpg with PATH/train/masks/NAME.png (and PATH/test/...), or PATH/images/NAME.jpg "
@@ -59,17 +60,10 @@ def read_masks(places: dict[str, Pair], root: Path, class_names: ClassNames = No
     file = root / NAMES_FILE
     named = [file] if file.is_file() else []
     if class_names is None and named:
-        class_names = read_names(_text(file), file=file)
+        class_names = read_names(read_text(file), file=file)
     masks = [Path(name) for some in found.values() for name in some.stored]
     classes = mask_classes(values_in(map(read_values, masks)), class_names, where=root)
     return Contents(found, MaskFiles(classes.names, classes), (*masks, *named))
-
-
-def _text(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{file} is not text in UTF-8 ({error}): save it so.") from error
 
 
 def _pair(folders: Pair) -> SplitFiles:

@@ -29,6 +29,7 @@ from l2zoo.studies.compare.variants import Build, Variant, VariantBuilder, check
 from l2zoo.studies.experiment import Task, Training
 from l2zoo.tasks import Classification
 from l2zoo.utils.files import kept_or_temporary
+from l2zoo.utils.held_folder import hold_folder
 
 PARTS = 50  # of the test images, on which each training is scored apart: how much other images would change
 
@@ -120,6 +121,7 @@ def compare(
     )  # fmt: skip
     started = time.perf_counter()
     with contextlib.ExitStack() as held:
+        held.enter_context(hold_folder(directory, argument="directory"))
         folder = held.enter_context(kept_or_temporary(directory))
         made = engine_for(engine, workers=workers, address=address)(job)
         running = held.enter_context(contextlib.closing(made))

@@ -23,6 +23,7 @@ from l2zoo.studies.privacy.privacy_audit import FEWEST_IMAGES
 from l2zoo.training import fit
 from l2zoo.training.monitor import L2Monitor
 from l2zoo.utils.files import write_json
+from l2zoo.utils.held_folder import hold_folder
 from l2zoo.utils.scripts import script_command
 from l2zoo.utils.validation import check_number, whole_number
 
@@ -78,7 +79,8 @@ def experiment(
         TypeError: `train` is images and `test` clips, or the other way round.
         ValueError: Numbers out of range; an unknown format; test images of another shape or with other
             classes than the training images, or that are among these or among those of a search
-            (`l2zoo.data.check_splits` says how that is found); a directory of another experiment.
+            (`l2zoo.data.check_splits` says how that is found); a directory of another experiment, or one that
+            another process writes into.
     """
     whole_number("seeds", seeds, at_least=1)
     table.select(formats)
@@ -90,41 +92,43 @@ def experiment(
         _check_attackable(task, train, test)
     directory = Path(directory)
     steps = training.steps(train.num_examples)
-    strength, found, chosen = _strength(l2, build, task, directory / "search", steps)
-    started = time.perf_counter()
-    models = (
-        train_model(
-            build, task, train, training=training, l2=strength, seed=seed,
-            run_dir=directory / f"seed{seed}", watch=watch and not seed, verbose=verbose,
-        )
-        for seed in range(seeds)
-    )  # fmt: skip
-    rounded = rounded_formats(formats) if seeds > 1 else []  # of a single model, the artifact itself tells
-    first, metrics = _measure(models, task, train, test, rounded)
-    seconds = time.perf_counter() - started
-    _write(directory / "metrics.json", strength, training, metrics)
-    picture = task.picture(first, test, directory / "predictions.png")
-    attacked = privacy_audit(first, train, test) if privacy else None
-    command = script_command()
-    made, judged = f"Made by `{command}`." if command else "", getattr(task, "says", "")
-    words = " ".join(filter(None, (made, chosen or GIVEN, judged, note)))
-    card = card_of(first, task, train, test, training=training, l2=strength, seeds=seeds, note=words)
-    said = "" if attacked is None else attacked.sentence
-    artifact = export_model(
-        first, task, train, test, directory / "artifact", formats=formats, metrics=metrics,
-        card=dataclasses.replace(card, picture=picture, privacy=said),
-    )  # fmt: skip
-    heatmap = directory / "seed0" / HEATMAP
-    outcome = Outcome(
-        strength, tuple(range(seeds)), metrics, first, first.count_params(), seconds, picture, artifact,
-        search=found, chosen=chosen, watched=heatmap if heatmap.is_file() else None, privacy=attacked,
-        report=directory / "report.html",
-    )  # fmt: skip
-    write_page(
-        outcome, directory / "report.html", training=training, data=card.data,
-        kicker=f"{task.name.capitalize()}: {first.name} on {train.name}",
-    )  # fmt: skip
-    return outcome
+    with hold_folder(directory, argument="directory"):
+        strength, found, chosen = _strength(l2, build, task, directory / "search", steps)
+        started = time.perf_counter()
+        models = (
+            train_model(
+                build, task, train, training=training, l2=strength, seed=seed,
+                run_dir=directory / f"seed{seed}", watch=watch and not seed, verbose=verbose,
+            )
+            for seed in range(seeds)
+        )  # fmt: skip
+        # Of a single model, the artifact itself tells.
+        rounded = rounded_formats(formats) if seeds > 1 else []
+        first, metrics = _measure(models, task, train, test, rounded)
+        seconds = time.perf_counter() - started
+        _write(directory / "metrics.json", strength, training, metrics)
+        picture = task.picture(first, test, directory / "predictions.png")
+        attacked = privacy_audit(first, train, test) if privacy else None
+        command = script_command()
+        made, judged = f"Made by `{command}`." if command else "", getattr(task, "says", "")
+        words = " ".join(filter(None, (made, chosen or GIVEN, judged, note)))
+        card = card_of(first, task, train, test, training=training, l2=strength, seeds=seeds, note=words)
+        said = "" if attacked is None else attacked.sentence
+        artifact = export_model(
+            first, task, train, test, directory / "artifact", formats=formats, metrics=metrics,
+            card=dataclasses.replace(card, picture=picture, privacy=said),
+        )  # fmt: skip
+        heatmap = directory / "seed0" / HEATMAP
+        outcome = Outcome(
+            strength, tuple(range(seeds)), metrics, first, first.count_params(), seconds, picture, artifact,
+            search=found, chosen=chosen, watched=heatmap if heatmap.is_file() else None, privacy=attacked,
+            report=directory / "report.html",
+        )  # fmt: skip
+        write_page(
+            outcome, directory / "report.html", training=training, data=card.data,
+            kicker=f"{task.name.capitalize()}: {first.name} on {train.name}",
+        )  # fmt: skip
+        return outcome
 
 
 def _measure(

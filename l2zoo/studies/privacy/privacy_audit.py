@@ -14,6 +14,7 @@ from l2zoo.studies.privacy import attacks, reference_models
 from l2zoo.studies.privacy.attacks import class_probabilities, confidences
 from l2zoo.studies.privacy.findings import Attack
 from l2zoo.studies.privacy.result import PrivacyReport
+from l2zoo.utils.held_folder import hold_folder
 from l2zoo.utils.validation import whole_number
 
 FEWEST_IMAGES = 100  # of fewer, 1 % is less than one
@@ -93,9 +94,10 @@ def privacy_audit(
     scores, control = {"loss threshold": attacks.loss_threshold(phi)}, None
     if recipe is not None:
         where = None if directory is None else Path(directory)
-        seen = reference_models.train(
-            recipe, x, y, like=model, count=references, directory=where, verbose=verbose
-        )
+        with hold_folder(where, argument="directory"):
+            seen = reference_models.train(
+                recipe, x, y, like=model, count=references, directory=where, verbose=verbose
+            )
         scores |= {"LiRA": attacks.lira(phi, *seen), "LiRA offline": attacks.lira_offline(phi, *seen)}
         control = Attack.measured("control", attacks.unseen(*seen), members=members, seed=seed)
     right = probabilities.argmax(axis=1) == y

@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import time
-import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +25,7 @@ from l2zoo.engine.warm_model import copy_values, load_state
 from l2zoo.studies.privacy.attacks import class_probabilities, confidences
 from l2zoo.utils.files import replacing
 from l2zoo.utils.progress import Progress
+from l2zoo.utils.reading import NUMBERS, read_arrays
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,7 +95,8 @@ def train(
     paths = [
         None if directory is None else directory / f"reference_{number:03d}.npz" for number in range(count)
     ]
-    kept = {number: phi for number, path in enumerate(paths) if (phi := _read(path, identity)) is not None}
+    found = [_read(path, identity, count=len(x)) for path in paths]
+    kept = {number: phi for number, phi in enumerate(found) if phi is not None}
 
     def stopped() -> str:
         where = f"the same call goes on from {directory}" if directory else "give `directory` to keep them"
@@ -186,15 +187,22 @@ def _targets(model: keras.Model, y: np.ndarray) -> np.ndarray:
     return y if "sparse" in name else np.eye(model.output_shape[-1], dtype="float32")[y]
 
 
-def _read(path: Path | None, identity: str) -> np.ndarray | None:
-    """What is kept of a reference model; None if there is nothing."""
+def _read(path: Path | None, identity: str, *, count: int) -> np.ndarray | None:
+    """What is kept of a reference model for so many images; None if there is nothing."""
     if path is None or not path.exists():
         return None
     try:
-        with np.load(path) as kept:
-            phi, of = kept["phi"], str(kept["identity"])
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path} cannot be read ({error}). Delete it, and it is made anew.") from None
+        kept = read_arrays(path, where=str(path), kinds=f"{NUMBERS}U")
+        of = str(kept.get("identity"))
+        phi = kept.get("phi", np.zeros(0))
+        if (
+            set(kept) != {"phi", "identity"}
+            or phi.dtype.kind != "f"
+            or (of == identity and phi.shape != (count,))
+        ):
+            raise ValueError(f"{path} is not of a reference model")
+    except ValueError as error:
+        raise ValueError(f"{str(error).rstrip('.')}. Delete it, and it is made anew.") from None
     if of != identity:
         raise ValueError(
             f"`directory` holds reference models of other images, another model or another training, got "

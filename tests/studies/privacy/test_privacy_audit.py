@@ -166,7 +166,7 @@ def test_an_audit_goes_on_where_it_was_stopped(tmp_path: Path, monkeypatch: Any,
     ):
         audit(model, epochs=3, directory=tmp_path)
     (tmp_path / "reference_001.npz").write_bytes(b"broken")
-    with pytest.raises(ValueError, match=r"reference_001.npz cannot be read .* Delete it"):
+    with pytest.raises(ValueError, match=r"reference_001.npz cannot be read: .* Delete it"):
         audit(model, epochs=2, directory=tmp_path)
 
 
