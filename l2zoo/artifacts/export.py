@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from l2zoo.artifacts import card as cards
-from l2zoo.artifacts import labels_file, manifest, metadata, trained_on
+from l2zoo.artifacts import labels_file, manifest, metadata, trained_on, trust
 from l2zoo.artifacts import sample as samples
 from l2zoo.artifacts.card import Card
 from l2zoo.artifacts.formats import keras_file, savedmodel
@@ -111,7 +111,8 @@ def export(
         content = {**described, "task": task, **interface, "formats": rows, **trained_on.entry(model)}
         if "tflite_int8" in names:
             content["int8"] = metadata.int8(source)
-        _finish(fresh, content, figures, card)
+        files = _finish(fresh, content, figures, card)
+    trust.remember(files)
     return Artifact(Path(folder), manifest.read(Path(folder)), figures)
 
 
@@ -151,11 +152,15 @@ def _in_order(outputs: Outputs) -> tuple[str, ...]:
     return names if names == tuple(f"output_{i}" for i in range(len(names))) else tuple(sorted(names))
 
 
-def _finish(fresh: Path, content: dict[str, Any], figures: Mapping[str, Parity], card: Card) -> None:
-    """Adds picture, card and manifest."""
+def _finish(
+    fresh: Path, content: dict[str, Any], figures: Mapping[str, Parity], card: Card
+) -> dict[str, dict[str, Any]]:
+    """Adds picture, card and manifest, and gives the table of files."""
     if card.picture is not None:
         shutil.copyfile(card.picture, fresh / str(card.picture_name))
     text = cards.render(content, figures, picture=card.picture_name)
     (fresh / cards.FILE).write_text(text, encoding="utf-8")
     labels_file.write(fresh, content)
-    manifest.write(fresh, {**content, "files": manifest.file_table(fresh)})
+    files = manifest.file_table(fresh)
+    manifest.write(fresh, {**content, "files": files})
+    return files

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from l2zoo.artifacts import manifest
-from l2zoo.artifacts.formats import keras_file
+from l2zoo.artifacts import manifest, probe, trust
 from l2zoo.artifacts.store import locations
 
 if TYPE_CHECKING:
@@ -44,8 +44,9 @@ def load_weights(model: keras.Model, weights: str | None, *, architecture: str) 
             f"folder, or None, got weights={weights!r}."
         )
     folder = there.get(weights, Path(weights))
-    content = manifest.read_and_check(folder)
-    trained = keras_file.load_model(folder / keras_file.FILE, compiled=False)
+    with trust.open_whole(folder) as whole:
+        content = whole.content
+        trained = probe.load_keras(whole, compiled=False)
     wanted, found = model.get_weights(), trained.get_weights()
     if [part.shape for part in wanted] != [part.shape for part in found]:
         classes = content.get("class_names")
@@ -59,5 +60,5 @@ def load_weights(model: keras.Model, weights: str | None, *, architecture: str) 
     return model
 
 
-def _inputs(content: dict) -> str:
+def _inputs(content: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} {spec['shape'][1:]}" for name, spec in (content.get("inputs") or {}).items())

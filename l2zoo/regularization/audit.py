@@ -18,6 +18,7 @@ from l2zoo.regularization.weight_decay import decays
 from l2zoo.regularization.weights import FREE_ROLES, Weight, coefficients, weights_of
 from l2zoo.reports.page import Section
 from l2zoo.reports.table import Cell, Column, Row, Table, cell
+from l2zoo.utils.console import printable
 from l2zoo.utils.validation import first_names
 
 _EXEMPT = (
@@ -185,7 +186,7 @@ class Audit:
 
         console = Console(file=io.StringIO(), width=width)
         console.print(self)
-        return console.file.getvalue().rstrip("\n")  # type: ignore[attr-defined]
+        return printable(console.file.getvalue().rstrip("\n"), lines=True)  # type: ignore[attr-defined]
 
 
 def audit(model: keras.layers.Layer, *, step: Sequence[Any] | Mapping[str, Any] | None = None) -> Audit:

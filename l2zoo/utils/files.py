@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from l2zoo.utils.console import printable
+
 _NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP}  # what file systems answer that have none
 _LONGEST = 200  # characters of an error's words
 
@@ -136,4 +138,4 @@ def as_value_errors(words: str) -> Iterator[None]:
         if isinstance(error, ValueError) and str(error).startswith(words.split()[0]):
             raise
         gist = (str(error).strip() or type(error).__name__).splitlines()[0][:_LONGEST].rstrip(".")
-        raise ValueError(f"{words}: {gist}.") from error
+        raise ValueError(f"{words}: {printable(gist)}.") from error
