@@ -1,4 +1,4 @@
-"""What was compared with its checksum is what runs, whatever becomes of the files meanwhile and afterwards."""
+"""What was compared with its checksum is what runs, whatever becomes of the files meanwhile and later."""
 
 from __future__ import annotations
 
