@@ -48,8 +48,8 @@ def problems(
             if limit < most if figure == "argmax_agreement" else limit > most:
                 words = "at least" if figure == "argmax_agreement" else "at most"
                 said.append(
-                    f"The artifact asks {figure} {limit:.3g} of {name}, {words} {most:.3g} is accepted, by "
-                    "how far its answers lie apart."
+                    f"The artifact's limit for {name} is {figure}={limit:.3g}, {words} {most:.3g} is "
+                    "accepted for answers such as its own."
                 )
         agreed, asked = found[name].argmax_agreement, highest[name]["argmax_agreement"]
         if agreed is not None and agreed < asked and found[name].max_abs_diff > Limits.max_abs_diff_float16:
