@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+
+from l2zoo.utils.console import printable
 
 _STEP = 2**20  # bytes that are read at once
 
@@ -57,13 +59,14 @@ def copy(path: Path, target: Path, *, most: int) -> str | None:
 
 
 @contextlib.contextmanager
-def _open(path: Path) -> Iterator[BinaryIO]:
-    flags = (os.O_RDONLY, *(getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY")))
+def _open(path: Path) -> Iterator[io.BufferedReader]:
+    name = printable(path.name)
+    flags = (os.O_RDONLY, *(getattr(os, one, 0) for one in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY")))
     try:
         descriptor = os.open(path, sum(flags))
     except OSError as error:
-        raise ValueError(f"{path.name} is no plain file that can be read ({error.strerror}).") from error
+        raise ValueError(f"{name} is no plain file that can be read ({error.strerror}).") from error
     with os.fdopen(descriptor, "rb") as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise ValueError(f"{path.name} is no plain file.")
+            raise ValueError(f"{name} is no plain file.")
         yield file

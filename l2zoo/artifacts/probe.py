@@ -59,9 +59,9 @@ def run_bounded(
         Exception: What the function raised, if it is the user's.
     """
     with (
-        BoundedProcess(function, seconds=seconds, memory=memory, modules=modules) as process,
         concurrent.futures.ThreadPoolExecutor(1) as other,
-    ):
+        BoundedProcess(function, seconds=seconds, memory=memory, modules=modules) as process,
+    ):  # which ends the process first, so that Ctrl-C waits for nobody
         answer = other.submit(process, *arguments)
         meanwhile()
         try:
@@ -133,7 +133,7 @@ def load_keras(whole: Whole, *, compiled: bool) -> keras.Model:
     path = keras_file.FILE
     if path not in whole.content["files"]:
         raise ValueError(f"{path} cannot be loaded: {manifest.FILE} names no such file.")
-    key = ("keras", whole.content["files"][path]["sha256"])
+    key = (f"keras, compiled={compiled}", whole.content["files"][path]["sha256"])
     with whole.private_copy([path]) as copy:
         if not whole.trusts(path) and key not in _passed:
             run_bounded(

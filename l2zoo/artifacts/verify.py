@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from l2zoo.artifacts import manifest, metadata, probe, sample, trust
+from l2zoo.artifacts.formats.keras_file import HOW_TO_REGISTER
 from l2zoo.artifacts.formats.table import FORMATS, RUNS_CODE, formats_of
 from l2zoo.artifacts.inputs import Inputs, Outputs, Predict
 from l2zoo.artifacts.parity import ceilings, parity, table
@@ -115,14 +116,26 @@ def _compare(whole: Whole, names: Sequence[str]) -> tuple[dict[str, Parity], dic
         if all(map(whole.trusts, paths)):
             found = compare_files(copy, whole.content, names)
         else:
-            found = probe.run_bounded(
-                "l2zoo.artifacts.verify:compare_files", copy, whole.content, names,
-                what="The artifact cannot be verified", seconds=probe.KERAS_SECONDS,
-                memory=probe.KERAS_MEMORY + probe.TIMES * sum(map(whole.size, paths)),
-                modules=[one for name in names for one in FORMATS[name].modules],
-            )  # fmt: skip
+            found = _compare_elsewhere(whole, copy, names, sum(map(whole.size, paths)))
     figures, highest = found["figures"], found["highest"]
     return {name: Parity(**one) for name, one in figures.items()}, highest
+
+
+def _compare_elsewhere(whole: Whole, copy: Path, names: Sequence[str], size: int) -> dict[str, Any]:
+    """What `compare_files` finds in a process of its own."""
+    try:
+        return probe.run_bounded(
+            "l2zoo.artifacts.verify:compare_files", copy, whole.content, names,
+            what="The artifact cannot be verified", seconds=probe.KERAS_SECONDS,
+            memory=probe.KERAS_MEMORY + probe.TIMES * size,
+            modules=[one for name in names for one in FORMATS[name].modules],
+        )  # fmt: skip
+    except ValueError as error:
+        if HOW_TO_REGISTER not in str(error):
+            raise
+        raise ValueError(
+            f"{error} Those that are registered in this process are known with trusted=True alone."
+        ) from error
 
 
 def compare_files(folder: Path, content: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:

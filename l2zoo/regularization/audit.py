@@ -167,9 +167,9 @@ class Audit:
         from rich.console import Group
         from rich.text import Text
 
-        lines = [Text(f"! {problem}") for problem in self.problems]
+        lines = [Text(f"! {printable(problem)}") for problem in self.problems]
         notes = [Text(f"≈ {self.note}")] if self.note else []
-        return Group(self.table(), Text(self.summary), *notes, *lines)
+        return Group(self.table(), Text(printable(self.summary)), *notes, *lines)
 
     def __str__(self) -> str:
         return self._text(width=120)

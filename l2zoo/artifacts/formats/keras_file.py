@@ -29,6 +29,7 @@ FILE = "model.keras"
 LARGEST = 64 * 2**30  # bytes that may come out of one file
 RATIO = 100  # Keras stores without compressing; weights that are compressed shrink by half at most
 UNSUSPECTED = 16 * 2**20  # bytes that may come out whatever went in
+HOW_TO_REGISTER = "Register the classes of your own with @keras.saving.register_keras_serializable"
 UNKNOWN_CLASS = "Could not locate class"  # as Keras says it of a class that nobody has registered
 _CONFIG, _WEIGHTS = "config.json", "model.weights.h5"
 _HDF5_ENDING, _NUMPYS_ENDING = ".h5", ".npz"  # the latter Keras writes where it lacks h5py, which it needs
@@ -118,8 +119,8 @@ def load_model(path: Path, *, compiled: bool) -> keras.Model:
     except Exception as error:  # Keras raises what the failing layer raised
         reason = str(error).rpartition("Exception encountered: ")[2]  # before it stands the whole config
         raise ValueError(
-            f"{path.name} cannot be loaded: {reason[:200]} [...] Register the classes of your own with "
-            "@keras.saving.register_keras_serializable, and use layers in the place of Lambda."
+            f"{path.name} cannot be loaded: {reason[:200]} [...] {HOW_TO_REGISTER}, and use layers in the "
+            "place of Lambda."
         ) from error
 
 
