@@ -67,11 +67,11 @@ def test_a_file_that_ends_hangs_or_fills_what_opens_it_costs_an_error(stranger, 
         return BoundedProcess(f"tests.artifacts.hostile:{kind}", **(bounds | {"memory": 300 * 2**20}))
 
     monkeypatch.setattr(probe, "BoundedProcess", bounded)
-    for name, opener in OPENERS.items():
+    for name in OPENERS if kind == "crash" else ("Predictor", "verify"):
         what = {"verify": "The artifact cannot be verified", "load": "model.keras", "weights": "model.keras"}
         begin = re.escape(what.get(name, "model.tflite cannot be opened"))
         with pytest.raises(ValueError, match=rf"^{begin}.*: it was tried in a process of its own\. {words}"):
-            opener(stranger)
+            OPENERS[name](stranger)
 
 
 def test_a_stranger_s_file_is_tried_once_and_answers_as_it_does(stranger, monkeypatch, trained):

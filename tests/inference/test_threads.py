@@ -46,7 +46,14 @@ def test_a_predictor_that_eight_threads_share_answers_each(classifier):
         np.testing.assert_allclose([one.probabilities for one in results], wanted, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["tflite", "tflite_int8", "keras", "savedmodel", "onnx"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "keras",
+        "savedmodel",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("tflite_int8", "onnx")),
+    ],
+)
 def test_what_runs_a_file_of_any_format_may_be_shared(name, tmp_path):
     from l2zoo.artifacts import export
 
