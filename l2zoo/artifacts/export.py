@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from l2zoo.artifacts import card as cards
-from l2zoo.artifacts import labels_file, manifest, metadata, trained_on
+from l2zoo.artifacts import labels_file, manifest, metadata, trained_on, trust
 from l2zoo.artifacts import sample as samples
 from l2zoo.artifacts.card import Card
 from l2zoo.artifacts.formats import keras_file, savedmodel
@@ -114,6 +114,7 @@ def export(
         if "tflite_int8" in names:
             content["int8"] = metadata.int8(source)
         written = _finish(fresh, content, figures, card)
+    trust.remember(written["files"])
     return Artifact(Path(folder), written, figures)
 
 

@@ -13,9 +13,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from l2zoo.artifacts import task_spec
+from l2zoo.artifacts import plain_file, task_spec
 from l2zoo.data.aspect import ASPECTS
 from l2zoo.tasks.output_kind import OutputKind
+from l2zoo.utils.console import printable
 
 FILE = "manifest.json"
 SIGNATURE = "model.sig"  # signs all the others, so it cannot be among them
@@ -70,18 +71,19 @@ def read_and_check(folder: Path) -> dict[str, Any]:
 
 
 def _parse(path: Path) -> dict[str, Any]:
-    if path.stat().st_size > _LARGEST:
+    content = plain_file.read(path, most=_LARGEST)
+    if content is None:
         raise ValueError(f"{FILE} is larger than {_LARGEST} bytes: it is not one of ours.")
     try:
-        text = path.read_bytes().decode("utf-8")
-        content = json.loads(text)
-        body = {key: value for key, value in content.items() if key != "sha256"}
-        whole = text == _text(content) and content["sha256"] == _digest(body)
+        text = content.decode("utf-8")
+        entries = json.loads(text)
+        body = {key: value for key, value in entries.items() if key != "sha256"}
+        whole = text == _text(entries) and entries["sha256"] == _digest(body)
     except (ValueError, AttributeError, KeyError, RecursionError) as error:
         raise ValueError(f"{FILE} is damaged: {error!r}. Export the model again.") from error
     if not whole:
         raise ValueError(f"{FILE} was changed after it was written. Export the model again.")
-    return content
+    return entries
 
 
 def _text(content: Mapping[str, Any]) -> str:
@@ -99,7 +101,7 @@ def file_table(folder: Path) -> dict[str, dict[str, Any]]:
         ValueError: Something in the folder is neither a file nor a folder (a link may lead out of it).
     """
     return {
-        path: {"bytes": (folder / path).stat().st_size, "sha256": _sha256(folder / path)}
+        path: {"bytes": (folder / path).stat().st_size, "sha256": plain_file.digest(folder / path)}
         for path in _paths(folder)
     }
 
@@ -111,30 +113,72 @@ def check_files(folder: Path, files: Any) -> None:
         ValueError: A file is missing, additional or changed, or a path leads out of the folder.
     """
     if not isinstance(files, dict) or not all(
-        isinstance(row, dict) and {"bytes", "sha256"} <= row.keys() for row in files.values()
+        isinstance(row, dict) and type(row.get("bytes")) is int and isinstance(row.get("sha256"), str)
+        for row in files.values()
     ):
         raise ValueError(f"`files` in {FILE} must give bytes and sha256 of every file. Export again.")
     climbing = [name for name in files if not _stays_inside(name)]
     if climbing:
         raise ValueError(f"{FILE} names paths outside its folder: {climbing[:3]}. Do not use this artifact.")
-    found = _paths(folder)
-    problems = [f"{name} is missing" for name in files if name not in set(found)]
-    problems += [f"{name} does not belong to it" for name in found if name not in files]
+    found = set(_paths(folder))
+    problems = [f"{name} is missing" for name in files if name not in found]
+    problems += [f"{name} does not belong to it" for name in sorted(found) if name not in files]
     problems += [
         f"{name} was changed"
-        for name in found
-        if name in files
-        and (
-            (folder / name).stat().st_size != files[name]["bytes"]
-            or _sha256(folder / name) != files[name]["sha256"]
-        )
+        for name in sorted(found & files.keys())
+        if (folder / name).stat().st_size != files[name]["bytes"]
+        or plain_file.digest(folder / name) != files[name]["sha256"]
     ]
     if problems:
         shown = "; ".join(problems[:5]) + (f"; and {len(problems) - 5} more" if len(problems) > 5 else "")
-        raise ValueError(
-            f"The artifact in {str(folder)!r} is not what was written: {shown}. "
-            "Nothing in it was opened. Take a fresh copy, or export the model again."
-        )
+        raise _changed(folder, printable(shown))
+
+
+def read_file(folder: Path, content: Mapping[str, Any], name: str) -> bytes:
+    """The bytes of a file of an artifact, read once: those that are given are those that were compared.
+
+    Args:
+        folder: The artifact's.
+        content: Its manifest, as `read_and_check` gives it.
+        name: One of its files.
+
+    Raises:
+        ValueError: The file is no longer what it was when the folder was found whole.
+    """
+    row = content["files"][name]
+    found = plain_file.read(folder / name, most=row["bytes"])
+    if found is None or len(found) != row["bytes"] or hashlib.sha256(found).hexdigest() != row["sha256"]:
+        raise _changed(folder, f"{printable(name)} was changed")
+    return found
+
+
+def copy_files(folder: Path, content: Mapping[str, Any], target: Path, paths: Sequence[str]) -> None:
+    """Copies files and folders of an artifact; what lies in the copy are the bytes that were compared.
+
+    For libraries that insist on a path. Nobody else can write into `target` if it is a folder that
+    `tempfile` made.
+
+    Args:
+        folder: The artifact's.
+        content: Its manifest, as `read_and_check` gives it.
+        target: A folder.
+        paths: Of files, or of folders with all that is in them.
+
+    Raises:
+        ValueError: A file is no longer what it was when the folder was found whole.
+    """
+    for name, row in content["files"].items():
+        if any(name == path or name.startswith(path + "/") for path in paths):
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            if plain_file.copy(folder / name, target / name, most=row["bytes"]) != row["sha256"]:
+                raise _changed(folder, f"{printable(name)} was changed")
+
+
+def _changed(folder: Path, what: str) -> ValueError:
+    return ValueError(
+        f"The artifact in {str(folder)!r} is not what was written: {what}. "
+        "Nothing in it was opened. Take a fresh copy, or export the model again."
+    )
 
 
 def _stays_inside(name: str) -> bool:
@@ -155,11 +199,6 @@ def _paths(folder: Path) -> list[str]:
                 )
         paths += [Path(top, name).relative_to(folder).as_posix() for name in files]
     return sorted(path for path in paths if path not in (FILE, SIGNATURE))
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _check_form(content: Mapping[str, Any]) -> None:

@@ -24,7 +24,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from l2zoo.artifacts import manifest
+from l2zoo.artifacts import manifest, plain_file
 from l2zoo.utils.validation import check_installed
 
 _NEEDED = ("model_signing", "OpenSSL")
@@ -118,6 +118,16 @@ def check_signature(folder: str | Path, public_key: str | Path) -> None:
             f"The signature of the artifact in {str(folder)!r} does not hold for "
             f"public_key={str(key)!r}: {_reason(error)}. Do not use this artifact."
         ) from error
+
+
+def copy_signature(folder: Path, target: Path) -> None:
+    """Copies an artifact's signature beside a copy of its files.
+
+    Raises:
+        ValueError: It is no signature.
+    """
+    if plain_file.copy(folder / manifest.SIGNATURE, target / manifest.SIGNATURE, most=_LARGEST) is None:
+        raise ValueError(f"{manifest.SIGNATURE} is larger than {_LARGEST} bytes: it is no signature of ours.")
 
 
 def _reason(error: Exception) -> str:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from l2zoo.artifacts import manifest, metadata, sample
-from l2zoo.artifacts.formats.table import FORMATS, formats_of
+from l2zoo.artifacts import manifest, metadata, probe, sample, trust
+from l2zoo.artifacts.formats.keras_file import HOW_TO_REGISTER
+from l2zoo.artifacts.formats.table import FORMATS, RUNS_CODE, formats_of
 from l2zoo.artifacts.inputs import Inputs, Outputs, Predict
-from l2zoo.artifacts.parity import parity, table
+from l2zoo.artifacts.parity import ceilings, parity, table
 from l2zoo.artifacts.parity.parity import Parity
 from l2zoo.artifacts.store import locations
+from l2zoo.artifacts.trust import Whole
 from l2zoo.tasks.output_kind import kinds_of
+from l2zoo.utils.console import printable
 from l2zoo.utils.files import as_value_errors
 
 # Without labels a metric cannot be measured again.
@@ -31,34 +34,46 @@ class Artifact:
         parity: Format name to the figures of this check.
         versions: Name of a package to its version when the artifact was written and to that which is
             installed here, where they differ.
+        left_out: The formats that were not opened, because they run what is in them.
     """
 
     folder: Path
     manifest: Mapping[str, Any]
     parity: Mapping[str, Parity]
     versions: Mapping[str, tuple[str, str]] = dataclasses.field(default_factory=dict)
+    left_out: Sequence[str] = ()
 
     def __str__(self) -> str:
         total = sum(row["bytes"] for row in self.manifest["files"].values())
-        head = f"{self.folder}: {self.manifest['name']}, {len(self.manifest['files'])} files, {total:,} bytes"
+        files, name = self.manifest["files"], printable(self.manifest["name"])
+        head = f"{printable(self.folder)}: {name}, {len(files)} files, {total:,} bytes"
         moved = [f"{line[0].upper()}{line[1:]}." for line in [_in_words(self.versions)] if line]
+        out = [f"{one} left out: it runs what is in it; trusted=True includes it." for one in self.left_out]
         return "\n\n".join(
-            [head, table.parity_table(self.parity, self.manifest["formats"]).markdown(), *moved]
+            [head, table.parity_table(self.parity, self.manifest["formats"]).markdown(), *moved, *out]
         )
 
 
 @locations.reads_whole
-def verify(folder: str | Path) -> Artifact:
+def verify(folder: str | Path, *, trusted: bool = False, public_key: str | Path | None = None) -> Artifact:
     """Checks an artifact: every file's size and SHA-256, then every format's answers on the stored inputs.
 
     A float file must keep the limit with which it was written. The metric of a quantised file cannot be
-    measured again without labels: it must stay as close to the model as it was when it was written.
+    measured again without labels: it must stay as close to the model as it was when it was written. Neither
+    may be further away than `l2zoo.artifacts.parity.ceilings` allows, whatever the artifact says.
 
     The checksums come first, so that a file that was changed is found before anything opens it. They tell
     of damage; against somebody who rewrites files and manifest together only a signature helps.
 
+    A SavedModel is a program: to open it is to run what is in it. It is left out unless the artifact is
+    trusted. The other files of a stranger's are opened and run in a process of its own, with bounds on
+    memory and time, in which classes that are registered here are not known. A stranger's is what was
+    neither exported by this process nor came with l2zoo nor is signed or trusted.
+
     Args:
         folder: An artifact's folder, as `export` wrote it.
+        trusted: Whether you vouch for it: everything is opened, here.
+        public_key: A PEM file with the public key of whom you trust, by which it must be signed.
 
     Returns:
         The artifact with the parity figures found now, on the stored inputs, and the versions that are
@@ -75,25 +90,79 @@ def verify(folder: str | Path) -> Artifact:
         FileNotFoundError: `folder` must be an artifact's folder with a manifest.json in it, got ...
     """
     folder = Path(folder)
-    content = manifest.read_and_check(folder)
-    limits = _limits(content)
-    for name in limits:
-        FORMATS[name].check_installed()
-    inputs, expected = sample.read(folder / sample.FILE)
-    _check_sample(inputs, expected, content)
-    runs = {name: _open(folder, name) for name in limits}
-    found = parity.compare(parity.batches(inputs, expected), runs, kinds=kinds_of(content["outputs"]))
+    with trust.open_whole(folder, trusted=trusted, public_key=public_key) as whole:
+        content = whole.content
+        limits = _limits(content)
+        left_out = [name for name in limits if name in RUNS_CODE and not whole.trusts(FORMATS[name].path)]
+        names = [name for name in limits if name not in left_out]
+        for name in names:
+            FORMATS[name].check_installed()
+        found, highest = _compare(whole, names)
     figures = {name: dataclasses.replace(one, limits=limits[name]) for name, one in found.items()}
-    problems = table.problems(figures)
+    problems = [
+        *ceilings.problems({name: limits[name] for name in names}, found, highest),
+        *table.problems(figures),
+    ]
     others = _other_versions(content)
     if problems:
         raise ValueError(
             " ".join(problems) + f" The files are those that were written; {_cause(content, others)}."
         )
-    return Artifact(folder, content, figures, others)
+    return Artifact(folder, content, figures, others, left_out)
 
 
-def _other_versions(content: dict[str, Any]) -> dict[str, tuple[str, str]]:
+def _compare(whole: Whole, names: Sequence[str]) -> tuple[dict[str, Parity], dict[str, dict[str, float]]]:
+    """The figures of files, and the highest limits that they may have: found here, or elsewhere."""
+    paths = [sample.FILE, *(FORMATS[name].path for name in names)]
+    with whole.private_copy(paths) as copy:
+        if all(map(whole.trusts, paths)):
+            found = compare_files(copy, whole.content, names)
+        else:
+            found = _compare_elsewhere(whole, copy, names, sum(map(whole.size, paths)))
+    figures, highest = found["figures"], found["highest"]
+    return {name: Parity(**one) for name, one in figures.items()}, highest
+
+
+def _compare_elsewhere(whole: Whole, copy: Path, names: Sequence[str], size: int) -> dict[str, Any]:
+    """What `compare_files` finds in a process of its own."""
+    try:
+        return probe.run_bounded(
+            "l2zoo.artifacts.verify:compare_files", copy, whole.content, names,
+            what="The artifact cannot be verified", seconds=probe.KERAS_SECONDS,
+            memory=probe.KERAS_MEMORY + probe.TIMES * size,
+            modules=[one for name in names for one in FORMATS[name].modules],
+        )  # fmt: skip
+    except ValueError as error:
+        if HOW_TO_REGISTER not in str(error):
+            raise
+        raise ValueError(
+            f"{error} Those that are registered in this process are known with trusted=True alone."
+        ) from error
+
+
+def compare_files(folder: Path, content: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    """Opens files and compares them with the stored answers: the part of `verify` that may die.
+
+    Args:
+        folder: Holds copies of the files and of the sample.
+        content: The manifest.
+        names: Of the formats.
+
+    Returns:
+        `figures`, the fields of a `Parity`, and `highest`, the highest limits, each by format.
+    """
+    inputs, expected = sample.read(folder / sample.FILE)
+    _check_sample(inputs, expected, content)
+    kinds = kinds_of(content["outputs"])
+    runs = {name: _open(folder, name) for name in names}
+    found = parity.compare(parity.batches(inputs, expected), runs, kinds=kinds)
+    return {
+        "figures": {name: dataclasses.asdict(one) for name, one in found.items()},
+        "highest": {name: ceilings.highest_limits(FORMATS[name].rounding, expected, kinds) for name in names},
+    }
+
+
+def _other_versions(content: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
     """Packages of which another version wrote the artifact than is installed here: both."""
     here = metadata.versions()
     then = content.get("versions") or {}
@@ -110,10 +179,10 @@ def _in_words(versions: Mapping[str, tuple[str, str]]) -> str:
     if not versions:
         return ""
     written = " and ".join(f"{name} {then}" for name, (then, _) in versions.items())
-    return f"written with {written}, here {' and '.join(here for _, here in versions.values())}"
+    return printable(f"written with {written}, here {' and '.join(here for _, here in versions.values())}")
 
 
-def _cause(content: dict[str, Any], others: dict[str, tuple[str, str]]) -> str:
+def _cause(content: Mapping[str, Any], others: dict[str, tuple[str, str]]) -> str:
     if others:
         return f"{_in_words(others)}. Install those, or export the model again here"
     if not content.get("versions"):
@@ -121,7 +190,7 @@ def _cause(content: dict[str, Any], others: dict[str, tuple[str, str]]) -> str:
     return "by the versions that are here, on a machine that may compute otherwise"
 
 
-def _limits(content: dict[str, Any]) -> dict[str, dict[str, float]]:
+def _limits(content: Mapping[str, Any]) -> dict[str, dict[str, float]]:
     """The formats of an artifact and the limits of each, out of a manifest that may hold anything."""
     if sample.FILE not in content["files"]:
         raise ValueError(f"The artifact has no {sample.FILE} to compare on. Export the model again.")
@@ -141,7 +210,7 @@ def _limits_of(name: str, row: Any) -> dict[str, float]:
     return limits
 
 
-def _check_sample(inputs: Inputs, expected: Outputs, content: dict[str, Any]) -> None:
+def _check_sample(inputs: Inputs, expected: Outputs, content: Mapping[str, Any]) -> None:
     """Compares the stored inputs and answers with what the manifest says of the model's."""
     for side, arrays in (("inputs", inputs), ("outputs", expected)):
         said = {name: spec["shape"][1:] for name, spec in content.get(side, {}).items()}

@@ -9,7 +9,7 @@ import typer
 
 from l2zoo.cli import options
 from l2zoo.cli.models import load_model, print_json
-from l2zoo.utils.console import show
+from l2zoo.utils.console import say, show
 
 if TYPE_CHECKING:
     from l2zoo.reports.table import Table
@@ -107,26 +107,27 @@ def export(
 
 def verify(
     folder: options.Artifact,
-    public_key: Annotated[
-        Path | None, typer.Option(help="Also check the signature, by this key.", exists=True, dir_okay=False)
-    ] = None,
+    public_key: options.PublicKey = None,
+    trusted: options.Trusted = False,
     json: options.Json = False,
 ) -> None:
     """Check that an artifact is whole and answers like its model.
+
+    To open a SavedModel is to run what is in it: it is left out, unless the artifact is signed by
+    --public-key or you say --trusted. Other files of strangers are run in a process of its own, with bounds
+    on memory and time.
 
     Example: l2zoo verify runs/demo/artifact
     """
     from l2zoo.artifacts import verify as verify_artifact
 
-    if public_key is not None:
-        from l2zoo.artifacts.signing import check_signature
-
-        check_signature(folder, public_key)
-    artifact = verify_artifact(folder)
+    artifact = verify_artifact(folder, trusted=trusted, public_key=public_key)
     if json:
-        print_json({**_content(artifact), "signed": None if public_key is None else str(public_key)})
+        signed = None if public_key is None else str(public_key)
+        print_json({**_content(artifact), "left_out": list(artifact.left_out), "signed": signed})
     else:
-        show(str(artifact), "verified" if public_key is None else "verified, and signed by this key")
+        said = str(artifact).replace("trusted=True includes it", "--trusted includes it")
+        show(said, "verified" if public_key is None else "verified, and signed by this key")
 
 
 def sign(
@@ -139,7 +140,7 @@ def sign(
     """
     from l2zoo.artifacts.signing import sign as sign_artifact
 
-    typer.echo(f"wrote {sign_artifact(folder, key)}")
+    say(f"wrote {sign_artifact(folder, key)}")
 
 
 def predict(
@@ -151,6 +152,8 @@ def predict(
     threads: options.Threads = 1,
     threshold: options.Threshold = None,
     min_score: options.MinScore = None,
+    public_key: options.PublicKey = None,
+    trusted: options.Trusted = False,
     top: Annotated[
         int | None, typer.Option(help="How many classes, 3 if not said, or boxes, all, are shown.", min=1)
     ] = None,
@@ -163,14 +166,17 @@ def predict(
     """
     from l2zoo.inference import Predictor
 
-    predictor = Predictor(artifact, format=format, threads=threads, threshold=threshold, min_score=min_score)
+    predictor = Predictor(
+        artifact, format=format, threads=threads, threshold=threshold, min_score=min_score,
+        trusted=trusted, public_key=public_key,
+    )  # fmt: skip
     found = predictor.predict(images)
     if json:
         print_json([{"image": str(one.path), **one.to_dict()} for one in found])
     else:
         show(_answers_table(found, top))
     if save is not None:
-        typer.echo(f"wrote {predictor.draw([one.path for one in found], save, results=found)}", err=json)
+        say(f"wrote {predictor.draw([one.path for one in found], save, results=found)}", err=json)
 
 
 def evaluate(
@@ -186,6 +192,8 @@ def evaluate(
     threads: options.Threads = 1,
     threshold: options.Threshold = None,
     min_score: options.MinScore = None,
+    public_key: options.PublicKey = None,
+    trusted: options.Trusted = False,
     save: Annotated[
         Path | None,
         typer.Option(help="Draw which class is taken for which, else the worst images: .png, .svg or .pdf."),
@@ -206,7 +214,10 @@ def evaluate(
 
     for picture in filter(None, (save, worst)):
         picture_path(picture)
-    predictor = Predictor(artifact, format=format, threads=threads, threshold=threshold, min_score=min_score)
+    predictor = Predictor(
+        artifact, format=format, threads=threads, threshold=threshold, min_score=min_score,
+        trusted=trusted, public_key=public_key,
+    )  # fmt: skip
     found = predictor.evaluate(data, split=split, data_dir=data_dir)
     if json:
         print_json(found.to_dict())
@@ -214,7 +225,7 @@ def evaluate(
         show(found)
     for path, kind in ((save, "auto"), (worst, "worst")):
         if path is not None:
-            typer.echo(f"wrote {found.plot(path, kind=kind)}", err=json)
+            say(f"wrote {found.plot(path, kind=kind)}", err=json)
 
 
 def bench(
@@ -227,6 +238,8 @@ def bench(
         list[int] | None, typer.Option(help="How many threads; one if not said. Repeatable.", min=1)
     ] = None,
     seconds: Annotated[float, typer.Option(help="How long each is timed.")] = 1.0,
+    public_key: options.PublicKey = None,
+    trusted: options.Trusted = False,
     save: Annotated[Path | None, typer.Option(help="Draw it, .png, .svg or .pdf.")] = None,
     json: options.Json = False,
 ) -> None:
@@ -238,7 +251,10 @@ def bench(
     """
     from l2zoo.inference import benchmark
 
-    found = benchmark.measure_latency(artifact, formats=formats, threads=threads or (1,), seconds=seconds)
+    found = benchmark.measure_latency(
+        artifact, formats=formats, threads=threads or (1,), seconds=seconds,
+        trusted=trusted, public_key=public_key,
+    )  # fmt: skip
     if json:
         print_json([one.to_dict() for one in found])
     else:
@@ -246,7 +262,7 @@ def bench(
     if save is not None:
         from l2zoo.inference.latency_plot import plot_latency
 
-        typer.echo(f"wrote {plot_latency(found, save)}", err=json)
+        say(f"wrote {plot_latency(found, save)}", err=json)
 
 
 def _content(artifact: Any) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from l2zoo.cli import options
-from l2zoo.utils.console import show
+from l2zoo.utils.console import say, show
 
 
 def audit(
@@ -44,7 +44,7 @@ def audit(
     elif sys.stdout.isatty():
         show(found)
     else:
-        typer.echo(str(found))
+        say(str(found))
     if strict and found.problems:
         raise typer.Exit(1)
 
@@ -93,8 +93,8 @@ def apply(
         changed.save(partial)
         written = audit_model(keras_file.load_model(partial, compiled=False))
         _compare(audit_model(changed), written)
-    typer.echo(written.summary)
-    typer.echo(f"wrote {output}")
+    say(written.summary)
+    say(f"wrote {output}")
 
 
 def convert(
@@ -138,7 +138,7 @@ def convert(
     if json:
         print_json({"value": value, "from": source, "to": target, "converted": converted})
     else:
-        typer.echo(repr(converted))
+        say(repr(converted))
 
 
 def list_zoo(
@@ -164,14 +164,14 @@ def list_zoo(
     else:  # a line each, for other programs
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         for name, kind, source in rows:
-            typer.echo(f"{name:<{widths[0]}}  {kind:<{widths[1]}}  {source}")
+            say(f"{name:<{widths[0]}}  {kind:<{widths[1]}}  {source}")
 
 
 def print_json(value: Any) -> None:
     """Prints JSON that a person can read too."""
     from json import dumps
 
-    typer.echo(dumps(value, indent=2))
+    say(dumps(value, indent=2))
 
 
 def load_model(path: Path, modules: list[str] | None) -> Any:

@@ -165,4 +165,10 @@ MinScore = Annotated[float | None, typer.Option(help="Score from which on a box 
 Runnable = Annotated[
     str, word(runnable_or_auto, "--format", "-f", help="tflite, tflite_fp16, tflite_int8, ...")
 ]
+Trusted = Annotated[
+    bool, typer.Option("--trusted", help="You know whose it is: open it in this process, SavedModel too.")
+]
+PublicKey = Annotated[
+    Path | None, typer.Option(help="Key by which it must be signed, PEM.", exists=True, dir_okay=False)
+]
 Threads = Annotated[int, typer.Option(help="On which it computes.")]

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from l2zoo.cli import artifacts, doctor, models
-from l2zoo.utils.console import in_one_line, warn_in_short
+from l2zoo.utils.console import in_one_line, say, warn_in_short
 from l2zoo.utils.shell_words import ERRORS, speak_shell
 
 COMMANDS: dict[str, Callable[..., None]] = {
@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             if "Could not locate class" in str(error)
             else ""
         )
-        typer.echo(f"l2zoo: {in_one_line(error)}{hint}", err=True)
+        say(f"l2zoo: {in_one_line(error)}{hint}", err=True)
         sys.exit(1)
 
 
@@ -63,5 +63,5 @@ def _options(version: Annotated[bool, typer.Option("--version", help="Print the 
     if version:
         from l2zoo import __version__
 
-        typer.echo(__version__)
+        say(__version__)
         raise typer.Exit

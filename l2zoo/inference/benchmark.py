@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from l2zoo.artifacts import manifest, sample
+from l2zoo.artifacts import probe, sample, trust
 from l2zoo.artifacts.formats import tflite
 from l2zoo.artifacts.formats.table import FORMATS, formats_of
 from l2zoo.artifacts.parity import timing
@@ -51,6 +51,8 @@ def measure_latency(
     formats: Sequence[str] | None = None,
     threads: Sequence[int] = (1,),
     seconds: float = 1.0,
+    trusted: bool = False,
+    public_key: str | Path | None = None,
 ) -> list[Latency]:
     """Times the TFLite files of an artifact on the real inputs that it keeps, one at a time.
 
@@ -59,6 +61,8 @@ def measure_latency(
         formats: Which; all that LiteRT runs if None.
         threads: How many, each of them.
         seconds: How long each is timed, at least for 20 answers.
+        trusted: Whether you vouch for the artifact, as `Predictor` has it.
+        public_key: By which it must be signed, likewise.
 
     Returns:
         One for each format and number of threads.
@@ -70,22 +74,26 @@ def measure_latency(
     check_number("seconds", seconds)
     counts = [whole_number("threads", count, at_least=1) for count in threads]
     folder = locations.find(name_or_folder)
-    rows = formats_of(manifest.read_and_check(folder))
-    there = [name for name in rows if name in RUNNABLE]
-    selected = there if formats is None else [select_format(name, list(rows)) for name in formats]
-    if not selected:
-        raise ValueError(f"The artifact in {str(folder)!r} has no TFLite file, only {list(rows)}.")
-    inputs, _ = sample.read(folder / sample.FILE)
     found = []
-    for name in selected:
-        path = folder / FORMATS[name].path
-        for threads_now in counts:
-            predict, _ = tflite.open_file(path, threads=threads_now)
-            times = timing.milliseconds(predict, inputs, seconds=seconds)
-            p50, p90 = timing.percentiles(times)
-            metrics = (rows[name].get("parity") or {}).get("metrics") or {}
-            values = {metric: both["file"] for metric, both in metrics.items()}
-            found.append(Latency(name, threads_now, p50, p90, len(times), path.stat().st_size, values))
+    with trust.open_whole(folder, trusted=trusted, public_key=public_key) as whole:
+        rows = formats_of(whole.content)
+        there = [name for name in rows if name in RUNNABLE]
+        selected = there if formats is None else [select_format(name, list(rows)) for name in formats]
+        if not selected:
+            raise ValueError(f"The artifact in {str(folder)!r} has no TFLite file, only {list(rows)}.")
+        with whole.private_copy([sample.FILE]) as copy:
+            inputs, _ = sample.read(copy / sample.FILE)
+        for name in selected:
+            path = FORMATS[name].path
+            file = whole.read(path)
+            probe.try_tflite(whole, path, file)
+            for threads_now in counts:
+                predict, _ = tflite.open_content(file, path, threads=threads_now)
+                times = timing.milliseconds(predict, inputs, seconds=seconds)
+                p50, p90 = timing.percentiles(times)
+                metrics = (rows[name].get("parity") or {}).get("metrics") or {}
+                values = {metric: both["file"] for metric, both in metrics.items()}
+                found.append(Latency(name, threads_now, p50, p90, len(times), len(file), values))
     return found
 
 

@@ -16,6 +16,7 @@ from l2zoo.inference.judges import Case, Judge, Row
 from l2zoo.inference.plots import describe
 from l2zoo.inference.results import Result
 from l2zoo.reports.table import Column, Table, cell
+from l2zoo.utils.console import printable
 from l2zoo.utils.validation import one_of
 
 if TYPE_CHECKING:
@@ -137,7 +138,7 @@ class Evaluation:
 
     @property
     def _head(self) -> str:
-        return f"{self.artifact}, {self.format}, on {self.num_examples:,} images of {self.data}"
+        return printable(f"{self.artifact}, {self.format}, on {self.num_examples:,} images of {self.data}")
 
     def _tables(self) -> list[Table]:
         return [self.table(), *([self.class_table()] if self.classes else []), self.worst_table(SHOWN)]

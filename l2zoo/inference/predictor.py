@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from l2zoo.artifacts import labels_file, manifest, task_spec
+from l2zoo.artifacts import labels_file, probe, task_spec, trust
 from l2zoo.artifacts.formats import table, tflite
 from l2zoo.artifacts.formats.table import FORMATS
 from l2zoo.artifacts.inputs import Inputs, Outputs
 from l2zoo.artifacts.store import locations
+from l2zoo.artifacts.trust import Whole
 from l2zoo.inference import image_paths, postprocess, preprocess
 from l2zoo.inference.postprocess import View
 from l2zoo.inference.results import MIN_SCORE, Estimated, Result
@@ -35,10 +36,15 @@ _METHODS = {**dict.fromkeys(OF_IMAGES, "predict"), "generation": "sample", "vide
 class Predictor:
     """Runs an artifact that `l2zoo.export` wrote, by LiteRT alone.
 
-    All files are compared with their checksums before any is opened. That tells of damage; whether to trust
-    who wrote the artifact, `l2zoo.artifacts.signing.check_signature` helps to tell.
+    All files are compared with their checksums before any is opened. That tells of damage; whose the
+    artifact is, `public_key` tells. The bytes that were compared are those that run: they are held in memory,
+    as many as the file has, and what becomes of the file afterwards changes nothing.
 
-    A predictor belongs to one thread at a time.
+    A stranger's file is opened and run once in a process of its own first, with bounds on memory and time,
+    which takes about half a second: one that ends LiteRT, fills the memory or never returns costs an error.
+    A stranger's is what was neither exported by this process nor came with l2zoo nor is signed or trusted.
+
+    Threads may share a predictor: they take turns.
 
     Args:
         name_or_folder: An artifact's folder, or the name of one of the saved models.
@@ -49,6 +55,8 @@ class Predictor:
             for two classes, or each class stands on its own: a number, or one for each. If None, the
             artifact's.
         min_score: From which score on a box is said to be there, in [0, 1]; 0.3 if None.
+        trusted: Whether you vouch for the artifact: it is opened here at once.
+        public_key: A PEM file with the public key of whom you trust, by which it must be signed.
 
     Attributes:
         folder: Where the artifact is.
@@ -62,7 +70,8 @@ class Predictor:
     Raises:
         TypeError: An argument is of the wrong type.
         FileNotFoundError: There is no such artifact.
-        ValueError: It is damaged, has no such format, or does not say what its model is for.
+        ValueError: It is damaged, signed by somebody else, has no such format, or does not say what its model
+            is for.
 
     Example:
         >>> Predictor("no/such/folder")  # doctest: +ELLIPSIS
@@ -79,10 +88,23 @@ class Predictor:
         threads: int = 1,
         threshold: float | Sequence[float] | None = None,
         min_score: float | None = None,
+        trusted: bool = False,
+        public_key: str | Path | None = None,
     ):
         threads = whole_number("threads", threads, at_least=1)
         self.folder = locations.find(name_or_folder)
-        content = manifest.read_and_check(self.folder)
+        with trust.open_whole(self.folder, trusted=trusted, public_key=public_key) as whole:
+            self._describe(whole.content, format, threshold, min_score)
+            self._predict = self._open_file(whole, threads)
+
+    def _describe(
+        self,
+        content: Mapping[str, Any],
+        format: str,  # noqa: A002
+        threshold: float | Sequence[float] | None,
+        min_score: float | None,
+    ) -> None:
+        """Takes from the manifest what the artifact is for and what its numbers mean."""
         self.format = select_format(format, list(table.formats_of(content)))
         self.task = _task(content)
         self._inputs, self._outputs = content["inputs"], content["outputs"]
@@ -92,7 +114,6 @@ class Predictor:
         self._metrics, self._trained_on = content.get("metrics") or {}, content.get("trained_on")
         self._aspect = content.get("aspect") or "stretch"
         self._path = FORMATS[self.format].path
-        self._predict = self._open_file(threads)
 
     def __repr__(self) -> str:
         return f"Predictor({str(self.folder)!r}, format={self.format!r}): {self.task}"
@@ -330,9 +351,11 @@ class Predictor:
                 f"`{method}` is not for {self.task}, which the artifact is for. Call `{_METHODS[self.task]}`."
             )
 
-    def _open_file(self, threads: int) -> Callable[[Inputs], Outputs]:
+    def _open_file(self, whole: Whole, threads: int) -> Callable[[Inputs], Outputs]:
         """What runs the file, if it takes what the manifest says."""
-        predict, found = tflite.open_file(self.folder / self._path, threads=threads)
+        file = whole.read(self._path)
+        probe.try_tflite(whole, self._path, file, threads=threads)
+        predict, found = tflite.open_content(file, self._path, threads=threads)
         said, takes = _shapes(self._inputs), _shapes(found["inputs"])
         if said != takes or set(found["outputs"]) != set(self._outputs):
             raise ValueError(
@@ -380,7 +403,7 @@ def select_format(format: str, there: Sequence[str]) -> str:  # noqa: A002
     return format
 
 
-def _task(content: dict[str, Any]) -> str:
+def _task(content: Mapping[str, Any]) -> str:
     """What the model is for.
 
     Raises:
@@ -406,7 +429,7 @@ def _task(content: dict[str, Any]) -> str:
 
 
 def _output_kind(
-    task: str, content: dict[str, Any], threshold: float | Sequence[float] | None
+    task: str, content: Mapping[str, Any], threshold: float | Sequence[float] | None
 ) -> OutputKind | None:
     """What the lone output of a model of images means; None of tasks whose outputs have names that say it.
 

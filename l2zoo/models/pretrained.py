@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from l2zoo.artifacts import manifest
-from l2zoo.artifacts.formats import keras_file
+from l2zoo.artifacts import manifest, probe, trust
 from l2zoo.artifacts.store import locations
 from l2zoo.utils.folders import read_whole
 
@@ -59,10 +59,10 @@ def load_weights(model: keras.Model, weights: str | None, *, architecture: str) 
     return model
 
 
-def _read(folder: Path) -> tuple[dict[str, Any], keras.Model]:
-    content = manifest.read_and_check(folder)
-    return content, keras_file.load_model(folder / keras_file.FILE, compiled=False)
+def _read(folder: Path) -> tuple[Mapping[str, Any], keras.Model]:
+    with trust.open_whole(folder) as whole:
+        return whole.content, probe.load_keras(whole, compiled=False)
 
 
-def _inputs(content: dict) -> str:
+def _inputs(content: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} {spec['shape'][1:]}" for name, spec in (content.get("inputs") or {}).items())

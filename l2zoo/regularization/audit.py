@@ -19,6 +19,7 @@ from l2zoo.regularization.weight_decay import decays
 from l2zoo.regularization.weights import FREE_ROLES, Weight, coefficients, weights_of
 from l2zoo.reports.page import Section
 from l2zoo.reports.table import Cell, Column, Row, Table, cell
+from l2zoo.utils.console import printable
 from l2zoo.utils.validation import first_names
 
 _EXEMPT = (
@@ -189,7 +190,8 @@ class Audit:
     def lines(self) -> list[str]:
         """The summary, what ≈ means, and the problems, each with its sign."""
         notes = [f"≈ {self.note}"] if self.note else []
-        return [self.summary, *notes, *(f"! {problem}" for problem in self.problems)]
+        lines = [self.summary, *notes, *(f"! {problem}" for problem in self.problems)]
+        return list(map(printable, lines))
 
     def __rich__(self) -> Any:
         from rich.console import Group
@@ -212,7 +214,7 @@ class Audit:
 
         console = Console(file=io.StringIO(), width=width)
         console.print(self)
-        return console.file.getvalue().rstrip("\n")  # type: ignore[attr-defined]
+        return printable(console.file.getvalue().rstrip("\n"), lines=True)  # type: ignore[attr-defined]
 
 
 def audit(model: keras.layers.Layer, *, step: Sequence[Any] | Mapping[str, Any] | None = None) -> Audit:

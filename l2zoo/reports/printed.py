@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from l2zoo.reports.table import Table
+from l2zoo.utils.console import printable
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -33,7 +34,7 @@ class Printed:
         return None
 
     def __str__(self) -> str:
-        return "\n".join(self._lines())
+        return printable("\n".join(self._lines()), lines=True)
 
     def __repr__(self) -> str:
         return str(self)
@@ -42,7 +43,7 @@ class Printed:
         from rich.console import Group
         from rich.text import Text
 
-        return Group(*(part for table in self._tables() for part in (table, "")), *map(Text, self._lines()))
+        return Group(*(part for table in self._tables() for part in (table, "")), Text(str(self)))
 
     def _repr_html_(self) -> str:
         from rich.console import Console

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from l2zoo.utils.console import printable
 from l2zoo.utils.files import replacing
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """Columns and rows. Rich prints it; `str()` gives what it prints.
+    """Columns and rows. Rich prints it; `str()` gives what it prints, where every cell is `printable`.
 
     Args:
         columns: In their order.
@@ -108,7 +109,7 @@ class Table:
     def markdown(self) -> str:
         """The table as Markdown."""
         lines = [[column.name for column in self.columns], *([c.text for c in r.cells] for r in self.rows)]
-        head, *body = (f"| {' | '.join(line)} |" for line in lines)
+        head, *body = (f"| {' | '.join(map(printable, line))} |" for line in lines)
         marks = "".join("--:|" if column.number else "---|" for column in self.columns)
         return "\n".join([head, f"|{marks}", *body])
 
@@ -124,13 +125,16 @@ class Table:
 
         # `Text`, because Rich would read a name with brackets as markup.
         looks: dict[str, Any] = {"box": None, "pad_edge": False, "header_style": "bold", **options}
-        shown = RichTable(title=Text(self.title) if self.title else None, title_justify="left", **looks)
+        title = Text(printable(self.title, lines=True)) if self.title else None
+        shown = RichTable(title=title, title_justify="left", **looks)
         for column in self.columns:
-            shown.add_column(Text(column.name), justify="right" if column.number else "left", overflow="fold")
+            shown.add_column(
+                Text(printable(column.name)), justify="right" if column.number else "left", overflow="fold"
+            )
         for row in self.rows:
             if row.kind == "total":
                 shown.add_section()
-            shown.add_row(*(Text(c.text) for c in row.cells), style=STYLES.get(row.kind))
+            shown.add_row(*(Text(printable(c.text)) for c in row.cells), style=STYLES.get(row.kind))
         return shown
 
     def __str__(self) -> str:

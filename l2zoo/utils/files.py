@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from l2zoo.utils.console import printable
 from l2zoo.utils.temporary import fresh_folder
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -156,4 +157,4 @@ def as_value_errors(words: str) -> Iterator[None]:
         if isinstance(error, ValueError) and str(error).startswith(words.split()[0]):
             raise
         gist = (str(error).strip() or type(error).__name__).splitlines()[0][:_LONGEST].rstrip(".")
-        raise ValueError(f"{words}: {gist}.") from error
+        raise ValueError(f"{words}: {printable(gist)}.") from error

@@ -6,6 +6,8 @@ import contextlib
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Self
 
+from l2zoo.utils.console import printable
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -80,7 +82,7 @@ class Progress:
 
     def write(self, line: str) -> None:
         """A line that stays, above the bar."""
-        self._console.print(line, markup=False, highlight=False)
+        self._console.print(printable(line, lines=True), markup=False, highlight=False)
 
     @property
     def done(self) -> int:

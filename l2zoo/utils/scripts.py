@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from l2zoo.utils.console import warn_in_short
+from l2zoo.utils.console import printable, warn_in_short
 from l2zoo.utils.shell_words import ERRORS, speak_shell
 
 
@@ -32,7 +32,7 @@ def run_script(main: Callable[..., None]) -> None:
         with warn_in_short(name):
             typer.run(speak_shell(expand_options(main)))
     except ERRORS as error:
-        sys.exit(f"{name}: {error}")
+        sys.exit(f"{name}: {printable(error, lines=True)}")
 
 
 def expand_options(main: Callable[..., None]) -> Callable[..., None]:

@@ -189,5 +189,6 @@ def nothing_opens(monkeypatch):
 
     for name, row in FORMATS.items():
         monkeypatch.setitem(FORMATS, name, dataclasses.replace(row, open=refuse))
-    for module, name in ((sample, "read"), (keras_file, "load_model"), (tflite, "open_file")):
+    openers = ((sample, "read"), (keras_file, "load_model"), (tflite, "open_file"), (tflite, "open_content"))
+    for module, name in openers:
         monkeypatch.setattr(module, name, refuse)

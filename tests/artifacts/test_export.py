@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import pytest
 
-from l2zoo.artifacts import Card, Limits, export, manifest
+from l2zoo.artifacts import Card, Limits, export, manifest, verify
 from l2zoo.artifacts.formats.table import FORMATS
 from l2zoo.artifacts.parity import check
 from l2zoo.utils.temporary import PREFIX
@@ -269,7 +269,12 @@ def test_a_file_that_answers_otherwise_is_not_shipped(tmp_path, monkeypatch, nam
 def test_a_wider_limit_lets_such_a_file_pass(tmp_path, monkeypatch):
     tampered("keras", monkeypatch, lambda images, answers: answers + 0.25)
     wide = Limits(max_abs_diff=0.3)
-    assert export(small(), tmp_path / "wide", sample=IMAGES, formats=[], limits=wide).parity["keras"].holds
+    words = r"`verify` will refuse the artifact: .* for keras is max_abs_diff=0\.3, at most 0\.0"
+    with pytest.warns(UserWarning, match=words):
+        found = export(small(), tmp_path / "wide", sample=IMAGES, formats=[], limits=wide)
+    assert found.parity["keras"].holds
+    with pytest.raises(ValueError, match=r"for keras is max_abs_diff=0\.3, at most 0\.0"):
+        verify(tmp_path / "wide")
 
 
 def test_weights_of_nan_are_refused(tmp_path):

@@ -77,7 +77,7 @@ def test_code_in_a_model_is_not_run(folder, tmp_path):
     model.save(folder / "model.keras")
     rewrite(folder)
     with pytest.raises(ValueError, match=r"model\.keras cannot be loaded.*Register the classes"):
-        l2zoo.load(folder)
+        l2zoo.load(folder, trusted=True)
 
 
 @pytest.mark.parametrize("module", ["os", "builtins", "subprocess"])
@@ -102,7 +102,7 @@ def test_a_config_that_names_python_s_own_functions_is_not_run(folder, tmp_path,
                 packed.writestr(name, part)
         rewrite(folder)
         with pytest.raises(ValueError, match=r"model\.keras cannot be loaded"):
-            l2zoo.load(folder)
+            l2zoo.load(folder, trusted=True)
     assert not mark.exists()
 
 

@@ -81,7 +81,7 @@ def test_a_file_that_answers_otherwise_is_found_though_all_digests_fit(folder):
         ValueError,
         match=r"tflite does not answer like .*worst at image 7\..*by the versions that are here",
     ):
-        verify(folder)
+        verify(folder, trusted=True)
 
 
 @pytest.fixture
@@ -110,14 +110,14 @@ def test_versions_that_differ_are_named_when_a_file_answers_otherwise(of_another
     np.savez(folder / "sample.npz", **arrays)
     rewrite(folder)
     with pytest.raises(ValueError, match=rf"worst at image 7\. .*; {re.escape(words)}\. Install those"):
-        verify(folder)
+        verify(folder, trusted=True)
 
 
 def test_a_broken_file_under_a_digest_that_fits_is_a_clear_error(folder):
     (folder / "model.keras").write_bytes(b"PK nonsense")
     rewrite(folder)
     with pytest.raises(ValueError, match=r"model\.keras cannot be loaded"):
-        verify(folder)
+        verify(folder, trusted=True)
 
 
 def test_pickled_objects_in_the_sample_are_not_loaded(folder):
@@ -126,7 +126,7 @@ def test_pickled_objects_in_the_sample_are_not_loaded(folder):
     (folder / "sample.npz").write_bytes(content.getvalue())
     rewrite(folder)
     with pytest.raises(ValueError, match="Object arrays cannot be loaded"):
-        verify(folder)
+        verify(folder, trusted=True)
 
 
 def test_a_folder_without_an_artifact_is_not_found(tmp_path):

@@ -297,11 +297,16 @@ def test_a_layer_of_one_s_own_is_found_when_its_module_is_named(
     assert "own/kernel" in l2zoo("audit", "own.keras", "--import", "own_layers").out
 
 
-def test_a_saved_model_is_audited_by_its_name_after_its_checksums(l2zoo, tmp_path: Path) -> None:
+def test_a_saved_model_is_audited_by_its_name_after_its_checksums(
+    l2zoo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from l2zoo.artifacts import manifest, trust
     from l2zoo.artifacts.store import locations
 
     folder = tmp_path / "copy"
     shutil.copytree(locations.find("cnn_digits"), folder)
+    monkeypatch.setattr(trust, "_made", set())
+    trust.remember(manifest.read(folder)["files"])  # no stranger's, which another process would open first
     found = [l2zoo("audit", one, "--json").out for one in ("cnn_digits", folder, folder / "model.keras")]
     assert found[0] == found[1] == found[2]
     assert len(json.loads(found[0])["rows"]) > 10

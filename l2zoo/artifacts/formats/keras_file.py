@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import io
 import json
+import math
+import shutil
+import tempfile
 import zipfile
 from collections import Counter
 from collections.abc import Iterator
@@ -26,7 +29,10 @@ FILE = "model.keras"
 LARGEST = 64 * 2**30  # bytes that may come out of one file
 RATIO = 100  # Keras stores without compressing; weights that are compressed shrink by half at most
 UNSUSPECTED = 16 * 2**20  # bytes that may come out whatever went in
+HOW_TO_REGISTER = "Register the classes of your own with @keras.saving.register_keras_serializable"
+UNKNOWN_CLASS = "Could not locate class"  # as Keras says it of a class that nobody has registered
 _CONFIG, _WEIGHTS = "config.json", "model.weights.h5"
+_HDF5_ENDING, _NUMPYS_ENDING = ".h5", ".npz"  # the latter Keras writes where it lacks h5py, which it needs
 _MEMBERS = {"metadata.json", _CONFIG}
 _OPTIMIZER = "optimizer"  # where the weights file keeps what only training needs
 _HDF5 = b"\x89HDF\r\n\x1a\n"  # how every such file begins
@@ -113,8 +119,8 @@ def load_model(path: Path, *, compiled: bool) -> keras.Model:
     except Exception as error:  # Keras raises what the failing layer raised
         reason = str(error).rpartition("Exception encountered: ")[2]  # before it stands the whole config
         raise ValueError(
-            f"{path.name} cannot be loaded: {reason[:200]} [...] Register the classes of your own with "
-            "@keras.saving.register_keras_serializable, and use layers in the place of Lambda."
+            f"{path.name} cannot be loaded: {reason[:200]} [...] {HOW_TO_REGISTER}, and use layers in the "
+            "place of Lambda."
         ) from error
 
 
@@ -127,6 +133,9 @@ def _is_hdf5(path: Path) -> bool:
 
 def check_archive(path: Path) -> None:
     """Compares what a Keras file would unpack to with its size, and looks at the names in it.
+
+    Arrays in it may be compressed once more, in HDF5, whose own tables say how large they are: they count as
+    what they unpack to. Nothing is unpacked for that but the weights file out of the zip.
 
     Raises:
         ValueError: It is no Keras file, it would unpack to far more than it holds, or a name in it leads
@@ -141,15 +150,59 @@ def check_archive(path: Path) -> None:
     missing = sorted(_MEMBERS - set(names))
     if missing or len(set(names)) != len(names):
         raise ValueError(f"{path.name} cannot be loaded: it is no Keras file, it holds {names[:5]}.")
-    astray = [name for name in names if _leads_elsewhere(name)]
+    astray = [name for name in names if _leads_elsewhere(name) or name.endswith(_NUMPYS_ENDING)]
     if astray or any(entry.flag_bits & _ENCRYPTED for entry in entries):
         raise ValueError(f"{path.name} cannot be loaded: Keras writes no such names as {astray[:3]}.")
-    packed, unpacked = path.stat().st_size, sum(entry.file_size for entry in entries)
+    _check_size(path, sum(entry.file_size for entry in entries))
+    arrays = [name for name in names if name.endswith(_HDF5_ENDING)]
+    others = sum(entry.file_size for entry in entries if entry.filename not in arrays)
+    _check_size(path, others + sum(_size_of_arrays(path, name) for name in arrays))
+
+
+def _check_size(path: Path, unpacked: int) -> None:
+    packed = path.stat().st_size
     if unpacked > LARGEST or unpacked > max(UNSUSPECTED, RATIO * packed):
         raise ValueError(
             f"{path.name} cannot be loaded: its {packed:,} bytes would unpack to {unpacked:,}, which no "
             "model does. Do not use this file."
         )
+
+
+def _size_of_arrays(path: Path, member: str) -> int:
+    """The bytes that the arrays of an HDF5 file in the zip would take in memory, none of which is read.
+
+    Raises:
+        ValueError: It is no such file, or has arrays or links that lie in other files.
+    """
+    import h5py
+
+    total = 0
+
+    def add(name: str, one: h5py.Group | h5py.Dataset) -> None:
+        nonlocal total
+        if isinstance(one, h5py.Dataset):
+            if one.is_virtual or one.external:
+                raise ValueError(f"{name!r} lies in another file")
+            pieces = (one.shape or (), one.chunks or ())  # a piece is unpacked whole, be it for one number
+            total += max(math.prod(map(int, piece)) for piece in pieces) * one.dtype.itemsize
+        elif any(not isinstance(one.get(key, getlink=True), h5py.HardLink) for key in one):
+            raise ValueError(f"{name!r} has links, as Keras writes none")
+
+    try:
+        with (
+            zipfile.ZipFile(path) as archive,
+            archive.open(member) as packed,
+            tempfile.TemporaryFile() as file,
+        ):
+            shutil.copyfileobj(packed, file)
+            with h5py.File(file, "r") as weights:
+                add("/", weights)
+                weights.visititems(add)  # which comes by each once, from wherever it is named
+    except Exception as error:  # h5py's are of many kinds
+        raise ValueError(
+            f"{path.name} cannot be loaded: {member} is no file of weights ({error})."
+        ) from error
+    return total
 
 
 def _leads_elsewhere(name: str) -> bool:

@@ -28,6 +28,7 @@ class Format:
         open: Called with the path; gives the function that runs the file, and what was found inside.
         rounding: Decides by which limits the file is judged.
         check_installed: Raises ImportError if an optional package is missing.
+        modules: What opening a file imports, for a process in which memory is counted afterwards.
     """
 
     path: str
@@ -35,19 +36,28 @@ class Format:
     open: Callable[[Path], tuple[Predict, dict[str, Any]]]
     rounding: Rounding = "float32"
     check_installed: Callable[[], None] = _nothing
+    modules: Sequence[str] = ()
 
+
+_LITERT = ("ai_edge_litert.interpreter",)
 
 FORMATS: dict[str, Format] = {
-    "keras": Format(keras_file.FILE, keras_file.write, keras_file.open_file),
-    "savedmodel": Format("saved_model/1", savedmodel.write, savedmodel.open_folder),
-    "tflite": Format("model.tflite", tflite.write, tflite.open_file),
-    "tflite_fp16": Format("model_fp16.tflite", tflite.write_fp16, tflite.open_file, "float16"),
-    "tflite_dynamic": Format("model_dynamic.tflite", tflite.write_dynamic, tflite.open_file, "int8"),
-    "tflite_int8": Format("model_int8.tflite", tflite.write_int8, tflite.open_file, "int8"),
-    "onnx": Format(
-        "model.onnx", onnx_file.write, onnx_file.open_file, check_installed=onnx_file.check_installed
+    "keras": Format(keras_file.FILE, keras_file.write, keras_file.open_file, modules=("keras",)),
+    "savedmodel": Format("saved_model/1", savedmodel.write, savedmodel.open_folder, modules=("tensorflow",)),
+    "tflite": Format("model.tflite", tflite.write, tflite.open_file, modules=_LITERT),
+    "tflite_fp16": Format(
+        "model_fp16.tflite", tflite.write_fp16, tflite.open_file, "float16", modules=_LITERT
     ),
-}
+    "tflite_dynamic": Format(
+        "model_dynamic.tflite", tflite.write_dynamic, tflite.open_file, "int8", modules=_LITERT
+    ),
+    "tflite_int8": Format("model_int8.tflite", tflite.write_int8, tflite.open_file, "int8", modules=_LITERT),
+    "onnx": Format(
+        "model.onnx", onnx_file.write, onnx_file.open_file,
+        check_installed=onnx_file.check_installed, modules=("onnx", "onnxruntime"),
+    ),
+}  # fmt: skip
+RUNS_CODE = frozenset({"savedmodel"})  # TensorFlow calls its SavedModels programs: opening one runs it
 ALWAYS = "keras"
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import threading
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -221,50 +222,63 @@ def _layer(place: str) -> str:
 
 
 def open_file(path: Path, *, threads: int | None = None) -> tuple[Predict, dict[str, Any]]:
-    """Opens the file in LiteRT's interpreter and reads what is inside.
+    """Opens a file as `open_content` does; what becomes of it afterwards changes nothing."""
+    with as_value_errors(f"{path.name} cannot be opened"):
+        content = path.read_bytes()
+    return open_content(content, path.name, threads=threads)
+
+
+def open_content(content: bytes, name: str, *, threads: int | None = None) -> tuple[Predict, dict[str, Any]]:
+    """Opens the bytes of a file in LiteRT's interpreter and reads what is inside.
+
+    The interpreter works on these bytes and maps no file, so that they stay in memory as long as it does: as
+    many as the file has. Threads take turns, for an interpreter has one set of tensors. An interpreter for
+    each would take its memory as often and is hardly faster: LiteRT computes on several cores by itself.
 
     Args:
-        path: A TFLite file.
+        content: Those of a TFLite file.
+        name: What errors call it.
         threads: On which it computes; LiteRT's own choice if None.
 
     Raises:
-        ValueError: The file is no TFLite file of ours, or holds operators that are not builtin.
+        ValueError: It is no TFLite file of ours, or holds operators that are not builtin.
     """
     from ai_edge_litert.interpreter import Interpreter
 
-    with as_value_errors(f"{path.name} cannot be opened"):
-        found = contents(path.read_bytes())
+    with as_value_errors(f"{name} cannot be opened"):
+        found = contents(content)
     custom = found["custom_operators"]
     if custom:
         raise ValueError(
-            f"{path.name} needs operators that are not builtin: {custom}. LiteRT for Python has none of "
+            f"{name} needs operators that are not builtin: {custom}. LiteRT for Python has none of "
             "them. Run the SavedModel or the Keras model (`l2zoo.load`), or replace the layers that use them "
             "and export the model again."
         )
-    with as_value_errors(f"{path.name} cannot be opened"):
-        interpreter = Interpreter(model_path=str(path), num_threads=threads)
+    with as_value_errors(f"{name} cannot be opened"):
+        interpreter = Interpreter(model_content=content, num_threads=threads)
         run = interpreter.get_signature_runner(savedmodel.SIGNATURE)
         takes, gives = run.get_input_details(), run.get_output_details()
-    single = any(detail["shape_signature"][0] == 1 for detail in takes.values())
-    found["inputs"], found["outputs"] = _specs(takes), _specs(gives)
-    first = True
+        single = any(detail["shape_signature"][0] == 1 for detail in takes.values())
+        found["inputs"], found["outputs"] = _specs(takes), _specs(gives)
+    first, turn = True, threading.Lock()
 
     def answer(inputs: Inputs) -> Outputs:
         nonlocal first
         # The runner resizes the batch by itself. An input that the model ignores is not in the file.
         missing = sorted(set(takes) - set(inputs))
         if missing:
-            raise ValueError(f"{path.name} takes {sorted(takes)}, got no {missing}.")
+            raise ValueError(f"{name} takes {sorted(takes)}, got no {missing}.")
         with without_chatter() if first else contextlib.nullcontext():  # LiteRT writes of its delegate, once
-            answers = run(**{name: quantize(inputs[name], detail) for name, detail in takes.items()})
+            answers = run(**{key: quantize(inputs[key], detail) for key, detail in takes.items()})
         first = False
-        return {name: dequantize(value, gives[name]) for name, value in answers.items()}
+        return {key: dequantize(value, gives[key]) for key, value in answers.items()}
 
     def predict(inputs: Inputs) -> Outputs:
-        if not single:
-            return answer(inputs)
-        each = [answer(take_rows(inputs, slice(i, i + 1))) for i in range(num_examples(inputs))]
-        return {name: np.concatenate([one[name] for one in each]) for name in each[0]}
+        with turn:
+            if not single:
+                return answer(inputs)
+            each = [answer(take_rows(inputs, slice(i, i + 1))) for i in range(num_examples(inputs))]
+        return {key: np.concatenate([one[key] for one in each]) for key in each[0]}
 
     return predict, found
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from l2zoo.artifacts.formats.table import FORMATS
 from l2zoo.artifacts.inputs import Inputs, Outputs, Predict
-from l2zoo.artifacts.parity import table, timing
+from l2zoo.artifacts.parity import ceilings, table, timing
 from l2zoo.artifacts.parity.limits import Limits, Rounding, on_kept
 from l2zoo.artifacts.parity.parity import Measure, Parity, batches, compare
 from l2zoo.tasks.output_kind import OutputKind
@@ -77,7 +78,22 @@ def check_files(
         }
         for name, (predict, inside) in opened.items()
     }
+    _warn_of_wide_limits(rows, kept, reference)
     return judged, rows
+
+
+def _warn_of_wide_limits(
+    rows: Mapping[str, Mapping[str, Any]], kept: Mapping[str, Parity], reference: Reference
+) -> None:
+    """Warns of files that `verify` will refuse, whatever limits the caller gave."""
+    highest = {
+        name: ceilings.highest_limits(FORMATS[name].rounding, reference.expected, reference.kinds)
+        for name in rows
+    }
+    said = ceilings.problems({name: row["verify"] for name, row in rows.items()}, kept, highest)
+    if said:
+        words = "`verify` will refuse the artifact: its limits are wider than it accepts of anybody."
+        warnings.warn(f"{words} {' '.join(said)}", UserWarning, stacklevel=4)
 
 
 def _rounding(name: str, reference: Reference) -> Rounding:

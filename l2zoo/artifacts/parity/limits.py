@@ -23,7 +23,8 @@ class Limits:
     appears or vanishes, an answer in pixels), to `metric_drop` if `measure` was given, or else, if no output
     has classes, to `relative_diff_float16`. An int8 or dynamic-range file is held to `metric_drop` if
     `measure` was given; else to `argmax_agreement` in its outputs with classes and to `relative_diff` in the
-    others.
+    others. Limits so wide that `verify` would refuse the artifact (`l2zoo.artifacts.parity.ceilings`) are
+    warned of.
 
     Args:
         max_abs_diff: Largest absolute difference of any output number, in the units of the outputs.

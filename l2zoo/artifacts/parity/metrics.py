@@ -22,7 +22,7 @@ _TINY = 1e-12  # standard deviation of an output that always says the same
 class _Spread:
     """Sums of one output, for its mean difference in its own standard deviations."""
 
-    has_classes: bool
+    classes: OutputKind | None  # what they mean, of an output with classes
     difference: float = 0.0
     total: float = 0.0
     squares: float = 0.0
@@ -86,15 +86,11 @@ class Tally:
                 )
 
     def _add_output(self, key: str, wanted: np.ndarray, answered: np.ndarray) -> None:
-        kind = self.kinds.get(key)
         if key not in self.spreads:
-            classes = (
-                not self.final_boxes and is_distribution(wanted) if kind is None else kind.name != "values"
-            )
-            self.spreads[key] = _Spread(classes)
+            self.spreads[key] = _Spread(meaning_of_classes(wanted, self.kinds.get(key), self.final_boxes))
         spread = self.spreads[key]
-        if spread.has_classes:
-            says = OutputKind("probabilities") if kind is None else kind
+        says = spread.classes
+        if says is not None:
             same = says.decide(wanted) == says.decide(answered)
             wanted, answered = says.probabilities(wanted), says.probabilities(answered)
             self.agreed += int(same.sum())
@@ -119,7 +115,20 @@ class Tally:
 
     @property
     def relative_diff(self) -> float | None:
-        return max((one.relative_diff for one in self.spreads.values() if not one.has_classes), default=None)
+        return max((one.relative_diff for one in self.spreads.values() if one.classes is None), default=None)
+
+
+def meaning_of_classes(answers: np.ndarray, kind: OutputKind | None, final_boxes: bool) -> OutputKind | None:
+    """What the numbers of an output with classes mean, by their own look where it is not known; else None.
+
+    Args:
+        answers: `(B, ..., K)`, the model's.
+        kind: What they mean, if it is known.
+        final_boxes: Whether they are of a detector.
+    """
+    if kind is not None:
+        return None if kind.name == "values" else kind
+    return OutputKind("probabilities") if not final_boxes and is_distribution(answers) else None
 
 
 def match_boxes(wanted: Outputs, answered: Outputs) -> Outputs:

@@ -36,6 +36,11 @@ def saved_models() -> dict[str, Path]:
     return found
 
 
+def is_saved_model(folder: Path) -> bool:
+    """Whether a folder is one of the artifacts that came with l2zoo."""
+    return folder.resolve().parent in {place.resolve() for place in search_path()}
+
+
 def find(name_or_folder: str | Path) -> Path:
     """The folder of an artifact. A folder that is there comes before a name.
 
