@@ -163,6 +163,8 @@ def open_image(file: Path | io.BytesIO, where: str) -> Image.Image:
         image = Image.open(file, formats=FORMATS)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ValueError(_too_many_pixels(where)) from error
+    except MemoryError:
+        raise
     except Exception as error:  # there is little that Pillow does not raise over damaged files
         reason = f" ({error})"
         if isinstance(file, Path) and not file.stat().st_size:
@@ -252,6 +254,8 @@ def _decode(image: Image.Image, where: str) -> None:
     image_limits.check_work(image, where)
     try:
         image.load()
+    except MemoryError:  # which is no fault of the file's
+        raise
     except Exception as error:  # there is little that Pillow does not raise over damaged files
         raise ValueError(f"{where} cannot be decoded ({error}): repair or remove it.") from error
 
