@@ -283,10 +283,10 @@ def test_ctrl_c_ends_all_of_it(server):  # the last test of this server
 @pytest.mark.skipif(sys.platform != "linux", reason="nobody else says who has files open")
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGKILL], ids=lambda number: number.name)
 def test_nothing_of_it_is_left_ten_seconds_after_it_was_ended(artifact, number):
-    before = set(Path("/tmp").glob("l2zoo-serve-*"))
     with serving(artifact) as server:
         everyone = server.process.family()
-        (folder,) = set(Path("/tmp").glob("l2zoo-serve-*")) - before
+        folder = server.process.folder("l2zoo-serve-")
+        assert folder is not None
         server.process.send_signal(number)
         assert psutil.wait_procs(everyone, timeout=10)[1] == []
         assert not folder.exists()
