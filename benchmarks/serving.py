@@ -6,8 +6,7 @@
 Clients on this machine, a thread and a connection each, send one image a request and take their time from
 the processors that serve. Each answer is compared with that of `Predictor`; what is not status 200 with that
 answer has failed, and no client tries again. The servers with one replica and with two run at the same time
-and take turns. Then, in the middle of as many requests, the process of a replica is killed (SIGKILL), and at
-last that of the door, which reads the requests and hands them to the replicas.
+and take turns. Then, in the middle of as many requests, the process of a replica is killed (SIGKILL).
 """
 
 from __future__ import annotations
@@ -42,13 +41,13 @@ class Server(NamedTuple):
     process: subprocess.Popen
     port: int
 
-    def kill(self, name: str) -> None:
-        """Kills the process of one replica of a deployment."""
+    def kill(self) -> None:
+        """Kills the process of one replica."""
         for child in psutil.Process(self.process.pid).children(recursive=True):
-            if child.is_running() and f"ServeReplica:default:{name}" in " ".join(child.cmdline()):
+            if child.is_running() and "ServeReplica:default:Model" in " ".join(child.cmdline()):
                 child.kill()
                 return
-        raise RuntimeError(f"There is no process of {name}.")
+        raise RuntimeError("There is no process of a replica.")
 
 
 class Run(NamedTuple):
@@ -94,12 +93,11 @@ def main(
         for many, some in runs.items():
             for run in some:
                 print(f"  {many} replica{'s' * (many > 1)}: {run}, {len(run.failures)} failed")
-        for name in ("Model", "Door"):
-            for many, server in servers.items():
-                run = send_requests(server, asks, requests, clients, kill=name)
-                print(f"  {name} killed, {many} replica{'s' * (many > 1)}: {run}, {len(run.failures)} failed")
-                for failure in sorted(set(run.failures)):
-                    print(f"    {run.failures.count(failure)} x {failure}")
+        for many, server in servers.items():
+            run = send_requests(server, asks, requests, clients, kill=True)
+            print(f"  Killed, {many} replica{'s' * (many > 1)}: {run}, {len(run.failures)} failed")
+            for failure in sorted(set(run.failures)):
+                print(f"    {run.failures.count(failure)} x {failure}")
 
 
 def export_cnn(folder: Path) -> Path:
@@ -173,9 +171,14 @@ def serve(folder: Path, replicas: int) -> Iterator[Server]:
 
 
 def send_requests(
-    server: Server, asks: list[tuple[str, bytes, list[dict]]], requests: int, clients: int, *, kill: str = ""
+    server: Server,
+    asks: list[tuple[str, bytes, list[dict]]],
+    requests: int,
+    clients: int,
+    *,
+    kill: bool = False,
 ) -> Run:
-    """Sends the requests, and in their middle kills what is to be killed."""
+    """Sends the requests, and in their middle kills a replica, if it is to be killed."""
     numbers = iter(range(requests))
     lock = threading.Lock()
     latencies: list[float] = []
@@ -187,7 +190,7 @@ def send_requests(
             with lock:
                 number = next(numbers, None)
                 if number == requests // 2 and kill:
-                    server.kill(kill)
+                    server.kill()
             if number is None:
                 return connection.close()
             started = time.perf_counter()

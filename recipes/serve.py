@@ -24,7 +24,10 @@ import typer
 
 from l2zoo import Predictor
 from l2zoo.inference.server import ray_serve
+from l2zoo.inference.server.ray_serve import Settings
 from l2zoo.utils.scripts import run_script
+
+SETTINGS = Settings()
 
 
 def main(
@@ -38,26 +41,28 @@ def main(
         ),
     ] = ray_serve.LOOPBACK,
     replicas: Annotated[int, typer.Option(help="Processes that predict, one thread each.", min=1)] = 1,
-    max_batch: Annotated[int, typer.Option(help="Images computed together, at most.", min=1)] = 32,
     format: Annotated[str, typer.Option(help="auto, tflite, tflite_fp16, ..._dynamic or ..._int8.")] = "auto",  # noqa: A002
     threshold: Annotated[
         float | None, typer.Option(help="Probability from which on a class is there; the artifact's.")
     ] = None,
-    max_bytes: Annotated[int, typer.Option(help="Of the body of a request.", min=1)] = 8 * 2**20,
-    max_pixels: Annotated[int, typer.Option(help="Of an image, height times width.", min=1)] = 16_000_000,
-    max_images: Annotated[int, typer.Option(help="In a request.", min=1)] = 16,
+    settings: Settings = SETTINGS,
 ) -> None:
     """Serves an artifact for classification, segmentation, detection or regression until Ctrl-C."""
-    predictor = Predictor(artifact, format=format, threshold=threshold)
-    with ray_serve.serve(
-        predictor, host=host, port=port, replicas=replicas,
-        max_batch=max_batch, max_bytes=max_bytes, max_pixels=max_pixels, max_images=max_images,
-    ) as port:  # fmt: skip
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
-        print(f"Serving {predictor.task} at http://{host}:{port}/ (Ctrl-C ends it)", flush=True)
-        with contextlib.suppress(KeyboardInterrupt):
+    with contextlib.suppress(KeyboardInterrupt):
+        end_by_signals()
+        predictor = Predictor(artifact, format=format, threshold=threshold)
+        with ray_serve.serve(predictor, host=host, port=port, replicas=replicas, settings=settings) as port:
+            end_by_signals()  # Ray has put its own handlers there
+            print(f"Serving {predictor.task} at http://{host}:{port}/ (Ctrl-C ends it)", flush=True)
             while True:
                 time.sleep(3600)
+
+
+def end_by_signals() -> None:
+    """Lets SIGTERM and SIGHUP, a terminal that is closed, do what Ctrl-C does."""
+    for name in ("SIGTERM", "SIGHUP"):  # Windows has no SIGHUP
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.default_int_handler)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import IO, Any
 
 import psutil
@@ -62,6 +63,15 @@ class Process:
             return [process, *process.children(recursive=True)]
         except psutil.NoSuchProcess:
             return []
+
+    def folder(self, prefix: str) -> Path | None:
+        """The folder in /tmp that `l2zoo.utils.after_death` watches for it, once there is one."""
+        for each in self.family():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                for part in map(Path, each.cmdline()):
+                    if part.parent == Path("/tmp") and part.name.startswith(prefix):
+                        return part
+        return None
 
     def line(self, pattern: str, *, timeout: float = PATIENCE) -> re.Match[str]:
         """The first match in a line of either output, as soon as it is there."""

@@ -7,6 +7,7 @@ import http.client
 import io
 import json
 import os
+import re
 import signal
 import socket
 import sys
@@ -21,9 +22,11 @@ import pytest
 from PIL import Image
 
 from l2zoo import Predictor
+from tests.hostile_images import bmp_of_run_lengths, jpeg_of_scans, of_parts
 from tests.processes import PATIENCE, Process, run, running, until
 
 RECIPE = Path(__file__).parents[1] / "recipes/serve.py"
+ATTACKS = Path(__file__).parents[1] / "benchmarks/attacks.py"
 MAX_BYTES, MAX_PIXELS, MAX_IMAGES = 100_000, 10_000, 5
 REPLICAS = 2
 BOUNDARY = "abc"
@@ -91,10 +94,16 @@ def artifact(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def server(artifact) -> Iterator[Server]:
-    pytest.importorskip("ray.serve", reason='needs pip install "l2zoo[serve]"')
     limits = ["--max-bytes", MAX_BYTES, "--max-pixels", MAX_PIXELS, "--max-images", MAX_IMAGES]
-    options = ["--port", 0, "--max-batch", 4, "--replicas", REPLICAS, *limits]
-    with running([sys.executable, RECIPE, artifact, *options], start_new_session=True) as process:
+    with serving(artifact, "--max-batch", 4, "--replicas", REPLICAS, *limits) as found:
+        yield found
+
+
+@contextlib.contextmanager
+def serving(artifact: Path, *options: object) -> Iterator[Server]:
+    pytest.importorskip("ray.serve", reason='needs pip install "l2zoo[serve]"')
+    command = [sys.executable, RECIPE, artifact, "--port", 0, *options]
+    with running(command, start_new_session=True) as process:
         yield Server(process, int(process.line(r"http://127.0.0.1:(\d+)/")[1]))
 
 
@@ -183,6 +192,10 @@ GOOD = file_of(images(1, 8, 8, 3)[0])
         ("POST", "/", (b"x" * 1000 for _ in range(200)), "image/png", 413, "at most 100,000 bytes"),
         ("POST", "/", file_of(np.zeros((101, 100), np.uint8)), "image/png", 413, "at most 10,000 pixels"),
         ("POST", "/", file_of(np.zeros((20_000, 10_000), bool)), "image/png", 413, "at most 10,000 pixels"),
+        ("POST", "/", form([file_of(np.zeros((90, 100), bool))] * 3), FORM, 413, "20,000 pixels together"),
+        ("POST", "/", jpeg_of_scans(500, side=90), "image/jpeg", 400, "has more than 100 scans"),
+        ("POST", "/", bmp_of_run_lengths(100, 100, codes=b""), "image/bmp", 400, "cannot be decoded"),
+        ("POST", "/", of_parts("JPEG", 20_000), "image/jpeg", 400, "has more than 10,000 parts"),
         ("POST", "/", GOOD, "image/tiff", 415, "Content-Type must be image/png"),
         ("POST", "/", GOOD, None, 415, "Content-Type must be image/png"),
         ("GET", "/../", None, None, 404, "Not Found"),
@@ -265,6 +278,30 @@ def test_ctrl_c_ends_all_of_it(server):  # the last test of this server
     assert psutil.wait_procs(everyone, timeout=PATIENCE)[1] == []
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", server.port), timeout=5)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="nobody else says who has files open")
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGKILL], ids=lambda number: number.name)
+def test_nothing_of_it_is_left_ten_seconds_after_it_was_ended(artifact, number):
+    with serving(artifact) as server:
+        everyone = server.process.family()
+        folder = server.process.folder("l2zoo-serve-")
+        assert folder is not None
+        server.process.send_signal(number)
+        assert psutil.wait_procs(everyone, timeout=10)[1] == []
+        assert not folder.exists()
+        assert "Traceback" not in server.process.outcome().stderr
+
+
+def test_no_innocent_request_fails_beside_attackers():
+    """A short run of the benchmark, which ends with status 1 where one fails."""
+    pytest.importorskip("ray.serve", reason='needs pip install "l2zoo[serve]"')
+    done = run([sys.executable, ATTACKS, "--seconds", 5, "--rounds", 1, "--clients", 4])
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("0 failed") == 2
+    for refused in ("scans: .* x 400", "runs: .* x 400", "forms: .* x 413", "bodies: .* x opened"):
+        assert re.search(refused, done.stdout), done.stdout
+    assert not re.search("x 500", done.stdout), done.stdout
 
 
 def said(*options: object) -> str:

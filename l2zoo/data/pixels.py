@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from l2zoo.data import image_limits
 from l2zoo.utils.validation import check_pixels
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ CHANNELS = (1, 3)  # of what Pillow reads, gray or coloured
 
 _WORDS = "a PNG, JPEG, WebP, BMP or GIF image"
 _GRAY = frozenset({"1", "L", "LA", "La", "I", "F"})
+_BAND = 256  # rows that are worked on together
 _STEP_16 = 257  # 65535 / 255
 _BITS = {"L;2": 85, "L;4": 17}  # by how much Pillow multiplies gray values of 2 and 4 bits
 _ORIENTATION = 0x0112  # the tag in EXIF data
@@ -109,7 +111,8 @@ def read_image(image: Image.Image, *, channels: int, where: str) -> np.ndarray:
 
     Raises:
         TypeError: More channels are wanted than an image has.
-        ValueError: It cannot be decoded, or has more pixels than Pillow allows, or 16 bits and colours.
+        ValueError: It cannot be decoded, or has more pixels than Pillow allows, or 16 bits and colours, or
+            would take far longer than its pixels do (`image_limits`).
     """
     if channels not in CHANNELS:
         raise TypeError(f"{where} must be an array, as the model takes {channels} channels.")
@@ -146,17 +149,22 @@ def open_image(file: Path | io.BytesIO, where: str) -> Image.Image:
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: It is no image that is read here, or has more pixels than Pillow allows.
+        ValueError: It is no image that is read here, or has more pixels than Pillow allows; of bytes, also if
+            they have too many parts (`image_limits`).
     """
     from PIL import Image, UnidentifiedImageError
 
     if isinstance(file, Path) and not file.is_file():
         link = " It is a link to nothing." if file.is_symlink() else ""
         raise FileNotFoundError(f"There is no file {where}.{link}")
+    if isinstance(file, io.BytesIO):
+        image_limits.check_parts(file.getvalue(), where)
     try:
         image = Image.open(file, formats=FORMATS)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ValueError(_too_many_pixels(where)) from error
+    except MemoryError:
+        raise
     except Exception as error:  # there is little that Pillow does not raise over damaged files
         reason = f" ({error})"
         if isinstance(file, Path) and not file.stat().st_size:
@@ -209,8 +217,12 @@ def _colours(image: Image.Image, channels: int) -> np.ndarray:
 
 def _on_white(pixels: np.ndarray) -> np.ndarray:
     """Pixels `(H, W, C + 1)`, the last of which is their opacity, as `(H, W, C)` before white."""
-    colours, opacity = pixels[..., :-1].astype(np.uint32), pixels[..., -1:].astype(np.uint32)
-    return ((colours * opacity + 255 * (255 - opacity) + 127) // 255).astype(np.uint8)
+    found = np.empty((*pixels.shape[:-1], pixels.shape[-1] - 1), np.uint8)
+    for start in range(0, len(pixels), _BAND):  # or it takes 40 bytes a pixel for a moment
+        band = slice(start, start + _BAND)
+        colours, opacity = pixels[band, :, :-1].astype(np.uint32), pixels[band, :, -1:].astype(np.uint32)
+        found[band] = (colours * opacity + 255 * (255 - opacity) + 127) // 255
+    return found
 
 
 # ---- What a file may not be --------------------------------------------------------------------------------
@@ -239,8 +251,11 @@ def _raw_mode(image: Image.Image) -> str:
 
 
 def _decode(image: Image.Image, where: str) -> None:
+    image_limits.check_work(image, where)
     try:
         image.load()
+    except MemoryError:  # which is no fault of the file's
+        raise
     except Exception as error:  # there is little that Pillow does not raise over damaged files
         raise ValueError(f"{where} cannot be decoded ({error}): repair or remove it.") from error
 

@@ -7,11 +7,11 @@ import logging
 import math
 import os
 import secrets
-import shutil
 import socket
-import tempfile
 import warnings
 from typing import Any
+
+from l2zoo.utils.after_death import working_folder
 
 # How TensorFlow, PyTorch and JAX are told the number of their threads, all before they load.
 _THREADS = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "NPROC", "PJRT_NPROC")
@@ -85,9 +85,7 @@ def _start(workers: int, held: contextlib.ExitStack) -> None:
     import ray
     from ray._private import ray_constants
 
-    # Sockets lie in there, and the path of a socket must be short.
-    folder = tempfile.mkdtemp(prefix="l2zoo-ray-", dir="/tmp" if os.name == "posix" else None)
-    held.callback(shutil.rmtree, folder, ignore_errors=True)
+    folder = held.enter_context(working_folder("l2zoo-ray-", of="ray"))
     held.callback(ray.shutdown)
     # New versions of Ray let in who knows a token, and would leave one in the home folder, where it changes
     # what `ray start` does afterwards.

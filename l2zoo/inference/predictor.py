@@ -160,6 +160,16 @@ class Predictor:
         paths = [Path(one) if isinstance(one, str | Path) else None for one in given]
         return [replace(one, path=path) for one, path in zip(found, paths, strict=True)]
 
+    def predict_resized(self, images: np.ndarray, views: Sequence[View]) -> list[Result]:
+        """What `predict` says of images that somebody else has read and brought to the model's size.
+
+        Args:
+            images: `(B, H, W, C)`, pixels in [0, 255], resized by `l2zoo.inference.preprocess`.
+            views: What each of them shows of the image as given; its boxes and mask are in that.
+        """
+        self._check_task("predict")
+        return self._answer(images, views)[1]
+
     def draw(self, images: Any, path: str | Path, *, results: Sequence[Result] | None = None) -> Path:
         """Draws images with what is said of them: the class, the mask beside, or boxes.
 
@@ -249,6 +259,16 @@ class Predictor:
         if self.task == "regression" and any(len(spec["shape"]) > 2 for spec in self._outputs.values()):
             raise ValueError("`evaluate` is for numbers of an image, not for those of each of its pixels.")
         return "multilabel" if self.task == "classification" and several else self.task
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """`(H, W, C)` of the images that the model takes."""
+        return self._image_shape
+
+    @property
+    def aspect(self) -> str:
+        """How images of another aspect are brought to it: one of `l2zoo.data.aspect.ASPECTS`."""
+        return str(self._aspect)
 
     def _list(self, images: Any) -> Sequence[Any]:
         return preprocess.list_images(image_paths.expand(images, self._image_shape))

@@ -12,6 +12,8 @@ from PIL import Image
 from l2zoo.data import pixels
 from l2zoo.utils.validation import check_pixels
 
+_BILINEAR = Image.Resampling.BILINEAR
+
 
 def list_images(images: Any) -> Sequence[Any]:
     """The images of a batch or a list, or the only one, as a sequence.
@@ -77,9 +79,9 @@ def resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     if image.shape[:2] == size:
         return image
     height, width = size
-    channels = [
-        np.asarray(Image.fromarray(channel).resize((width, height), Image.Resampling.BILINEAR))
-        for channel in np.moveaxis(image.astype(np.float32), -1, 0)
+    channels = [  # one after another: floats of all channels are four times what a large image takes
+        np.asarray(Image.fromarray(image[..., one].astype(np.float32)).resize((width, height), _BILINEAR))
+        for one in range(image.shape[-1])
     ]
     result = np.stack(channels, axis=-1)
     return np.clip(np.rint(result), 0, 255).astype(np.uint8) if image.dtype == np.uint8 else result

@@ -1,4 +1,4 @@
-"""Serving by Ray Serve: a door that reads requests, and processes that predict, which may die.
+"""Serving by Ray Serve: processes that predict, which may die, behind a door that this process keeps.
 
 What a replica was asked when it died is given to another. Ray runs whatever it is sent, so it listens on this
 machine alone; the door's address is for the caller to say.
@@ -12,22 +12,65 @@ import functools
 import logging
 import os
 import secrets
-import shutil
 import socket
-import tempfile
 from collections.abc import Callable, Iterator
-from itertools import chain, islice
-from typing import Any
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import typer
 
 from l2zoo.inference.predictor import Predictor
-from l2zoo.inference.server import app, uploads
+from l2zoo.inference.server import answers, app, decoding, door
+from l2zoo.inference.server.clients import Clients, Shares
+from l2zoo.inference.server.decoding import Decoded, Decoder, Limits, Refusal, Takes
+from l2zoo.utils.after_death import working_folder
 
 LOOPBACK = "127.0.0.1"
 ATTEMPTS = 4  # replicas that may die over one request
 WAIT = 0.002  # seconds that the first image of a batch waits for others
-ONGOING = 128  # requests that are read at the same time; as many may wait, and the next one is told 503
-TIMEOUT = 120.0  # seconds for a request, all in all
+LARGE = 2**20  # bytes of masks, which take a while to write
+SENDING = 60.0  # seconds in which a client must have taken its answer
 QUIET = {"log_level": "WARNING", "enable_access_log": False}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a server lets its clients ask for; too much is told in JSON, with a status of 4xx."""
+
+    max_batch: Annotated[int, typer.Option(help="Images computed together, at most.", min=1)] = 32
+    max_bytes: Annotated[int, typer.Option(help="Of the body of a request.", min=1)] = 8 * 2**20
+    max_pixels: Annotated[int, typer.Option(help="Of an image, height times width.", min=1)] = 16_000_000
+    max_images: Annotated[int, typer.Option(help="In a request.", min=1)] = 16
+    max_request_pixels: Annotated[
+        int | None, typer.Option(help="Of all images of a request; twice those of one.", min=1)
+    ] = None
+    max_answer: Annotated[int, typer.Option(help="Bytes of the answer to a request.", min=1)] = 32 * 2**20
+    decode_seconds: Annotated[
+        float, typer.Option(help="For decoding the images of a request.", min=0.1, max=60)
+    ] = 20.0
+    decode_memory: Annotated[int, typer.Option(help="Bytes for that.", min=2**25)] = 2**30
+    body_seconds: Annotated[
+        float, typer.Option(help="In which the body of a request must have arrived.", min=0.1)
+    ] = 30.0
+    max_connections: Annotated[
+        int, typer.Option(help="Of a client, which is an address: behind a proxy all are one.", min=1)
+    ] = 64
+    max_all_connections: Annotated[int, typer.Option(help="Of all clients.", min=1)] = 1024
+    max_held: Annotated[
+        int, typer.Option(help="Bytes of bodies and answers of a client at a time.", min=1)
+    ] = 128 * 2**20
+    max_all_held: Annotated[int, typer.Option(help="The same of all clients.", min=1)] = 2**30
+
+    @property
+    def limits(self) -> Limits:
+        """What is decoded."""
+        both = 2 * self.max_pixels if self.max_request_pixels is None else self.max_request_pixels
+        return Limits(self.max_pixels, both, self.decode_seconds, self.decode_memory)
+
+    @property
+    def shares(self) -> Shares:
+        """What clients may hold."""
+        return Shares(self.max_connections, self.max_all_connections, self.max_held, self.max_all_held)
 
 
 @contextlib.contextmanager
@@ -37,10 +80,7 @@ def serve(
     host: str = LOOPBACK,
     port: int = 0,
     replicas: int = 1,
-    max_batch: int = 32,
-    max_bytes: int = 8 * 2**20,
-    max_pixels: int = 16_000_000,
-    max_images: int = 16,
+    settings: Settings = Settings(),
 ) -> Iterator[int]:
     """Serves an artifact over HTTP as long as the block lasts; `app` says what is answered.
 
@@ -48,11 +88,8 @@ def serve(
         predictor: Of classification, segmentation, detection or regression; its threshold holds.
         host: Address to listen on; there is no authentication, so any but the default lets everybody in.
         port: 0 takes a free one.
-        replicas: Processes that predict, one thread each.
-        max_batch: Images computed together, at most.
-        max_bytes: Of the body of a request.
-        max_pixels: Of an image, height times width.
-        max_images: In a request.
+        replicas: Processes that predict, one thread each, with three more that decode images.
+        settings: What clients may ask for.
 
     Yields:
         The port.
@@ -62,62 +99,56 @@ def serve(
         OSError: The port cannot be had.
         ValueError: The artifact is for something else, or `max_pixels` is more than Pillow allows.
     """
-    uploads.check_max_pixels(max_pixels)
+    settings.limits.check()
     about = app.describe(predictor)
+    height, width, channels = predictor.image_shape
+    takes = Takes((height, width), channels, predictor.aspect)
     kind = predictor.output_kind
     threshold = kind.threshold if kind is not None and kind.has_threshold else None
     open_predictor = functools.partial(
         Predictor, predictor.folder, format=predictor.format, threshold=threshold
     )
-    port = _free_port(host, port)
+    clients = Clients(settings.shares)
+    seconds = settings.body_seconds + app.TIMEOUT + SENDING
 
-    with _local_ray(replicas):
+    with _listen(host, port) as listening, _local_ray(replicas):
         from ray import serve
 
         logging.getLogger("ray.serve").setLevel(logging.WARNING)
-        http = {"host": host, "port": port, "request_timeout_s": TIMEOUT}
-        serve.start(proxy_location="HeadOnly", http_options=http, logging_config=QUIET)
-
-        def build_application() -> Any:
-            model = serve.get_deployment_handle("Model")
-            return app.build_application(
-                about,
-                predict=functools.partial(_predict, model, max_batch),
-                ready=functools.partial(_call, model.ready),
-                max_bytes=max_bytes,
-                max_images=max_images,
-            )
-
-        door = serve.deployment(
-            name="Door", max_ongoing_requests=ONGOING, max_queued_requests=ONGOING, logging_config=QUIET,
-            ray_actor_options={"num_cpus": 0},
-        )  # fmt: skip
-        model = _replicate(open_predictor, replicas, max_batch=max_batch, max_pixels=max_pixels)
-        serve.run(door(serve.ingress(build_application)()).bind(model.bind()))
-        yield port
+        serve.start(proxy_location="Disabled", logging_config=QUIET)
+        model = _replicate(open_predictor, replicas, takes=takes, settings=settings)
+        handle = serve.run(model.bind(), route_prefix=None)
+        application = app.build_application(
+            about,
+            predict=functools.partial(_call, handle.predict),
+            ready=functools.partial(_call, handle.ready),
+            bounds=app.Bounds(settings.max_bytes, settings.max_images, settings.body_seconds),
+            clients=clients,
+        )
+        with door.open_door(application, listening, clients=clients, request_seconds=seconds):
+            yield listening.getsockname()[1]
 
 
-def _free_port(host: str, port: int) -> int:
+def _listen(host: str, port: int) -> socket.socket:
     try:
-        with socket.create_server((host, port)) as free:
-            return int(free.getsockname()[1])
+        return socket.create_server((host, port), backlog=1024)
     except OSError as error:
         reason = f"{host}:{port} cannot be had ({error.strerror}). --port 0 takes a free one."
         raise OSError(reason) from error
 
 
 def _replicate(
-    open_predictor: Callable[[], Predictor], replicas: int, *, max_batch: int, max_pixels: int
+    open_predictor: Callable[[], Predictor], replicas: int, *, takes: Takes, settings: Settings
 ) -> Any:
     """Processes with a predictor each, which answer several requests at once."""
     from ray import serve
 
-    def count_images(requests: list[list[bytes]]) -> int:
+    def count_images(requests: list[list[Decoded]]) -> int:
         return sum(map(len, requests))
 
     @serve.deployment(
         num_replicas=replicas,
-        max_ongoing_requests=2 * max_batch,  # a batch is computed while the next one gathers
+        max_ongoing_requests=settings.max_all_connections,  # those that wait for a decoder hold up nobody
         health_check_period_s=1,
         logging_config=QUIET,
         ray_actor_options={"num_cpus": 1},
@@ -125,23 +156,41 @@ def _replicate(
     class Model:
         def __init__(self) -> None:
             self.predictor = open_predictor()
+            self.decoder = Decoder(takes, settings.limits)
 
-        @serve.batch(max_batch_size=max_batch, batch_wait_timeout_s=WAIT, batch_size_fn=count_images)
-        async def predict(self, requests: list[list[bytes]]) -> list[list[uploads.Answer]]:
-            files = [file for request in requests for file in request]
-            answers = iter(uploads.predict_files(self.predictor, files, max_pixels=max_pixels))
-            return [list(islice(answers, len(request))) for request in requests]
+        async def predict(self, files: list[bytes], client: str) -> Refusal | list[app.Answer]:
+            decoded = await self.decoder.decode(files, client)
+            if isinstance(decoded, Refusal):
+                return decoded
+            images = [one for one in decoded if isinstance(one, Decoded)]
+            views = [
+                answers.view_of(one.size, takes, masks=self.predictor.task == "segmentation")
+                for one in images
+            ]
+            size = answers.mask_bytes(self.predictor, views, takes)
+            found: list[bytes] = []
+            # Large masks go one by one, so that others come in between.
+            many = settings.max_batch if size < LARGE else 1
+            for start in range(0, len(images) if size <= settings.max_answer else 0, many):
+                found += await self.predict_batch(images[start : start + many])
+                size = sum(map(len, found))
+            if size > settings.max_answer:
+                return Refusal(
+                    decoding.TOO_LARGE,
+                    f"The answer would have {size:,} bytes, of which {settings.max_answer:,} are allowed. "
+                    "Send fewer images at a time, or smaller ones.",
+                )
+            rest = iter(found)
+            return [one if isinstance(one, Refusal) else next(rest) for one in decoded]
+
+        @serve.batch(max_batch_size=settings.max_batch, batch_wait_timeout_s=WAIT, batch_size_fn=count_images)
+        async def predict_batch(self, requests: list[list[Decoded]]) -> list[list[bytes]]:
+            return await asyncio.to_thread(answers.predict_requests, self.predictor, requests, takes)
 
         async def ready(self) -> None:
             """Answers."""
 
     return Model
-
-
-async def _predict(model: Any, max_batch: int, files: list[bytes]) -> list[uploads.Answer]:
-    """What replicas say of some image files, in parts that fit into a batch."""
-    parts = [files[start : start + max_batch] for start in range(0, len(files), max_batch)]
-    return list(chain(*await asyncio.gather(*(_call(model.predict, part) for part in parts))))
 
 
 async def _call(method: Any, *arguments: Any) -> Any:
@@ -168,18 +217,16 @@ def _local_ray(processors: int) -> Iterator[None]:
     except ImportError as error:
         raise ImportError(f'Serving needs more packages: pip install "l2zoo[serve]" ({error}).') from error
 
-    # Sockets lie in there, and the path of a socket must be short.
-    folder = tempfile.mkdtemp(prefix="l2zoo-serve-", dir="/tmp" if os.name == "posix" else None)
-    try:
-        ray.init(
-            "local", num_cpus=processors, include_dashboard=False, log_to_driver=False,
-            logging_level=logging.ERROR, runtime_env={"worker_process_setup_hook": _bind_to_loopback},
-            _node_ip_address=LOOPBACK, _temp_dir=folder,
-        )  # fmt: skip
-        yield
-    finally:
-        ray.shutdown()
-        shutil.rmtree(folder, ignore_errors=True)
+    with working_folder("l2zoo-serve-", of="ray") as folder:
+        try:
+            ray.init(
+                "local", num_cpus=processors, include_dashboard=False, log_to_driver=False,
+                logging_level=logging.ERROR, runtime_env={"worker_process_setup_hook": _bind_to_loopback},
+                _node_ip_address=LOOPBACK, _temp_dir=folder,
+            )  # fmt: skip
+            yield
+        finally:
+            ray.shutdown()
 
 
 def _bind_to_loopback() -> None:
