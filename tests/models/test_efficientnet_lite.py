@@ -100,7 +100,6 @@ def torch_answers(run: Callable[[Any], Any], images: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.slow
-@pytest.mark.backends
 def test_imagenet_s_weights_answer_as_they_do_in_pytorch(torch_state: Any) -> None:
     images = squares(photographs())
     net = torch_net(torch_state, (224, 224))
@@ -115,8 +114,8 @@ def test_imagenet_s_weights_answer_as_they_do_in_pytorch(torch_state: Any) -> No
 
 @pytest.mark.slow
 @pytest.mark.backends
-@pytest.mark.parametrize("size", [(96, 160), (75, 33)])  # of odd sides the padding differs
-def test_features_of_other_sizes_are_pytorch_s(torch_state: Any, size: tuple[int, int]) -> None:
+def test_features_of_another_size_are_pytorch_s(torch_state: Any) -> None:
+    size = (64, 75)  # of odd sides the padding differs
     images = squares(photographs(), size)
     net = torch_net(torch_state, size)
     expected = torch_answers(net.extract_features, images).transpose(0, 2, 3, 1)
@@ -162,22 +161,22 @@ IMAGES = np.random.default_rng(0).integers(0, 256, (4, 64, 64, 3)).astype("float
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("frozen", [False, True])
-def test_a_u_net_learns_on_it(body: keras.Model, frozen: bool) -> None:
-    body.trainable = not frozen
+def test_a_u_net_learns_on_it_while_it_is_frozen(body: keras.Model) -> None:
+    body.trainable = False
     model = build_unet((64, 64, 3), num_classes=3, filters=(4, 4, 4, 4), backbone=body, l2=1e-4)
-    model.compile("adam", "sparse_categorical_crossentropy")
+    model.compile("adam", "sparse_categorical_crossentropy", jit_compile=False)
     masks = np.random.default_rng(1).integers(0, 3, (4, 64, 64))
     moved = changed(model, lambda: model.train_on_batch(IMAGES, masks))
     assert "logits/kernel" in moved
-    assert any(path.startswith("stem_conv") for path in moved) is not frozen
+    assert not moved & {weight.path for weight in body.weights}
 
 
 @pytest.mark.slow
-def test_a_detector_learns_on_it(body: keras.Model) -> None:
+def test_a_detector_learns_on_it_and_its_upper_levels(body: keras.Model) -> None:
+    backbones.unfreeze(body, 2)
     model = build_detector((64, 64, 3), num_classes=2, backbone=body, channels=8, depth=1, l2=1e-4)
     task = Detection(["a", "b"])
-    model.compile("adam", task.compiling()["loss"])
+    model.compile("adam", task.compiling()["loss"], jit_compile=False)
     places = model.output["sides"].shape[1]
     rng = np.random.default_rng(1)
     y = {
@@ -186,8 +185,8 @@ def test_a_detector_learns_on_it(body: keras.Model) -> None:
         "centerness_logits": rng.uniform(0.1, 1, (4, places, 1)).astype("float32"),
     }
     moved = changed(model, lambda: model.train_on_batch(IMAGES, y))
-    assert any(path.startswith("stem_conv") for path in moved)
-    assert "class_logits/kernel" in moved
+    assert moved >= {"class_logits/kernel", "stage5_block3_project/kernel"}
+    assert not [path for path in moved if path.startswith(("stem", "stage1", "stage2", "stage3"))]
 
 
 @pytest.mark.slow
@@ -195,7 +194,7 @@ def test_it_is_fine_tuned_from_the_top(body: keras.Model) -> None:
     x = keras.layers.GlobalAveragePooling2D(name="pooled")(body.output)
     answer = keras.layers.Dense(5, activation="softmax", name="probabilities")(x)
     model = backbones.unfreeze(keras.Model(body.input, answer), 1)
-    model.compile("adam", "sparse_categorical_crossentropy")
+    model.compile("adam", "sparse_categorical_crossentropy", jit_compile=False)
     labels = np.arange(4)
     moved = changed(model, lambda: model.train_on_batch(IMAGES, labels))
     layers = {path.split("/")[0] for path in moved}
@@ -273,7 +272,6 @@ def test_pixels_of_another_layer_must_be_of_the_shape_that_is_said() -> None:
         ((32, 32, 3), {"num_classes": 10}, "of 1000 classes.* Leave the head out, include_top=False"),
         ((32, 32, 1), {}, "show it grey ones in all three channels"),
         ((32, 32, 1), {"include_top": False}, "show it grey ones in all three channels"),
-        ((32, 32, 4), {}, "with as many classes and channels"),
     ],
 )
 def test_imagenet_s_weights_that_do_not_fit_are_refused_with_what_to_do(
