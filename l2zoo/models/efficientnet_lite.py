@@ -36,11 +36,10 @@ class Stage(NamedTuple):
 
 
 class Variant(NamedTuple):
-    """Factors of width and depth, the side of the images it was published for, and dropout."""
+    """Factors of width and depth, and the dropout before the last layer."""
 
     width: float
     depth: float
-    side: int
     dropout: float
 
 
@@ -55,11 +54,11 @@ STAGES = (
     Stage(1, 3, 1, 6, 320),
 )
 VARIANTS = {
-    0: Variant(1.0, 1.0, 224, 0.2),
-    1: Variant(1.0, 1.1, 240, 0.2),
-    2: Variant(1.1, 1.2, 260, 0.3),
-    3: Variant(1.2, 1.4, 280, 0.3),
-    4: Variant(1.4, 1.8, 300, 0.3),
+    0: Variant(1.0, 1.0, 0.2),
+    1: Variant(1.0, 1.1, 0.2),
+    2: Variant(1.1, 1.2, 0.3),
+    3: Variant(1.2, 1.4, 0.3),
+    4: Variant(1.4, 1.8, 0.3),
 }
 
 
