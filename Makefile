@@ -2,7 +2,7 @@
 # pyproject.toml or the constraints change. Another interpreter has an environment of its own.
 
 PYTHON ?= python3
-EXTRAS ?= dev,hub,jax,onnx,ray,serve,signing,torch
+EXTRAS ?= dev,hub,jax,onnx,oracles,ray,serve,signing
 ARGS ?=
 WORKERS ?= 2
 BENCH ?= startup search strategies

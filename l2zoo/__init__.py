@@ -27,6 +27,7 @@ _HOME = {
     "list_models": "l2zoo.zoo",
     "build_cnn": "l2zoo.models.cnn",
     "build_resnet": "l2zoo.models.resnet",
+    "build_efficientnet_lite": "l2zoo.models.efficientnet_lite",
     "build_detector": "l2zoo.models.detector",
     "build_diffusion": "l2zoo.models.diffusion",
     "build_unet": "l2zoo.models.unet",

@@ -67,6 +67,15 @@ MODELS: Mapping[str, Entry] = MappingProxyType(
             for side, depths in ((32, (20, 32, 44, 56, 110)), (224, (18, 34, 50, 101, 152)))
             for depth in depths
         },
+        **{
+            f"efficientnet_lite{variant}": Entry(
+                builder="l2zoo.models.efficientnet_lite:build_efficientnet_lite",
+                task="classification",
+                source=f"Tan and Le 2019, Liu 2020, for images of about {side}x{side}",
+                options=MappingProxyType({"variant": variant}),
+            )
+            for variant, side in enumerate((224, 240, 260, 280, 300))
+        },
         "detector": Entry(
             builder="l2zoo.models.detector:build_detector",
             task="detection",

@@ -31,8 +31,8 @@ FLOORS = (
     {"data", "models.frames", "registration", "reports", "stats"},
     {"models.blocks", "regularization"},
     {"tasks"},
-    {"artifacts", "models.backbones", "training", "zoo"},
-    {"engine", "inference", "models.pretrained"},
+    {"artifacts", "training", "zoo"},
+    {"engine", "inference", "models.backbones", "models.pretrained"},
     {"models", "search"},
     {"cli", "studies"},
 )

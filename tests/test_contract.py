@@ -116,7 +116,17 @@ def test_every_kernel_of_an_application_is_penalised_and_stays_so(name: str, tmp
 
 
 # One for each way through a builder is trained and exported; what is left out has more of the same blocks.
-WHOLE = ("cnn", "cnn_plain", "resnet18", "resnet20", "resnet20v2", "resnet50", "resnet50v2", "unet")
+WHOLE = (
+    "cnn",
+    "cnn_plain",
+    "efficientnet_lite0",
+    "resnet18",
+    "resnet20",
+    "resnet20v2",
+    "resnet50",
+    "resnet50v2",
+    "unet",
+)
 # Those with several inputs or outputs are trained here too, more quickly in the tests of each; their exported
 # files are tested with their tasks.
 OTHERS = ("detector", "diffusion", "video")
@@ -144,9 +154,11 @@ SHAPES = {
     "video": (None, 3, 32, 32, 3),
     "detection": {"class_logits": (None, 84, 4), "sides": (None, 84, 4), "centerness_logits": (None, 84, 1)},
 }
-# What is left out has more of the same blocks; their weights are counted in test_resnet.py.
-LIKE_NO_OTHER = ("cnn", "cnn_plain", "resnet20", "unet", *OTHERS)
-DEEP = ("resnet101", "resnet110", "resnet152")
+# What is left out has more of the same blocks; their weights are counted in test_resnet.py and
+# test_efficientnet_lite.py.
+LIKE_NO_OTHER = ("cnn", "cnn_plain", "resnet20", "efficientnet_lite0", "unet", *OTHERS)
+DEEP = ("resnet101", "resnet110", "resnet152", "efficientnet_lite4")
+BETWEEN = ("efficientnet_lite1", "efficientnet_lite2", "efficientnet_lite3")  # the smallest and the largest
 LAM = 1e-3
 
 
@@ -208,7 +220,9 @@ def nothing(y: Any, outputs: Any) -> Any:
 
 
 @pytest.mark.usefixtures("free_memory")
-@pytest.mark.parametrize("name", some(LIKE_NO_OTHER, zoo.list_models()))
+@pytest.mark.parametrize(
+    "name", some(LIKE_NO_OTHER, [name for name in zoo.list_models() if name not in BETWEEN])
+)
 def test_every_weight_of_a_model_of_the_zoo_is_penalised_or_exempt_as_listed(name: str) -> None:
     model = of_the_zoo(name)
     assert model.name == name

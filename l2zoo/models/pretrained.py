@@ -12,15 +12,19 @@ from l2zoo.utils.folders import read_whole
 
 if TYPE_CHECKING:
     import keras
+    import numpy as np
 
 
-def load_weights(model: keras.Model, weights: str | None, *, architecture: str) -> keras.Model:
+def load_weights(
+    model: keras.Model, weights: str | None, *, architecture: str, head: str | None = None
+) -> keras.Model:
     """The model with trained weights in it, if any are asked for. Its penalty stays as it is.
 
     Args:
         model: Just built.
         weights: `"digits"` for the saved model `ARCHITECTURE_digits`, an artifact's folder, or None.
         architecture: What the saved models of this builder are called before the underscore.
+        head: The last layer with weights, which the model may be built without; None if it always has it.
 
     Returns:
         The same model.
@@ -41,19 +45,19 @@ def load_weights(model: keras.Model, weights: str | None, *, architecture: str) 
     }
     if weights not in there and not (Path(weights) / manifest.FILE).is_file():
         raise FileNotFoundError(
-            f"`weights` must be one of {sorted(there)}, which were trained for {architecture}, an artifact's "
-            f"folder, or None, got weights={weights!r}."
+            f"`weights` must be {_names(sorted(there), architecture)}an artifact's folder, or None, got "
+            f"weights={weights!r}."
         )
     folder = there.get(weights, Path(weights))
     content, trained = read_whole(lambda: _read(folder), folder, mark=manifest.FILE)
-    wanted, found = model.get_weights(), trained.get_weights()
-    if [part.shape for part in wanted] != [part.shape for part in found]:
+    headless = head is not None and all(layer.name != head for layer in model.layers)
+    wanted, found = model.get_weights(), _weights(trained, without=head if headless else None)
+    if _shapes(wanted) != _shapes(found):
         classes = content.get("class_names")
         known = f" of {len(classes)} classes" if classes else ""
         raise ValueError(
             f"`weights` must fit the model, but weights={weights!r} are of a {content.get('name')!r}{known}, "
-            f"for {_inputs(content)}. Build the model with as many classes and channels, and as wide, "
-            "or with weights=None."
+            f"for {_inputs(content)}. {_way_out(model, trained, None if headless else head)}"
         )
     model.set_weights(found)
     return model
@@ -62,6 +66,32 @@ def load_weights(model: keras.Model, weights: str | None, *, architecture: str) 
 def _read(folder: Path) -> tuple[Mapping[str, Any], keras.Model]:
     with trust.open_whole(folder) as whole:
         return whole.content, probe.load_keras(whole, compiled=False)
+
+
+def _names(there: list[str], architecture: str) -> str:
+    return f"one of {there}, which were trained for {architecture}, " if there else ""
+
+
+def _weights(model: keras.Model, *, without: str | None) -> list[np.ndarray]:
+    """All weights of a model, or those of its layers but for one."""
+    if without is None:
+        return model.get_weights()
+    return [part for layer in model.layers if layer.name != without for part in layer.get_weights()]
+
+
+def _shapes(weights: list[np.ndarray]) -> list[tuple[int, ...]]:
+    return [part.shape for part in weights]
+
+
+def _way_out(model: keras.Model, trained: keras.Model, head: str | None) -> str:
+    """What to do about weights that do not fit."""
+    if model.inputs[0].shape[-1] == 1 and trained.inputs[0].shape[-1] == 3:
+        return "Build the model for colour images, and show it grey ones in all three channels."
+    if head is not None:
+        one, other = (_shapes(_weights(each, without=head)) for each in (model, trained))
+        if one == other:
+            return "Leave the head out, include_top=False, and put one of your own classes on the features."
+    return "Build the model with as many classes and channels, and as wide, or with weights=None."
 
 
 def _inputs(content: Mapping[str, Any]) -> str:

@@ -211,17 +211,18 @@ class ExperimentOptions(DataOptions):
 
 @dataclass(frozen=True)
 class BackboneOptions:
-    """Whether a model of the zoo has an encoder of keras.applications in the place of its own.
+    """Whether a model of the zoo has another encoder in the place of its own.
 
     Raises:
         ValueError: There is no backbone that could be frozen.
     """
 
     backbone: Annotated[
-        str, typer.Option(help="An encoder of keras.applications, such as MobileNetV2; empty: its own.")
+        str, typer.Option(help="An encoder, such as MobileNetV2 or EfficientNetLite0; empty: its own.")
     ] = ""
     weights: Annotated[
-        str | None, typer.Option(help="Of the encoder: imagenet (downloads them), or a file.")
+        str | None,
+        typer.Option(help="Of the encoder: imagenet (downloaded, if they are not here), or a file."),
     ] = None
     freeze: Annotated[bool, typer.Option(help="Keep the encoder as it is: the rest learns.")] = False
 

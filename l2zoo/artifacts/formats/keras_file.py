@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 FILE = "model.keras"
 LARGEST = 64 * 2**30  # bytes that may come out of one file
 RATIO = 100  # Keras stores without compressing; weights that are compressed shrink by half at most
+LARGE = 1024  # numbers from which on it is worth storing a weight in fewer bytes
 UNSUSPECTED = 16 * 2**20  # bytes that may come out whatever went in
 HOW_TO_REGISTER = "Register the classes of your own with @keras.saving.register_keras_serializable"
 UNKNOWN_CLASS = "Could not locate class"  # as Keras says it of a class that nobody has registered
@@ -42,10 +43,49 @@ _ENCRYPTED = 1  # bit of a zip entry's flags
 def write(source: Source, path: Path) -> None:
     """Saves the model, with its optimizer's state if it is compiled, so that training can go on.
 
-    Raises:
-        ValueError: Keras could not read back what it wrote.
+    Large weights that are the same numbers in float16, as weights are that were published so, take half the
+    bytes; Keras gives them back in the type of the model.
     """
     source.model.save(path)
+    with zipfile.ZipFile(path) as archive:
+        members = {entry: archive.read(entry) for entry in archive.infolist()}
+    (weights,) = (entry for entry in members if entry.filename == _WEIGHTS)
+    halved = _halve(members[weights])
+    if halved is None:
+        return
+    with zipfile.ZipFile(path, "w") as archive:
+        for entry, content in members.items():
+            archive.writestr(entry, halved if entry is weights else content)
+
+
+def _halve(content: bytes) -> bytes | None:
+    """A weights file with its large arrays in float16, where that holds their numbers; None if nowhere."""
+    import h5py
+
+    result, fit = io.BytesIO(), False
+    with h5py.File(io.BytesIO(content)) as old, h5py.File(result, "w") as new:
+        new.attrs.update(old.attrs)
+
+        def copy(name: str, one: Any) -> None:
+            nonlocal fit
+            if isinstance(one, h5py.Group):
+                twin = new.require_group(name)
+            else:
+                fits = not _is_optimizers(name) and _fits_float16(one)
+                twin = new.create_dataset(name, data=one[()], dtype="float16" if fits else one.dtype)
+                fit |= fits
+            twin.attrs.update(one.attrs)
+
+        old.visititems(copy)
+    return result.getvalue() if fit else None
+
+
+def _fits_float16(stored: Any) -> bool:
+    if stored.dtype != "float32" or stored.size < LARGE:
+        return False
+    values = stored[()]
+    with np.errstate(over="ignore"):
+        return np.array_equal(values.astype("float16"), values)
 
 
 def open_file(path: Path) -> tuple[Predict, dict[str, Any]]:
