@@ -16,6 +16,7 @@ from l2zoo.artifacts.parity import ceilings, parity, table
 from l2zoo.artifacts.parity.parity import Parity
 from l2zoo.artifacts.store import locations
 from l2zoo.artifacts.trust import Whole
+from l2zoo.reports.table import Table
 from l2zoo.tasks.output_kind import kinds_of
 from l2zoo.utils.console import printable
 from l2zoo.utils.files import as_value_errors
@@ -24,7 +25,7 @@ from l2zoo.utils.files import as_value_errors
 _MEASURABLE = frozenset(parity.LIMITED) - {"metric_drop"}
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Artifact:
     """A folder that holds what its manifest says and answers like its Keras model.
 
@@ -43,15 +44,19 @@ class Artifact:
     versions: Mapping[str, tuple[str, str]] = dataclasses.field(default_factory=dict)
     left_out: Sequence[str] = ()
 
-    def __str__(self) -> str:
+    def table(self) -> Table:
+        """A row for each format: how far its answers are from the model's, and its limit."""
+        return table.parity_table(self.parity, self.manifest["formats"])
+
+    def __repr__(self) -> str:
         total = sum(row["bytes"] for row in self.manifest["files"].values())
         files, name = self.manifest["files"], printable(self.manifest["name"])
-        head = f"{printable(self.folder)}: {name}, {len(files)} files, {total:,} bytes"
+        return f"{printable(self.folder)}: {name}, {len(files)} files, {total:,} bytes"
+
+    def __str__(self) -> str:
         moved = [f"{line[0].upper()}{line[1:]}." for line in [_in_words(self.versions)] if line]
         out = [f"{one} left out: it runs what is in it; trusted=True includes it." for one in self.left_out]
-        return "\n\n".join(
-            [head, table.parity_table(self.parity, self.manifest["formats"]).markdown(), *moved, *out]
-        )
+        return "\n\n".join([repr(self), self.table().markdown(), *moved, *out])
 
 
 @locations.reads_whole

@@ -9,11 +9,15 @@ from typing import Any
 
 import numpy as np
 
+from l2zoo.utils.console import printable
+from l2zoo.utils.validation import first_names
+
 _DIGITS = 6  # of a float32 that mean something
+SHOWN = 5  # things that a result prints
 MIN_SCORE = 0.3  # of a box that is said to be there
 
 
-@dataclass(frozen=True, eq=False)  # arrays are not equal or unequal as a whole
+@dataclass(frozen=True, eq=False, repr=False)  # arrays are not equal or unequal as a whole
 class Result:
     """What all results have.
 
@@ -27,8 +31,17 @@ class Result:
         """The same for JSON."""
         raise NotImplementedError
 
+    @property
+    def _gist(self) -> str:
+        """What is said, in a few words."""
+        raise NotImplementedError
 
-@dataclass(frozen=True, eq=False)
+    def __repr__(self) -> str:
+        place = "" if self.path is None else f", path={str(self.path)!r}"
+        return printable(f"{type(self).__name__}({self._gist}{place})")
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Classified(Result):
     """What is in an image, one of several classes.
 
@@ -70,13 +83,17 @@ class Classified(Result):
         best = np.argsort(-self.probabilities, kind="stable")[:k]
         return [(self.class_names[index], float(self.probabilities[index])) for index in best]
 
+    @property
+    def _gist(self) -> str:
+        return _in_words(self.top(3))
+
     def to_dict(self) -> dict[str, Any]:
         """The same for JSON; all classes, the likeliest first."""
         every = [{"name": name, "probability": _round(p)} for name, p in self.top(len(self.class_names))]
         return {"class_name": self.class_name, "probability": _round(self.probability), "classes": every}
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Labelled(Result):
     """What is in an image, any number of classes, each on its own.
 
@@ -100,13 +117,18 @@ class Labelled(Result):
         """The `k` likeliest classes with their probabilities, falling."""
         return Classified(self.probabilities, self.class_names).top(k)
 
+    @property
+    def _gist(self) -> str:
+        there = [pair for pair in self.top(len(self.class_names)) if pair[0] in self.labels]
+        return _in_words(there) or "nothing"
+
     def to_dict(self) -> dict[str, Any]:
         """The same for JSON; all classes, the likeliest first."""
         every = [{"name": name, "probability": _round(p)} for name, p in self.top(len(self.class_names))]
         return {"labels": self.labels, "classes": every}
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Estimated(Result):
     """The values that a model gives for an image.
 
@@ -116,12 +138,17 @@ class Estimated(Result):
 
     values: np.ndarray
 
+    @property
+    def _gist(self) -> str:
+        one_image = self.values.ndim == 1 and len(self.values) <= SHOWN
+        return ", ".join(f"{value:.4g}" for value in self.values) if one_image else f"{self.values.shape}"
+
     def to_dict(self) -> dict[str, Any]:
         """The same for JSON, as lists."""
         return {"values": np.round(self.values.astype(np.float64), _DIGITS).tolist()}
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Segmented(Result):
     """Which class every pixel of an image belongs to.
 
@@ -143,13 +170,17 @@ class Segmented(Result):
         )  # what nobody looked at comes behind them
         return {name: count / self.mask.size for name, count in pairs if count}
 
+    @property
+    def _gist(self) -> str:
+        return _in_words(sorted(self.shares.items(), key=lambda pair: -pair[1])) or "nothing"
+
     def to_dict(self) -> dict[str, Any]:
         """The same for JSON, the mask as lists of rows."""
         shares = {name: _round(share) for name, share in self.shares.items()}
         return {"class_names": list(self.class_names), "shares": shares, "mask": self.mask.tolist()}
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class OverlappingMasks(Result):
     """Where in an image each class is, each on its own: a pixel may be of several, or of none.
 
@@ -167,6 +198,10 @@ class OverlappingMasks(Result):
         found = zip(self.class_names, self.masks.mean(axis=(0, 1)).tolist(), strict=True)
         return {name: share for name, share in found if share}
 
+    @property
+    def _gist(self) -> str:
+        return _in_words(sorted(self.shares.items(), key=lambda pair: -pair[1])) or "nothing"
+
     def to_dict(self) -> dict[str, Any]:
         """The same for JSON, for each class its mask as lists of rows of 0 and 1."""
         layers = self.masks.astype(np.uint8).transpose(2, 0, 1).tolist()
@@ -174,7 +209,7 @@ class OverlappingMasks(Result):
         return {"shares": shares, "masks": dict(zip(self.class_names, layers, strict=True))}
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Detected(Result):
     """What is where in an image, the surest first.
 
@@ -201,6 +236,10 @@ class Detected(Result):
         """The class names of the `k` surest boxes with their scores, falling."""
         return list(zip(self.names, self.scores.tolist(), strict=True))[:k]
 
+    @property
+    def _gist(self) -> str:
+        return _in_words(self.top(len(self.names))) or "nothing"
+
     def to_dict(self) -> dict[str, Any]:
         """The same for JSON, an entry for each box."""
         rows = zip(self.names, self.scores.tolist(), self.boxes_xyxy.tolist(), strict=True)
@@ -210,6 +249,11 @@ class Detected(Result):
                 for name, score, box in rows
             ]
         }
+
+
+def _in_words(pairs: Sequence[tuple[str, float]]) -> str:
+    """`'cat' 0.75, 'dog' 0.25 and 3 more`."""
+    return first_names([f"{name!r} {number:.2f}" for name, number in pairs], SHOWN)
 
 
 def _round(number: float) -> float:

@@ -74,7 +74,8 @@ class Outcome(Printed):
         return [line for line in lines if line]
 
     def _tables(self) -> list[Table]:
-        return [*([] if self.search is None else [self.search.table()]), self.table()]
+        searched = [] if self.search is None else [self.search.table()]
+        return [*searched, self.table(), self.artifact.table()]
 
     def _page(self) -> Path | None:
         return self.report
