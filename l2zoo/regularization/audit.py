@@ -164,8 +164,8 @@ class Audit:
             share = cell(sum(row.share for row in some), "{:.1%}") if penalty else Cell("-")
             numbers = (cell(count, "{:,}"), Cell(strength), _or_dash(penalty), share)
             rows.append((group, f"{role}{sign}", cell(len(some)), *numbers))
-        heads = ["layers", "role", *map(Column, ("weights", "parameters", "lambda", "penalty", "share"))]
-        return Table.of(heads, rows, title=f"L2 audit of {self.model}")
+        names = ("weights", "parameters", "lambda", "penalty", "share")
+        return Table.of(["layers", "role", *map(Column, names)], rows, title=f"L2 audit of {self.model}")
 
     def section(self) -> Section:
         """The audit as a part of a report."""
