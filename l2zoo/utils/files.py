@@ -92,7 +92,7 @@ def check_disk(folder: Path, size: int) -> None:
         raise OSError(errno.ENAMETOOLONG, words, str(folder))
     free = shutil.disk_usage(there).free
     if free < size:
-        words = f"{size / 1e6:,.0f} MB are needed and {free / 1e6:,.0f} MB are free"
+        words = f"{size / 1e6:,.1f} MB are needed and {free / 1e6:,.1f} MB are free"
         raise OSError(errno.ENOSPC, words, str(folder))
 
 
