@@ -12,6 +12,7 @@ import os
 import warnings
 import weakref
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -94,8 +95,8 @@ class Decoder:
         slow = [BoundedProcess(_FUNCTION, seconds=limits.seconds, memory=limits.memory)]
         self._processes = quick + slow
         self._quick, self._slow = _Lane(quick), _Lane(slow)
-        for process in self._processes:
-            process([], takes, limits, None)
+        with ThreadPoolExecutor(len(self._processes)) as pool:
+            list(pool.map(lambda process: process([], takes, limits, QUICK_WORK), self._processes))
 
     async def decode(self, files: Sequence[bytes], client: str) -> Refusal | list[Decoded | Refusal]:
         """Each image of a request, or why it is none; or why none of them is looked at.
@@ -105,7 +106,10 @@ class Decoder:
             client: Who sent them; what one has sent is decoded one after another.
         """
         try:
-            found = await self._quick(client, files, self._takes, self._limits, QUICK_WORK)
+            try:
+                found = await self._quick(client, files, self._takes, self._limits, QUICK_WORK)
+            except (TimeoutError, MemoryError):  # the machine may be busy, or the image elongated and padded
+                found = {"work": None}
             if "work" in found:
                 found = await self._slow(client, files, self._takes, self._limits, None)
         except TimeoutError:

@@ -114,7 +114,7 @@ def serve(
     with _listen(host, port) as listening, _local_ray(replicas):
         from ray import serve
 
-        logging.getLogger("ray.serve").setLevel(logging.WARNING)
+        logging.getLogger("ray.serve").setLevel(logging.ERROR)  # a replica's death is a warning a request
         serve.start(proxy_location="Disabled", logging_config=QUIET)
         model = _replicate(open_predictor, replicas, takes=takes, settings=settings)
         handle = serve.run(model.bind(), route_prefix=None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import io
+import os
 import time
 import warnings
 
@@ -192,6 +193,26 @@ def test_who_sends_small_images_does_not_wait_for_who_sends_large_ones():
     assert order.index("another") < len(order) - 1  # one of the others' large ones at most was before
     assert order.count("small") == 5
     assert max(place for place, name in enumerate(order) if name == "small") <= 6
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name != "posix", reason="priorities of another kind")
+def test_what_is_slow_gives_way_and_what_is_quick_does_not():
+    limits = Limits(9_000_000, 9_000_000, 300, 2**30)
+    with contextlib.closing(Decoder(TAKES, limits)) as decoder:
+        asyncio.run(decoder.decode([noise(8, 8, 3)], "a"))
+        asyncio.run(decoder.decode([file_of(Image.new("1", (2000, 1100)), "PNG")], "a"))
+        *quick, slow = [psutil.Process(process.pid).nice() for process in decoder._processes]
+    assert set(quick) == {os.nice(0)}
+    assert slow == max(os.nice(0), 5)
+
+
+@pytest.mark.slow
+def test_what_is_too_much_for_the_quick_ones_is_tried_by_the_slow_one():
+    takes = Takes((8, 8), 3, "pad")
+    file = file_of(Image.new("RGB", (8000, 1)), "PNG")  # 192 MB once it is square, and more in floats
+    (found,) = decode_as(Limits(10**6, 10**6, 300, 2**30), [file], takes)
+    assert isinstance(found, Decoded)
 
 
 def test_elongated_images_that_are_padded_cost_an_error_and_no_memory():
