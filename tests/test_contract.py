@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from l2zoo import zoo
-from l2zoo.models import resnet
+from l2zoo.models import efficientnet_lite, resnet
 from l2zoo.regularization.audit import audit
 from l2zoo.regularization.policy import L2Policy
 from tests import by_hand
@@ -136,6 +136,7 @@ FEW_BLOCKS = {
     20: resnet.Plan(8, (1, 1), imagenet=False),
     50: resnet.Plan(8, (2, 1), bottleneck=True),
 }
+FEW_STAGES = (efficientnet_lite.Stage(1, 3, 1, 1, 8), efficientnet_lite.Stage(2, 5, 2, 2, 16))
 FEW_CHANNELS: dict[str, dict[str, Any]] = {
     "cnn": {"filters": (4, 8)},
     "cnn_plain": {"filters": (4, 8)},
@@ -173,6 +174,7 @@ def small(name: str, l2: float | None = LAM) -> keras.Model:
     with pytest.MonkeyPatch.context() as patch:
         for depth, plan in FEW_BLOCKS.items():
             patch.setitem(resnet.DEPTHS, depth, plan)
+        patch.setattr(efficientnet_lite, "STAGES", FEW_STAGES)
         return of_the_zoo(name, l2, **FEW_CHANNELS.get(name, {}))
 
 

@@ -123,10 +123,17 @@ def test_features_of_another_size_are_pytorch_s(torch_state: Any) -> None:
     found = model.predict(images, verbose=0)
     np.testing.assert_allclose(found, expected, atol=1e-3)  # of at most 6
     assert expected.std() > 0.1
-    for pooling, pool in (("avg", np.mean), ("max", np.max)):
-        pooled = build_efficientnet_lite((*size, 3), include_top=False, pooling=pooling)
-        pooled.set_weights(model.get_weights())
-        np.testing.assert_allclose(pooled.predict(images, verbose=0), pool(expected, axis=(1, 2)), atol=1e-3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("pooling", "pool"), [("avg", np.mean), ("max", np.max)])
+def test_features_are_pooled_over_all_places(pooling: str, pool: Callable[..., np.ndarray]) -> None:
+    model = build_efficientnet_lite((64, 75, 3), include_top=False, pooling=pooling)
+    both = keras.Model(model.input, [model.output, model.get_layer("head_conv_relu").output])
+    pooled, features = both.predict(squares(photographs(), (64, 75)), verbose=0)
+    np.testing.assert_allclose(pooled, pool(features, axis=(1, 2)), rtol=1e-5, atol=1e-6)
+    assert pooled.shape == (len(features), 1280)
+    assert pooled.std() > 0
 
 
 # ---- What is put on it -------------------------------------------------------------------------------------
