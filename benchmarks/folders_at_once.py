@@ -4,6 +4,9 @@ Each writer replaces the artifact over and over, as `export` does; each reader c
 and `Predictor` do before they open anything. `--without-exchange` is what systems do that cannot let two
 folders change names in one step.
 
+On 2 busy cores, four writers and four readers in a minute: 603 artifacts written, 85,687 writers refused
+because another wrote, 24,168 artifacts read; nobody saw half of one, and nothing was left beside it.
+
 `python benchmarks/folders_at_once.py --seconds 60`
 """
 
