@@ -6,8 +6,8 @@
 Innocent clients on this machine, a thread and a connection each, send images of 64x64 and compare what comes
 with what `Predictor` says. They take turns: some seconds alone, as many with all attackers, who come from
 addresses of their own (127.0.0.2 and on, which Linux has; elsewhere they are one client with the innocent).
-Attackers run in processes of their own and take their time from the processors that serve. Status 1 if any
-innocent request failed.
+Attackers run in processes of their own at a low priority: they would have their own processors, and take what
+is left of those that serve. Status 1 if any innocent request failed.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -264,9 +264,8 @@ def parts() -> tuple[str, bytes]:
     return "image/jpeg", b"\xff\xd8" + b"\xff\xfe\0\2" * 2_000_000
 
 
-def send(make: Callable[[], tuple[str, bytes]], port: int, address: str, end: float) -> Counter[str]:
+def send(kind: str, body: bytes, port: int, address: str, end: float) -> Counter[str]:
     """Sends the same again and again, by some threads; the kinds of what came back."""
-    kind, body = make()
     outcomes: Counter[str] = Counter()
 
     def work() -> None:
@@ -327,10 +326,15 @@ ATTACKS: dict[str, Any] = {
 
 
 def attack(kind: str, port: int, address: str, seconds: float, queue: Any) -> None:
-    """What an attacker's process does."""
-    what, end = ATTACKS[kind], time.monotonic() + seconds
-    outcomes = hold(what, port, address, end) if isinstance(what, bytes) else send(what, port, address, end)
-    queue.put((kind, outcomes))
+    """What an attacker's process does; it says when it begins."""
+    if hasattr(os, "nice"):
+        os.nice(10)
+    what = ATTACKS[kind]
+    body = what if isinstance(what, bytes) else what()
+    queue.put((kind, None))
+    end = time.monotonic() + seconds
+    found = hold(body, port, address, end) if isinstance(body, bytes) else send(*body, port, address, end)
+    queue.put((kind, found))
 
 
 @contextlib.contextmanager
@@ -349,10 +353,11 @@ def attackers(kinds: list[str], port: int, seconds: float) -> Iterator[dict[str,
     ]
     for process in processes:
         process.start()
-    time.sleep(1)
+    early = [queue.get(timeout=300) for _ in processes]
     found: dict[str, Counter[str]] = {}
     yield found
-    found.update(queue.get(timeout=120) for _ in processes)
+    rest = [queue.get(timeout=300) for _ in processes]
+    found.update((kind, outcomes) for kind, outcomes in early + rest if outcomes is not None)
     for process in processes:
         process.join()
 

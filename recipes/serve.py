@@ -59,10 +59,11 @@ def main(
 
 
 def end_by_signals() -> None:
-    """Lets SIGTERM and SIGHUP, a terminal that is closed, do what Ctrl-C does."""
-    for name in ("SIGTERM", "SIGHUP"):  # Windows has no SIGHUP
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), signal.default_int_handler)
+    """Lets SIGTERM, and SIGHUP of a terminal that is closed, do what Ctrl-C does; not under `nohup`."""
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)  # Windows has no SIGHUP
+        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler)
 
 
 if __name__ == "__main__":
