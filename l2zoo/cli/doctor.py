@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import json
 import os
 import platform
 from collections.abc import Sequence
@@ -133,10 +132,12 @@ def _backend() -> str:
     """The backend that Keras would take: of the environment, of its file, or TensorFlow."""
     if os.environ.get("KERAS_BACKEND"):
         return f"{os.environ['KERAS_BACKEND']} (KERAS_BACKEND)"
+    from l2zoo.utils.reading import read_object
+
     home = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras")) / "keras.json"
     try:
-        return f"{json.loads(home.read_text(encoding='utf-8'))['backend']} ({home})"
-    except (OSError, ValueError, KeyError, TypeError):
+        return f"{read_object(home)['backend']} ({home})"
+    except (FileNotFoundError, ValueError, KeyError):
         return "tensorflow (its default)"
 
 

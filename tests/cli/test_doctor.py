@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy
 import pytest
 
+from l2zoo.cli import doctor
 from l2zoo.cli.doctor import EXTRAS
 
 PROJECT = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -73,3 +74,13 @@ def test_another_build_of_tensorflow_counts(l2zoo, monkeypatch) -> None:
     answer = l2zoo("doctor", "--json")
     assert json.loads(answer.out)["packages"]["tensorflow"] == "2.19.0"
     assert answer.status == 0
+
+
+@pytest.mark.parametrize("content", ["", "[" * 100_000, "null", "{}", "\udcff"])
+def test_a_damaged_file_of_keras_s_is_none(
+    content: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "keras.json").write_text(content, errors="surrogateescape")
+    monkeypatch.delenv("KERAS_BACKEND", raising=False)
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    assert doctor._backend() == "tensorflow (its default)"
