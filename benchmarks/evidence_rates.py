@@ -1,8 +1,10 @@
-"""How often is what l2zoo says about data wrong, where the truth is known? Nothing is trained.
+"""How often is what l2zoo says about data wrong, where the truth is known?
 
     python benchmarks/evidence_rates.py               every table, about 10 minutes on 2 cores
-    python benchmarks/evidence_rates.py --only grid   one of: grid, searches, compare, privacy
+    python benchmarks/evidence_rates.py --only grid   one of: grid, searches, compare, privacy, trained
     python benchmarks/evidence_rates.py --repeat 200  a rough one
+
+Nothing is trained but for `trained`, which is not among the tables of the first line.
 
 Scores are drawn: the paired difference of two settings on one fold has a deviation of 0.02. `agreement` is
 how much the differences on two folds of the same data have in common: the correlation that a setting's luck
@@ -18,6 +20,7 @@ import warnings
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
+from multiprocessing import get_context
 from typing import Annotated, Any
 
 import numpy as np
@@ -25,6 +28,7 @@ import typer
 
 DEVIATION = 0.02  # of a paired difference
 STRENGTHS = (0.0, *np.logspace(-6.5, -1, 12).tolist())
+AGREEMENTS = (0.0, 0.1, 0.2)
 GAINS = (0.02, 0.03, 0.05)  # at the seventh strength; those beside it have less
 Effect = Callable[[float], float]
 
@@ -100,12 +104,19 @@ def grid(
 
 
 def searched(
-    seed: int, *, agreement: float, gain: float, strategy: str, space: bool, folds: int = 5
+    seed: int,
+    *,
+    agreement: float,
+    gain: float,
+    strategy: str,
+    space: bool,
+    folds: int = 5,
+    until: float | None = None,
 ) -> tuple[str, bool, float]:
     """The same for a search by `tune_l2` itself, with an engine that gives simulated scores."""
     import keras
 
-    from l2zoo import build_cnn, tune_l2
+    from l2zoo import L2Policy, tune_l2
     from l2zoo.engine.record import Record
 
     scores = Scores(np.random.default_rng(seed), agreement, bump(gain))
@@ -140,16 +151,17 @@ def searched(
             """Nothing is held."""
 
     def build(l2: float, hp: Any = None) -> Any:
-        return build_cnn((4, 4, 1), 2, filters=[2], l2=l2)
+        model = keras.Sequential([keras.Input((2, 2, 1)), keras.layers.Flatten(), keras.layers.Dense(2)])
+        return L2Policy.of(l2).apply(model)
 
     def values(hp: Any) -> None:
         hp.Float("learning_rate", 1e-4, 1e-1, sampling="log")
 
     keras.utils.clear_session()
-    x, y = np.random.default_rng(0).integers(0, 255, (100, 4, 4, 1), np.uint8), np.arange(100) % 2
+    x, y = np.random.default_rng(0).integers(0, 255, (100, 2, 2, 1), np.uint8), np.arange(100) % 2
     verdict = tune_l2(
         build, (x, y), strengths=STRENGTHS, strategy=strategy, space=values if space else None, folds=folds,
-        epochs=9, seeds=[seed], engine=Engine, verbose=False,
+        epochs=9, seeds=[seed], until=until, engine=Engine, verbose=False,
     ).verdict  # fmt: skip
     return verdict.outcome, bool(verdict.low <= 0 <= verdict.high), verdict.gain
 
@@ -244,6 +256,26 @@ def attacked(seed: int, *, members: int, others: int, shift: float, what: str) -
     return "unclear", truth in found, found.value - float(truth)
 
 
+# ---- Real trainings ----------------------------------------------------------------------------------------
+
+
+def trained(seed: int) -> tuple[str, bool, float]:
+    """A search over strengths that are too small to do anything, on 300 digits of its own.
+
+    Trainings part all the same, as one that is rounded otherwise does from step to step; so the scores of
+    strengths differ as they do by chance.
+    """
+    from l2zoo import build_cnn, tune_l2
+    from l2zoo.data import load
+
+    verdict = tune_l2(
+        lambda l2: build_cnn((8, 8, 1), num_classes=10, filters=(8, 16), batch_norm=False, l2=l2),
+        load("l2zoo_digits", limit=300, label_noise=0.2, seed=seed),
+        strengths=[0, 1e-8, 3e-8, 1e-7, 3e-7, 1e-6, 3e-6], epochs=25, seeds=[seed], verbose=False,
+    ).verdict  # fmt: skip
+    return verdict.outcome, bool(verdict.low <= 0 <= verdict.high), verdict.gain
+
+
 # ---- The tables --------------------------------------------------------------------------------------------
 
 
@@ -252,15 +284,15 @@ def row(
 ) -> None:
     """Prints one line: how often each outcome came, and what the interval held."""
     gains = settings.pop("gains", ())
-    null = list(pool.map(partial(draw, **settings), range(repeat), chunksize=max(1, repeat // 16)))
+    each = max(1, repeat // 16)
+    null = list(pool.map(partial(draw, **settings), range(repeat), chunksize=each))
     outcomes = [outcome for outcome, _, _ in null]
     cells = [f"{outcomes.count(name) / repeat:.1%}" for name in ("helps", "hurts")]
     cells.append(f"{np.mean([held for _, held, _ in null]):.1%}")
     errors = np.array([error for _, _, error in null])
     cells.append(f"{np.nanmean(errors) / max(np.nanstd(errors), 1e-12):+.2f}")
     for gain in gains:
-        settings["gain"] = gain
-        found = pool.map(partial(draw, **settings), range(repeat), chunksize=max(1, repeat // 16))
+        found = pool.map(partial(draw, **{**settings, "gain": gain}), range(repeat), chunksize=each)
         cells.append(f"{np.mean([outcome == 'helps' for outcome, _, _ in found]):.0%}")
     print(f"| {words} | {' | '.join(cells)} |", flush=True)
 
@@ -268,40 +300,28 @@ def row(
 def grids(pool: ProcessPoolExecutor, repeat: int) -> None:
     """Cross-validation of a dozen strengths."""
     for seeds, folds in ((1, 2), (1, 3), (1, 5), (1, 10), (2, 5), (5, 5), (5, 10)):
-        for agreement in (0.0, 0.1, 0.2):
+        for agreement in AGREEMENTS:
             words = f"grid, {folds} folds, {seeds} seeds, agreement {agreement:g}"
-            gains = GAINS if not agreement else ()
-            row(
-                words,
-                pool,
-                grid,
-                repeat,
-                agreement=agreement,
-                gain=0.0,
-                seeds=seeds,
-                folds=folds,
-                gains=gains,
-            )
-    base = {"agreement": 0.1, "gain": 0.0, "seeds": 1, "folds": 5}
-    row("grid, 5 folds, 1 in 20 fails, agreement 0.1", pool, grid, repeat, failed=True, **base)
-    row("grid, 5 folds of 60 and 61 images, agreement 0.1", pool, grid, repeat, images=60, **base)
-    row(
-        "grid, 2 folds of 60 and 61 images, agreement 0.1",
-        pool,
-        grid,
-        repeat,
-        images=60,
-        **{**base, "folds": 2},
-    )
+            of = {"agreement": agreement, "gain": 0.0, "seeds": seeds, "folds": folds}
+            row(words, pool, grid, repeat, gains=() if agreement else GAINS, **of)
+    five = {"agreement": 0.1, "gain": 0.0, "seeds": 1, "folds": 5}
+    row("grid, 5 folds, 1 in 20 fails, agreement 0.1", pool, grid, repeat, failed=True, **five)
+    row("grid, 5 folds of 60 and 61 images, agreement 0.1", pool, grid, repeat, images=60, **five)
+    two = {**five, "folds": 2}
+    row("grid, 2 folds of 60 and 61 images, agreement 0.1", pool, grid, repeat, images=60, **two)
 
 
 def searches(pool: ProcessPoolExecutor, repeat: int) -> None:
     """`tune_l2` itself."""
-    kinds = [("grid", False), ("random", False), ("bayesian", False), ("hyperband", False), ("random", True)]
-    for (strategy, space), agreement in itertools.product([*kinds, ("bayesian", True)], (0.0, 0.1, 0.2)):
+    kinds = (("grid", False), ("random", False), ("bayesian", False), ("hyperband", False), ("random", True))
+    for (strategy, space), agreement in itertools.product((*kinds, ("bayesian", True)), AGREEMENTS):
         words = f"tune_l2, {strategy}{' and learning rate' if space else ''}, agreement {agreement:g}"
-        settings = {"agreement": agreement, "gain": 0.0, "strategy": strategy, "space": space}
-        row(words, pool, searched, max(repeat // 5, 1), **settings)
+        of = {"agreement": agreement, "gain": 0.0, "strategy": strategy, "space": space}
+        row(words, pool, searched, max(repeat // 5, 1), **of)
+    for agreement in AGREEMENTS:
+        words = f"tune_l2, grid, until 0.04 can be told, agreement {agreement:g}"
+        of = {"agreement": agreement, "gain": 0.0, "strategy": "grid", "space": False, "until": 0.04}
+        row(words, pool, searched, max(repeat // 5, 1), gains=() if agreement else GAINS, **of)
 
 
 def comparisons(pool: ProcessPoolExecutor, repeat: int) -> None:
@@ -309,53 +329,43 @@ def comparisons(pool: ProcessPoolExecutor, repeat: int) -> None:
     for images, share in ((360, 0.03), (360, 0.1), (10_000, 0.03)):
         words = f"compare, {images} test images, {share:.0%} answered otherwise, 5 seeds"
         row(words, pool, compared, repeat, images=images, share=share)
-    for agreement in (0.0, 0.1, 0.2):
-        row(
-            f"compare, 5 folds, 5 seeds, agreement {agreement:g}",
-            pool,
-            compared,
-            repeat,
-            folds=5,
-            agreement=agreement,
-        )
+    for agreement in AGREEMENTS:
+        words = f"compare, 5 folds, 5 seeds, agreement {agreement:g}"
+        row(words, pool, compared, repeat, folds=5, agreement=agreement)
 
 
 def attacks(pool: ProcessPoolExecutor, repeat: int) -> None:
-    """Intervals of the audit."""
-    for members, others in ((100, 100), (300, 300), (1000, 1000)):
-        for what in ("auc", "rate", "advantage", "told"):
-            words = f"privacy, {members} members, {others} others, {what}"
-            shift = 0.0 if what == "told" else 1.0
-            row(
-                words,
-                pool,
-                attacked,
-                max(repeat // 4, 1),
-                members=members,
-                others=others,
-                shift=shift,
-                what=what,
-            )
+    """Intervals of the audit; "helps" stands for an attack that is said to tell where none knows anything."""
+    for count, what in itertools.product((100, 300, 1000), ("auc", "rate", "advantage", "told")):
+        words = f"privacy, {count} members and others, {what}"
+        of = {"members": count, "others": count, "shift": 0.0 if what == "told" else 1.0, "what": what}
+        row(words, pool, attacked, max(repeat // 4, 1), **of)
+
+
+def trainings(pool: ProcessPoolExecutor, repeat: int) -> None:
+    """What is drawn above, trained."""
+    row("trained: strengths that do nothing, 5 folds", pool, trained, max(repeat // 25, 1))
 
 
 TABLES = {"grid": grids, "searches": searches, "compare": comparisons, "privacy": attacks}
+LONGER = {"trained": trainings}  # if it is named
 
 
 def main(
-    only: Annotated[str, typer.Option(help=f"One of {', '.join(TABLES)}; empty: all.")] = "",
+    only: Annotated[
+        str, typer.Option(help=f"One of {', '.join((*TABLES, *LONGER))}; empty: all but the last.")
+    ] = "",
     repeat: Annotated[int, typer.Option(help="How often each search is drawn.")] = 1000,
     workers: Annotated[int, typer.Option(help="Processes.")] = 2,
 ) -> None:
     """Prints the tables in Markdown."""
-    print(
-        f"| {repeat} drawn each | helps | hurts | interval holds | error / sd | "
-        f"{' | '.join(map(str, GAINS))} |"
-    )
+    gains = " | ".join(map(str, GAINS))
+    print(f"| {repeat} drawn each | helps | hurts | interval holds | error / sd | {gains} |")
     print(f"|---|{'--:|' * (4 + len(GAINS))}")
-    with ProcessPoolExecutor(workers) as pool:
-        for name, table in TABLES.items():
-            if not only or only == name:
-                table(pool, repeat)
+    chosen = [{**TABLES, **LONGER}[only]] if only else TABLES.values()
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        for table in chosen:
+            table(pool, repeat)
 
 
 if __name__ == "__main__":

@@ -49,6 +49,9 @@ def main(
     workers: Annotated[int, typer.Option(help="Trainings at the same time; more than 1 needs Ray.")] = 1,
     folds: Annotated[int, typer.Option(help="Parts of the cross-validation.")] = 5,
     seeds: Annotated[int, typer.Option(help="How often all is repeated with other folds.")] = 1,
+    until: Annotated[
+        float | None, typer.Option(help="Go on with fresh folds until an effect of this size can be told.")
+    ] = None,
     epochs: Annotated[int, typer.Option(help="Passes over the training images.")] = 20,
     batch_size: Annotated[int, typer.Option(help="Images in a step.")] = 32,
     learning_rate: Annotated[float, typer.Option(help="Adam's.")] = 2e-3,
@@ -80,7 +83,8 @@ def main(
         build, train,
         strengths=[float(number) for number in strengths.split(",")] if strengths else None,
         strategy=strategy, max_trials=max_trials, space=rates if space else None, objective=metric,
-        folds=folds, seeds=seeds, epochs=epochs, batch_size=batch_size, workers=workers, directory=out,
+        folds=folds, seeds=seeds, until=until, epochs=epochs, batch_size=batch_size, workers=workers,
+        directory=out,
     )  # fmt: skip
     picture = result.plot(out / "lambda.png")
     for kind in ["learning", "plane"] if space else ["learning"]:

@@ -19,11 +19,17 @@ def audit(
     model: options.Model,
     modules: options.Imports = None,
     json: options.Json = False,
+    by: Annotated[
+        str, options.word(lambda: ("weight", "layer-group"), help="A row for each: weight, or layer-group.")
+    ] = "weight",
+    only: Annotated[
+        str, options.word(lambda: ("all", "problems"), help="What to show: all, or problems and the summary.")
+    ] = "all",
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 if there are problems.")] = False,
 ) -> None:
     """Show what MODEL penalises: every weight, its lambda, its share.
 
-    Example: l2zoo audit my.keras
+    Example: l2zoo audit my.keras --by layer-group
     """
     loaded = load_model(model, modules)
     from l2zoo.regularization.audit import audit as audit_model
@@ -31,6 +37,10 @@ def audit(
     found = audit_model(loaded)
     if json:
         print_json(found.to_dict())
+    elif only == "problems":
+        show(found.summary, *(line for line in found.lines if line.startswith("!")))
+    elif by == "layer-group":
+        show(found.by_group(), *found.lines)
     elif sys.stdout.isatty():
         show(found)
     else:

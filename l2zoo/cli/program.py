@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from l2zoo.cli import artifacts, models
+from l2zoo.cli import artifacts, doctor, models
 from l2zoo.utils.console import in_one_line, say, warn_in_short
 from l2zoo.utils.shell_words import ERRORS, speak_shell
 
@@ -23,6 +23,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "predict": artifacts.predict,
     "evaluate": artifacts.evaluate,
     "bench": artifacts.bench,
+    "doctor": doctor.doctor,
 }
 
 app = typer.Typer(

@@ -68,7 +68,7 @@ class Record:
             `{"val_accuracy": [0.7, 0.8]}`.
         weight_norm: Euclidean norm of the penalised weights at the end.
         penalty: Value of the penalty at the end.
-        parts: The score on each part of the held-out rows, where the job asks for it.
+        parts: What each part of the held-out rows adds to the score, where the job asks for it.
     """
 
     unit: Unit

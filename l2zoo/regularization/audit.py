@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -108,10 +109,11 @@ class Audit:
 
     @property
     def note(self) -> str:
-        """What L2 means for the kernels whose size a normalisation undoes, if it reaches any; else empty."""
+        """What ≈ means, and L2 for the kernels whose size a normalisation undoes; empty if there are none."""
         count = sum(row.normalised and bool(row.strength) for row in self.rows)
         if not count:
-            return ""
+            there = any(row.normalised for row in self.rows)
+            return "a normalisation undoes the size of these kernels; no L2 is on them" if there else ""
         kernels = "1 kernel" if count == 1 else f"{count} kernels"
         return (
             f"a normalisation undoes the size of {kernels}: L2 sets the learning rate there, lr / |w|**2 "
@@ -144,6 +146,27 @@ class Audit:
             title=f"L2 audit of {self.model}",
         )
 
+    def by_group(self) -> Table:
+        """A row for the weights of each group of layers that have a role and a strength in common.
+
+        Groups are told by names: `stage1` of `stage1_block1_conv1`, `block_1` of `block_1_expand`, the
+        enclosing layers of what is nested.
+        """
+        groups: dict[tuple[str, str, str], list[AuditRow]] = {}
+        for row in self.rows:
+            costs = "other" if row.strength is None else _number(row.strength) if row.strength else "-"
+            role = "bias, norm" if row.role in ("bias", "norm") else row.role
+            groups.setdefault((_group(row.path), role, costs), []).append(row)
+        rows = []
+        for (group, role, strength), some in groups.items():
+            sign = " ≈" if any(row.normalised for row in some) else ""
+            penalty, count = sum(row.penalty for row in some), sum(row.parameters for row in some)
+            share = cell(sum(row.share for row in some), "{:.1%}") if penalty else Cell("-")
+            numbers = (cell(count, "{:,}"), Cell(strength), _or_dash(penalty), share)
+            rows.append((group, f"{role}{sign}", cell(len(some)), *numbers))
+        heads = ["layers", "role", *map(Column, ("weights", "parameters", "lambda", "penalty", "share"))]
+        return Table.of(heads, rows, title=f"L2 audit of {self.model}")
+
     def section(self) -> Section:
         """The audit as a part of a report."""
         return Section(
@@ -163,13 +186,17 @@ class Audit:
         step = {} if self.step is None else {"step": {path: asdict(part) for path, part in self.step.items()}}
         return {**head, **words, "rows": rows, **step}
 
+    @property
+    def lines(self) -> list[str]:
+        """The summary, what ≈ means, and the problems, each with its sign."""
+        notes = [f"≈ {self.note}"] if self.note else []
+        return [self.summary, *notes, *(f"! {problem}" for problem in self.problems)]
+
     def __rich__(self) -> Any:
         from rich.console import Group
         from rich.text import Text
 
-        lines = [Text(f"! {printable(problem)}") for problem in self.problems]
-        notes = [Text(f"≈ {self.note}")] if self.note else []
-        return Group(self.table(), Text(printable(self.summary)), *notes, *lines)
+        return Group(self.table(), *(Text(printable(line)) for line in self.lines))
 
     def __str__(self) -> str:
         return self._text(width=120)
@@ -351,6 +378,15 @@ def _cells(row: AuditRow, step: Mapping[str, StepPart] | None) -> Row:
 
 def _step_cells(row: AuditRow, step: Mapping[str, StepPart]) -> tuple[Cell, ...]:
     return step_cells(step.get(row.path), row.strength, penalised=_has_penalty(row))
+
+
+def _group(path: str) -> str:
+    """The name of the layers that a weight belongs to, by what they have in common."""
+    *around, layer, _ = path.split("/") if "/" in path else (path, "")
+    if around:
+        return "/".join(around)
+    numbered = re.match(r"[^\W_]*?_?\d+[a-z]?(?=_)", layer)
+    return numbered[0] if numbered else re.sub(r"_\d+$", "", layer)
 
 
 def _or_dash(value: float | None) -> Cell:

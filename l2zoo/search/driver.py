@@ -20,6 +20,7 @@ from l2zoo.search import select, strategies
 from l2zoo.search.candidates import Candidate, best, gather
 from l2zoo.search.progress import SearchProgress
 from l2zoo.search.select import Selection
+from l2zoo.search.verdict import LOOKS, Verdict
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,9 @@ class Driver:
         seeds: How often all is repeated.
         batch: How many configurations the oracle is asked for at a time; None for all it has.
         progress: What is shown of configurations.
+        until: With an effect of some size the winner and 0 are trained on, on fresh divisions, until the
+            verdict can tell it or `max_seeds` are used up; None for what the search itself says.
+        max_seeds: Of the search and of fresh divisions together.
     """
 
     def __init__(
@@ -54,6 +58,8 @@ class Driver:
         seeds: Sequence[int],
         batch: int | None,
         progress: SearchProgress,
+        until: float | None = None,
+        max_seeds: int = 20,
     ):
         self._job = job
         self._run = run
@@ -62,6 +68,8 @@ class Driver:
         self._seeds = seeds
         self._batch = batch
         self._progress = progress
+        self._until = until
+        self._max_seeds = max_seeds
         self._trials: dict[str, Trial] = {}
         self._records: dict[Unit, Record] = {}  # of this search: the ledger may hold more
         self._complete = 0
@@ -79,37 +87,57 @@ class Driver:
             for trial in trials:
                 self._tell(trial)
         self._train(self._zero(self._best_others()))
-        searched = list(self._records.values())
-        judged = self._judge()
-        objective = self._oracle.objective
-        return select.choose(
-            searched,
-            mode=objective.direction,
-            metric=objective.name,
-            overlap=self._job.division.overlap,
-            divided_anew=self._job.division.varies,
-            judged=judged,
-        )
+        return self._decide(list(self._records.values()))
 
-    def _judge(self) -> list[Record]:
-        """Trainings of the best strength above 0 and of 0 with as many fresh seeds, which chose nothing.
+    def _decide(self, searched: Sequence[Record]) -> Selection:
+        """The answer, after as many looks at fresh divisions as it takes.
 
         A grid needs none, nor does random search of strengths alone: there, every fold can be left out of the
         choice. Where scores decided what was tried, given up, or with which other values 0 was trained, all
-        folds had their say.
+        folds had their say, and the winner is judged on divisions that chose nothing.
         """
+        objective, looks = self._oracle.objective, 1 if self._until is None else LOOKS
+        division, judged = self._job.division, list[Record]()
+        if self._best_others() or strategies.is_adaptive(self._oracle):
+            judged = self._fresh(len(self._seeds))
+        for look in range(looks):
+            selection = select.choose(
+                searched,
+                mode=objective.direction,
+                metric=objective.name,
+                overlap=division.overlap,
+                divided_anew=division.varies,
+                judged=judged,
+                looks=looks,
+                until=self._until,
+            )
+            seeds = len({record.unit.seed for record in judged})
+            budget = self._max_seeds - len(self._seeds) - seeds
+            more = (
+                0
+                if look == looks - 1
+                else seeds_for_next_look(selection.verdict, folds=division.count, rest=looks - 1 - look)
+            )
+            if min(more, budget) < 1:
+                break
+            judged = self._fresh(seeds + min(more, budget))
+        return selection
+
+    def _fresh(self, count: int) -> list[Record]:
+        """Trainings of the best strength above 0 and of 0 with fresh seeds, which chose nothing."""
         others = self._best_others()
-        if not (others or strategies.is_adaptive(self._oracle)):
-            return []
-        whole = gather(r for r in self._records.values() if r.unit.end is None and r.unit.others == others)
+        searched = [r for r in self._records.values() if r.unit.seed in self._seeds]
+        whole = gather(r for r in searched if r.unit.end is None and r.unit.others == others)
         above = [candidate for candidate in whole if candidate.strength > 0 and candidate.n]
         if not above:
             return []
         winner = best(above, mode=self._oracle.objective.direction).strength
-        fresh = range(max(self._seeds) + 1, max(self._seeds) + 1 + len(self._seeds))
-        trials = [Trial(None, self._units(strength, others, seeds=fresh)) for strength in (0.0, winner)]
-        self._train(trials)
-        return [self._records[unit] for trial in trials for unit in trial.units]
+        first = max(self._seeds) + 1
+        units = [self._units(s, others, seeds=range(first, first + count)) for s in (0.0, winner)]
+        self._progress.fresh = True
+        self._train([Trial(None, tuple(u for u in some if u not in self._records)) for some in units])
+        self._progress.fresh = False
+        return [self._records[unit] for some in units for unit in some]
 
     @property
     def records(self) -> tuple[Record, ...]:
@@ -145,7 +173,8 @@ class Driver:
 
     def _best_others(self) -> tuple[tuple[str, Value], ...]:
         """The other hyperparameters with which strength 0 is compared; any, if every training failed."""
-        whole = gather(record for record in self._records.values() if record.unit.end is None)
+        searched = (record for record in self._records.values() if record.unit.seed in self._seeds)
+        whole = gather(record for record in searched if record.unit.end is None)
         if any(candidate.n for candidate in whole):
             return best(whole, mode=self._oracle.objective.direction).others
         return next(iter(self._records)).others
@@ -189,6 +218,21 @@ class Driver:
     def _candidate(self, trial: Trial) -> Candidate:
         (candidate,) = gather(self._records[unit] for unit in trial.units)
         return candidate
+
+
+def seeds_for_next_look(verdict: Verdict, *, folds: int, rest: int) -> int:
+    """How many fresh seeds to train before the next look; 0 if there is nothing more to be told.
+
+    Args:
+        verdict: Of the last look, with the effect that is to be told.
+        folds: Trainings of a strength with one seed.
+        rest: How many looks there are left. The first of them takes its part of what is missing.
+    """
+    if verdict.is_told or not verdict.pairs:
+        return 0
+    assert verdict.until is not None
+    missing = verdict.needed(verdict.until) + (0 if verdict.fresh else verdict.pairs)
+    return 0 if math.isinf(missing) else math.ceil(missing / folds / rest)
 
 
 def strength_and_others(

@@ -28,6 +28,9 @@ class SearchProgress(Progress):
         stopped: What to say to somebody who stops the search.
         visible: Whether to show anything.
         console: Where to; stderr by default.
+
+    Attributes:
+        fresh: Whether what is trained now is on fresh divisions, which judge and lead no table.
     """
 
     def __init__(
@@ -40,13 +43,16 @@ class SearchProgress(Progress):
         console: Console | None = None,
     ):
         self._candidates = LiveTable(metric=metric, mode=mode)
+        self._metric = metric
+        self.fresh = False
         super().__init__(
             "lambda search", stopped=stopped, below=self._table, visible=visible, console=console
         )
 
     def record(self, record: Record) -> None:
         """One more training is finished."""
-        self._candidates.add(record)
+        if not self.fresh:
+            self._candidates.add(record)
         self.advance()
 
     def finish(self, candidate: Candidate, *, number: int, of: int | None) -> None:
@@ -57,6 +63,10 @@ class SearchProgress(Progress):
             number: How many candidates are finished, this one included.
             of: How many there are in all; None where nobody knows.
         """
+        if self.fresh:
+            result = f"{self._metric} {candidate.mean:.4f}" if candidate.n else "failed"
+            self.write(f"On fresh divisions, l2={format_strength(candidate.strength)}: {result}")
+            return
         self._candidates.finish(candidate)
         if not self.on_terminal:
             count = f"{number}" if of is None else f"{number}/{of}"

@@ -10,7 +10,16 @@ import keras
 
 from l2zoo.engine.record import Record, Value
 from l2zoo.regularization.audit import audit
+from l2zoo.reports.numbers import (
+    decimals,
+    format_duration,
+    format_mean,
+    format_strength,
+    format_value,
+    metric_name,
+)
 from l2zoo.reports.page import versions
+from l2zoo.reports.printed import Printed
 from l2zoo.reports.table import Table
 from l2zoo.search import page, report, tensorboard
 from l2zoo.search.candidates import Candidate
@@ -20,15 +29,17 @@ from l2zoo.search.verdict import Verdict
 from l2zoo.utils.scripts import script_command
 from l2zoo.utils.validation import one_of
 
+REPORT = "report.html"
+
 
 def command_line() -> str:
     """What repeats this search."""
     return script_command() or "the same call of tune_l2, or of L2Tuner.search, with the settings above"
 
 
-@dataclass(frozen=True)
-class SearchResult:
-    """The answer of a search, its evidence, and the final model.
+@dataclass(frozen=True, repr=False)
+class SearchResult(Printed):
+    """The answer of a search, its evidence, and the final model. Prints as the answer.
 
     Attributes:
         selection: Every strength with its trainings, and what follows from them.
@@ -40,17 +51,19 @@ class SearchResult:
         settings: What the scores depend on, as JSON values.
         records: What came out of every training, those that were given up early included.
         command: What repeats the search.
+        folder: Where its files are kept; None where they are not.
     """
 
     selection: Selection
     values: dict[str, Value]
-    model: keras.Model = field(repr=False)
+    model: keras.Model
     strength: str = "l2"
     epochs: int = 0
     seconds: float = 0.0
-    settings: dict[str, Any] = field(default_factory=dict, repr=False)
-    records: tuple[Record, ...] = field(default=(), repr=False)
-    command: str = field(default_factory=command_line, repr=False)
+    settings: dict[str, Any] = field(default_factory=dict)
+    records: tuple[Record, ...] = ()
+    command: str = field(default_factory=command_line)
+    folder: Path | None = None
 
     @property
     def chosen(self) -> float:
@@ -85,6 +98,27 @@ class SearchResult:
     def candidates(self) -> tuple[Candidate, ...]:
         """Every strength with mean, standard error and scores, in order of strength."""
         return self.selection.candidates
+
+    def _lines(self) -> list[str]:
+        best, metric = self.selection.best, metric_name(self.selection.metric)
+        score = format_mean(best.mean, best.standard_error, digits=decimals([best.mean], usual=4))
+        others = "".join(f", {n} {format_value(v)}" for n, v in self.values.items() if n != self.strength)
+        tried = f"{len(self.records)} trainings, {format_duration(self.seconds)}"
+        lines = [
+            str(self.verdict),
+            f"Best {format_strength(self.best)}: {metric} {score}. One standard error "
+            f"{format_strength(self.one_se)}. The model has {format_strength(self.chosen)}{others}. {tried}.",
+            self.edge,
+            "" if self.folder is None else f"Kept in {self.folder}.",
+        ]
+        return [line for line in lines if line]
+
+    def _tables(self) -> list[Table]:
+        return [self.table()]
+
+    def _page(self) -> Path | None:
+        page = None if self.folder is None else self.folder / REPORT
+        return page if page is not None and page.exists() else None
 
     def table(self) -> Table:
         """A row a strength: mean, standard error and the difference to strength 0. Prints with Rich."""
@@ -134,5 +168,5 @@ class SearchResult:
         """Writes `result.csv`, `result.json`, `report.html` and `tensorboard/` into a directory."""
         directory = Path(directory)
         report.write_files(self.selection, directory)
-        self.report(directory / "report.html")
+        self.report(directory / REPORT)
         self.tensorboard(directory / "tensorboard")

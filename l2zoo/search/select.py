@@ -53,6 +53,8 @@ def choose(
     overlap: float | None = None,
     divided_anew: bool = True,
     judged: Sequence[Record] = (),
+    looks: int = 1,
+    until: float | None = None,
 ) -> Selection:
     """Chooses a strength from what came out of a search.
 
@@ -64,6 +66,8 @@ def choose(
         divided_anew: Whether every seed divides the data otherwise.
         judged: Trainings of the winner above 0 and of 0 on divisions that chose neither; without any, the
             verdict is by the folds that are left out of the choice.
+        looks: How often the verdict may be asked while trainings are added.
+        until: An effect that it is asked to tell.
 
     Raises:
         ValueError: No training finished, or the mode is another.
@@ -91,7 +95,8 @@ def choose(
         one_se=one_se(candidates, mode=mode),
         verdict=verdict_of(
             gather(judged) if judged else candidates, mode=mode, metric=metric, overlap=overlap,
-            divided_anew=divided_anew, tried=tried, fresh=bool(judged) and divided_anew,
+            divided_anew=divided_anew, tried=tried, fresh=bool(judged) and divided_anew, looks=looks,
+            until=until,
         ),
         edge=edge(candidates, tried, mode=mode),
         rest=rest,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -47,6 +48,8 @@ def tune_l2(
     weighted_scores: bool = False,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     choose: str = "best",
+    until: float | None = None,
+    max_seeds: int = 20,
     directory: str | Path | None = None,
     resume: bool = True,
     workers: int = 1,
@@ -100,6 +103,11 @@ def tune_l2(
         callbacks: Keras callbacks that act between epochs, such as `EarlyStopping`; each training gets its
             own copies. The final model is trained for the median of the epochs that its folds used.
         choose: Which strength the final model gets, `"best"` or `"one_se"`.
+        until: An effect to tell, in the units of the score, such as 0.01: if the verdict cannot, the best
+            strength above 0 and 0 are trained on fresh divisions of the data, with two more looks at it,
+            until it can, until no number of folds could, or until `max_seeds` are used up. All three looks
+            together are wrong in 1 of 20 at most.
+        max_seeds: How many seeds there may be in all, those of `until` included.
         directory: Where everything is kept: the ledger of finished trainings, `result.csv`, `result.json`.
             The same call with the same directory goes on where it was stopped. `None` keeps nothing.
         resume: `False` starts over, and keeps the old ledger under another name.
@@ -143,6 +151,8 @@ def tune_l2(
             max_trials=max_trials,
             max_epochs=epochs,
             choose=choose,
+            until=until,
+            max_seeds=max_seeds,
             workers=workers,
             address=address,
             engine=engine,
@@ -162,8 +172,9 @@ def tune_l2(
             callbacks=callbacks,
             verbose=verbose,
         )
-        if directory is not None:
-            result.save(folder)
+        if directory is None:
+            return dataclasses.replace(result, folder=None)
+        result.save(folder)
     return result
 
 

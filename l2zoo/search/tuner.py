@@ -62,6 +62,9 @@ class L2Tuner(keras_tuner.Tuner):
         max_trials: How many configurations; by default all of a grid, 20, and 9 for Hyperband.
         max_epochs: Epochs of a whole training for Hyperband, which stops most earlier.
         choose: Which strength the final model gets, `"best"` or `"one_se"`.
+        until: An effect, in the units of the score: the best strength above 0 and 0 are trained on fresh
+            divisions until the verdict can tell it, no number of folds can, or `max_seeds` are used up.
+        max_seeds: Of all together, those of `until` included.
         workers: How many trainings run at the same time, on Ray if more than 1.
         address: Of a Ray cluster that is running.
         engine: Makes another engine of a `Job`.
@@ -98,6 +101,8 @@ class L2Tuner(keras_tuner.Tuner):
         max_trials: int | None = None,
         max_epochs: int = 20,
         choose: str = "best",
+        until: float | None = None,
+        max_seeds: int = 20,
         workers: int = 1,
         address: str | None = None,
         engine: Callable[[Job], Engine] | None = None,
@@ -123,6 +128,8 @@ class L2Tuner(keras_tuner.Tuner):
         self._seeds = _seeds(seeds, executions_per_trial)
         self._epochs = whole_number("max_epochs", max_epochs, at_least=1)
         self._choose = one_of("choose", choose, ("best", "one_se"))
+        self._until = _effect(until, seeds=self._seeds, max_seeds=max_seeds)
+        self._max_seeds = max_seeds
         self._strength = strength
         self._objective = scripts.single_objective(objective)
         self._engine_factory = engine_for(engine, workers=workers, address=address)
@@ -212,6 +219,11 @@ class L2Tuner(keras_tuner.Tuner):
             weights=weights,
             weighted_scores=weighted_scores,
         )
+        if self._until is not None and not job.division.varies:
+            raise ValueError(
+                "`until` needs folds that every seed divides anew, but these are the same for all: give a "
+                "number of folds, or a splitter that shuffles; or leave `until` out."
+            )
         with contextlib.closing(self._engine_factory(job)) as engine:
             self.result = self._run(job, engine, visible=bool(verbose))
         provenance.remember(self.result.model, x if y is None else None)
@@ -333,6 +345,8 @@ class L2Tuner(keras_tuner.Tuner):
             seeds=self._seeds,
             batch=strategies.batch(self.oracle),
             progress=progress,
+            until=self._until,
+            max_seeds=self._max_seeds,
         )
         started = time.perf_counter()
         with progress:
@@ -351,6 +365,7 @@ class L2Tuner(keras_tuner.Tuner):
             records=driver.records,
             seconds=time.perf_counter() - started,
             settings={**settings, "seeds": self._seeds, "strategy": type(self.oracle).__name__},
+            folder=self.folder,
         )
 
     @property
@@ -374,6 +389,20 @@ def _seeds(seeds: int | Sequence[int], executions_per_trial: int) -> list[int]:
             f"seeds={seeds!r}: give one of them."
         )
     return list_seeds(executions if executions > 1 else seeds)
+
+
+def _effect(until: float | None, *, seeds: Sequence[int], max_seeds: int) -> float | None:
+    """The effect that is to be told, checked, and that there is a seed left for it."""
+    if until is None:
+        return None
+    if whole_number("max_seeds", max_seeds, at_least=1) <= len(seeds):
+        raise ValueError(
+            f"`until` goes on with fresh seeds, so `max_seeds` must be above the {len(seeds)} of `seeds`, "
+            f"got max_seeds={max_seeds}."
+        )
+    if not check_number("until", until):
+        raise ValueError("`until` must be above 0: no number of trainings tells an effect of 0.")
+    return float(until)
 
 
 def _last_rows(count: int, share: float) -> tuple[np.ndarray, np.ndarray]:

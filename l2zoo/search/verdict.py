@@ -30,6 +30,7 @@ from l2zoo.stats.paired import (
 from l2zoo.stats.summary import mean, sign_of
 
 MANY = 5  # strengths, from which on the variance of a gain is known from the others too
+LOOKS = 3  # at a verdict to which trainings are added until it tells
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,9 @@ class Verdict:
         overlap: By how much gains on two folds are taken to go together.
         left_out: The strengths above 0 that were not compared, as trainings of them failed.
         fresh: Whether the trainings are on divisions of the data that chose nothing.
+        until: The effect that the search was asked to tell; None if it was not.
+        confidence: Of the interval: 0.95, and more for each of several looks, so that together they are
+            wrong in 1 of 20 at most (Bonferroni).
     """
 
     outcome: str
@@ -69,6 +73,14 @@ class Verdict:
     overlap: float = math.nan
     left_out: tuple[float, ...] = ()
     fresh: bool = False
+    until: float | None = None
+    confidence: float = 0.95
+
+    @property
+    def is_told(self) -> bool:
+        """Whether L2 helps or hurts, or does neither by as much as `until`."""
+        small = self.until is not None and max(abs(self.low), abs(self.high)) < self.until
+        return self.outcome in ("helps", "hurts") or (small and self.outcome == "unclear")
 
     def __str__(self) -> str:
         return self.sentence
@@ -93,7 +105,13 @@ class Verdict:
             )
         if not self.pairs:
             return math.inf
-        wanted = trainings_for(effect, deviation=self.deviation, overlap=self.overlap, power=power)
+        wanted = trainings_for(
+            effect,
+            deviation=self.deviation,
+            overlap=self.overlap,
+            power=power,
+            confidence=self.confidence,
+        )
         return max(0.0, wanted - self.pairs)
 
 
@@ -106,6 +124,8 @@ def verdict_of(
     divided_anew: bool = True,
     tried: Sequence[float] = (),
     fresh: bool = False,
+    looks: int = 1,
+    until: float | None = None,
 ) -> Verdict:
     """Compares the best strength above 0 with strength 0.
 
@@ -122,7 +142,16 @@ def verdict_of(
             other data: the gains of a fold are averaged over them first.
         tried: All strengths that were tried, where `candidates` are not all.
         fresh: Whether `candidates` were trained on divisions that chose none of them.
+        looks: How often the verdict may be asked while trainings are added. Each look has its part of the 5 %
+            in which all may be wrong.
+        until: An effect that it is asked to tell, for the sentence.
+
+    References:
+        Pocock 1977, Group sequential methods in the design and analysis of clinical trials (a number of looks
+        that is fixed beforehand, all with the same level; Bonferroni's, which is taken here, is a little
+        below his and does not need the looks to be independent of anything).
     """
+    confidence = 1 - 0.05 / looks
     sign = sign_of(mode)
     candidates = sorted(candidates, key=lambda c: c.strength)
     zero = next((c for c in candidates if c.strength == 0), Candidate(0.0, ()))
@@ -141,8 +170,10 @@ def verdict_of(
     overlap = shared_part(1 / (folds - 1) if overlap is None else overlap)
     lost = tuple(c.strength for c in above if c not in positive)
     usual = usual_variance(gains) if len(positive) >= MANY else None
-    verdict = _numbers(zero, positive, held, steps, overlap=overlap, usual=usual, mode=mode)
-    verdict = replace(verdict, overlap=overlap, left_out=lost, fresh=fresh)
+    verdict = _numbers(
+        zero, positive, held, steps, overlap=overlap, usual=usual, mode=mode, confidence=confidence
+    )
+    verdict = replace(verdict, left_out=lost, fresh=fresh, until=until)
     if not np.nan_to_num(gains).any():
         verdict = replace(verdict, outcome="all equal")
     smallest = len(above) > 1 and verdict.strength == min(
@@ -168,11 +199,14 @@ def _numbers(
     overlap: float,
     usual: float | None,
     mode: str,
+    confidence: float,
 ) -> Verdict:
     """The numbers of a verdict and what they say, still without the sentence."""
     sign = sign_of(mode)
     strength, baseline, score = _most_gained(zero, positive, sign=sign)
-    gain, worst, top = corrected_interval(held, overlap=overlap, rounding=steps, usual=usual)
+    gain, worst, top = corrected_interval(
+        held, overlap=overlap, rounding=steps, usual=usual, confidence=confidence
+    )
     low, high = sorted((sign * worst, sign * top))
     better = sign * (score - baseline)
     return Verdict(
@@ -187,6 +221,8 @@ def _numbers(
         high=high,
         pairs=len(held),
         deviation=math.sqrt(variance_of(held, rounding=steps, usual=usual)),
+        overlap=overlap,
+        confidence=confidence,
     )
 
 
@@ -241,14 +277,14 @@ def _sentence(verdict: Verdict, *, metric: str, smallest: bool, lost: int) -> st
             "Whether L2 helps here cannot be told: all scores are equal, every strength's to those of none, "
             f"in {pairs}.{left_out}"
         )
-    numbers = f"95 % interval {low} to {high}, {pairs}"
+    numbers = f"{100 * verdict.confidence:.3g} % interval {low} to {high}, {pairs}"
     same = math.isclose(verdict.gain, verdict.difference, rel_tol=1e-9)
     judged = "" if same else " where the other folds choose the strength"
     strength, what = format_strength(verdict.strength or 0.0), metric_name(metric)
     if verdict.outcome == "unclear":
         return (
             f"Whether L2 helps here cannot be told: the best strength above 0, {strength}, differs from none "
-            f"by {gain} in {what}{judged} ({numbers}).{left_out}"
+            f"by {gain} in {what}{judged} ({numbers}).{_what_it_takes(verdict)}{left_out}"
         )
     where = f"L2 helps here: at {strength}"
     if verdict.outcome == "hurts":
@@ -259,6 +295,18 @@ def _sentence(verdict: Verdict, *, metric: str, smallest: bool, lost: int) -> st
         f"{where} {what} {verb} from {verdict.baseline:.{digits}f} to {reached:.{digits}f} "
         f"({gain}{judged}, {numbers}).{left_out}"
     )
+
+
+def _what_it_takes(verdict: Verdict) -> str:
+    """What it takes to tell the effect that was asked for, as a sentence; empty where none was."""
+    if verdict.until is None:
+        return ""
+    if verdict.is_told:
+        return f" An effect of {verdict.until:g}, either way, there is not."
+    missing = verdict.needed(verdict.until)
+    if math.isinf(missing):
+        return f" No number of folds of these data tells {verdict.until:g}: it takes more data."
+    return f" To tell {verdict.until:g} takes {math.ceil(missing)} more paired trainings." if missing else ""
 
 
 def _left_out(strengths: Sequence[float]) -> str:

@@ -127,6 +127,18 @@ def test_audit_json_is_json_and_nothing_else(l2zoo, model_file: Path) -> None:
     assert found["problems"]
 
 
+def test_audit_in_short(l2zoo, model_file: Path) -> None:
+    whole = l2zoo("audit", model_file).out
+    grouped = l2zoo("audit", model_file, "--by", "layer-group")
+    assert grouped.status == 0
+    assert grouped.out.splitlines()[1].split()[0] == "layers"
+    assert len(grouped.out.splitlines()) <= len(whole.splitlines())
+    short = l2zoo("audit", model_file, "--only", "problems").out.splitlines()
+    assert [line for line in short if not line.startswith(("l2: ", "! "))] == []
+    assert set(short) < set(whole.splitlines())
+    assert "Did you mean 'layer-group'?" in l2zoo("audit", model_file, "--by", "layer-groups").err
+
+
 def test_audit_strict_ends_with_one_when_there_are_problems(l2zoo, model_file: Path, tmp_path: Path) -> None:
     assert l2zoo("audit", model_file, "--strict").status == 1
     penalised = tmp_path / "penalised.keras"

@@ -52,6 +52,58 @@ def test_a_unit_gives_the_same_whatever_ran_before_it(warm):
     same(Trainer(job()).run(unit)[0], first)
 
 
+class Precision(keras.metrics.Metric):
+    """How much of what is said to be class 0 is: a ratio of sums, no mean over rows."""
+
+    def __init__(self, name="precision"):
+        super().__init__(name=name)
+        self.right, self.said = (self.add_weight(name=n, initializer="zeros") for n in ("right", "said"))
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        is_zero = keras.ops.cast(keras.ops.reshape(y_true, (-1,)) == 0, "float32")
+        self.right.assign(self.right + keras.ops.sum(y_pred[:, 0] * is_zero))
+        self.said.assign(self.said + keras.ops.sum(y_pred[:, 0]))
+
+    def result(self):
+        return self.right / (self.said + 1e-9)
+
+
+class Surest(Precision):
+    """Not even made of sums: the largest probability of class 0."""
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        self.right.assign(keras.ops.maximum(self.right, keras.ops.max(y_pred[:, 0])))
+
+    def result(self):
+        return self.right + 0.0
+
+
+class WithoutEachPart(keras.callbacks.Callback):
+    """What Keras's `evaluate` says of the last weights: on all held-out rows, and on all but each part."""
+
+    found: ClassVar[list[list[float]]] = []
+
+    def on_train_end(self, logs=None):
+        x, y = small.data()
+        rows = Division(y, 3)(0)[0][1]
+        parts = np.array_split(np.random.default_rng(0).permutation(rows), 5)
+        all_but = [rows, *(np.setdiff1d(rows, part) for part in parts)]
+        said = [self.model.evaluate(x[some], y[some], verbose=0, return_dict=True) for some in all_but]
+        self.found.append([next(value for name, value in each.items() if name != "loss") for each in said])
+
+
+@pytest.mark.backends
+@pytest.mark.parametrize("metric", ["accuracy", Precision(), Surest()], ids=["mean", "ratio", "largest"])
+def test_parts_of_the_held_out_rows_have_the_pseudo_values_of_the_jackknife(metric):
+    objective = f"val_{metric if isinstance(metric, str) else metric.name}"
+    settings = {"metrics": (metric,), "objective": objective, "callbacks": (WithoutEachPart(),), "parts": 5}
+    record = Trainer(job(**settings)).run(Unit(1e-2, 0, 0))[0]
+    whole, *without = WithoutEachPart.found.pop()
+    assert record.score == pytest.approx(whole, abs=1e-6)
+    np.testing.assert_allclose(record.parts, [5 * whole - 4 * other for other in without], atol=1e-4)
+    assert len({round(part, 6) for part in record.parts}) > 1
+
+
 class Listener(keras.callbacks.Callback):
     """What a callback is told at the end of an epoch, beside the penalty at that moment."""
 

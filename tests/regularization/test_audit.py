@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from l2zoo.regularization.audit import audit
+from l2zoo.regularization.audit import _group, audit
 from l2zoo.regularization.policy import L2Policy
 from l2zoo.regularization.strength import Strength
 from tests import by_hand
@@ -28,6 +28,53 @@ def small(**dense: Any) -> keras.Model:
 @pytest.fixture(scope="module")
 def mobilenet() -> keras.Model:
     return keras.applications.MobileNetV2((32, 32, 3), weights=None, classes=10)
+
+
+# ---- Groups ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("path", "group"),
+    [
+        ("stage1_block1_conv1/kernel", "stage1"),
+        ("block_12_depthwise/kernel", "block_12"),
+        ("block2a_expand_conv/kernel", "block2a"),
+        ("conv2d_3/kernel", "conv2d"),
+        ("stem_conv_bn/gamma", "stem_conv_bn"),
+        ("logits/bias", "logits"),
+        ("backbone/stage1/conv/kernel", "backbone/stage1"),
+        ("kernel", "kernel"),
+    ],
+)
+def test_weights_are_grouped_by_the_names_of_their_layers(path: str, group: str) -> None:
+    assert _group(path) == group
+
+
+def test_a_group_has_the_sums_of_its_weights(mobilenet: keras.Model) -> None:
+    model = L2Policy(1e-3, multipliers={"depthwise": 0.0}).apply(mobilenet)
+    found, table = audit(model), audit(model).by_group()
+    heads = [column.name for column in table.columns]
+    rows = [dict(zip(heads, row.cells, strict=True)) for row in table.rows]
+    mine = [r for r in found.rows if r.path.startswith("block_1_")]
+    groups = {(row["role"].text, row["lambda"].text): row for row in rows if row["layers"].text == "block_1"}
+    assert groups.keys() == {("kernel ≈", "0.001"), ("depthwise ≈", "-"), ("bias, norm", "-")}
+    kernels = groups["kernel ≈", "0.001"]
+    by_numpy = sum(
+        1e-3 * np.sum(np.square(keras.ops.convert_to_numpy(v)))
+        for v in model.trainable_variables
+        if v.path.startswith("block_1_") and v.path.endswith("kernel") and "depthwise" not in v.path
+    )
+    assert kernels["penalty"].value == pytest.approx(by_numpy, rel=1e-5)
+    assert kernels["share"].value == pytest.approx(by_numpy / found.penalty, rel=1e-5)
+    assert sum(row["weights"].value for row in groups.values()) == len(mine)
+    assert sum(row["parameters"].value for row in rows) == found.parameters
+    assert len(rows) < len(found.rows) / 2
+
+
+def test_the_sign_of_normalised_kernels_is_explained_wherever_it_stands() -> None:
+    bare = keras.Sequential([keras.Input((4,)), layers.Dense(3), layers.BatchNormalization()])
+    assert "kernel ≈" in str(audit(bare))
+    assert "≈ a normalisation undoes the size of these kernels; no L2 is on them" in str(audit(bare))
 
 
 # ---- Rows and totals ---------------------------------------------------------------------------------------
@@ -322,7 +369,7 @@ def test_kernels_before_a_normalisation_are_marked_and_what_l2_means_there_is_sa
     inputs = keras.Input((4,))
     x = layers.BatchNormalization(name="norm")(layers.Dense(3, name="before")(inputs))
     model = keras.Model(inputs, layers.Dense(2, name="after")(x))
-    assert audit(model).note == ""  # there is no L2 to speak of
+    assert audit(model).note.endswith("no L2 is on them")
     found = audit(L2Policy(1e-3).apply(model))
     assert {row.path for row in found.rows if row.normalised} == {"before/kernel"}
     assert found.note.startswith("a normalisation undoes the size of 1 kernel: L2 sets")

@@ -7,6 +7,8 @@ import pytest
 
 from l2zoo import SearchResult, tune_l2
 from l2zoo.engine.ledger import States
+from l2zoo.reports.numbers import format_strength
+from l2zoo.stats.paired import trainings_for
 from tests.engine.known import Known
 from tests.search import small
 
@@ -101,6 +103,104 @@ def test_with_other_hyperparameters_fresh_divisions_judge_the_winner_and_0_at_it
     assert (result.verdict.fresh, result.verdict.pairs) == (True, 3)
 
 
+def gaining(unit) -> float:
+    """About 2 points at 1e-1, with a deviation of 2 points from fold to fold, and fewer at others."""
+    luck = np.random.default_rng([unit.seed, unit.fold, int(unit.strength * 1e9)]).normal(0, 0.014)
+    return 0.8 + luck + 0.02 * (unit.strength == 1e-1)
+
+
+def until(folder=None, *, score=gaining, folds=5, **changes):
+    done = []
+
+    def engine(job):
+        known = Known(job, score=score, most=changes.get("most", 10**9))
+        done.append(known.done)
+        return known
+
+    settings = {**SETTINGS, "folds": folds, **{k: v for k, v in changes.items() if k != "most"}}
+    return tune_l2(small.build, small.data(), engine=engine, directory=folder, **settings), done[0]
+
+
+def test_what_cannot_be_told_yet_goes_on_with_the_winner_and_0_on_fresh_divisions(tmp_path):
+    plain, everything = until()
+    assert plain.verdict.outcome == "unclear"
+    result, done = until(tmp_path, until=0.04)
+    fresh = [work.unit for work in done if work.unit.seed]
+    assert {unit.strength for unit in fresh} == {0.0, plain.best}
+    assert len(done) - len(fresh) == len(everything)
+    # As many as it takes at a level of 1 - 0.05 / 3, half of them before the second look.
+    wanted = trainings_for(
+        0.04, deviation=plain.verdict.deviation, overlap=plain.verdict.overlap, confidence=1 - 0.05 / 3
+    )
+    second = -(-wanted // 10)
+    assert len({unit.seed for unit in fresh}) >= second
+    assert result.verdict.fresh
+    assert result.verdict.pairs == 5 * len({unit.seed for unit in fresh})
+    assert "98.3 % interval" in str(result.verdict)
+    assert result.selection.candidates == plain.selection.candidates  # what chose is what it was
+    again, nothing = until(tmp_path, until=0.04)
+    assert (nothing, again.selection) == ([], result.selection)
+
+
+def test_fresh_divisions_are_shown_as_such_and_lead_no_table(capfd):
+    until(until=0.04, verbose=True)
+    shown = capfd.readouterr().err.splitlines()
+    searched = [line for line in shown if line.startswith("[")]
+    assert [line.partition("]")[0] for line in searched] == ["[1/3", "[2/3", "[3/3"]
+    assert any(line.startswith("On fresh divisions, l2=0: val_accuracy 0.") for line in shown)
+    assert "already" not in "".join(shown)
+
+
+def test_a_search_that_is_asked_for_more_afterwards_trains_that_alone(tmp_path):
+    until(tmp_path)
+    result, done = until(tmp_path, until=0.04)
+    assert done
+    assert all(work.unit.seed for work in done)
+    assert result.selection == until(until=0.04)[0].selection
+
+
+@pytest.mark.parametrize("most", [20, 23])
+def test_stopped_between_looks_it_goes_on_where_it_was(most, tmp_path):
+    whole, everything = until(until=0.04)
+    assert len(everything) > most
+    with pytest.raises(KeyboardInterrupt):
+        until(tmp_path, until=0.04, most=most)
+    result, rest = until(tmp_path, until=0.04)
+    assert len(rest) == len(everything) - most
+    assert result.selection == whole.selection
+
+
+def test_no_more_seeds_are_spent_than_there_may_be():
+    result, done = until(until=0.04, max_seeds=2)
+    assert {work.unit.seed for work in done} == {0, 1}
+    assert result.verdict.pairs == 5
+
+
+def test_nothing_more_is_trained_where_it_is_told_or_cannot_be():
+    told, done = until(until=0.04, score=lambda unit: gaining(unit) + 0.2 * (unit.strength > 0))
+    assert told.verdict.outcome == "helps"
+    assert {work.unit.seed for work in done} == {0}
+    hopeless, done = until(until=0.001)
+    assert {work.unit.seed for work in done} == {0}
+    assert "No number of folds of these data tells 0.001: it takes more data." in str(hopeless.verdict)
+    small_effect, done = until(until=0.5)
+    assert {work.unit.seed for work in done} == {0}
+    assert "An effect of 0.5, either way, there is not." in str(small_effect.verdict)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"until": 0}, "`until` must be above 0"),
+        ({"until": 0.1, "seeds": 3, "max_seeds": 3}, "`max_seeds` must be above the 3 of `seeds`"),
+        ({"until": 0.1, "folds": [(range(20), range(20, 30))] * 2}, "every seed divides anew"),
+    ],
+)
+def test_until_is_refused_where_no_fresh_division_can_be_had(changes, message):
+    with pytest.raises(ValueError, match=message):
+        until(**changes)
+
+
 def test_a_lost_state_costs_a_training_from_the_first_epoch(tmp_path, monkeypatch):
     whole, _ = search(strategy="hyperband", max_trials=9)
     monkeypatch.setattr(States, "load", lambda self, unit: None)
@@ -176,6 +276,16 @@ def test_a_loss_as_objective_is_minimised():
     result, _ = search(objective="val_data_loss", fail=lambda unit: False)
     means = {c.strength: c.mean for c in result.candidates}
     assert result.best == min(means, key=means.get)
+
+
+def test_a_result_prints_as_its_answer(tmp_path):
+    result, _ = search(tmp_path)
+    assert repr(result).splitlines()[0] == str(result.verdict)
+    assert f"The model has {format_strength(result.chosen)}." in str(result)
+    assert f"Kept in {tmp_path}." in str(result)
+    assert len(repr(result)) < 1000
+    assert "Kept in" not in str(search()[0])  # where nothing is kept
+    assert str(result.table()).split()[0] in result._repr_html_()
 
 
 def test_progress_says_what_is_done_and_what_is_best(capfd, tmp_path):

@@ -199,7 +199,12 @@ def interval(standing: Standing, *, p: bool = False, digits: int = 3) -> str:
     gap = standing.difference
     assert gap is not None
     mean, low, high = (format_difference(each, digits=digits) for each in (gap.mean, gap.low, gap.high))
-    return f"{mean} ({low} to {high}{f', p = {standing.p_holm:.3f}' if p else ''})"
+    return f"{mean} ({low} to {high}{f', {_p_value(standing.p_holm or 0.0)}' if p else ''})"
+
+
+def _p_value(p: float) -> str:
+    """How a p-value is printed: none is 0."""
+    return f"p = {p:.3f}" if p >= 0.001 else "p < 0.001"
 
 
 def _and(names: list[str]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from l2zoo.reports.numbers import (
     format_difference,
@@ -16,21 +16,19 @@ from l2zoo.reports.numbers import (
     metric_title,
 )
 from l2zoo.reports.page import Page, Picture, Section, versions
+from l2zoo.reports.printed import Printed
 from l2zoo.reports.table import Cell, Column, Row, Table, cell, write_csv
 from l2zoo.studies.compare import findings, forest
 from l2zoo.studies.compare.findings import Findings, Standing
 from l2zoo.utils.files import write_json
 from l2zoo.utils.scripts import script_command
 
-if TYPE_CHECKING:
-    from rich.console import Group
-
 CSV, JSON, PICTURE, REPORT = "comparison.csv", "comparison.json", "comparison.png", "report.html"
 KINDS = {"baseline": "chosen", "not compared": "failed"}
 
 
-@dataclasses.dataclass(frozen=True)
-class Comparison(Findings):
+@dataclasses.dataclass(frozen=True, repr=False)
+class Comparison(Printed, Findings):
     """What a comparison found. Rich prints all of it; `str()` gives the sentences.
 
     Attributes:
@@ -79,13 +77,11 @@ class Comparison(Findings):
         _page(self).write(folder / REPORT)
         return folder
 
-    def __str__(self) -> str:
-        return f"{self.may_be_said}\n\n{self.may_not_be_said}"
+    def _lines(self) -> list[str]:
+        return [self.may_be_said, "", self.may_not_be_said]
 
-    def __rich__(self) -> Group:
-        from rich.console import Group
-
-        return Group(self.table(), "", self.may_be_said, "", self.may_not_be_said)
+    def _tables(self) -> list[Table]:
+        return [self.table()]
 
 
 def _table(comparison: Comparison) -> Table:

@@ -5,25 +5,22 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import keras
 
 from l2zoo.artifacts import Artifact
 from l2zoo.regularization.audit import audit
-from l2zoo.reports.numbers import decimals
+from l2zoo.reports.numbers import decimals, format_mean
+from l2zoo.reports.printed import Printed
 from l2zoo.reports.table import Column, Table, cell
 from l2zoo.search.result import SearchResult
 from l2zoo.stats.summary import mean_and_error
 from l2zoo.studies.privacy import PrivacyReport
 
-if TYPE_CHECKING:
-    from rich.console import Group
 
-
-@dataclasses.dataclass(frozen=True)
-class Outcome:
-    """What an experiment found. Rich prints all of it: `rich.print(outcome)`.
+@dataclasses.dataclass(frozen=True, repr=False)
+class Outcome(Printed):
+    """What an experiment found. Prints as its figures; Rich and notebooks show the tables too.
 
     Attributes:
         l2: The strength.
@@ -44,28 +41,43 @@ class Outcome:
     l2: float
     seeds: tuple[int, ...]
     metrics: Mapping[str, tuple[float, ...]]
-    model: keras.Model = dataclasses.field(repr=False)
+    model: keras.Model
     parameters: int
     seconds: float
     picture: Path
-    artifact: Artifact = dataclasses.field(repr=False)
-    search: SearchResult | None = dataclasses.field(default=None, repr=False)
+    artifact: Artifact
+    search: SearchResult | None = None
     chosen: str = ""
     watched: Path | None = None
-    privacy: PrivacyReport | None = dataclasses.field(default=None, repr=False)
+    privacy: PrivacyReport | None = None
     report: Path | None = None
 
     def table(self) -> Table:
         """Mean and standard error of every metric."""
         return metrics_table(self.metrics, title=f"Test set, {len(self.seeds)} seeds, l2={self.l2:g}")
 
-    def __rich__(self) -> Group:
-        from rich.console import Group
+    def _lines(self) -> list[str]:
+        means = [
+            f"{name} {format_mean(*mean_and_error(values), digits=decimals(values, usual=4))}"
+            for name, values in self.metrics.items()
+        ]
+        seeds = f"{len(self.seeds)} seed{'s' if len(self.seeds) > 1 else ''}"
+        lines = [
+            f"Test set, {seeds}, l2={self.l2:g}: {', '.join(means)}.",
+            self.chosen,
+            audit(self.model).summary,
+            "" if self.privacy is None else self.privacy.sentence,
+            f"Picture: {self.picture}",
+            f"Report: {self.report}",
+            f"Artifact: {self.artifact.folder}",
+        ]
+        return [line for line in lines if line]
 
-        searched = () if self.search is None else (self.search.table(), self.chosen)
-        audited = () if self.privacy is None else (self.privacy.sentence,)
-        where = f"Picture: {self.picture}\nReport: {self.report}\nArtifact: {self.artifact.folder}"
-        return Group(*searched, audit(self.model).summary, self.table(), *audited, str(self.artifact), where)
+    def _tables(self) -> list[Table]:
+        return [*([] if self.search is None else [self.search.table()]), self.table()]
+
+    def _page(self) -> Path | None:
+        return self.report
 
 
 def metrics_table(

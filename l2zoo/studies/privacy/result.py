@@ -7,15 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from l2zoo.reports.numbers import format_mean, format_strength
+from l2zoo.reports.printed import Printed
 from l2zoo.reports.table import Cell, Column, Table, cell
 from l2zoo.stats.roc import Interval
 from l2zoo.studies.privacy import plots
 from l2zoo.studies.privacy.findings import Findings
 
 
-@dataclass(frozen=True, eq=False)
-class PrivacyReport(Findings):
-    """The answer of `privacy_audit`.
+@dataclass(frozen=True, eq=False, repr=False)
+class PrivacyReport(Printed, Findings):
+    """The answer of `privacy_audit`. Prints as its sentence.
 
     Attributes:
         attacks: The loss threshold, and with reference models LiRA and its offline form.
@@ -27,6 +28,12 @@ class PrivacyReport(Findings):
         train_accuracy: On the members.
         test_accuracy: On the others.
     """
+
+    def _lines(self) -> list[str]:
+        return [self.sentence]
+
+    def _tables(self) -> list[Table]:
+        return [self.table()]
 
     def table(self) -> Table:
         """A row an attack, and one for the control, each number with its 95 % interval. Prints with Rich."""

@@ -17,7 +17,7 @@ from l2zoo.data import load
 from l2zoo.engine.record import Unit
 from l2zoo.studies.compare.result import Comparison
 from l2zoo.studies.compare.variants import VariantBuilder
-from l2zoo.tasks import Classification
+from l2zoo.tasks import Classification, Regression
 from tests.engine.known import Known
 from tests.search import small
 
@@ -55,6 +55,7 @@ def test_variants_share_folds_and_seeds_and_keep_their_own_settings(tmp_path: Pa
     assert found["none"].scores.keys() == {(seed, fold) for seed in (0, 1) for fold in (0, 1)}
     assert found["again"].scores == found["none"].scores  # or it would not be paired
     assert found["again"].difference.mean == 0
+    assert repr(found) == f"{found.may_be_said}\n\n{found.may_not_be_said}"
     assert found["L2"].strength in (1e-3, 1e-1)
     lines = [json.loads(line) for line in (tmp_path / "ledger.jsonl").read_text().splitlines()[1:]]
     ends = {dict(line["others"])["variant"]: line["curves"]["loss"][-1] for line in lines}
@@ -65,6 +66,34 @@ def test_variants_share_folds_and_seeds_and_keep_their_own_settings(tmp_path: Pa
     assert float(rows[0]["mean"]) == pytest.approx(np.mean(list(found["none"].scores.values())))
     assert (tmp_path / "comparison.png").read_bytes().startswith(b"\x89PNG")
     assert "What differs from none?" in (tmp_path / "report.html").read_text()
+
+
+@pytest.mark.parametrize("where", [{"folds": 2}, {"test": True}], ids=["folds", "test set"])
+def test_of_an_error_less_is_better_on_folds_and_on_a_test_set(where: dict[str, Any]) -> None:
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, 256, (160, 4, 4, 1), np.uint8)
+    data = x, (x.mean((1, 2, 3)) / 50 + rng.normal(0, 0.02, 160)).astype("float32")
+    train, test = ([part[:100] for part in data], [part[100:] for part in data])
+    if "test" in where:
+        where = {"test": load(tuple(test), task="regression")}
+
+    def numbers(policy: L2Policy) -> keras.Model:
+        layers = [keras.layers.Rescaling(1 / 255), keras.layers.Flatten(), keras.layers.Dense(1)]
+        return policy.apply(keras.Sequential([keras.Input((4, 4, 1)), *layers]))
+
+    found = compare(
+        numbers,
+        load(tuple(train), task="regression"),
+        [Variant("none"), Variant("heavy", l2=10.0)],
+        task=Regression(),
+        training=Training(epochs=20, batch_size=10, learning_rate=1e-2),
+        seeds=4,
+        verbose=False,
+        **where,
+    )
+    assert (found.metric, found.mode) == ("val_mae", "min")
+    assert found["heavy"].difference.low > 0
+    assert found.verdict(found["heavy"]) == "worse"
 
 
 @pytest.fixture
