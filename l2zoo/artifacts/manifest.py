@@ -17,6 +17,7 @@ from l2zoo.artifacts import plain_file, task_spec
 from l2zoo.data.aspect import ASPECTS
 from l2zoo.tasks.output_kind import OutputKind
 from l2zoo.utils.console import printable
+from l2zoo.utils.reading import parse_json
 
 FILE = "manifest.json"
 SIGNATURE = "model.sig"  # signs all the others, so it cannot be among them
@@ -76,7 +77,7 @@ def _parse(path: Path) -> dict[str, Any]:
         raise ValueError(f"{FILE} is larger than {_LARGEST} bytes: it is not one of ours.")
     try:
         text = content.decode("utf-8")
-        entries = json.loads(text)
+        entries = parse_json(text, where=FILE)
         body = {key: value for key, value in entries.items() if key != "sha256"}
         whole = text == _text(entries) and entries["sha256"] == _digest(body)
     except (ValueError, AttributeError, KeyError, RecursionError) as error:

@@ -7,7 +7,6 @@ unpacked.
 from __future__ import annotations
 
 import io
-import json
 import math
 import shutil
 import tempfile
@@ -21,6 +20,7 @@ import numpy as np
 
 from l2zoo.artifacts.formats.conversion import Source
 from l2zoo.artifacts.inputs import Inputs, Outputs, Predict, as_model_input, input_signature
+from l2zoo.utils.reading import parse_json
 
 if TYPE_CHECKING:
     import keras
@@ -261,7 +261,7 @@ def contents(path: Path) -> dict[str, Any]:
         compiled; and `classes` as they are registered, `"l2zoo>FinalBoxes"`.
     """
     with zipfile.ZipFile(path) as archive:
-        config = json.loads(archive.read(_CONFIG))
+        config = parse_json(archive.read(_CONFIG), where=_CONFIG, finite=False)
         arrays = list(_arrays(archive.read(_WEIGHTS)))
     kept = Counter(dtype for name, dtype in arrays if not _is_optimizers(name))
     training = Counter(dtype for name, dtype in arrays if _is_optimizers(name))

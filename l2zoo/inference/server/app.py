@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -53,8 +52,7 @@ def describe(predictor: Predictor) -> dict[str, Any]:
         raise ValueError(
             f"The artifact must say what is in images that it is given, it is for {predictor.task}."
         )
-    (spec,) = json.loads((predictor.folder / "manifest.json").read_text())["inputs"].values()
-    size = dict(zip(("height", "width", "channels"), spec["shape"][1:], strict=True))
+    size = dict(zip(("height", "width", "channels"), predictor.image_shape, strict=True))
     if size["channels"] not in pixels.CHANNELS:
         raise ValueError(
             f"The artifact must take grey or coloured images, as files are, it takes {size['channels']} "
