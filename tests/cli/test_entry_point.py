@@ -23,7 +23,7 @@ README = Path(__file__).parents[2] / "README.md"
 L2ZOO = Path(sys.executable).with_name("l2zoo")
 NAME = "cnn_digits"
 COMMANDS = ["list", "audit", "apply", "convert", "export", "verify", "sign", "predict"]
-COMMANDS += ["evaluate", "bench"]
+COMMANDS += ["evaluate", "bench", "doctor"]
 
 
 def started(*arguments: object, folder: Path, **settings: str) -> subprocess.CompletedProcess:
