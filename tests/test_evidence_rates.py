@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import pytest
 
 from l2zoo.engine.record import Record, Unit
 from l2zoo.search.candidates import best, gather
@@ -38,18 +39,18 @@ def rates(draw: Callable[..., tuple], count: int, **settings: Any) -> Rates:
 
 def test_a_grid_is_wrong_in_1_of_20_at_most_where_gains_agree_by_a_fifth(monkeypatch) -> None:
     null = {"agreement": 0.2, "gain": 0.0, "seeds": 1, "folds": 5}
-    found = rates(RATES["grid"], 400, **null)
+    found = rates(RATES["grid"], 300, **null)
     assert found.seen <= 0.05
     assert found.held >= 0.94
     monkeypatch.setattr("l2zoo.stats.paired.smooth", lambda means, limit: means)
-    assert rates(RATES["grid"], 400, **null).seen > 0.06  # a strength alone is chosen for its luck
+    assert rates(RATES["grid"], 300, **null).seen > 0.06  # a strength alone is chosen for its luck
 
 
 def test_ten_folds_see_no_more_of_what_all_of_them_share(monkeypatch) -> None:
     null = {"agreement": 0.2, "gain": 0.0, "seeds": 2, "folds": 10}
-    assert rates(RATES["grid"], 200, **null).seen <= 0.05
+    assert rates(RATES["grid"], 100, **null).seen <= 0.05
     monkeypatch.setattr("l2zoo.search.verdict.shared_part", lambda overlap: overlap)
-    assert rates(RATES["grid"], 200, **null).seen > 0.05  # Nadeau and Bengio's allows for a tenth
+    assert rates(RATES["grid"], 100, **null).seen > 0.05  # Nadeau and Bengio's allows for a tenth
 
 
 def with_others(seed: int, *, agreement: float, fresh: bool) -> tuple[str, bool]:
@@ -70,6 +71,7 @@ def with_others(seed: int, *, agreement: float, fresh: bool) -> tuple[str, bool]
     return verdict.outcome, bool(verdict.low <= 0 <= verdict.high)
 
 
+@pytest.mark.slow
 def test_a_winner_among_other_hyperparameters_is_judged_by_what_did_not_choose_it() -> None:
     found = rates(with_others, 400, agreement=0.1, fresh=True)
     assert found.seen <= 0.05
@@ -98,10 +100,10 @@ def looked_at(seed: int, *, agreement: float, looks: int) -> tuple[str, bool]:
 
 
 def test_three_looks_are_together_as_seldom_wrong_as_one() -> None:
-    found = rates(looked_at, 300, agreement=0.2, looks=3)
+    found = rates(looked_at, 100, agreement=0.2, looks=3)
     assert found.seen <= 0.05
     assert found.held >= 0.94
-    assert rates(looked_at, 300, agreement=0.2, looks=1).seen > 0.05  # each at a level of 5 %
+    assert rates(looked_at, 100, agreement=0.2, looks=1).seen > 0.05  # each at a level of 5 %
 
 
 def test_a_comparison_on_a_test_set_knows_that_its_images_are_a_sample(monkeypatch) -> None:
