@@ -24,14 +24,15 @@ LOWEST := tests/regularization tests/engine tests/training tests/artifacts
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-slow test-all test-lowest lint bench clean
+.PHONY: help demo test test-slow test-sweep test-all test-lowest lint bench clean
 .PHONY: test-tensorflow test-jax test-torch slow-tensorflow slow-jax slow-torch
 
 help:
 	@echo "make demo         choose lambda for a CNN on real handwritten digits, export it, check the files (runs/demo)"
 	@echo "make test         the quick tests, on TensorFlow, JAX and PyTorch: about 8 minutes on two cores"
 	@echo "make test-slow    the rest: recipes, servers, browsers, clusters, kills, more of the same; the lowest versions"
-	@echo "make test-all     both"
+	@echo "make test-sweep   every other model of each family, of the zoo and of keras.applications"
+	@echo "make test-all     all three"
 	@echo "make test-lowest  the tests of regularisation, training and export with the lowest versions that we allow"
 	@echo "make lint         ruff and mypy"
 	@echo "make bench        the quick ones of the measured claims, $(BENCH), in about 20 minutes;"
@@ -48,25 +49,28 @@ test: test-tensorflow test-jax test-torch
 
 test-slow: slow-tensorflow slow-jax slow-torch test-lowest
 
-test-all: test test-slow
+test-sweep: $(FULL)
+	KERAS_BACKEND=tensorflow $(PYTEST) -m sweep $(ARGS)
+
+test-all: test test-slow test-sweep
 
 test-tensorflow: $(FULL)
 	KERAS_BACKEND=tensorflow $(PYTEST) -m "not slow" $(ARGS)
 
 slow-tensorflow: $(FULL)
-	KERAS_BACKEND=tensorflow $(PYTEST) -m slow $(ARGS)
+	KERAS_BACKEND=tensorflow $(PYTEST) -m "slow and not sweep" $(ARGS)
 
 test-jax: $(FULL)
 	$(call test_backend,jax,not slow)
 
 slow-jax: $(FULL)
-	$(call test_backend,jax,slow)
+	$(call test_backend,jax,slow and not sweep)
 
 test-torch: $(FULL)
 	$(call test_backend,torch,not slow)
 
 slow-torch: $(FULL)
-	$(call test_backend,torch,slow)
+	$(call test_backend,torch,slow and not sweep)
 
 # TensorFlow's lowest is not for Python 3.13. What those versions warn of is theirs.
 test-lowest:

@@ -11,6 +11,7 @@ import functools
 import gc
 import os
 import shutil
+import signal
 import socket
 import sys
 import tempfile
@@ -193,3 +194,11 @@ def pytest_fixture_setup(
     finally:
         keeper = HELD.for_a_module if fixturedef.scope in ("class", "module") else HELD.for_ever
         keeper.update(whats_open().keys() - before.keys())
+
+
+@pytest.fixture
+def hears_hangups() -> Iterator[None]:
+    """What this process starts ends by SIGHUP, also where nohup has made this one deaf to it."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)

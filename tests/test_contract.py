@@ -95,8 +95,13 @@ def test_no_application_is_left_out() -> None:
 
 
 def marks_of(name: str) -> list[pytest.MarkDecorator]:
-    slow = [] if name in QUICK else [pytest.mark.slow]
+    slow = [] if name in QUICK else more_of_the_same(name in THROUGH_A_FILE)
     return [*slow, pytest.mark.backends] if name in ON_EVERY_BACKEND else slow
+
+
+def more_of_the_same(first: bool) -> list[pytest.MarkDecorator]:
+    """Marks of a slow test: of the first of a family, or of one that has more of the same layers."""
+    return [pytest.mark.slow] if first else [pytest.mark.slow, pytest.mark.sweep]
 
 
 @pytest.mark.slow_elsewhere
@@ -158,7 +163,7 @@ SHAPES = {
 # What is left out has more of the same blocks; their weights are counted in test_resnet.py and
 # test_efficientnet_lite.py.
 LIKE_NO_OTHER = ("cnn", "cnn_plain", "resnet20", "efficientnet_lite0", "unet", *OTHERS)
-DEEP = ("resnet101", "resnet110", "resnet152", "efficientnet_lite4")
+DEEP = ("resnet101", "resnet110", "resnet152", "resnet32", "resnet44", "resnet56", "efficientnet_lite4")
 BETWEEN = ("efficientnet_lite1", "efficientnet_lite2", "efficientnet_lite3")  # the smallest and the largest
 LAM = 1e-3
 
@@ -184,7 +189,7 @@ def some(quick: tuple[str, ...], names: Collection[str]) -> list[Any]:
     Of the very deep ones, which have no layer that the others have not, TensorFlow is enough.
     """
     marks = {name: [pytest.mark.slow_elsewhere] for name in quick} | {quick[0]: []}
-    marks |= {name: [pytest.mark.slow] for name in names if name not in marks}
+    marks |= {name: more_of_the_same(not name.startswith(DEEP)) for name in names if name not in marks}
     backends = {name: [] if name.startswith(DEEP) else [pytest.mark.backends] for name in names}
     return [pytest.param(name, marks=[*marks[name], *backends[name]]) for name in names]
 

@@ -231,7 +231,8 @@ def command(name: str, *options: object) -> list[object]:
 
 def is_progress(line: str) -> bool:
     """What a recipe may write to stderr: how far it is."""
-    return bool(re.match(r"\[\d+/\d+\] ", line) or "are finished already" in line)
+    told = re.match(r"\[\d+/\d+\] |On fresh divisions, ", line)
+    return bool(told or "are finished already" in line)
 
 
 def printed(name: str, *options: object, folder: Path) -> str:

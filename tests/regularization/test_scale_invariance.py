@@ -15,6 +15,7 @@ from l2zoo import build_cnn, build_resnet, zoo
 from l2zoo.regularization.scale_invariance import scale_free_kernels
 from l2zoo.regularization.weights import layers_of, weights_of
 from tests import by_hand, test_contract, test_keras_hub
+from tests.test_contract import more_of_the_same
 
 NORMS = (
     layers.BatchNormalization,
@@ -371,7 +372,7 @@ def logits(name: str) -> keras.Model:
 
 QUICK = ("MobileNetV2", "MobileNetV3Small", "ResNet50V2")
 APPLICATIONS = [
-    pytest.param(name, marks=[] if name in QUICK else [pytest.mark.slow])
+    pytest.param(name, marks=[] if name in QUICK else more_of_the_same(name in test_contract.THROUGH_A_FILE))
     for name in test_contract.APPLICATIONS
 ]
 # How many kernels of each family no normalisation follows: by its papers' figures.
@@ -409,9 +410,15 @@ def test_keras_hub_by_scaling(name: str) -> None:
     assert bool(free) or not name.startswith(convolutional)
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("free_memory")
-@pytest.mark.parametrize("name", [n for n in zoo.list_models() if n not in test_contract.BETWEEN])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=more_of_the_same(not name.startswith(test_contract.DEEP)))
+        for name in zoo.list_models()
+        if name not in test_contract.BETWEEN
+    ],
+)
 def test_the_zoo_by_scaling(name: str) -> None:
     video = zoo.find(name).task == "video"
     check(zoo.build(name, (3, 32, 32, 3) if video else (32, 32, 3), None if video else 4), most=3)

@@ -46,6 +46,7 @@ def test_it_is_there_for_the_block_and_gone_afterwards():
 
 @proc
 @pytest.mark.slow
+@pytest.mark.usefixtures("hears_hangups")
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP])
 def test_nothing_is_left_of_an_owner_that_is_killed(number):
     with running([sys.executable, "-c", OWNER, WORKS, STUBBORN], start_new_session=True) as owner:
