@@ -74,7 +74,7 @@ def test_a_number_of_folds_keeps_groups_together(targets):
         assert sorted(np.concatenate(held_out)) == list(range(ROWS))
         for rows, held in division(seed):
             assert not set(PATIENTS[rows]) & set(PATIENTS[held])
-            assert 8 <= len(held) <= 22
+            assert 8 <= len(held) <= 24  # of 60; older versions of scikit-learn divide less evenly
     assert division.varies
     assert division.number is None  # the number alone does not tell the rows
 

@@ -37,6 +37,12 @@ def import_tfds() -> Any:
             f"A data set by name or folder needs TensorFlow Datasets, which cannot be imported ({error}): "
             "pip install tensorflow-datasets importlib_resources, or pass arrays (x, y)."
         ) from error
+    if not hasattr(tfds, "core"):  # it imports itself half where one of its packages cannot be imported
+        raise ImportError(
+            "TensorFlow Datasets has imported half of itself, as it does beside a tensorflow-metadata that "
+            'is too new for the protobuf of an old TensorFlow: pip install "tensorflow-metadata<1.18", or '
+            "pass arrays (x, y)."
+        )
     # Importing them registers their names.
     from l2zoo.data.builtin import digits, moving_digits, photos, scenes  # noqa: F401
 
