@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 # What each extra is for, in the order in which they are shown.
 EXTRAS = {
-    "signing": "l2zoo sign, and l2zoo verify --key",
+    "signing": "l2zoo sign, and --public-key",
     "onnx": "export to ONNX",
     "ray": "searches and comparisons on several workers",
     "serve": "recipes/serve.py",
