@@ -113,22 +113,17 @@ class Driver:
             )
             seeds = len({record.unit.seed for record in judged})
             budget = self._max_seeds - len(self._seeds) - seeds
-            more = (
-                0
-                if look == looks - 1
-                else seeds_for_next_look(selection.verdict, folds=division.count, rest=looks - 1 - look)
-            )
-            if min(more, budget) < 1:
+            rest = looks - 1 - look
+            more = min(budget, seeds_for_next_look(selection.verdict, folds=division.count, rest=rest))
+            if more < 1:
                 break
-            judged = self._fresh(seeds + min(more, budget))
+            judged = self._fresh(seeds + more)
         return selection
 
     def _fresh(self, count: int) -> list[Record]:
         """Trainings of the best strength above 0 and of 0 with fresh seeds, which chose nothing."""
         others = self._best_others()
-        searched = [r for r in self._records.values() if r.unit.seed in self._seeds]
-        whole = gather(r for r in searched if r.unit.end is None and r.unit.others == others)
-        above = [candidate for candidate in whole if candidate.strength > 0 and candidate.n]
+        above = [c for c in self._whole() if c.others == others and c.strength > 0 and c.n]
         if not above:
             return []
         winner = best(above, mode=self._oracle.objective.direction).strength
@@ -173,11 +168,15 @@ class Driver:
 
     def _best_others(self) -> tuple[tuple[str, Value], ...]:
         """The other hyperparameters with which strength 0 is compared; any, if every training failed."""
-        searched = (record for record in self._records.values() if record.unit.seed in self._seeds)
-        whole = gather(record for record in searched if record.unit.end is None)
+        whole = self._whole()
         if any(candidate.n for candidate in whole):
             return best(whole, mode=self._oracle.objective.direction).others
         return next(iter(self._records)).others
+
+    def _whole(self) -> list[Candidate]:
+        """What the search has trained to the end; fresh divisions judge and are not among it."""
+        records = self._records.values()
+        return gather(r for r in records if r.unit.end is None and r.unit.seed in self._seeds)
 
     def _units(
         self,
@@ -228,7 +227,7 @@ def seeds_for_next_look(verdict: Verdict, *, folds: int, rest: int) -> int:
         folds: Trainings of a strength with one seed.
         rest: How many looks there are left. The first of them takes its part of what is missing.
     """
-    if verdict.is_told or not verdict.pairs:
+    if not rest or verdict.is_told or not verdict.pairs:
         return 0
     assert verdict.until is not None
     missing = verdict.needed(verdict.until) + (0 if verdict.fresh else verdict.pairs)
