@@ -228,15 +228,15 @@ class Trainer:
             score = warm.evaluate(rows[1])[self.objective.removeprefix("val_")]
         if not np.isfinite(score):
             return _End(reason=f"the score of its last weights is {score}")
-        return _End(score, reason, restored, self._score_by_parts(warm, rows[1]), state)
+        return _End(score, reason, restored, self._by_parts(score, warm, rows[1]), state)
 
-    def _score_by_parts(self, warm: WarmModel, rows: np.ndarray) -> tuple[float, ...]:
+    def _by_parts(self, score: float, warm: WarmModel, rows: np.ndarray) -> tuple[float, ...]:
         """What parts of held-out rows add to the score: the same parts for every training on these rows."""
         count = min(self.job.parts, len(rows))
         if count < 2:
             return ()
         parts = np.array_split(np.random.default_rng(0).permutation(rows), count)
-        return tuple(warm.pseudo_values(parts, self.objective.removeprefix("val_")))
+        return tuple(warm.pseudo_values(parts, self.objective.removeprefix("val_"), whole=score))
 
     def _epoch(self, epoch: int) -> str:
         return f"epoch {epoch + 1} of {self.job.epochs}"

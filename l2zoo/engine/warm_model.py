@@ -164,7 +164,7 @@ class WarmModel:
         self._loop.evaluate(rows)
         return self._without_penalty(self.results())
 
-    def pseudo_values(self, parts: Sequence[np.ndarray], name: str) -> list[float]:
+    def pseudo_values(self, parts: Sequence[np.ndarray], name: str, *, whole: float) -> list[float]:
         """What each part of some rows adds to a metric on all of them, whose mean is about that metric.
 
         Of n parts, n times the metric on all rows less n - 1 times that on all but the part. Of a mean over
@@ -175,13 +175,12 @@ class WarmModel:
         Args:
             parts: Rows of each part, two at least.
             name: Of the metric, as in `evaluate`.
+            whole: What it is on all of these rows, as they were evaluated before.
 
         References:
             Miller 1974, The Jackknife: A Review.
         """
-        count, everything = len(parts), np.concatenate(list(parts))
-        whole = self.evaluate(everything)[name]
-        states = []
+        count, states = len(parts), []
         for part in parts:
             self.evaluate(part)
             states.append(copy_values(self.model.metrics_variables))
