@@ -18,6 +18,7 @@ from l2zoo.regularization.step_audit import COLUMNS, StepPart, measure_step, ste
 from l2zoo.regularization.weight_decay import decays
 from l2zoo.regularization.weights import FREE_ROLES, Weight, coefficients, weights_of
 from l2zoo.reports.page import Section
+from l2zoo.reports.printed import Printed
 from l2zoo.reports.table import Cell, Column, Row, Table, cell
 from l2zoo.utils.console import printable
 from l2zoo.utils.validation import first_names
@@ -61,7 +62,7 @@ class AuditRow:
 
 
 @dataclass(frozen=True)
-class Audit:
+class Audit(Printed):
     """The answer of `audit`: rows, totals and problems; `print` it, or let a notebook show it.
 
     Attributes:
@@ -201,13 +202,6 @@ class Audit:
 
     def __str__(self) -> str:
         return self._text(width=120)
-
-    def _repr_html_(self) -> str:
-        from rich.console import Console
-
-        console = Console(record=True, width=120, file=io.StringIO())
-        console.print(self)
-        return console.export_html(inline_styles=True, code_format="<pre>{code}</pre>")
 
     def _text(self, width: int) -> str:
         from rich.console import Console
