@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
@@ -60,11 +60,9 @@ def test_nothing_is_left_of_an_owner_that_is_killed(number):
 
 @proc
 def test_who_is_not_meant_is_left_alone():
-    with working_folder("l2zoo-test-", of="no such program") as folder:
-        child = subprocess.Popen([sys.executable, "-c", WORKS, folder], stdout=subprocess.PIPE, text=True)
-        assert child.stdout is not None
-        child.stdout.readline()
-    assert child.poll() is None
-    child.kill()
-    child.communicate()
-    assert not Path(folder).exists()
+    with contextlib.ExitStack() as held:
+        with working_folder("l2zoo-test-", of="no such program") as folder:
+            child = held.enter_context(running([sys.executable, "-c", WORKS, folder]))
+            child.line("works")
+        assert child.poll() is None
+        assert not Path(folder).exists()
