@@ -20,7 +20,7 @@ FULL := $(VENV)/.installed-$(subst $(comma),-,$(EXTRAS))
 # takes over from the other.
 PYTEST = $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
 # What is promised of the lowest versions.
-LOWEST := tests/regularization tests/engine tests/training tests/artifacts
+LOWEST := tests/regularization tests/engine tests/training tests/artifacts/test_export.py tests/artifacts/formats
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
@@ -51,6 +51,8 @@ test-slow: slow-tensorflow slow-jax slow-torch test-lowest
 
 test-sweep: $(FULL)
 	KERAS_BACKEND=tensorflow $(PYTEST) -m sweep $(ARGS)
+	$(call test_backend,jax,sweep)
+	$(call test_backend,torch,sweep)
 
 test-all: test test-slow test-sweep
 
@@ -94,12 +96,14 @@ clean:
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # $(1): Keras's name of the backend, which is the package's too; without it the goal says so and passes.
-# $(2): which of the tests of every backend; no doctest is one. Pytest's 5 says that ARGS chose none of them.
+# $(2): which of the tests of every backend; only files that have some are read. Pytest's 5 says that ARGS chose
+# none of them.
 # What a test compiles with JAX it runs a few times: optimising it takes longer than it saves.
 define test_backend
 @if $(BIN)/python -c "import $(1)" 2>/dev/null; then \
 	set -x; JAX_DISABLE_MOST_OPTIMIZATIONS=1 KERAS_BACKEND=$(1) \
-		$(PYTEST) -o testpaths=tests -m "backends and $(2)" $(ARGS) || test $$? -eq 5; \
+		$(PYTEST) -o testpaths="$$(grep -rl --include='test_*.py' mark.backends tests | sort | tr '\n' ' ')" \
+		-m "backends and $(2)" $(ARGS) || test $$? -eq 5; \
 else \
 	echo "Skipped the tests on the $(1) backend: $(1) is not installed (EXTRAS=$(EXTRAS))."; \
 fi

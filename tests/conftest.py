@@ -58,11 +58,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)  # before `-m` chooses
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What is quick on TensorFlow alone is slow on other backends, whose compilation or steps take longer."""
+    """What is quick on TensorFlow alone is slow on other backends, and what is slow is for the sweep there."""
     if os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow":
         for item in items:
             if item.get_closest_marker("slow_elsewhere"):
-                item.add_marker(pytest.mark.slow)
+                item.add_marker(pytest.mark.sweep if item.get_closest_marker("slow") else pytest.mark.slow)
 
 
 def whats_open() -> Open:

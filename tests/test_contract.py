@@ -40,6 +40,8 @@ THROUGH_A_FILE = (
 )
 # Scales of layers, and depthwise and squeezing convolutions: where a kernel is easily missed.
 QUICK = ("ConvNeXtTiny", "MobileNetV3Small")
+# The slow tests have these besides: what is joined from everywhere, and a model that rescales its input.
+SLOW = ("DenseNet121", "EfficientNetB0")
 # Those that are built most quickly, by JAX and PyTorch too.
 ON_EVERY_BACKEND = (
     "ConvNeXtTiny",
@@ -95,7 +97,7 @@ def test_no_application_is_left_out() -> None:
 
 
 def marks_of(name: str) -> list[pytest.MarkDecorator]:
-    slow = [] if name in QUICK else more_of_the_same(name in THROUGH_A_FILE)
+    slow = [] if name in QUICK else more_of_the_same(name in SLOW)
     return [*slow, pytest.mark.backends] if name in ON_EVERY_BACKEND else slow
 
 
@@ -184,12 +186,13 @@ def small(name: str, l2: float | None = LAM) -> keras.Model:
 
 
 def some(quick: tuple[str, ...], names: Collection[str]) -> list[Any]:
-    """Parameters: the first quick one is quick on every backend, the others are slow there.
+    """Parameters: the first quick one is quick on every backend.
 
-    Of the very deep ones, which have no layer that the others have not, TensorFlow is enough.
+    Elsewhere than on TensorFlow the other quick ones are slow, and the slow ones are for the sweep. Of the very deep ones, which have no layer that the others have not, TensorFlow is enough.
     """
     marks = {name: [pytest.mark.slow_elsewhere] for name in quick} | {quick[0]: []}
-    marks |= {name: more_of_the_same(not name.startswith(DEEP)) for name in names if name not in marks}
+    for name in set(names).difference(marks):
+        marks[name] = [*more_of_the_same(not name.startswith(DEEP)), pytest.mark.slow_elsewhere]
     backends = {name: [] if name.startswith(DEEP) else [pytest.mark.backends] for name in names}
     return [pytest.param(name, marks=[*marks[name], *backends[name]]) for name in names]
 

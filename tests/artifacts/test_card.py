@@ -120,6 +120,7 @@ def test_several_outputs_of_an_int8_file_come_back_as_numbers_by_name(tmp_path, 
         np.testing.assert_allclose(answer, wanted[name], atol=0.1 * np.ptp(wanted[name]))
 
 
+@pytest.mark.slow
 def test_several_outputs_of_a_file_for_one_example_at_a_time_come_back_by_name(tmp_path, monkeypatch):
     inputs = keras.Input((3, 4, 4, 1))
     x = layers.Flatten()(layers.ConvLSTM2D(2, 3)(layers.Rescaling(1 / 255)(inputs)))

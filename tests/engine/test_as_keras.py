@@ -141,11 +141,11 @@ def penalty(model: keras.Model) -> float:
     return float(keras.ops.convert_to_numpy(sum(found)))
 
 
-def optimizers_of_keras() -> list[type]:
+def optimizers_of_keras() -> list[str]:
     base = optimizers.Optimizer
     found = [kind for kind in vars(optimizers).values() if isinstance(kind, type) and issubclass(kind, base)]
     around = ("Optimizer", "LossScaleOptimizer", "MultiOptimizer")
-    return sorted({kind for kind in found if kind.__name__ not in around}, key=lambda kind: kind.__name__)
+    return sorted({kind.__name__ for kind in found}.difference(around))
 
 
 class Untold(optimizers.schedules.LearningRateSchedule):
@@ -192,7 +192,17 @@ OPTIONS: dict[str, Callable[[], Any]] = {
     "schedule that does not tell what it is": lambda: optimizers.SGD(Untold()),
     "several optimizers": lambda: several_optimizers(),
 }
-QUICK = ("ema", "excluded from decay under a schedule")
+QUICK_OPTIONS = ("excluded from decay under a schedule",)
+# What is kept beside the weights, and in which order it is used.
+SLOW_OPTIONS = ("accumulation and schedule", "dynamic loss scale", "ema", "several optimizers")
+SLOW_OPTIMIZERS = ("AdamW", "Ftrl", "Muon", "RMSprop", "SGD")
+
+
+def some(names: Iterable[str], quick: Iterable[str], slow: Iterable[str]) -> list[Any]:
+    """Parameters: a few are tried after every change, a few with the slow tests, all others in the sweep."""
+    marks = dict.fromkeys(names, (pytest.mark.slow, pytest.mark.sweep))
+    marks |= dict.fromkeys(slow, (pytest.mark.slow,)) | dict.fromkeys(quick, ())
+    return [pytest.param(name, marks=marks[name]) for name in names]
 
 
 def without_decay_of_biases(optimizer: Any) -> Any:
@@ -202,17 +212,14 @@ def without_decay_of_biases(optimizer: Any) -> Any:
 
 @pytest.mark.backends
 @pytest.mark.slow_elsewhere
-@pytest.mark.parametrize(
-    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in OPTIONS]
-)
+@pytest.mark.parametrize("name", some(OPTIONS, QUICK_OPTIONS, SLOW_OPTIONS))
 def test_every_option_of_an_optimizer_counts(name):
     check(job_of(body(), optimizer=OPTIONS[name]))
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("kind", optimizers_of_keras(), ids=lambda kind: kind.__name__)
-def test_every_optimizer_trains(kind):
-    check(job_of(body(), optimizer=lambda: kind(learning_rate=0.02)))
+@pytest.mark.parametrize("name", some(optimizers_of_keras(), (), SLOW_OPTIMIZERS))
+def test_every_optimizer_trains(name):
+    check(job_of(body(), optimizer=lambda: getattr(optimizers, name)(learning_rate=0.02)))
 
 
 def regression(seed: int = 0) -> np.ndarray:
@@ -337,7 +344,14 @@ SETTINGS: dict[str, Callable[[], Job]] = {
     ),
     "penalties that are no L2": lambda: job_of(other_penalties),
 }
-COMMON = ("several metrics without a name", "two outputs", "weights of examples, in scores too")
+QUICK_SETTINGS = ("two outputs",)
+SLOW_SETTINGS = (
+    "a loss of the whole batch",
+    "averages and early stopping",
+    "batch norm, dropout and noise",
+    "several metrics without a name",
+    "weights of examples, in scores too",
+)
 
 
 def spread(y_true: Any, y_pred: Any) -> Any:
@@ -346,9 +360,7 @@ def spread(y_true: Any, y_pred: Any) -> Any:
 
 @pytest.mark.backends
 @pytest.mark.slow_elsewhere
-@pytest.mark.parametrize(
-    "name", [name if name in COMMON else pytest.param(name, marks=pytest.mark.slow) for name in SETTINGS]
-)
+@pytest.mark.parametrize("name", some(SETTINGS, QUICK_SETTINGS, SLOW_SETTINGS))
 def test_every_target_weight_metric_and_layer_counts(name):
     if "dropout" in name and keras.backend.backend() == "torch":
         pytest.skip("its dropout draws from a global generator")

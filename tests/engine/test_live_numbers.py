@@ -82,7 +82,7 @@ def trained_by_keras(values: dict) -> keras.Model:
     ("first", "then"),
     [
         ({}, {"l2": 0.3, "rate": 0.1, "dropout": 0.6}),
-        ({}, {"l2": 0.0, "rate": 3e-2, "dropout": 0.1}),
+        pytest.param({}, {"l2": 0.0, "rate": 3e-2, "dropout": 0.1}, marks=pytest.mark.slow),
         ({"l1": 1e-3, "schedule": True}, {"l1": 0.05, "rate": 0.05}),
     ],
 )

@@ -370,9 +370,10 @@ def logits(name: str) -> keras.Model:
     return getattr(keras.applications, name)(**kwargs)
 
 
-QUICK = ("MobileNetV2", "MobileNetV3Small", "ResNet50V2")
+QUICK = ("MobileNetV2", "MobileNetV3Small")
+SLOW = (*test_contract.SLOW, "ResNet50V2")
 APPLICATIONS = [
-    pytest.param(name, marks=[] if name in QUICK else more_of_the_same(name in test_contract.THROUGH_A_FILE))
+    pytest.param(name, marks=[] if name in QUICK else more_of_the_same(name in SLOW))
     for name in test_contract.APPLICATIONS
 ]
 # How many kernels of each family no normalisation follows: by its papers' figures.

@@ -162,11 +162,11 @@ def by_another(model: Any, gradients: list[Any]) -> None:
     [
         (True, by_optimizer, 1.0, True),
         (False, by_optimizer, 0.0, True),
-        (True, by_another, 1.0, True),
+        pytest.param(True, by_another, 1.0, True, marks=pytest.mark.slow),
         (True, clipped, None, True),
-        (False, clipped, 0.0, True),
+        pytest.param(False, clipped, 0.0, True, marks=pytest.mark.slow),
         (True, by_hand, None, False),
-        (False, by_hand, 0.0, False),
+        pytest.param(False, by_hand, 0.0, False, marks=pytest.mark.slow),
     ],
 )
 def test_steps_of_ones_own_are_measured_on_tensorflow(

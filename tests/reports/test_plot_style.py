@@ -83,7 +83,7 @@ def test_few_strengths_have_their_own_labels(strengths: tuple[float, ...], label
     ("search", "width"),
     [
         (pictured.plain, plot_style.NARROW),
-        (pictured.two_ways, plot_style.WIDE),
+        pytest.param(pictured.two_ways, plot_style.WIDE, marks=pytest.mark.slow),
         (pictured.two_ways, plot_style.NARROW),
         (pictured.hyperband, plot_style.NARROW),
     ],

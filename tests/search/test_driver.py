@@ -40,7 +40,11 @@ def search(folder=None, **changes):
     return result, engines[0].done
 
 
-@pytest.mark.parametrize("strategy", ["grid", "random", "bayesian", "hyperband"])
+# Its Gaussian process takes a second, whatever is asked of it.
+BAYESIAN = pytest.param("bayesian", marks=pytest.mark.slow)
+
+
+@pytest.mark.parametrize("strategy", ["grid", "random", BAYESIAN, "hyperband"])
 def test_zero_is_always_trained_to_the_end_on_every_fold(strategy):
     result, _ = search(strategy=strategy)
     zero = result.candidates[0]
@@ -49,7 +53,7 @@ def test_zero_is_always_trained_to_the_end_on_every_fold(strategy):
     assert result.verdict.pairs == 3
 
 
-@pytest.mark.parametrize("strategy", ["random", "bayesian", "hyperband"])
+@pytest.mark.parametrize("strategy", ["random", BAYESIAN, "hyperband"])
 def test_the_order_of_completion_changes_nothing(strategy):
     plain, _ = search(strategy=strategy, seeds=2)
     shuffled, _ = search(strategy=strategy, seeds=2, order=np.random.default_rng(0))
@@ -211,7 +215,14 @@ def test_a_lost_state_costs_a_training_from_the_first_epoch(tmp_path, monkeypatc
 
 
 @pytest.mark.parametrize(
-    ("strategy", "most"), [("grid", 20), ("random", 1), ("bayesian", 10), ("hyperband", 1), ("hyperband", 41)]
+    ("strategy", "most"),
+    [
+        ("grid", 20),
+        ("hyperband", 41),
+        pytest.param("hyperband", 1, marks=pytest.mark.slow),
+        pytest.param("random", 1, marks=pytest.mark.slow),
+        pytest.param("bayesian", 10, marks=pytest.mark.slow),
+    ],
 )
 def test_stopped_anywhere_it_goes_on_where_it_was(strategy, most, tmp_path):
     settings = {"strategy": strategy, "strengths": np.geomspace(1e-5, 1e-1, 11).tolist()}
@@ -232,7 +243,7 @@ def test_another_strategy_in_the_same_directory_takes_over_what_fits(tmp_path):
     assert len(result.candidates) == 7
 
 
-@pytest.mark.parametrize("strategy", ["grid", "random", "bayesian", "hyperband"])
+@pytest.mark.parametrize("strategy", ["grid", "random", BAYESIAN, "hyperband"])
 def test_failed_trainings_do_not_end_a_search(strategy):
     result, _ = search(
         strategy=strategy, max_trials=9, strengths=[1e-5, 1e-3, 1e-1], fail=lambda unit: unit.strength > 2e-3

@@ -43,10 +43,10 @@ def perceptron(hp):
 @pytest.mark.parametrize(
     "strategy",
     [
-        {"strategy": "random", "max_trials": 3},  # keras_tuner.RandomSearch
-        {"strategy": "bayesian", "max_trials": 3},  # keras_tuner.BayesianOptimization
-        {"strategy": "hyperband", "max_epochs": 3},  # keras_tuner.Hyperband
-        {"max_trials": 3},  # keras_tuner.GridSearch
+        pytest.param({"strategy": "random", "max_trials": 3}, marks=pytest.mark.sweep),  # RandomSearch
+        pytest.param({"strategy": "bayesian", "max_trials": 3}, marks=pytest.mark.sweep),
+        {"strategy": "hyperband", "max_epochs": 3},  # Hyperband
+        {"max_trials": 3},  # GridSearch
     ],
 )
 def test_getting_started(strategy, digits, tmp_path, capsys):

@@ -138,6 +138,7 @@ def test_scores_are_taken_on_folds_that_somebody_made_or_elsewhere(tmp_path, how
         tuner(tmp_path, folds=[(np.arange(9), np.arange(9, 18))]).search(X, Y, verbose=0, **how)
 
 
+@pytest.mark.slow
 def test_early_stopping_gives_the_final_training_the_median_of_its_epochs(tmp_path):
     stop = keras.callbacks.EarlyStopping("val_loss", patience=1, restore_best_weights=True)
     epochs = []

@@ -312,7 +312,9 @@ threading.Event().wait()
     [
         pytest.param(["time:sleep", LONG, 1000], id="which waits"),
         # It cannot hear of the death, but its time is bounded over there too.
-        pytest.param([f"{MODULE}:hold_the_lock", 1], id="which lets no other thread run"),
+        pytest.param(
+            [f"{MODULE}:hold_the_lock", 1], id="which lets no other thread run", marks=pytest.mark.slow
+        ),
     ],
 )
 def test_it_does_not_outlive_a_parent_that_is_killed(call):

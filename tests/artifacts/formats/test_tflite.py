@@ -260,6 +260,7 @@ def test_ranges_are_read_from_the_calibration_images(tmp_path, trained):
         export(trained.model, tmp_path / "wide", conversion=wide, **arguments)
 
 
+@pytest.mark.slow
 def test_recurrent_loops_take_one_example_at_a_time_and_no_int8(tmp_path):
     inputs = keras.Input((3, 4, 4, 1))
     x = layers.ConvLSTM2D(2, 3)(layers.Rescaling(1 / 255)(inputs))
@@ -320,7 +321,7 @@ def test_wrong_choices_are_refused(options, error, words):
         Conversion(**options)
 
 
-@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+@pytest.mark.parametrize("policy", ["mixed_float16", pytest.param("mixed_bfloat16", marks=pytest.mark.slow)])
 def test_mixed_precision_is_converted_in_float32_with_the_same_weights(policy, tmp_path):
     def build(dtype):
         body = [layers.Rescaling(1 / 255, dtype=dtype), layers.Conv2D(4, 3, dtype=dtype)]
