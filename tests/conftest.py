@@ -58,7 +58,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)  # before `-m` chooses
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What is quick on TensorFlow alone is slow on other backends, and what is slow is for the sweep there."""
+    """What is quick on TensorFlow alone is slow on other backends, what is slow there is for the sweep."""
     if os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow":
         for item in items:
             if item.get_closest_marker("slow_elsewhere"):

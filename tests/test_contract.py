@@ -188,7 +188,8 @@ def small(name: str, l2: float | None = LAM) -> keras.Model:
 def some(quick: tuple[str, ...], names: Collection[str]) -> list[Any]:
     """Parameters: the first quick one is quick on every backend.
 
-    Elsewhere than on TensorFlow the other quick ones are slow, and the slow ones are for the sweep. Of the very deep ones, which have no layer that the others have not, TensorFlow is enough.
+    Elsewhere than on TensorFlow the other quick ones are slow, and the slow ones are for the sweep; of the
+    very deep ones, which have no layer that the others have not, TensorFlow is enough.
     """
     marks = {name: [pytest.mark.slow_elsewhere] for name in quick} | {quick[0]: []}
     for name in set(names).difference(marks):
