@@ -423,7 +423,7 @@ from tests.search import small
 from l2zoo import tune_l2
 
 result = tune_l2(small.build, small.data(), strengths=[1e-2, 1.0], folds=3, epochs=2, batch_size=8,
-                 optimizer="sgd", directory=sys.argv[1], workers=2, verbose=False)
+                 optimizer="sgd", directory=sys.argv[1], workers=int(sys.argv[2]), verbose=False)
 print(len(result.records), result.selection.best.scores)
 """
 
@@ -432,17 +432,17 @@ print(len(result.records), result.selection.best.scores)
 def test_a_driver_that_is_killed_goes_on_from_the_ledger(tmp_path):
     pytest.importorskip("ray", reason='needs pip install "l2zoo[ray]"')
     ledger = tmp_path / "ledger.jsonl"
-    command, options = [sys.executable, "-c", SEARCH, tmp_path], {"cwd": ROOT}
+    command, options = [sys.executable, "-c", SEARCH, tmp_path], {"cwd": ROOT}  # and how many workers
 
     def lines():
         return ledger.read_text().splitlines(keepends=True) if ledger.exists() else []
 
-    with processes.running(command, **options) as child:
+    with processes.running([*command, "2"], **options) as child:
         processes.until(lambda: len(lines()) >= 3, what="train two units", of=child)
         child.kill()
         child.outcome()
     before = [line for line in lines() if line.endswith("\n")]
     assert len(before) < 1 + 9
-    assert processes.output_of(command, **options).startswith("9 ")
+    assert processes.output_of([*command, "1"], **options).startswith("9 ")
     assert lines()[: len(before)] == before
     assert len(lines()) == 1 + 9

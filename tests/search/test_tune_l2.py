@@ -175,21 +175,29 @@ tune_l2(small.build, small.data(), strengths=[1e-2, 1.0], directory=sys.argv[1],
 """
 
 
+TWO = {**SETTINGS, "strengths": [1e-2, 1.0]}
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A search that nothing stopped."""
+    return tune_l2(small.build, small.data(), directory=tmp_path_factory.mktemp("whole"), **TWO)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("moment", "count", "finished"),
     [("before a training", 0, 0), ("before it is written", 4, 3), ("in the middle of a line", 6, 5)],
 )
-def test_killed_at_any_moment_it_goes_on_and_ends_the_same(moment, count, finished, tmp_path):
+def test_killed_at_any_moment_it_goes_on_and_ends_the_same(whole, moment, count, finished, tmp_path):
     child = processes.run([sys.executable, "-c", CHILD, tmp_path / "killed", moment, count], cwd=ROOT)
     assert child.returncode == -signal.SIGKILL, child.stderr
     assert (tmp_path / "killed/ledger.jsonl").read_text().count("\n") == 1 + finished
 
     runs: list = []
-    settings = {**SETTINGS, "strengths": [1e-2, 1.0], "engine": counting(runs)}
-    resumed = tune_l2(small.build, small.data(), directory=tmp_path / "killed", **settings)
+    killed = tmp_path / "killed"
+    resumed = tune_l2(small.build, small.data(), directory=killed, engine=counting(runs), **TWO)
     assert len(runs) == 9 - finished
-    whole = tune_l2(small.build, small.data(), directory=tmp_path / "whole", **settings)
     for one, other in zip(resumed.candidates, whole.candidates, strict=True):
         assert one.scores == pytest.approx(other.scores, abs=1e-6)
         losses = [[r.curves["val_data_loss"] for r in c.done] for c in (one, other)]
