@@ -36,6 +36,14 @@ def word(list_words: Callable[[], Sequence[str]], *names: str, help: str) -> Any
     return typer.Option(*names, parser=parse, autocompletion=complete, metavar="WORD", help=help)
 
 
+def numbers(text: str, option: str) -> list[float]:
+    """The numbers of an option that takes several, as in 0,1e-4."""
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        raise ValueError(f"{option} must be numbers, as in 0,1e-4, got {option} {text!r}.") from None
+
+
 # ---- Lists of words ----------------------------------------------------------------------------------------
 
 
@@ -65,6 +73,27 @@ def tasks() -> list[str]:
     from l2zoo import zoo
 
     return zoo.tasks()
+
+
+def models() -> list[str]:
+    """The zoo's."""
+    from l2zoo import zoo
+
+    return zoo.list_models()
+
+
+def classifiers() -> list[str]:
+    """Those that tell classes of images apart."""
+    from l2zoo import zoo
+
+    return zoo.list_models(task="classification")
+
+
+def data_of_ours() -> tuple[str, ...]:
+    """Data that need no download."""
+    from l2zoo.data.sources.tfds import OURS
+
+    return OURS
 
 
 def tasks_of_images() -> tuple[str, ...]:
@@ -139,6 +168,29 @@ def _find(given: str, kinds: str) -> Path:
         raise typer.BadParameter(f"{given!r} is no {kinds} and no saved model.{hint}") from None
 
 
+def _completing(list_words: Callable[[], Sequence[str]]) -> Callable[[str], list[str]]:
+    """What the shell completes by a list that is not all that may be said."""
+    return lambda incomplete: [one for one in list_words() if one.startswith(incomplete)]
+
+
+Data = Annotated[
+    str,
+    typer.Argument(
+        metavar="DATA",
+        help="Ours, such as l2zoo_digits, which need no download; a TFDS name; or folder:PATH.",
+        autocompletion=_completing(data_of_ours),
+    ),
+]
+Classifier = Annotated[
+    str,
+    typer.Option(help="A classifier of the zoo: see l2zoo list.", autocompletion=_completing(classifiers)),
+]
+AnyModel = Annotated[
+    str | None,
+    typer.Option(
+        help="Of the zoo: see l2zoo list. Its task is then the task.", autocompletion=_completing(models)
+    ),
+]
 Artifact = Annotated[
     Path,
     typer.Argument(
@@ -157,6 +209,7 @@ Imports = Annotated[
     list[str] | None,
     typer.Option("--import", metavar="MODULE", help="Import it first: it registers MODEL's own classes."),
 ]
+Formats = Annotated[str, typer.Option(help="As in savedmodel,tflite,tflite_fp16,tflite_int8.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 Threshold = Annotated[
     float | None, typer.Option(help="Probability from which on a class is there, of two or of many at once.")
