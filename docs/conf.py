@@ -13,7 +13,7 @@ import l2zoo  # noqa: E402
 project = "l2zoo"
 author = "The l2zoo authors"
 version = release = l2zoo.__version__
-copyright = author
+project_copyright = author
 
 extensions = [
     "sphinx.ext.autodoc",
@@ -28,6 +28,7 @@ exclude_patterns = ["_ext"]
 
 # Docstrings write code in single backticks, as Markdown does.
 default_role = "code"
+smartquotes = False  # they would change `--option` in plain text
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
 napoleon_use_rtype = False

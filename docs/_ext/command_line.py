@@ -1,4 +1,4 @@
-"""The directive `command-line`: every command of the program, its arguments and options, as `--help` has them."""
+"""The directive `command-line`: every command of the program, what it takes, and its help."""
 
 from __future__ import annotations
 
@@ -63,6 +63,7 @@ class CommandLine(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         import typer
+
         from l2zoo.cli import app
 
         text = describe(typer.main.get_command(app))
