@@ -22,6 +22,7 @@ extensions = [
     "sphinx_copybutton",
     "command_line",
     "markdown_tables",
+    "model_cards",
 ]
 source_suffix = {".md": "markdown"}
 exclude_patterns = ["_ext"]
