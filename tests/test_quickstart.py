@@ -1,4 +1,4 @@
-"""The notebook of the documentation is one that Jupyter opens; its blocks run with those of the other pages."""
+"""The notebook of the documentation is one that Jupyter opens; it runs with the other pages."""
 
 from __future__ import annotations
 
