@@ -70,22 +70,34 @@ def run_blocks(page: Path) -> None:
         if module.strip():
             pytest.importorskip(module.strip())
     names: dict = {"__name__": "__main__"}
-    for code, line, expected in python_blocks(page):
-        printed = io.StringIO()
-        with contextlib.redirect_stdout(printed):
-            exec(compile("\n" * (line - 1) + code, str(page), "exec"), names)
-        if expected:
-            assert printed.getvalue().strip() == expected.strip(), f"{name(page)}, line {line}"
+    for block in python_blocks(page):
+        run_block(block, names, page)
+
+
+def run_block(block: Block, names: dict, page: Path) -> None:
+    """Runs a block of a page with what the blocks before it have named, and compares what it prints."""
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(compile("\n" * (block.line - 1) + block.code, str(page), "exec"), names)
+    if block.printed:
+        assert printed.getvalue().strip() == block.printed.strip(), f"{name(page)}, line {block.line}"
 
 
 def commands(page: Path, program: str) -> Iterator[list[str]]:
-    """The command lines of a page's shell blocks that begin with a program, each as its words.
+    """The command lines of a page's shell blocks that begin with a program, each as its words."""
+    for _, words in commands_by_line(page, program):
+        yield words
+
+
+def commands_by_line(page: Path, program: str) -> Iterator[tuple[int, list[str]]]:
+    """The same with the line of the page at which the block of each begins.
 
     A line that ends in a backslash goes on; what stands behind a `#`, a pipe or `&&` does not belong to it.
     """
-    for block in _FENCE.finditer(page.read_text(encoding="utf-8")):
+    text = page.read_text(encoding="utf-8")
+    for block in _FENCE.finditer(text):
         if block["kind"] in ("shell", "bash", "sh", "console"):
             for line in block["code"].replace("\\\n", " ").splitlines():
                 words = shlex.split(re.split(r" \| | && | > ", line)[0].removeprefix("$ "), comments=True)
                 if words[: len(program.split())] == program.split():
-                    yield words
+                    yield text.count("\n", 0, block.start("code")) + 1, words
