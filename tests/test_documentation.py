@@ -104,7 +104,7 @@ def test_the_examples_of_a_page_run_one_after_another(page: Path, tmp_path, monk
 
 
 def check_command(command: Any, words: list[str]) -> None:
-    """Raises over what a command does not know; a file may be one that is there once the page was followed."""
+    """Raises over what a command does not know; a file may be one that the page makes."""
     try:
         command.make_context(words[1], words[2:])
     except Exception as error:

@@ -120,9 +120,7 @@ def test_sign_and_verify_as_the_documentation_says(tmp_path: Path) -> None:
     pytest.importorskip("model_signing", reason='needs pip install "l2zoo[signing]"')
     if shutil.which("openssl") is None:
         pytest.skip("openssl is not installed, which makes the keys.")
-    blocks = re.findall(
-        r"^```shell\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
-    )
+    blocks = re.findall(r"^```shell\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
     (lines,) = [block.splitlines() for block in blocks if "openssl" in block]
     assert len(lines) == 5
     assert lines[0].startswith("pip install")  # which was done
