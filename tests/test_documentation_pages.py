@@ -1,4 +1,4 @@
-"""The documentation as it is read: built without a warning, every page opened in a browser, on a phone too."""
+"""The documentation as it is read: built without a warning, every page opened in a browser, as on a phone."""
 
 from __future__ import annotations
 
@@ -18,6 +18,12 @@ from tests import chromium, pages
 from tests.processes import output_of, until
 
 pytestmark = pytest.mark.slow
+
+
+BARE = "return [...document.images].filter((each) => !each.naturalWidth && each.loading != 'lazy').length"
+FROM_AFAR = """return performance.getEntriesByType('resource')
+    .map((entry) => entry.name).filter((name) => name.startsWith('http'))"""
+WIDTH = "return document.documentElement.scrollWidth"
 
 
 @pytest.fixture(scope="module")
@@ -75,13 +81,7 @@ def test_every_page_opens_without_an_error_and_fits_a_phone(built: Path, browser
     for path in sorted(built.rglob("*.html")):
         browser.get(path.as_uri())
         told = [entry["message"] for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
-        width = browser.execute_script("return document.documentElement.scrollWidth")
-        bare = browser.execute_script(
-            "return [...document.images].filter((i) => !i.naturalWidth && i.loading != 'lazy').length"
-        )
-        from_afar = browser.execute_script(
-            "return performance.getEntriesByType('resource').map((e) => e.name).filter((n) => n.startsWith('http'))"
-        )
+        width, bare, from_afar = map(browser.execute_script, (WIDTH, BARE, FROM_AFAR))
         if told or width > 390 or bare or from_afar:
             wrong.append((path.relative_to(built).as_posix(), told, width, bare, from_afar))
     assert wrong == []
