@@ -29,4 +29,4 @@ def test_what_security_md_names_is_there():
     paths = re.findall(r"`((?:l2zoo|tests|recipes)/[\w/.]+)`", text)
     linked = re.findall(r"\]\((?!http)([^)#]+)\)", text)
     assert len(paths) >= 20
-    assert [path for path in {*paths, *linked} if not (pages.ROOT / path).is_file()] == []
+    assert [path for path in {*paths, *linked} if not (pages.ROOT / path).exists()] == []

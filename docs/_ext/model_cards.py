@@ -1,4 +1,4 @@
-"""The cards of the saved models become pages: copied to `docs/_saved_models` before Sphinx looks for pages."""
+"""The cards of the saved models become pages: copied to `docs/_saved_models` before Sphinx looks for them."""
 
 from __future__ import annotations
 

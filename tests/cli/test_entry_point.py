@@ -8,7 +8,6 @@ import pty
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -17,12 +16,12 @@ from PIL import Image
 
 from l2zoo import Predictor, zoo
 from l2zoo.artifacts.store import locations
-from tests.processes import output_of, run
+from tests.processes import L2ZOO, output_of, run
 
 PAGE = Path(__file__).parents[2] / "docs/reference/artifacts.md"
-L2ZOO = Path(sys.executable).with_name("l2zoo")
 NAME = "cnn_digits"
-COMMANDS = ["list", "audit", "apply", "convert", "export", "verify", "sign", "predict"]
+COMMANDS = ["tune", "train", "compare", "privacy", "serve"]
+COMMANDS += ["list", "audit", "apply", "convert", "export", "verify", "sign", "predict"]
 COMMANDS += ["evaluate", "bench", "doctor"]
 
 
@@ -121,9 +120,7 @@ def test_sign_and_verify_as_the_documentation_says(tmp_path: Path) -> None:
     pytest.importorskip("model_signing", reason='needs pip install "l2zoo[signing]"')
     if shutil.which("openssl") is None:
         pytest.skip("openssl is not installed, which makes the keys.")
-    blocks = re.findall(
-        r"^```shell\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
-    )
+    blocks = re.findall(r"^```shell\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
     (lines,) = [block.splitlines() for block in blocks if "openssl" in block]
     assert len(lines) == 5
     assert lines[0].startswith("pip install")  # which was done
@@ -160,6 +157,8 @@ def test_a_typo_is_wrong_usage_with_a_suggestion(tmp_path: Path) -> None:
     [
         ("l2zoo ", COMMANDS),
         ("l2zoo ver", ["verify"]),
+        ("l2zoo tune l2zoo_d", ["l2zoo_digits"]),
+        ("l2zoo train x --model cnn", ["cnn", "cnn_plain"]),
         ("l2zoo verify cnn_", ["cnn_digits", "cnn_mnist"]),
         ("l2zoo convert 1 --from sk", ["sklearn_ridge", "sklearn_logistic"]),
         ("l2zoo export x --format tflite_", ["tflite_fp16", "tflite_dynamic", "tflite_int8"]),
