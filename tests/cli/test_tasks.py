@@ -84,6 +84,7 @@ def test_digits_are_drawn_in_a_size_that_the_model_takes() -> None:
         (("--model", "unet", "--no-privacy"), "--privacy is for classification, not for segmentation"),
         (("--task", "segmentation", "--freeze"), "--freeze needs a --backbone"),
         (("--task", "detection", "--freeze"), "--freeze needs a --backbone"),
+        (("--model", "unet", "--filters", "a,b"), "--filters must be whole numbers, as in 16,32, got"),
     ],
 )
 def test_what_does_not_belong_together_is_refused_before_data_are_read(l2zoo, options, message: str) -> None:
