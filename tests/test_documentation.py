@@ -108,7 +108,7 @@ def check_command(command: Any, words: list[str]) -> None:
     try:
         command.make_context(words[1], words[2:])
     except typer.BadParameter as error:
-        if "does not exist" not in error.message:
+        if not re.search("does not exist|is no artifact's folder", error.message):
             raise
 
 
