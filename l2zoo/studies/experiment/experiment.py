@@ -83,10 +83,10 @@ def experiment(
 
     Raises:
         TypeError: `train` is images and `test` clips, or the other way round.
-        ValueError: Numbers out of range; an unknown format; a `task` whose name no artifact knows; test images of
-            another shape or with other classes than the training images, or that are among these or among
-            those of a search (`l2zoo.data.check_splits` says how that is found); a directory of another
-            experiment, or one that another process writes into.
+        ValueError: Numbers out of range; an unknown format; a `task` whose name no artifact knows; test
+            images of another shape or with other classes than the training images, or that are among these
+            or among those of a search (`l2zoo.data.check_splits` says how that is found); a directory of
+            another experiment, or one that another process writes into.
     """
     whole_number("seeds", seeds, at_least=1)
     table.select(formats)
