@@ -51,9 +51,9 @@ def end_calmly(command: Callable[..., None]) -> Callable[..., None]:
         except KeyboardInterrupt as stop:
             out = values.get("out")
             kept = (
-                f"The same command goes on with what is kept in {out}." if out and Path(out).exists() else ""
+                f" The same command goes on with what is kept in {out}." if out and Path(out).exists() else ""
             )
-            say(f"{str(stop) or 'Stopped.'} {kept}".rstrip(), err=True)
+            say(str(stop).replace("the same call", "the same command") or f"Stopped.{kept}", err=True)
             import typer
 
             raise typer.Exit(130) from None

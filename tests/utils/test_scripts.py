@@ -39,11 +39,7 @@ def test_what_is_no_script_has_no_command(monkeypatch):
     ("there", "message", "said"),
     [
         (True, "", "Stopped. The same command goes on with what is kept in out.\n"),
-        (
-            True,
-            "3 epochs are kept.",
-            "3 epochs are kept. The same command goes on with what is kept in out.\n",
-        ),
+        (True, "3 are kept: run the same call again.", "3 are kept: run the same command again.\n"),
         (False, "", "Stopped.\n"),
     ],
 )
