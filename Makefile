@@ -2,7 +2,7 @@
 # pyproject.toml or the constraints change. Another interpreter has an environment of its own.
 
 PYTHON ?= python3
-EXTRAS ?= dev,hub,jax,onnx,oracles,ray,serve,signing
+EXTRAS ?= dev,docs,hub,jax,onnx,oracles,ray,serve,signing
 ARGS ?=
 WORKERS ?= 2
 BENCH ?= startup search strategies
@@ -24,7 +24,7 @@ LOWEST := tests/regularization tests/engine tests/training tests/artifacts/test_
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-slow test-sweep test-all test-lowest lint bench clean
+.PHONY: help demo test test-slow test-sweep test-all test-lowest lint docs bench clean
 .PHONY: test-tensorflow test-jax test-torch slow-tensorflow slow-jax slow-torch
 
 help:
@@ -35,6 +35,7 @@ help:
 	@echo "make test-all     all three"
 	@echo "make test-lowest  the tests of regularisation, training and export with the lowest versions that we allow"
 	@echo "make lint         ruff and mypy"
+	@echo "make docs         the documentation, in build/docs: open build/docs/index.html; warnings are errors"
 	@echo "make bench        the quick ones of the measured claims, $(BENCH), in about 20 minutes;"
 	@echo "                  others by name: make bench BENCH='$(OTHER_BENCHES)'"
 	@echo "make clean        remove environments and caches; runs/ stays"
@@ -87,6 +88,10 @@ lint: $(FULL)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+docs: $(FULL)
+	$(BIN)/python -m sphinx -W --keep-going --quiet -b html docs build/docs
+	@echo "Open build/docs/index.html."
 
 bench: $(FULL)
 	$(foreach name,$(BENCH),$(BIN)/python benchmarks/$(name).py &&) true

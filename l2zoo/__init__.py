@@ -11,7 +11,7 @@ from typing import Any
 
 from l2zoo.registration import watch_imports
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 # Public name -> the module that defines it. No module bears the name of a public function:
 # importing it would put the module in the place of the function.

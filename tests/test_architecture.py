@@ -106,7 +106,7 @@ def test_imports_go_one_way() -> None:
         unit = unit_of(module)
         floor = floor_of(unit)
         assert floor is not None, (
-            f"Put {unit!r} on a floor of the map in {Path(__file__).name}, and in README.md."
+            f"Put {unit!r} on a floor of the map in {Path(__file__).name}, and in CONTRIBUTING.md."
         )
         for line, other in imports_of(path):
             other_floor = floor_of(unit_of(other))
@@ -164,8 +164,8 @@ def houses_in(text: str) -> set[str]:
     return named
 
 
-def test_the_map_in_the_readme_names_every_folder_and_every_file_at_the_top() -> None:
-    drawn = (ROOT / "README.md").read_text(encoding="utf-8").split("## The house", 1)[1]
+def test_the_map_for_contributors_names_every_folder_and_every_file_at_the_top() -> None:
+    drawn = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").split("## The house", 1)[1]
     named = houses_in(drawn.split("```")[1])
     package = ROOT / "l2zoo"
     folders = {f"{path.parent.relative_to(package).as_posix()}/" for path in package.rglob("*/*.py")}
@@ -280,7 +280,7 @@ def pins(name: str) -> dict[str, str]:
 
 
 def test_constraints_pin_every_dependency_to_a_public_version() -> None:
-    assert pins("constraints.txt").keys() >= declared_packages("dev", "jax", "torch")
+    assert pins("constraints.txt").keys() >= declared_packages("dev", "docs", "jax", "torch")
 
 
 def test_the_lowest_versions_are_those_that_are_asked_for() -> None:
@@ -290,6 +290,15 @@ def test_the_lowest_versions_are_those_that_are_asked_for() -> None:
         name, bound = line.split(">=")
         parts = bound.split(".")
         assert (lowest[canonical(name)].split(".") + ["0"] * len(parts))[: len(parts)] == parts, line
+
+
+def test_the_version_is_the_same_wherever_it_stands() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    cited = re.search(r"^version: (\S+)$", (ROOT / "CITATION.cff").read_text(encoding="utf-8"), re.MULTILINE)
+    changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    newest = re.findall(r"^## \[(\d[\w.]*)\] - \d{4}-\d\d-\d\d$", changes, re.MULTILINE)[0]
+    assert cited
+    assert {project["version"], cited[1], newest} == {l2zoo.__version__}
 
 
 # ---- Texts -------------------------------------------------------------------------------------------------

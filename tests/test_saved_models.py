@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import sysconfig
@@ -186,6 +187,16 @@ def test_the_wheel_holds_every_file_of_them_and_the_templates(wheel: Path) -> No
         found = {name.removeprefix(inside): archive.read(name) for name in packed}
     files = [path for path in FOLDER.rglob("*") if path.is_file()]
     assert found == {path.relative_to(FOLDER).as_posix(): path.read_bytes() for path in files}
+
+
+@pytest.mark.slow
+def test_on_a_package_index_no_picture_or_link_leads_nowhere(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
+        text = archive.read(name).decode()
+    assert "Description-Content-Type: text/markdown" in text
+    assert "\n# l2zoo\n" in text
+    assert re.findall(r"\]\((?!https?:|#)[^)]*\)", text) == []
 
 
 @pytest.fixture(scope="module")

@@ -127,7 +127,7 @@ class Predictor:
         Args:
             images: An array `(H, W, C)` or `(B, H, W, C)` of raw pixels in [0, 255], one of Pillow's images,
                 the path of an image file (PNG, JPEG, BMP, GIF, WEBP), of a folder of such or a pattern such
-                as "photos/*.jpg", or a list of all these, of any sizes.
+                as `"photos/*.jpg"`, or a list of all these, of any sizes.
             batch_size: Images that are held in memory and computed together.
 
         Returns:

@@ -42,7 +42,8 @@ class Verdict:
             they, as every strength scores as 0 does.
         sentence: The answer for people, with its numbers.
         strength: The strength above 0 that gains most on the folds that it shares with 0; None if there is
-        none. baseline: Mean score at strength 0, over the paired trainings.
+            none.
+        baseline: Mean score at strength 0, over the paired trainings.
         score: Mean score at `strength`, over the paired trainings.
         difference: `score - baseline`; it flatters a strength that these trainings chose.
         gain: The same on folds that did not choose the strength: honest, but for another strength where the

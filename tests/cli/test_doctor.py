@@ -33,7 +33,7 @@ def test_without_a_variable_the_backend_is_that_of_keras_s_file(l2zoo, monkeypat
 
 
 def test_every_extra_for_users_is_explained() -> None:
-    assert EXTRAS.keys() == PROJECT["optional-dependencies"].keys() - {"dev", "oracles"}
+    assert EXTRAS.keys() == PROJECT["optional-dependencies"].keys() - {"dev", "docs", "oracles"}
 
 
 def without(monkeypatch: pytest.MonkeyPatch, **versions: str | None) -> None:

@@ -18,7 +18,7 @@ from l2zoo import Predictor, zoo
 from l2zoo.artifacts.store import locations
 from tests.processes import L2ZOO, output_of, run
 
-README = Path(__file__).parents[2] / "README.md"
+PAGE = Path(__file__).parents[2] / "docs/reference/artifacts.md"
 NAME = "cnn_digits"
 COMMANDS = ["tune", "train", "compare", "privacy", "serve"]
 COMMANDS += ["list", "audit", "apply", "convert", "export", "verify", "sign", "predict"]
@@ -116,13 +116,11 @@ def test_verify_of_what_was_changed_is_one_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_sign_and_verify_as_the_readme_says(tmp_path: Path) -> None:
+def test_sign_and_verify_as_the_documentation_says(tmp_path: Path) -> None:
     pytest.importorskip("model_signing", reason='needs pip install "l2zoo[signing]"')
     if shutil.which("openssl") is None:
         pytest.skip("openssl is not installed, which makes the keys.")
-    blocks = re.findall(
-        r"^```shell\n(.*?)^```$", README.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
-    )
+    blocks = re.findall(r"^```shell\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
     (lines,) = [block.splitlines() for block in blocks if "openssl" in block]
     assert len(lines) == 5
     assert lines[0].startswith("pip install")  # which was done
