@@ -10,6 +10,7 @@ import typer
 
 from l2zoo.cli import artifacts, doctor, models
 from l2zoo.utils.console import in_one_line, say, warn_in_short
+from l2zoo.utils.packages import explain
 from l2zoo.utils.shell_words import ERRORS, speak_shell
 
 COMMANDS: dict[str, Callable[..., None]] = {
@@ -54,7 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             if "Could not locate class" in str(error)
             else ""
         )
-        say(f"l2zoo: {in_one_line(error)}{hint}", err=True)
+        said = explain(error) if isinstance(error, ImportError) else error
+        say(f"l2zoo: {in_one_line(said)}{hint}", err=True)
         sys.exit(1)
 
 

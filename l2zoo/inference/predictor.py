@@ -15,6 +15,7 @@ from l2zoo.artifacts.formats.table import FORMATS
 from l2zoo.artifacts.inputs import Inputs, Outputs
 from l2zoo.artifacts.store import locations
 from l2zoo.artifacts.trust import Whole
+from l2zoo.data.resizing import resize_pixels
 from l2zoo.inference import image_paths, postprocess, preprocess
 from l2zoo.inference.postprocess import View
 from l2zoo.inference.results import MIN_SCORE, Estimated, Result
@@ -153,7 +154,7 @@ class Predictor:
             ]
             views = [View.of(one.shape[:2], (height, width), self._aspect) for one in part]
             seen = [
-                preprocess.resize(view.frame.cut(one), (height, width))
+                resize_pixels(view.frame.cut(one), (height, width))
                 for view, one in zip(views, part, strict=True)
             ]
             found += self._answer(np.stack(seen), views)[1]

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from l2zoo.utils.console import printable, warn_in_short
+from l2zoo.utils.packages import explain
 from l2zoo.utils.shell_words import ERRORS, speak_shell
 
 
@@ -32,7 +33,8 @@ def run_script(main: Callable[..., None]) -> None:
         with warn_in_short(name):
             typer.run(speak_shell(expand_options(main)))
     except ERRORS as error:
-        sys.exit(f"{name}: {printable(error, lines=True)}")
+        said = explain(error) if isinstance(error, ImportError) else error
+        sys.exit(f"{name}: {printable(said, lines=True)}")
 
 
 def expand_options(main: Callable[..., None]) -> Callable[..., None]:

@@ -34,8 +34,8 @@ def import_tfds() -> Any:
         import tensorflow_datasets as tfds
     except ImportError as error:
         raise ImportError(
-            f"A data set by name or folder needs TensorFlow Datasets, which cannot be imported ({error}): "
-            "pip install tensorflow-datasets importlib_resources, or pass arrays (x, y)."
+            "A data set by name, or a slice of a folder's split, needs TensorFlow Datasets, which cannot be "
+            f"imported ({error}): pip install l2zoo; or take a whole split of a folder, or arrays (x, y)."
         ) from error
     if not hasattr(tfds, "core"):  # it imports itself half where one of its packages cannot be imported
         raise ImportError(
