@@ -34,7 +34,8 @@ FLOORS = (
     {"artifacts", "training", "zoo"},
     {"engine", "inference", "models.backbones", "models.pretrained"},
     {"models", "search"},
-    {"cli", "studies"},
+    {"studies"},
+    {"cli"},
 )
 
 

@@ -67,6 +67,20 @@ def tasks() -> list[str]:
     return zoo.tasks()
 
 
+def models() -> list[str]:
+    """The zoo's."""
+    from l2zoo import zoo
+
+    return zoo.list_models()
+
+
+def data_of_ours() -> tuple[str, ...]:
+    """Data that need no download."""
+    from l2zoo.data.sources.tfds import OURS
+
+    return OURS
+
+
 def tasks_of_images() -> tuple[str, ...]:
     """Those of them of which there are real images to compare on."""
     from l2zoo.cli.examples import TASKS
@@ -139,6 +153,28 @@ def _find(given: str, kinds: str) -> Path:
         raise typer.BadParameter(f"{given!r} is no {kinds} and no saved model.{hint}") from None
 
 
+def _completing(list_words: Callable[[], Sequence[str]]) -> Callable[[str], list[str]]:
+    """What the shell completes by a list that is not all that may be said."""
+    return lambda incomplete: [one for one in list_words() if one.startswith(incomplete)]
+
+
+Data = Annotated[
+    str,
+    typer.Argument(
+        metavar="DATA",
+        help="Ours, such as l2zoo_digits, which need no download; a TFDS name; or folder:PATH.",
+        autocompletion=_completing(data_of_ours),
+    ),
+]
+Classifier = Annotated[
+    str, typer.Option(help="A classifier of the zoo: see l2zoo list.", autocompletion=_completing(models))
+]
+AnyModel = Annotated[
+    str | None,
+    typer.Option(
+        help="Of the zoo: see l2zoo list. Its task is then the task.", autocompletion=_completing(models)
+    ),
+]
 Artifact = Annotated[
     Path,
     typer.Argument(
@@ -157,6 +193,7 @@ Imports = Annotated[
     list[str] | None,
     typer.Option("--import", metavar="MODULE", help="Import it first: it registers MODEL's own classes."),
 ]
+Formats = Annotated[str, typer.Option(help="As in savedmodel,tflite,tflite_fp16,tflite_int8.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 Threshold = Annotated[
     float | None, typer.Option(help="Probability from which on a class is there, of two or of many at once.")

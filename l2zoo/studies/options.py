@@ -1,6 +1,7 @@
-"""Options that scripts of experiments share: the data, the strength or its search, the training, the files.
+"""Options that commands and scripts share: the data, the strength or its search, the training, the files.
 
-`l2zoo.utils.scripts.run_script` makes an option of each field; a script gives defaults of its own.
+`l2zoo.utils.scripts.expand_options` makes an option of each field; whoever takes them gives defaults of its
+own. Importing this is light, since the help of every command shows them: what reads data comes with the data.
 """
 
 from __future__ import annotations
@@ -12,15 +13,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar
 
 import typer
 
-from l2zoo.data import ImageData, VideoData, leave_out, load_video, train_test
-from l2zoo.data.load import split_names
-from l2zoo.data.videos import video_split_names
-from l2zoo.utils.console import show
+from l2zoo.utils.console import say
 
 if TYPE_CHECKING:
+    from l2zoo.data import ImageData, VideoData
     from l2zoo.studies.experiment import Outcome, Training
 
-_Data = TypeVar("_Data", ImageData, VideoData)
+_Data = TypeVar("_Data", "ImageData", "VideoData")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +53,8 @@ class SourceOptions:
             source: As for these.
             **settings: Further arguments of theirs, such as `task`.
         """
+        from l2zoo.data import load_video
+
         size = None if self.image_size is None else (self.image_size, self.image_size)
         given = {"data_dir": self.data_dir, "image_size": size, **settings}
         if load is not load_video:
@@ -105,6 +106,10 @@ class Loader(Generic[_Data]):
         Raises:
             ValueError: They are not, or there is no such split; in the words of the command line.
         """
+        from l2zoo.data import load_video, train_test
+        from l2zoo.data.load import split_names
+        from l2zoo.data.videos import video_split_names
+
         given = {"data_dir": self.settings["data_dir"]}
         if self.load is load_video:
             if self.options.groups is not None:
@@ -120,6 +125,7 @@ class Loader(Generic[_Data]):
 
     def again(self, train: _Data, test: _Data) -> Callable[..., _Data]:
         """What opens the training data anew, with other arguments such as `limit`, without test images."""
+        from l2zoo.data import leave_out
 
         def opened(**few: Any) -> _Data:
             return leave_out(self(train.split, holdout=train.holdout, **few), test)
@@ -205,7 +211,10 @@ class ExperimentOptions(DataOptions):
         if every.num_examples > self.tune_images:
             return searched(limit=self.tune_images)
         if every.num_examples < self.tune_images:
-            show(f"The search for the strength takes all {every.num_examples} examples that there are.")
+            say(
+                f"The search for the strength takes all {every.num_examples} examples that there are.",
+                err=True,
+            )
         return every
 
 

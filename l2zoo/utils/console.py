@@ -49,6 +49,18 @@ def say(text: object = "", *, err: bool = False) -> None:
     print(printable(text, lines=True), file=sys.stderr if err else sys.stdout, flush=True)
 
 
+@contextlib.contextmanager
+def print_to_stderr(wanted: bool) -> Iterator[None]:
+    """Sends what a `with` block prints to stderr, if that is wanted: stdout is then for one JSON object.
+
+    Example:
+        >>> with print_to_stderr(True):
+        ...     print("a bar of Keras's")
+    """
+    with contextlib.redirect_stdout(sys.stderr) if wanted else contextlib.nullcontext():
+        yield
+
+
 def show(*values: Any) -> None:
     """Prints values one below another: Rich's own, such as tables, as wide as the terminal; text as it is.
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from l2zoo.utils.console import printable, warn_in_short
+from l2zoo.utils.console import printable, say, warn_in_short
 from l2zoo.utils.packages import explain
 from l2zoo.utils.shell_words import ERRORS, speak_shell
 
@@ -31,10 +31,36 @@ def run_script(main: Callable[..., None]) -> None:
     name = Path(sys.argv[0]).stem
     try:
         with warn_in_short(name):
-            typer.run(speak_shell(expand_options(main)))
+            typer.run(end_calmly(speak_shell(expand_options(main))))
     except ERRORS as error:
         said = explain(error) if isinstance(error, ImportError) else error
         sys.exit(f"{name}: {printable(said, lines=True)}")
+
+
+def end_calmly(command: Callable[..., None]) -> Callable[..., None]:
+    """The same command, which Ctrl-C ends with what is kept and how to go on, and with status 130.
+
+    What was at work says it in the exception; of what has none, its folder says that something is there.
+
+    Args:
+        command: A function whose parameters are options of Typer's; `out` is the folder of what it keeps.
+    """
+
+    @functools.wraps(command)
+    def run(*args: Any, **values: Any) -> None:
+        try:
+            command(*args, **values)
+        except KeyboardInterrupt as stop:
+            out = values.get("out")
+            kept = (
+                f"The same command goes on with what is kept in {out}." if out and Path(out).exists() else ""
+            )
+            say(f"{str(stop) or 'Stopped.'} {kept}".rstrip(), err=True)
+            import typer
+
+            raise typer.Exit(130) from None
+
+    return run
 
 
 def expand_options(main: Callable[..., None]) -> Callable[..., None]:
@@ -88,12 +114,14 @@ def expand_options(main: Callable[..., None]) -> Callable[..., None]:
 
 
 def script_command() -> str:
-    """What repeats this program, where it is a script; empty otherwise.
+    """What repeats this program, where it is a script or the command `l2zoo`; empty otherwise.
 
     A script below the working directory is named by its path from there, another by its folder and name: a
     card travels, and the folders of one machine mean nothing elsewhere.
     """
     script = Path(sys.argv[0])
+    if script.name in ("l2zoo", "l2zoo.exe"):  # pip's, wherever it put it
+        return shlex.join(["l2zoo", *sys.argv[1:]])
     if script.suffix != ".py":
         return ""
     path, here = script.resolve(), Path.cwd()

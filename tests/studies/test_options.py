@@ -72,7 +72,7 @@ def test_a_run_takes_the_strength_or_searches_for_it(
     }  # fmt: skip
     assert opened == ([{}, {"limit": 40}][: 1 + (there > 40)] if tuned else [])
     said = f"The search for the strength takes all {there} examples that there are."
-    assert (said in capsys.readouterr().out) == (tuned and there < 40)  # `tune_images` is a wish
+    assert (said in capsys.readouterr().err) == (tuned and there < 40)  # `tune_images` is a wish
     if tuned:  # without augmentation and average
         assert l2.training == studies.experiment.Training(2, 8, "adam", 2e-3)
         assert l2.data.num_examples == min(there, 40)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import pytest
 import typer
 
-from l2zoo.utils.scripts import expand_options, run_script, script_command
+from l2zoo.utils.scripts import end_calmly, expand_options, run_script, script_command
 
 
 @pytest.mark.parametrize(
@@ -23,9 +24,36 @@ def test_a_script_is_named_without_the_folders_of_this_machine(script, shown, tm
     assert script_command() == f"python {shown} --l2 1e-4 --out 'my runs'"
 
 
+@pytest.mark.parametrize("program", ["/usr/bin/l2zoo", "bin/l2zoo.exe"])
+def test_our_command_is_named_without_its_folder(program, monkeypatch):
+    monkeypatch.setattr(sys, "argv", [program, "tune", "folder:my photos"])
+    assert script_command() == "l2zoo tune 'folder:my photos'"
+
+
 def test_what_is_no_script_has_no_command(monkeypatch):
-    monkeypatch.setattr(sys, "argv", ["/usr/bin/l2zoo", "list"])
+    monkeypatch.setattr(sys, "argv", ["/usr/bin/ipython", "list"])
     assert script_command() == ""
+
+
+@pytest.mark.parametrize(
+    ("there", "message", "said"),
+    [
+        (True, "", "Stopped. The same command goes on with what is kept in out.\n"),
+        (True, "3 epochs are kept.", "3 epochs are kept. The same command goes on with what is kept in out.\n"),
+        (False, "", "Stopped.\n"),
+    ],
+)
+def test_a_command_that_is_stopped_says_what_is_kept(there, message, said, monkeypatch, tmp_path, capsys):
+    def work(*, out: str) -> None:
+        if there:
+            Path(out).mkdir()
+        raise KeyboardInterrupt(*filter(None, [message]))
+
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(typer.Exit) as ended:
+        end_calmly(work)(out="out")
+    assert ended.value.exit_code == 130
+    assert capsys.readouterr() == ("", said)
 
 
 def _needs(*, number: int = 1) -> None:

@@ -17,7 +17,7 @@ from l2zoo.data.builtin import prepare
 if TYPE_CHECKING:
     import tensorflow as tf
 
-_OURS = ("l2zoo_digits", "l2zoo_moving_digits", "l2zoo_photos", "l2zoo_scenes")
+OURS = ("l2zoo_digits", "l2zoo_moving_digits", "l2zoo_photos", "l2zoo_scenes")
 # Of data sets whose builder names none.
 _LICENSES = {"mnist": "CC BY-SA 3.0, as the documentation of keras.datasets.mnist says"}
 _PATH = re.compile(r"[~./\\]|[a-zA-Z]:[\\/]|.*\\|.*/$")  # "./a", "C:\\a", "a/"; not "voc/2012"
@@ -64,7 +64,7 @@ def open_builder(name: str, *, data_dir: str | os.PathLike[str] | None, download
     builder = _find(name, data_dir)
     if prepare.is_prepared(builder):
         return builder
-    if builder.name in _OURS:
+    if builder.name in OURS:
         return prepare.prepare(builder)
     if not download:
         raise FileNotFoundError(_how_to_provide(name, builder))

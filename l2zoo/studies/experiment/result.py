@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import keras
 
@@ -55,6 +56,21 @@ class Outcome(Printed):
     def table(self) -> Table:
         """Mean and standard error of every metric."""
         return metrics_table(self.metrics, title=f"Test set, {len(self.seeds)} seeds, l2={self.l2:g}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, fit for JSON: the metrics of every seed, the search, where the files are."""
+        files = {"picture": self.picture, "report": self.report, "artifact": self.artifact.folder}
+        return {
+            "l2": self.l2,
+            "seeds": list(self.seeds),
+            "metrics": {name: list(values) for name, values in self.metrics.items()},
+            "parameters": self.parameters,
+            "seconds": self.seconds,
+            "search": None if self.search is None else self.search.to_dict(),
+            "chosen": self.chosen,
+            "privacy": None if self.privacy is None else self.privacy.sentence,
+            "files": {name: str(path) for name, path in files.items() if path is not None},
+        }
 
     def _lines(self) -> list[str]:
         means = [
