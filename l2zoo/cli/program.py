@@ -12,8 +12,8 @@ from l2zoo.cli import artifacts, doctor, models, search, train
 from l2zoo.cli.tasks import options_of_tasks
 from l2zoo.utils.console import in_one_line, say, warn_in_short
 from l2zoo.utils.packages import explain
-from l2zoo.utils.scripts import end_calmly, expand_options
-from l2zoo.utils.shell_words import ERRORS, speak_shell
+from l2zoo.utils.scripts import as_command, expand_options
+from l2zoo.utils.shell_words import ERRORS
 
 COMMANDS: dict[str, Callable[..., None]] = {
     "tune": expand_options(search.tune),
@@ -41,7 +41,7 @@ app = typer.Typer(
 )
 
 for name, command in COMMANDS.items():
-    app.command(name)(end_calmly(speak_shell(command)))
+    app.command(name)(as_command(command))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

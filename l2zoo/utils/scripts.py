@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import inspect
@@ -9,14 +10,16 @@ import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Annotated, Any, get_type_hints
 
 from l2zoo.utils.console import printable, say, warn_in_short
+from l2zoo.utils.earlier_run import fresh_start
+from l2zoo.utils.folders import check_replaceable
 from l2zoo.utils.packages import explain
 from l2zoo.utils.shell_words import ERRORS, speak_shell
 
 
-def run_script(main: Callable[..., None]) -> None:
+def run_script(main: Callable[..., None], *, keeps_run: bool = True) -> None:
     """Runs `main` with the arguments of the command line, as Typer reads them from its signature.
 
     What the user can mend (a bad argument, a file, a package that is not installed) ends the process with one
@@ -25,16 +28,55 @@ def run_script(main: Callable[..., None]) -> None:
     Args:
         main: A function whose parameters are options of Typer's, or dataclasses of such, as `expand_options`
             has them.
+        keeps_run: As for `as_command`.
     """
     import typer
 
     name = Path(sys.argv[0]).stem
     try:
         with warn_in_short(name):
-            typer.run(end_calmly(speak_shell(expand_options(main))))
+            typer.run(as_command(expand_options(main), keeps_run=keeps_run))
     except ERRORS as error:
         said = explain(error) if isinstance(error, ImportError) else error
         sys.exit(f"{name}: {printable(said, lines=True)}")
+
+
+def as_command(command: Callable[..., None], *, keeps_run: bool = True) -> Callable[..., None]:
+    """The command as a shell has it: errors in its words, `--fresh`, and an end by Ctrl-C.
+
+    Args:
+        command: A function whose parameters are options and arguments of Typer's.
+        keeps_run: Whether its `out`, if it has one, is the folder of a run, which a second run goes on in.
+    """
+    offers = keeps_run and "out" in inspect.signature(command).parameters
+    return end_calmly(speak_shell(offer_fresh(command) if offers else command))
+
+
+def offer_fresh(command: Callable[..., None]) -> Callable[..., None]:
+    """The same command with the option `fresh`, which puts aside what an earlier run left in `out`.
+
+    What could not be replaced in the end is refused at once, before anything is read or trained.
+    """
+    import typer
+
+    signature = inspect.signature(command, eval_str=True)
+    option = Annotated[
+        bool, typer.Option("--fresh", help="Start over: put aside what an earlier run left in --out.")
+    ]
+    fresh = inspect.Parameter("fresh", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=option)
+
+    @functools.wraps(command)
+    def run(*args: Any, fresh: bool = False, **values: Any) -> None:
+        out = Path(values.get("out", signature.parameters["out"].default))
+        with fresh_start(out, argument="out") if fresh else contextlib.nullcontext() as aside:
+            if aside is not None:
+                say(f"The earlier run is in {out.with_name(aside.name)} now.", err=True)
+            check_replaceable(out / "artifact", mark="manifest.json")
+            command(*args, **values)
+
+    run.__signature__ = signature.replace(parameters=[*signature.parameters.values(), fresh])  # type: ignore[attr-defined]
+    run.__annotations__ = {**command.__annotations__, "fresh": option}
+    return run
 
 
 def end_calmly(command: Callable[..., None]) -> Callable[..., None]:
