@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from l2zoo.cli import artifacts, doctor, models, search, train
+from l2zoo.cli import artifacts, doctor, models, search, serve, studies, train
 from l2zoo.cli.tasks import options_of_tasks
 from l2zoo.utils.console import in_one_line, say, warn_in_short
 from l2zoo.utils.packages import explain
@@ -18,6 +18,9 @@ from l2zoo.utils.shell_words import ERRORS
 COMMANDS: dict[str, Callable[..., None]] = {
     "tune": expand_options(search.tune),
     "train": options_of_tasks(train.train),
+    "compare": expand_options(studies.compare),
+    "privacy": expand_options(studies.privacy),
+    "serve": expand_options(serve.serve),
     "list": models.list_zoo,
     "audit": models.audit,
     "apply": models.apply,

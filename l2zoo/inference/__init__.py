@@ -1,6 +1,25 @@
-"""Running exported artifacts by NumPy, Pillow and LiteRT: neither Keras nor TensorFlow is loaded."""
+"""Running exported artifacts by NumPy, Pillow and LiteRT: neither Keras nor TensorFlow is loaded.
 
-from l2zoo.inference.predictor import Predictor
-from l2zoo.inference.results import Classified, Detected, Segmented
+Each name is imported when it is first used: the help of a command that serves needs none of them.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from l2zoo.inference.predictor import Predictor
+    from l2zoo.inference.results import Classified, Detected, Segmented
 
 __all__ = ["Classified", "Detected", "Predictor", "Segmented"]
+
+_HOME = {"Classified": "results", "Detected": "results", "Predictor": "predictor", "Segmented": "results"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'l2zoo.inference' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value

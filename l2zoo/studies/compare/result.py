@@ -56,6 +56,10 @@ class Comparison(Printed, Findings):
         """A row for each variant: mean and standard error, difference to the baseline, corrected p."""
         return _table(self)
 
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, fit for JSON, down to the score of every training."""
+        return _content(self, [_values(self, each) for each in self.standings])
+
     def plot(self, path: str | Path) -> Path:
         """Draws a forest plot: the difference of every variant to the baseline, with its intervals.
 
@@ -72,7 +76,7 @@ class Comparison(Printed, Findings):
         folder = Path(directory)
         rows = [_values(self, each) for each in self.standings]
         write_csv(folder / CSV, rows)
-        write_json(folder / JSON, _content(self, rows))
+        write_json(folder / JSON, self.to_dict())
         self.plot(folder / PICTURE)
         _page(self).write(folder / REPORT)
         return folder

@@ -17,6 +17,10 @@ from l2zoo.utils.validation import check_number
 
 Build = Callable[[L2Policy], keras.Model]
 
+L2_STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1)
+L1_STRENGTHS = (1e-5, 1e-4, 1e-3, 1e-2)  # the absolute values of small numbers are larger than their squares
+DECAYS = (1e-2, 1e-1, 1.0, 10.0)  # of the weights, times the learning rate, a step
+TEXTBOOK_STRENGTHS = (1.0, 1e1, 1e2, 1e3)  # over twice the number of parameters
 MIXING = ("mixup", "cutmix")  # two images and their labels: not for a layer that sees images alone
 
 
@@ -98,6 +102,35 @@ class Variant:
             return common
         changed: Any = common
         return dataclasses.replace(changed, loss=self.loss)
+
+
+def usual_variants(build_with_dropout: Build, *, augment: str = "zoom") -> list[Variant]:
+    """None, L2, L1, AdamW, dropout, augmentation and the objective of the textbooks, with their strengths.
+
+    The last is 1/(2n) times the sum of squared errors plus s/(2m) times the sum of squared weights, by Adam.
+
+    Args:
+        build_with_dropout: Makes the model with dropout, which the common one must not have.
+        augment: The augmentation that is compared, as in `"shift+zoom"`.
+
+    Example:
+        >>> [variant.name for variant in usual_variants(lambda policy: None)]
+        ['none', 'L2', 'L1', 'AdamW', 'dropout', 'zoom', 'textbook']
+    """
+    return [
+        Variant("none"),
+        Variant("L2", strengths=L2_STRENGTHS),
+        Variant("L1", l2=lambda strength: L2Policy(0.0, l1=strength), strengths=L1_STRENGTHS),
+        Variant("AdamW", optimizer="adamw", strengths=DECAYS),
+        Variant("dropout", build=build_with_dropout),
+        Variant(augment, augment=augment),
+        Variant(
+            "textbook",
+            l2=L2Policy(1.0, convention="mean"),
+            strengths=TEXTBOOK_STRENGTHS,
+            loss="squared_error",
+        ),
+    ]
 
 
 def check_variants(variants: Sequence[Variant], baseline: str | None) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from l2zoo.reports.numbers import format_mean, format_strength
 from l2zoo.reports.printed import Printed
@@ -28,6 +29,22 @@ class PrivacyReport(Printed, Findings):
         train_accuracy: On the members.
         test_accuracy: On the others.
     """
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, fit for JSON: every attack with its 95 % intervals."""
+        found = [*self.attacks, *([self.control] if self.control else [])]
+        return {
+            "sentence": self.sentence,
+            "members": self.members,
+            "others": self.others,
+            "references": self.references,
+            "train_accuracy": self.train_accuracy,
+            "test_accuracy": self.test_accuracy,
+            "attacks": {
+                one.name: {name: asdict(getattr(one, name)) for name in ("auc", "advantage", "tpr")}
+                for one in found
+            },
+        }
 
     def _lines(self) -> list[str]:
         return [self.sentence]
