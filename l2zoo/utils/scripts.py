@@ -8,13 +8,14 @@ import functools
 import inspect
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
 from l2zoo.utils.console import printable, say, warn_in_short
 from l2zoo.utils.earlier_run import fresh_start
 from l2zoo.utils.folders import check_replaceable
+from l2zoo.utils.interrupts import sure_interrupts
 from l2zoo.utils.packages import explain
 from l2zoo.utils.shell_words import ERRORS, speak_shell
 
@@ -82,27 +83,39 @@ def offer_fresh(command: Callable[..., None]) -> Callable[..., None]:
 def end_calmly(command: Callable[..., None]) -> Callable[..., None]:
     """The same command, which Ctrl-C ends with what is kept and how to go on, and with status 130.
 
-    What was at work says it in the exception; of what has none, its folder says that something is there.
+    What was at work says it in the exception; of what has none, the folder that is written tells.
 
     Args:
-        command: A function whose parameters are options of Typer's; `out` is the folder of what it keeps.
+        command: A function whose parameters are options of Typer's; `out` is the folder of what it keeps,
+            `output` what is written in the end.
     """
+    defaults = {name: one.default for name, one in inspect.signature(command).parameters.items()}
 
     @functools.wraps(command)
     def run(*args: Any, **values: Any) -> None:
         try:
-            command(*args, **values)
+            with sure_interrupts():
+                command(*args, **values)
         except KeyboardInterrupt as stop:
-            out = values.get("out")
-            kept = (
-                f"The same command goes on with what is kept in {out}." if out and Path(out).exists() else ""
-            )
-            say(f"{str(stop) or 'Stopped.'} {kept}".rstrip(), err=True)
             import typer
 
+            said = str(stop).replace("the same call", "the same command")
+            say(said or _what_is_kept({**defaults, **values}), err=True)
             raise typer.Exit(130) from None
 
     return run
+
+
+def _what_is_kept(values: Mapping[str, Any]) -> str:
+    """What to say of a command that was stopped, by the folders that it was told."""
+    out, output = values.get("out"), values.get("output")
+    if out is not None and Path(out).is_dir() and any(Path(out).iterdir()):
+        return f"Stopped. The same command goes on with what is kept in {out}."
+    if out is not None:
+        return "Stopped. Nothing is kept yet: the same command begins anew."
+    if output is not None and not Path(output).exists():
+        return f"Stopped. Nothing was written to {output}."
+    return "Stopped."
 
 
 def expand_options(main: Callable[..., None]) -> Callable[..., None]:

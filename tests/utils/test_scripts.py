@@ -37,28 +37,28 @@ def test_what_is_no_script_has_no_command(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("there", "message", "said"),
+    ("values", "message", "said"),
     [
-        (True, "", "Stopped. The same command goes on with what is kept in out.\n"),
-        (
-            True,
-            "3 epochs are kept.",
-            "3 epochs are kept. The same command goes on with what is kept in out.\n",
-        ),
-        (False, "", "Stopped.\n"),
+        ({"out": "there"}, "", "Stopped. The same command goes on with what is kept in there."),
+        ({"out": "empty"}, "", "Stopped. Nothing is kept yet: the same command begins anew."),
+        ({"out": "nowhere"}, "", "Stopped. Nothing is kept yet: the same command begins anew."),
+        ({"out": "there"}, "2 are kept: the same call goes on.", "2 are kept: the same command goes on."),
+        ({"output": "nowhere"}, "", "Stopped. Nothing was written to nowhere."),
+        ({"output": "there"}, "", "Stopped."),
+        ({}, "", "Stopped."),
     ],
 )
-def test_a_command_that_is_stopped_says_what_is_kept(there, message, said, monkeypatch, tmp_path, capsys):
-    def work(*, out: str) -> None:
-        if there:
-            Path(out).mkdir()
+def test_a_command_that_is_stopped_says_what_is_kept(values, message, said, monkeypatch, tmp_path, capsys):
+    def work(**values: str) -> None:
         raise KeyboardInterrupt(*filter(None, [message]))
 
     monkeypatch.chdir(tmp_path)
+    Path("there/run").mkdir(parents=True)
+    Path("empty").mkdir()
     with pytest.raises(typer.Exit) as ended:
-        end_calmly(work)(out="out")
+        end_calmly(work)(**values)
     assert ended.value.exit_code == 130
-    assert capsys.readouterr() == ("", said)
+    assert capsys.readouterr() == ("", f"{said}\n")
 
 
 def _needs(*, number: int = 1) -> None:
