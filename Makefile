@@ -44,7 +44,7 @@ help:
 	@echo "Options of a goal:   make demo ARGS='--label-noise 0.2'.  make test ARGS='-k policy'."
 
 demo: $(BASE)
-	$(BIN)/python recipes/tune_l2.py --out runs/demo $(ARGS)
+	$(BIN)/l2zoo tune l2zoo_digits --out runs/demo $(ARGS)
 
 test: test-tensorflow test-jax test-torch
 

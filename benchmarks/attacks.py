@@ -1,4 +1,4 @@
-"""How clients of `recipes/serve.py` fare beside others who attack it, and what the attacks cost the server.
+"""How clients of `l2zoo serve` fare beside others who attack it, and what the attacks cost the server.
 
     python benchmarks/attacks.py
     python benchmarks/attacks.py --seconds 60 --rounds 3 --only scans --only forms
@@ -36,7 +36,7 @@ import psutil
 import typer
 from PIL import Image
 
-RECIPE = Path(__file__).parents[1] / "recipes/serve.py"
+L2ZOO = Path(sys.executable).with_name("l2zoo")
 SIDE = 64
 PAUSE = 0.05  # seconds between two requests of an attacker
 THREADS = 2  # of each kind of attacker that sends whole requests
@@ -124,8 +124,8 @@ def innocent_requests(folder: Path) -> list[tuple[bytes, Any]]:
 
 @contextlib.contextmanager
 def serve(folder: Path) -> Iterator[tuple[psutil.Process, int]]:
-    """The recipe on a free port, until the block ends."""
-    command = [sys.executable, str(RECIPE), str(folder), "--port", "0"]
+    """The command on a free port, until the block ends."""
+    command = [str(L2ZOO), "serve", str(folder), "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None

@@ -1,4 +1,4 @@
-"""How many requests `recipes/serve.py` answers with one replica and with two, and what a kill costs.
+"""How many requests `l2zoo serve` answers with one replica and with two, and what a kill costs.
 
     python benchmarks/serving.py
     python benchmarks/serving.py --artifact FOLDER --requests 4000 --clients 32
@@ -31,7 +31,7 @@ import psutil
 import typer
 from PIL import Image
 
-RECIPE = Path(__file__).parents[1] / "recipes/serve.py"
+L2ZOO = Path(sys.executable).with_name("l2zoo")
 SIDE, IMAGES = 64, 32
 
 
@@ -157,8 +157,8 @@ def make_request(
 
 @contextmanager
 def serve(folder: Path, replicas: int) -> Iterator[Server]:
-    """The recipe on a free port, until the block ends."""
-    command = [sys.executable, str(RECIPE), str(folder), "--port", "0", "--replicas", str(replicas)]
+    """The command on a free port, until the block ends."""
+    command = [str(L2ZOO), "serve", str(folder), "--port", "0", "--replicas", str(replicas)]
     started = time.perf_counter()
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:

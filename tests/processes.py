@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -15,6 +16,7 @@ from typing import IO, Any
 
 import psutil
 
+L2ZOO = Path(sys.executable).with_name("l2zoo")
 PATIENCE = 600.0  # seconds for what must happen, however busy the machine is
 GRACE = 30.0  # seconds in which a process may end by itself
 

@@ -59,7 +59,7 @@ def test_nothing_was_changed_and_the_card_says_how_it_was_made(name: str) -> Non
     content = manifest.read_and_check(FOLDER / name)
     assert {"keras", *FORMATS.get(name, ())} <= set(content["formats"])
     card = (FOLDER / name / "README.md").read_text(encoding="utf-8")
-    known = ("Made by `python recipes/", "Trained: ", "License: ", "Time for one image", "Limits: ")
+    known = ("Made by `", "Trained: ", "License: ", "Time for one image", "Limits: ")
     own = ("standard error", "The strength was given, not searched.")
     for words in known if name in FOREIGN else (*known, *own):
         assert words in card
@@ -188,12 +188,14 @@ def test_the_wheel_holds_every_file_of_them_and_the_templates(wheel: Path) -> No
     assert found == {path.relative_to(FOLDER).as_posix(): path.read_bytes() for path in files}
 
 
-def environment_with(wheel: Path, folder: Path) -> Path:
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The Python of a fresh environment in which the wheel is installed, beside what it depends on.
 
     The packages of the environment that runs the tests are there as a folder of modules only: what is said in
     its `.pth` files, such as where the repository lies, is not read.
     """
+    folder = tmp_path_factory.mktemp("installed") / "venv"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
     python = folder / "bin/python"
     (site,) = folder.glob("lib/python*/site-packages")
@@ -221,21 +223,35 @@ print(json.dumps({
 
 
 @pytest.mark.slow
-def test_who_installs_the_wheel_has_them_without_the_repository(wheel: Path, tmp_path: Path) -> None:
-    python = environment_with(wheel, tmp_path / "venv")
+def test_who_installs_the_wheel_has_them_without_the_repository(installed: Path, tmp_path: Path) -> None:
     images, labels = (part[:64] for part in load_data("l2zoo_digits", "test").arrays())
     np.save(tmp_path / "images.npy", images)
-    own = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-    done = subprocess.run(
-        [str(python), "-c", CLEAN], cwd=tmp_path, env=own, capture_output=True, text=True, check=True
-    )
+    done = run_clean([installed, "-c", CLEAN], tmp_path)
     found = json.loads(done.stdout.splitlines()[-1])
-    assert Path(found["file"]).is_relative_to(tmp_path / "venv")
+    assert Path(found["file"]).is_relative_to(installed.parents[1])
     others = [path for path in found["path"] if path]  # beside "", the folder that the process runs in
     assert not [path for path in others if (Path(path) / "pyproject.toml").exists()]  # of no repository
     assert found["predicted"] == [str(number) for number in found["loaded"]]
     assert np.mean(np.array(found["loaded"]) == labels) >= 0.95
     assert found["parameters"] == 70_746
+
+
+@pytest.mark.slow
+def test_who_installs_the_wheel_chooses_lambda_from_the_shell(installed: Path, tmp_path: Path) -> None:
+    small = ["--limit", "60", "--strengths", "0,1e-3", "--folds", "2", "--epochs", "1", "--formats", "tflite"]
+    command = [installed.with_name("l2zoo"), "tune", "l2zoo_digits", *small, "--json"]
+    found = json.loads(run_clean(command, tmp_path).stdout)
+    assert found["verdict_in_words"]
+    assert (tmp_path / "runs/tune/artifact/model.tflite").is_file()
+    card = (tmp_path / "runs/tune/artifact/README.md").read_text()
+    assert "Made by `l2zoo tune l2zoo_digits --limit 60" in card
+
+
+def run_clean(command: list[Any], folder: Path) -> subprocess.CompletedProcess[str]:
+    """A run in an empty folder, with nothing of this repository's on the path."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    given = list(map(str, command))
+    return subprocess.run(given, cwd=folder, env=own, capture_output=True, text=True, check=True)
 
 
 def test_a_fresh_process_answers_without_a_framework() -> None:

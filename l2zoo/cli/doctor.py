@@ -27,7 +27,7 @@ EXTRAS = {
     "signing": "l2zoo sign, and --public-key",
     "onnx": "export to ONNX",
     "ray": "searches and comparisons on several workers",
-    "serve": "recipes/serve.py",
+    "serve": "l2zoo serve",
     "hub": "models of keras-hub",
     "jax": "the JAX backend",
     "torch": "the PyTorch backend",

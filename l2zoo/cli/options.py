@@ -36,6 +36,14 @@ def word(list_words: Callable[[], Sequence[str]], *names: str, help: str) -> Any
     return typer.Option(*names, parser=parse, autocompletion=complete, metavar="WORD", help=help)
 
 
+def numbers(text: str, option: str) -> list[float]:
+    """The numbers of an option that takes several, as in 0,1e-4."""
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        raise ValueError(f"{option} must be numbers, as in 0,1e-4, got {option} {text!r}.") from None
+
+
 # ---- Lists of words ----------------------------------------------------------------------------------------
 
 

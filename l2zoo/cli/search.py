@@ -12,6 +12,7 @@ from l2zoo.cli import options
 from l2zoo.cli.models import print_json
 from l2zoo.studies.options import DataOptions
 from l2zoo.utils.console import print_to_stderr, show
+from l2zoo.utils.scripts import script_command
 
 if TYPE_CHECKING:
     from l2zoo.artifacts import Artifact
@@ -77,7 +78,7 @@ class SearchOptions(DataOptions):
 
         return tune_l2(
             build, train,
-            strengths=[float(number) for number in self.strengths.split(",")] if self.strengths else None,
+            strengths=options.numbers(self.strengths, "--strengths") if self.strengths else None,
             strategy=self.strategy, max_trials=self.max_trials, space=self.rates if self.space else None,
             objective=self.metric, folds=self.folds, seeds=self.seeds, until=self.until, epochs=self.epochs,
             batch_size=self.batch_size, workers=self.workers, directory=self.out,
@@ -105,14 +106,21 @@ class SearchOptions(DataOptions):
 
         images, labels = test.arrays()
         accuracy = result.model.evaluate(images, labels, verbose=0, return_dict=True)["accuracy"]
-        data = data_in_words(train, test)
+        made = script_command()
+        card = Card(
+            name=self.model,
+            about=f"{result.verdict}\n\n{f'Made by `{made}`.' if made else ''}".strip(),
+            data=data_in_words(train, test),
+            class_names=train.class_names,
+            picture=picture,
+        )
         artifact = export(
             result.model,
             self.out / "artifact",
             sample=images,
             formats=self.formats.split(","),
             metrics={"test_accuracy": accuracy},
-            card=Card(name=self.model, data=data, class_names=train.class_names, picture=picture),
+            card=card,
             overwrite=True,
         )
         return artifact, accuracy

@@ -51,7 +51,7 @@ def compare(
     from l2zoo import zoo
 
     zoo.find(model, task="classification")
-    shares = [float(part) for part in noise.split(",")]
+    shares = options.numbers(noise, "--noise")
     found = []
     with print_to_stderr(json):
         from l2zoo.data import load
@@ -115,7 +115,7 @@ def privacy(
     from l2zoo import zoo
 
     zoo.find(model, task="classification")
-    numbers = [float(number) for number in strengths.split(",")]
+    numbers = options.numbers(strengths, "--strengths")
     with print_to_stderr(json):
         import keras
 

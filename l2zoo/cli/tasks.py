@@ -68,7 +68,12 @@ class TrainOptions(ExperimentOptions):
     @property
     def channels(self) -> tuple[int, ...]:
         """The filters as numbers."""
-        return tuple(int(number) for number in self.filters.split(","))
+        try:
+            return tuple(int(number) for number in self.filters.split(","))
+        except ValueError:
+            raise ValueError(
+                f"--filters must be whole numbers, as in 16,32, got --filters {self.filters!r}."
+            ) from None
 
 
 @dataclass(frozen=True)
@@ -171,8 +176,9 @@ def decide(
     begins = {**row.defaults, **row.ours.get(data, {})}
     unsaid = {option: value for option, value in begins.items() if getattr(said, option) is None}
     settled = dataclasses.replace(said, **unsaid)
-    if "freeze" in begins:
-        _ = settled.encoder  # its own check
+    for parts, made_of in (("encoder", "freeze"), ("channels", "filters")):
+        if made_of in begins:
+            getattr(settled, parts)  # their own checks
     return chosen, name, settled
 
 

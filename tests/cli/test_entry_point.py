@@ -8,7 +8,6 @@ import pty
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -17,12 +16,12 @@ from PIL import Image
 
 from l2zoo import Predictor, zoo
 from l2zoo.artifacts.store import locations
-from tests.processes import output_of, run
+from tests.processes import L2ZOO, output_of, run
 
 README = Path(__file__).parents[2] / "README.md"
-L2ZOO = Path(sys.executable).with_name("l2zoo")
 NAME = "cnn_digits"
-COMMANDS = ["list", "audit", "apply", "convert", "export", "verify", "sign", "predict"]
+COMMANDS = ["tune", "train", "compare", "privacy", "serve"]
+COMMANDS += ["list", "audit", "apply", "convert", "export", "verify", "sign", "predict"]
 COMMANDS += ["evaluate", "bench", "doctor"]
 
 
@@ -160,6 +159,8 @@ def test_a_typo_is_wrong_usage_with_a_suggestion(tmp_path: Path) -> None:
     [
         ("l2zoo ", COMMANDS),
         ("l2zoo ver", ["verify"]),
+        ("l2zoo tune l2zoo_d", ["l2zoo_digits"]),
+        ("l2zoo train x --model cnn", ["cnn", "cnn_plain"]),
         ("l2zoo verify cnn_", ["cnn_digits", "cnn_mnist"]),
         ("l2zoo convert 1 --from sk", ["sklearn_ridge", "sklearn_logistic"]),
         ("l2zoo export x --format tflite_", ["tflite_fp16", "tflite_dynamic", "tflite_int8"]),

@@ -11,7 +11,23 @@ import pytest
 
 from l2zoo.utils.console import without_chatter
 
-COMMANDS = ("list", "audit", "apply", "convert", "export", "verify", "sign", "predict", "evaluate", "bench")
+COMMANDS = (
+    "tune",
+    "train",
+    "compare",
+    "privacy",
+    "serve",
+    "list",
+    "audit",
+    "apply",
+    "convert",
+    "export",
+    "verify",
+    "sign",
+    "predict",
+    "evaluate",
+    "bench",
+)
 
 
 def test_help_lists_every_command(l2zoo) -> None:

@@ -14,7 +14,7 @@ from l2zoo.utils.folders import whole_folder
 README = "README.md"
 _TITLE = """# Saved models
 
-Trained and exported by the recipes of this project, but for ImageNet's weights, which others trained; the
+Trained and exported by `l2zoo train`, but for ImageNet's weights, which others trained; the
 command that made each stands in its card. Each file was compared with the Keras model before it got its name,
 and `l2zoo verify saved_models/NAME` does it again.
 Take one by name, `l2zoo.Predictor("NAME")` or `l2zoo.load("NAME")`, or its weights for a builder, by what

@@ -1,4 +1,4 @@
-"""The recipe that serves an artifact: what it says over HTTP is what `Predictor` says in Python."""
+"""The command that serves an artifact: what it says over HTTP is what `Predictor` says in Python."""
 
 from __future__ import annotations
 
@@ -23,10 +23,9 @@ from PIL import Image
 
 from l2zoo import Predictor
 from tests.hostile_images import bmp_of_run_lengths, jpeg_of_scans, of_parts
-from tests.processes import PATIENCE, Process, run, running, until
+from tests.processes import L2ZOO, PATIENCE, Process, run, running, until
 
-RECIPE = Path(__file__).parents[1] / "recipes/serve.py"
-ATTACKS = Path(__file__).parents[1] / "benchmarks/attacks.py"
+ATTACKS = Path(__file__).parents[2] / "benchmarks/attacks.py"
 MAX_BYTES, MAX_PIXELS, MAX_IMAGES = 100_000, 10_000, 5
 REPLICAS = 2
 BOUNDARY = "abc"
@@ -102,7 +101,7 @@ def server(artifact) -> Iterator[Server]:
 @contextlib.contextmanager
 def serving(artifact: Path, *options: object) -> Iterator[Server]:
     pytest.importorskip("ray.serve", reason='needs pip install "l2zoo[serve]"')
-    command = [sys.executable, RECIPE, artifact, "--port", 0, *options]
+    command = [L2ZOO, "serve", artifact, "--port", 0, *options]
     with running(command, start_new_session=True) as process:
         yield Server(process, int(process.line(r"http://127.0.0.1:(\d+)/")[1]))
 
@@ -305,18 +304,19 @@ def test_no_innocent_request_fails_beside_attackers():
     assert not re.search("x 500", done.stdout), done.stdout
 
 
-def said(*options: object) -> str:
-    """What the recipe says when it refuses."""
-    done = run([sys.executable, RECIPE, *options])
-    assert done.returncode == 1
-    assert "Traceback" not in done.stderr
-    return done.stderr
-
-
-def test_what_cannot_be_served_is_said_at_the_start(artifact):
-    assert "ARTIFACT must be an artifact's folder" in said("no/such/artifact")
-    assert "--format must be" in said(artifact, "--format", "onnx")
-    assert "--max-pixels must be at most 89478485" in said(artifact, "--max-pixels", 10**9)
+@pytest.mark.parametrize(
+    ("options", "status", "message"),
+    [
+        (["no/such/artifact"], 2, "'no/such/artifact' is no artifact's folder and no saved model"),
+        (["cnn_digits", "--format", "onnx"], 2, "must be one of auto, tflite"),
+        (["cnn_digits", "--max-pixels", 10**9], 1, "--max-pixels must be at most 89478485"),
+        (["cnn_digits", "--port", "{port}"], 1, "127.0.0.1:{port} cannot be had"),
+    ],
+)
+def test_what_cannot_be_served_is_said_at_the_start(l2zoo, options, status, message):
+    pytest.importorskip("ray.serve", reason='needs pip install "l2zoo[serve]"')
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        assert f"127.0.0.1:{port} cannot be had" in said(artifact, "--port", port)
+        said = l2zoo("serve", *(str(option).format(port=port) for option in options))
+    assert (said.status, said.out) == (status, "")
+    assert message.format(port=port) in " ".join(said.err.split())
