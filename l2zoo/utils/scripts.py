@@ -100,6 +100,8 @@ def end_calmly(command: Callable[..., None]) -> Callable[..., None]:
             import typer
 
             said = str(stop).replace("the same call", "the same command")
+            if sys.stderr.isatty():
+                say(err=True)  # behind the ^C of the terminal, and a bar that is not full
             say(said or _what_is_kept({**defaults, **values}), err=True)
             raise typer.Exit(130) from None
 
