@@ -18,6 +18,7 @@ from l2zoo.artifacts.store import locations
 from l2zoo.artifacts.trust import Whole
 from l2zoo.reports.table import Table
 from l2zoo.tasks.output_kind import kinds_of
+from l2zoo.utils.arguments import suggest_arguments
 from l2zoo.utils.console import printable
 from l2zoo.utils.files import as_value_errors
 from l2zoo.utils.packages import FULL, is_installed, needed
@@ -71,6 +72,7 @@ class Artifact:
         return "\n\n".join([repr(self), self.table().markdown(), *moved, *out])
 
 
+@suggest_arguments
 @locations.reads_whole
 def verify(folder: str | Path, *, trusted: bool = False, public_key: str | Path | None = None) -> Artifact:
     """Checks an artifact: every file's size and SHA-256, then every format's answers on the stored inputs.

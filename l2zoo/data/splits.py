@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from l2zoo.data.sources import tfds
+from l2zoo.utils.validation import did_you_mean
 
 
 def pieces(split: str, splits: Mapping[str, Any]) -> list[tuple[str, int, int]]:
@@ -72,4 +73,5 @@ def check_names(split: str, splits: dict[str, Any], *, where: Any) -> None:
         if name not in splits:
             raise ValueError(
                 f"`split` must name one of {', '.join(sorted(splits))} in {where}, got {split!r}."
+                f"{did_you_mean(name, splits)}"
             )

@@ -37,11 +37,13 @@ from l2zoo.training.loss_parts import LossParts
 from l2zoo.training.penalty_checks import check_penalty, check_step
 from l2zoo.training.run_folder import Recorder, RunFolder, epochs_in
 from l2zoo.training.snapshot import Snapshot
+from l2zoo.utils.arguments import suggest_arguments
 from l2zoo.utils.earlier_run import OtherRunError
 from l2zoo.utils.held_folder import hold_folder
 from l2zoo.utils.validation import whole_number
 
 
+@suggest_arguments
 def fit(
     model: keras.Model,
     data: Any,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from l2zoo.data.batching import WORKERS
 from l2zoo.data.builtin import prepare
+from l2zoo.utils.validation import did_you_mean
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -94,6 +95,7 @@ def count(builder: Any, split: str, *, words: str = "images") -> int:
     except (KeyError, ValueError) as error:
         raise ValueError(
             f"`split` must be {' or '.join(splits)}, or a slice such as 'train[:80%]', got split={split!r}."
+            f"{did_you_mean(split, splits)}"
         ) from error
     if not found:
         raise ValueError(f"There are no {words} in split={split!r} of {builder.name}.")

@@ -25,6 +25,7 @@ from l2zoo.studies.privacy.privacy_audit import FEWEST_IMAGES
 from l2zoo.training import fit
 from l2zoo.training.monitor import L2Monitor
 from l2zoo.training.run_folder import differences
+from l2zoo.utils.arguments import suggest_arguments
 from l2zoo.utils.earlier_run import KINDS, OtherRunError, check_kind
 from l2zoo.utils.files import write_json
 from l2zoo.utils.folders import check_replaceable
@@ -39,6 +40,7 @@ DESCRIPTION = KINDS["an experiment"]
 GIVEN = "The strength was given, not searched."
 
 
+@suggest_arguments
 def experiment(
     build: Callable[[L2Policy], keras.Model],
     task: Task,
