@@ -172,7 +172,7 @@ def decide(
     for option, has in _tasks_by_option().items():
         if chosen not in has and getattr(said, option) is not None:
             flag = f"--{option.replace('_', '-')}"
-            raise ValueError(f"{flag} is for {' and '.join(has)}, not for {chosen}: leave it out.")
+            raise ValueError(f"{flag} is for {_listed(has, 'and')}, not for {chosen}: leave it out.")
     begins = {**row.defaults, **row.ours.get(data, {})}
     unsaid = {option: value for option, value in begins.items() if getattr(said, option) is None}
     settled = dataclasses.replace(said, **unsaid)
@@ -188,16 +188,16 @@ def _task_of(data: str) -> str:
     if not fitting or FIRST in fitting:
         return FIRST
     if len(fitting) > 1:
-        raise ValueError(f"{data} is for {' or '.join(fitting)}: say which, as in --task {fitting[0]}.")
+        raise ValueError(f"{data} is for {_listed(fitting, 'or')}: say which, as in --task {fitting[0]}.")
     return fitting[0]
 
 
 def _check_data(data: str, task: str) -> None:
     fitting = [name for name, row in TASKS.items() if data in row.ours]
     if fitting and task not in fitting:
-        ours = " or ".join(TASKS[task].ours)
+        ours = _listed(list(TASKS[task].ours), "or")
         raise ValueError(
-            f"{data} is for {' or '.join(fitting)}, not for {task}: take {ours}, or data of your own."
+            f"{data} is for {_listed(fitting, 'or')}, not for {task}: take {ours}, or data of your own."
         )
 
 
@@ -220,6 +220,11 @@ def _with_defaults(annotation: Any, option: str) -> Any:
     changed = copy.copy(info)
     changed.help = f"{info.help} [{shown}]"
     return Annotated[kind, changed]
+
+
+def _listed(names: list[str], last: str) -> str:
+    """Names in a sentence, as in "a, b and c"."""
+    return f"{', '.join(names[:-1])} {last} {names[-1]}" if len(names) > 1 else names[0]
 
 
 def _shown(value: Any) -> str:

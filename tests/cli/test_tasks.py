@@ -78,8 +78,14 @@ def test_digits_are_drawn_in_a_size_that_the_model_takes() -> None:
         (("--model", "resnet20", "--task", "detection"), "There are: detector."),
         (("--model", "cnn_plan"), "Close names: cnn_plain"),
         (("--judge-epochs", "3"), "--judge-epochs is for generation, not for classification: leave it out."),
-        (("--task", "detection", "--filters", "8"), "--filters is for segmentation and generation and video"),
-        (("--task", "video", "--augment", "flip"), "--augment is for classification and segmentation and"),
+        (
+            ("--task", "detection", "--filters", "8"),
+            "--filters is for segmentation, generation and video, not for detection",
+        ),
+        (
+            ("--task", "video", "--augment", "flip"),
+            "--augment is for classification, segmentation, detection and generation, not for video",
+        ),
         (("--model", "unet", "--privacy"), "--privacy is for classification, not for segmentation"),
         (("--model", "unet", "--no-privacy"), "--privacy is for classification, not for segmentation"),
         (("--task", "segmentation", "--freeze"), "--freeze needs a --backbone"),
