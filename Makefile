@@ -24,7 +24,7 @@ LOWEST := tests/regularization tests/engine tests/training tests/artifacts/test_
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-slow test-sweep test-all test-lowest lint docs bench clean
+.PHONY: help demo test test-slow test-sweep test-all test-lowest lint docs bench wheels clean
 .PHONY: test-tensorflow test-jax test-torch slow-tensorflow slow-jax slow-torch
 
 help:
@@ -38,6 +38,7 @@ help:
 	@echo "make docs         the documentation, in build/docs: open build/docs/index.html; warnings are errors"
 	@echo "make bench        the quick ones of the measured claims, $(BENCH), in about 20 minutes;"
 	@echo "                  others by name: make bench BENCH='$(OTHER_BENCHES)'"
+	@echo "make wheels       build l2zoo, and l2zoo-runtime that runs files without TensorFlow, into dist/"
 	@echo "make clean        remove environments and caches; runs/ stays"
 	@echo ""
 	@echo "Another interpreter: make demo PYTHON=python3.12.  Without PyTorch: make test EXTRAS=dev,hub,jax,onnx,ray,serve,signing."
@@ -95,6 +96,11 @@ docs: $(FULL)
 
 bench: $(FULL)
 	$(foreach name,$(BENCH),$(BIN)/python benchmarks/$(name).py &&) true
+
+# Two wheels of one tree: runtime/README.md says which is for whom.
+wheels: $(BASE)
+	$(BIN)/python -m pip wheel --disable-pip-version-check --quiet --no-deps --wheel-dir dist . ./runtime
+	@ls dist/*.whl
 
 clean:
 	rm -rf .venv .venv-* build dist .pytest_cache .ruff_cache .mypy_cache .hypothesis

@@ -10,6 +10,8 @@ import importlib
 from typing import Any
 
 from l2zoo.registration import watch_imports
+from l2zoo.utils.packages import explain
+from l2zoo.utils.validation import no_attribute
 
 __version__ = "0.2.0"
 
@@ -54,8 +56,11 @@ __all__ = ["__version__", *_HOME]
 
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
-        raise AttributeError(f"module 'l2zoo' has no attribute {name!r}")
-    value = getattr(importlib.import_module(_HOME[name]), name)
+        raise no_attribute(__name__, name, _HOME)
+    try:
+        value = getattr(importlib.import_module(_HOME[name]), name)
+    except ModuleNotFoundError as error:  # of what was installed to run files alone
+        raise ImportError(explain(error), name=error.name) from error
     globals()[name] = value
     return value
 

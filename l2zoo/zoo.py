@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from l2zoo.utils.validation import one_of
+from l2zoo.utils.arguments import suggest_arguments
+from l2zoo.utils.validation import did_you_mean, one_of
 
 if TYPE_CHECKING:
     import keras
@@ -103,6 +104,7 @@ MODELS: Mapping[str, Entry] = MappingProxyType(
 _OWN_ARGUMENTS = ("input_shape", "num_classes", "weights", "l2", "name")
 
 
+@suggest_arguments
 def list_models(pattern: str | None = None, *, task: str | None = None) -> list[str]:
     """The names in the zoo, sorted.
 
@@ -165,6 +167,7 @@ def find(name: str, *, task: str | None = None) -> Entry:
     raise ValueError(f"`name` must be a model of the zoo, got name={name!r}. {hint}")
 
 
+@suggest_arguments
 def build(
     name: str,
     input_shape: Sequence[int],
@@ -234,4 +237,5 @@ def check_options(name: str, options: Mapping[str, Any]) -> None:
     known = [parameter for parameter in parameters if parameter not in _OWN_ARGUMENTS]
     unknown = [option for option in options if option not in known]
     if unknown:
-        raise ValueError(f"`options` of {name!r} must be out of {known}, got {unknown}.")
+        hint = did_you_mean(unknown[0], known)
+        raise ValueError(f"`options` of {name!r} must be out of {known}, got {unknown}.{hint}")

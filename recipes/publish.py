@@ -29,4 +29,4 @@ def main(
 
 
 if __name__ == "__main__":
-    run_script(main)
+    run_script(main, keeps_run=False)

@@ -17,6 +17,7 @@ from l2zoo.artifacts.parity.parity import Parity
 from l2zoo.data.aspect import ASPECTS
 from l2zoo.reports.table import Table
 from l2zoo.tasks.output_kind import KINDS
+from l2zoo.utils.arguments import suggest_arguments
 from l2zoo.utils.validation import one_of
 
 FILE = "README.md"
@@ -25,6 +26,7 @@ _OURS = "l2zoo>"  # begins the names under which our classes are registered
 _PICTURES = (".png", ".jpg", ".jpeg", ".svg")
 
 
+@suggest_arguments
 @dataclass(frozen=True, kw_only=True)
 class Card:
     """What a reader should know about an artifact and no file can tell.

@@ -19,12 +19,14 @@ from l2zoo.artifacts.parity.check import Reference, check_files
 from l2zoo.artifacts.parity.limits import Limits
 from l2zoo.artifacts.parity.parity import Measure, Parity
 from l2zoo.artifacts.verify import Artifact
+from l2zoo.utils.arguments import suggest_arguments
 from l2zoo.utils.folders import whole_folder
 
 if TYPE_CHECKING:
     import keras
 
 
+@suggest_arguments
 def export(
     model: keras.Model,
     folder: str | Path,

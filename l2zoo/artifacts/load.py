@@ -9,11 +9,13 @@ from l2zoo.artifacts import manifest, probe, trained_on, trust
 from l2zoo.artifacts.formats import keras_file
 from l2zoo.artifacts.formats.table import formats_of
 from l2zoo.artifacts.store import locations
+from l2zoo.utils.arguments import suggest_arguments
 
 if TYPE_CHECKING:
     import keras
 
 
+@suggest_arguments
 @locations.reads_whole
 def load(
     name_or_folder: str | Path, *, trusted: bool = False, public_key: str | Path | None = None

@@ -19,6 +19,7 @@ from l2zoo.artifacts.formats.conversion import Source
 from l2zoo.artifacts.formats.tflite import CALIBRATION
 from l2zoo.artifacts.inputs import IMAGES, Inputs, Outputs, input_signature, num_examples, takes_names
 from l2zoo.tasks.output_kind import KINDS, OutputKind, check_threshold
+from l2zoo.utils.validation import known_names
 
 if TYPE_CHECKING:
     import keras
@@ -206,9 +207,7 @@ def _names_of_kinds(card: Card, outputs: Outputs) -> dict[str, str]:
                 f"{given!r}."
             )
         return dict.fromkeys(outputs, given)
-    unknown = sorted(set(given) - set(outputs))
-    if unknown:
-        raise ValueError(f"`output_kind` must name outputs of the model, {sorted(outputs)}, got {unknown}.")
+    known_names("output_kind", given, sorted(outputs))
     return dict(given)
 
 

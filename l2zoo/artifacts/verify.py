@@ -18,8 +18,10 @@ from l2zoo.artifacts.store import locations
 from l2zoo.artifacts.trust import Whole
 from l2zoo.reports.table import Table
 from l2zoo.tasks.output_kind import kinds_of
+from l2zoo.utils.arguments import suggest_arguments
 from l2zoo.utils.console import printable
 from l2zoo.utils.files import as_value_errors
+from l2zoo.utils.packages import FULL, is_installed, needed
 
 # Without labels a metric cannot be measured again.
 _MEASURABLE = frozenset(parity.LIMITED) - {"metric_drop"}
@@ -36,6 +38,7 @@ class Artifact:
         versions: Name of a package to its version when the artifact was written and to that which is
             installed here, where they differ.
         left_out: The formats that were not opened, because they run what is in them.
+        not_run: The formats that cannot be run here, and the package that each lacks.
     """
 
     folder: Path
@@ -43,6 +46,7 @@ class Artifact:
     parity: Mapping[str, Parity]
     versions: Mapping[str, tuple[str, str]] = dataclasses.field(default_factory=dict)
     left_out: Sequence[str] = ()
+    not_run: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def table(self) -> Table:
         """A row for each format: how far its answers are from the model's, and its limit."""
@@ -54,11 +58,21 @@ class Artifact:
         return f"{printable(self.folder)}: {name}, {len(files)} files, {total:,} bytes"
 
     def __str__(self) -> str:
+        return self.describe()
+
+    def describe(self, *, trusted: str = "trusted=True") -> str:
+        """The text that `str` gives: what was checked, and what was not, with what would do it.
+
+        Args:
+            trusted: How whoever reads it says that an artifact is trusted.
+        """
         moved = [f"{line[0].upper()}{line[1:]}." for line in [_in_words(self.versions)] if line]
-        out = [f"{one} left out: it runs what is in it; trusted=True includes it." for one in self.left_out]
+        out = [f"{one} left out: it runs what is in it; {trusted} includes it." for one in self.left_out]
+        out += [f"{one} not run: {needed(name)}" for one, name in self.not_run.items()]
         return "\n\n".join([repr(self), self.table().markdown(), *moved, *out])
 
 
+@suggest_arguments
 @locations.reads_whole
 def verify(folder: str | Path, *, trusted: bool = False, public_key: str | Path | None = None) -> Artifact:
     """Checks an artifact: every file's size and SHA-256, then every format's answers on the stored inputs.
@@ -84,6 +98,8 @@ def verify(folder: str | Path, *, trusted: bool = False, public_key: str | Path 
         The artifact with the parity figures found now, on the stored inputs, and the versions that are
         others here than where it was written. Prints as a table.
 
+    A file whose framework is not installed, as beside `l2zoo-runtime`, is compared with its checksum alone.
+
     Raises:
         FileNotFoundError: There is no artifact in `folder`.
         ValueError: Something differs; the message says what, and which versions are others here.
@@ -99,7 +115,14 @@ def verify(folder: str | Path, *, trusted: bool = False, public_key: str | Path 
         content = whole.content
         limits = _limits(content)
         left_out = [name for name in limits if name in RUNS_CODE and not whole.trusts(FORMATS[name].path)]
-        names = [name for name in limits if name not in left_out]
+        not_run = {name: lacking for name in limits if (lacking := _lacking(name)) and name not in left_out}
+        names = [name for name in limits if name not in (*left_out, *not_run)]
+        if not names and not_run:
+            name, lacking = next(iter(not_run.items()))
+            raise ImportError(
+                f"None of the formats of the artifact, {', '.join(limits)}, can be run here: "
+                f"{name}: {needed(lacking)}"
+            )
         for name in names:
             FORMATS[name].check_installed()
         found, highest = _compare(whole, names)
@@ -113,7 +136,12 @@ def verify(folder: str | Path, *, trusted: bool = False, public_key: str | Path 
         raise ValueError(
             " ".join(problems) + f" The files are those that were written; {_cause(content, others)}."
         )
-    return Artifact(folder, content, figures, others, left_out)
+    return Artifact(folder, content, figures, others, left_out, not_run)
+
+
+def _lacking(name: str) -> str | None:
+    """What running a format lacks here of what `l2zoo` has and `l2zoo-runtime` has not; None if nothing."""
+    return next((one for one in FORMATS[name].modules if one in FULL and not is_installed(one)), None)
 
 
 def _compare(whole: Whole, names: Sequence[str]) -> tuple[dict[str, Parity], dict[str, dict[str, float]]]:

@@ -124,9 +124,10 @@ def verify(
     artifact = verify_artifact(folder, trusted=trusted, public_key=public_key)
     if json:
         signed = None if public_key is None else str(public_key)
-        print_json({**_content(artifact), "left_out": list(artifact.left_out), "signed": signed})
+        left_out = {"left_out": list(artifact.left_out), "not_run": dict(artifact.not_run)}
+        print_json({**_content(artifact), **left_out, "signed": signed})
     else:
-        said = str(artifact).replace("trusted=True includes it", "--trusted includes it")
+        said = artifact.describe(trusted="--trusted")
         show(said, "verified" if public_key is None else "verified, and signed by this key")
 
 
@@ -166,6 +167,7 @@ def predict(
     """
     from l2zoo.inference import Predictor
 
+    _check_pictures(save)
     predictor = Predictor(
         artifact, format=format, threads=threads, threshold=threshold, min_score=min_score,
         trusted=trusted, public_key=public_key,
@@ -210,10 +212,8 @@ def evaluate(
     Example: l2zoo evaluate runs/demo/artifact folder:photos --save confusion.png
     """
     from l2zoo.inference import Predictor
-    from l2zoo.utils.validation import picture_path
 
-    for picture in filter(None, (save, worst)):
-        picture_path(picture)
+    _check_pictures(save, worst)
     predictor = Predictor(
         artifact, format=format, threads=threads, threshold=threshold, min_score=min_score,
         trusted=trusted, public_key=public_key,
@@ -251,6 +251,7 @@ def bench(
     """
     from l2zoo.inference import benchmark
 
+    _check_pictures(save)
     found = benchmark.measure_latency(
         artifact, formats=formats, threads=threads or (1,), seconds=seconds,
         trusted=trusted, public_key=public_key,
@@ -263,6 +264,16 @@ def bench(
         from l2zoo.inference.latency_plot import plot_latency
 
         say(f"wrote {plot_latency(found, save)}", err=json)
+
+
+def _check_pictures(*paths: Path | None) -> None:
+    """Raises before any work where a picture could not be drawn after it."""
+    from l2zoo.utils.packages import require
+    from l2zoo.utils.validation import picture_path
+
+    for path in filter(None, paths):
+        picture_path(path)
+        require("matplotlib")
 
 
 def _content(artifact: Any) -> dict[str, Any]:

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from l2zoo import __version__
 from l2zoo.cli import options
 from l2zoo.cli.models import print_json
+from l2zoo.utils import packages
 from l2zoo.utils.console import show
 
 if TYPE_CHECKING:
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 
 # What each extra is for, in the order in which they are shown.
 EXTRAS = {
+    "detection": "l2zoo verify of detectors",
+    "plots": "pictures, as by --save",
     "signing": "l2zoo sign, and --public-key",
     "onnx": "export to ONNX",
     "ray": "searches and comparisons on several workers",
@@ -51,18 +55,25 @@ def doctor(
 
 def look(*, devices: bool = False) -> dict[str, Any]:
     """What the installation is, in plain values; nothing large is imported but for `devices`."""
-    base, by_extra = _requirements()
-    wanted = {name: _lacking(by_extra.get(name, [])) for name in EXTRAS}
+    name, *others = packages.distributions() or [packages.WHOLE]
+    base, by_extra = _requirements(name)
+    wanted = {extra: _lacking(by_extra[extra]) for extra in EXTRAS if extra in by_extra}
     found: dict[str, Any] = {
-        "l2zoo": importlib.metadata.version("l2zoo"),
+        "l2zoo": __version__,
+        "distribution": name,
         "python": platform.python_version(),
         "system": platform.platform(),
         "cores": os.cpu_count(),
         "backend": _backend(),
         "packages": {one.name: _version(one.name) for one in base},
         "extras": {name: {"for": EXTRAS[name], "missing": lacking} for name, lacking in wanted.items()},
-        "problems": [f"needs {each}" for each in _lacking(base)],
+        "problems": [f"{name} needs {each}: pip install --upgrade {name}" for each in _lacking(base)],
     }
+    for other in others:
+        found["problems"].append(
+            f"{name} and {other} are installed in the same place: pip uninstall {other}, then pip install "
+            f"--force-reinstall --no-deps {name}"
+        )
     if devices:
         found["devices"] = _devices()
     return found
@@ -72,8 +83,9 @@ def _shown(found: dict[str, Any]) -> list[Any]:
     from l2zoo.reports.table import Table
 
     head = (
-        f"l2zoo {found['l2zoo']}, Python {found['python']}, {found['system']}, {found['cores']} cores\n"
-        f"Keras runs on {found['backend']}.\n"
+        f"{found['distribution']} {found['l2zoo']}, Python {found['python']}, {found['system']}, "
+        f"{found['cores']} cores\n"
+        f"{_about_keras(found)}\n"
     )
     packages = Table.of(
         ["Package", "Version"], [[name, version or "missing"] for name, version in found["packages"].items()]
@@ -83,18 +95,25 @@ def _shown(found: dict[str, Any]) -> list[Any]:
         [[name, row["for"], ", ".join(row["missing"]) or "-"] for name, row in found["extras"].items()],
     )
     lacking = [name for name, row in found["extras"].items() if row["missing"]]
-    install = [f'\nTo add one: pip install "l2zoo[{lacking[0]}]"'] if lacking else []
+    of = found["distribution"]
+    install = [f'\nTo add one: pip install "{of}[{lacking[0]}]"'] if lacking else []
     seen = [f"\nDevices: {', '.join(found['devices'])}"] if "devices" in found else []
-    problems = [f"\n! l2zoo {problem}: pip install --upgrade l2zoo" for problem in found["problems"]]
+    problems = [f"\n! {problem}" for problem in found["problems"]]
     return [head, packages, "", extras, *install, *seen, *problems]
 
 
-def _requirements() -> tuple[list[Requirement], dict[str, list[Requirement]]]:
-    """What l2zoo needs by itself, and what each of its extras needs."""
+def _about_keras(found: dict[str, Any]) -> str:
+    if found["distribution"] == packages.RUNTIME:
+        return "It runs and checks TFLite files. To train, export and read data sets: pip install l2zoo"
+    return f"Keras runs on {found['backend']}."
+
+
+def _requirements(distribution: str) -> tuple[list[Requirement], dict[str, list[Requirement]]]:
+    """What a distribution of l2zoo needs by itself, and what each of its extras needs."""
     from packaging.requirements import Requirement
 
     base, by_extra = [], dict[str, list[Requirement]]()
-    for line in importlib.metadata.requires("l2zoo") or []:
+    for line in importlib.metadata.requires(distribution) or []:
         one = Requirement(line)
         if one.marker is None or one.marker.evaluate({"extra": ""}):
             base.append(one)

@@ -11,8 +11,9 @@ import typer
 from l2zoo.cli import artifacts, doctor, models, search, serve, studies, train
 from l2zoo.cli.tasks import options_of_tasks
 from l2zoo.utils.console import in_one_line, say, warn_in_short
-from l2zoo.utils.scripts import end_calmly, expand_options
-from l2zoo.utils.shell_words import ERRORS, speak_shell
+from l2zoo.utils.packages import explain
+from l2zoo.utils.scripts import as_command, expand_options
+from l2zoo.utils.shell_words import ERRORS
 
 COMMANDS: dict[str, Callable[..., None]] = {
     "tune": expand_options(search.tune),
@@ -43,7 +44,7 @@ app = typer.Typer(
 )
 
 for name, command in COMMANDS.items():
-    app.command(name)(end_calmly(speak_shell(command)))
+    app.command(name)(as_command(command))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -61,7 +62,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             if "Could not locate class" in str(error)
             else ""
         )
-        say(f"l2zoo: {in_one_line(error)}{hint}", err=True)
+        said = explain(error) if isinstance(error, ImportError) else error
+        say(f"l2zoo: {in_one_line(said)}{hint}", err=True)
         sys.exit(1)
 
 

@@ -12,6 +12,8 @@ import sys
 import types
 from typing import TYPE_CHECKING, Any
 
+from l2zoo.utils.validation import no_attribute
+
 if TYPE_CHECKING:
     from l2zoo.data.builtin.digits import L2zooDigits
     from l2zoo.data.checks import check_folds, check_images
@@ -52,7 +54,7 @@ _HOME = {
 
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
-        raise AttributeError(f"module 'l2zoo.data' has no attribute {name!r}")
+        raise no_attribute(__name__, name, _HOME)
     value = getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
     globals()[name] = value
     return value

@@ -11,9 +11,11 @@ from numpy.typing import ArrayLike
 
 from l2zoo.data.targets import boxes, labels, masks, values
 from l2zoo.data.targets.kind import TASKS
-from l2zoo.utils.validation import check_pixels
+from l2zoo.utils.arguments import suggest_arguments
+from l2zoo.utils.validation import check_pixels, one_of
 
 
+@suggest_arguments
 def check_images(
     x: ArrayLike, y: Any, *, task: str = "classification", num_classes: int | None = None
 ) -> None:
@@ -105,6 +107,7 @@ def as_pixels(x: np.ndarray) -> np.ndarray:
     return x.astype(np.uint8 if np.issubdtype(x.dtype, np.integer) else np.float32, copy=False)
 
 
+@suggest_arguments
 def check_folds(y: ArrayLike, folds: int, *, num_classes: int | None = None) -> None:
     """Raises a clear error when a class would be missing from a fold.
 
@@ -140,8 +143,7 @@ def check_folds(y: ArrayLike, folds: int, *, num_classes: int | None = None) -> 
 
 def check_task(task: str) -> None:
     """Raises a `ValueError` unless the task is one that data can be for."""
-    if task not in TASKS:
-        raise ValueError(f"`task` must be {', '.join(TASKS[:-1])} or {TASKS[-1]}, got task={task!r}.")
+    one_of("task", task, TASKS)
 
 
 def check_size(image_size: Any) -> tuple[int, int] | None:

@@ -48,7 +48,7 @@ def part_of(data: ImageData, split: str, share: float) -> ImageData:
     held = held_out_rows(data, share)
     rows = {"train": np.setdiff1d(np.arange(data.num_examples), held), "test": held}
     splits.check_names(split, rows, where=f"{data.name} with holdout={share:g}")
-    parts = splits.pieces(split, splits.split_dict({name: len(some) for name, some in rows.items()}))
+    parts = splits.pieces(split, {name: len(some) for name, some in rows.items()})
     chosen = np.sort(np.concatenate([rows[name][start:stop] for name, start, stop in parts]))
     if not len(chosen):
         raise ValueError(f"There are no images in split={split!r} of {data.name} with holdout={share:g}.")

@@ -18,11 +18,13 @@ from l2zoo.data.images import ImageData
 from l2zoo.data.sources import arrays, folders, tfds, tfds_images
 from l2zoo.data.targets import values
 from l2zoo.data.targets.mask_classes import check_class_names
-from l2zoo.utils.validation import one_of
+from l2zoo.utils.arguments import suggest_arguments
+from l2zoo.utils.validation import did_you_mean, one_of
 
 _KINDS = "a TFDS name such as 'mnist', 'folder:PATH' or arrays (x, y)"
 
 
+@suggest_arguments
 def load(
     source: str | tuple[ArrayLike, Any],
     split: str = "train",
@@ -167,6 +169,7 @@ def split_names(
     return [name for name, split in builder.info.splits.items() if split.num_examples]
 
 
+@suggest_arguments
 def divided(data: ImageData, size: int, *, seed: int = 0) -> tuple[ImageData, ImageData | None]:
     """Some examples, those that `load(..., limit=size, seed=seed)` keeps, and the others.
 
@@ -217,7 +220,7 @@ def _select_classes(data: ImageData, names: list[str]) -> ImageData:
     if unknown or len(set(names)) < max(len(names), 2):
         raise ValueError(
             f"`classes` must be at least two different ones of {list(data.class_names[:20])}, got "
-            f"classes={names}."
+            f"classes={names}.{did_you_mean(unknown[0], data.class_names) if unknown else ''}"
         )
     numbers = {data.class_names.index(name): number for number, name in enumerate(names)}
     labels = data.source.labels()

@@ -20,6 +20,7 @@ from l2zoo.data.images import ImageData
 from l2zoo.data.near_duplicates import near_duplicates
 from l2zoo.data.prepared import Prepared
 from l2zoo.data.videos import VideoData
+from l2zoo.utils.arguments import suggest_arguments
 
 _PIECE = 256  # images that are hashed at the same time
 _SLICES = "take slices that do not overlap, such as {0}[:80%] and {0}[80%:], or load_train_test(source)"
@@ -49,6 +50,7 @@ class Overlap:
         return self.count > 0
 
 
+@suggest_arguments
 def check_splits(
     train: Any, test: Any, *, names: tuple[str, str] = ("train", "test"), step: str | None = None
 ) -> None:
@@ -82,6 +84,7 @@ def check_splits(
     _warn_of_near_duplicates(one, other, names)
 
 
+@suggest_arguments
 def leave_out(train: Kept, test: Any) -> Kept:
     """The training examples without those that a test set has too, as published data sets have some.
 

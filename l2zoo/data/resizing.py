@@ -1,4 +1,7 @@
-"""Resizing to one size: bilinearly, smoothed where images shrink; masks by the nearest pixel."""
+"""Resizing to one size: bilinearly, smoothed where images shrink; masks by the nearest pixel.
+
+In TensorFlow for training, in NumPy and Pillow for what runs a file, which need not have TensorFlow.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from l2zoo.data.aspect import frame_of
+from l2zoo.data.aspect import Size, frame_of
 
 _PIECE = 1024  # images that are resized at the same time
 
@@ -70,3 +73,49 @@ def resize_array(x: np.ndarray, size: tuple[int, int] | None, *, nearest: bool =
             here = slice(start, start + _PIECE)
             result[here] = resize(tf.convert_to_tensor(images[here]), size, nearest=nearest)
     return result.reshape(*x.shape[:-3], *result.shape[1:])
+
+
+def fit_pixels(
+    image: np.ndarray, size: tuple[int, int], aspect: str, *, nearest: bool = False, fill: int = 0
+) -> np.ndarray:
+    """`fit` without TensorFlow, for an image `(h, w, C)` or a mask `(h, w)`."""
+    part = frame_of((image.shape[0], image.shape[1]), size, aspect).cut(image, fill=fill)
+    return resize_mask(part, size) if nearest else resize_pixels(part, size)
+
+
+def resize_pixels(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """`resize` without TensorFlow, for one image `(h, w, C)`, uint8 or float32.
+
+    Channel by channel in floats: Pillow rounds bytes between height and width, TensorFlow does not.
+    """
+    from PIL import Image
+
+    if image.shape[:2] == size:
+        return image
+    height, width = size
+    channels = [  # one after another: floats of all channels are four times what a large image takes
+        np.asarray(
+            Image.fromarray(image[..., one].astype(np.float32)).resize(
+                (width, height), Image.Resampling.BILINEAR
+            )
+        )
+        for one in range(image.shape[-1])
+    ]
+    result = np.stack(channels, axis=-1)
+    return np.clip(np.rint(result), 0, 255).astype(np.uint8) if image.dtype == np.uint8 else result
+
+
+def resize_mask(mask: np.ndarray, size: Size) -> np.ndarray:
+    """A mask `(h, w, ...)` as `(H, W, ...)`, each pixel that of the one below its middle.
+
+    Example:
+        >>> resize_mask(np.array([[0, 1]]), (1, 4)).tolist()
+        [[0, 0, 1, 1]]
+    """
+    if mask.shape[:2] == size:
+        return mask
+    rows, columns = (
+        ((2 * np.arange(many) + 1) * had) // (2 * many)
+        for many, had in zip(size, mask.shape[:2], strict=True)
+    )
+    return mask[np.ix_(rows, columns)]

@@ -4,23 +4,32 @@ from __future__ import annotations
 
 import random
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from l2zoo.data.sources import tfds
+from l2zoo.utils.validation import did_you_mean
 
 
-def pieces(split: str, splits: Any) -> list[tuple[str, int, int]]:
+def pieces(split: str, splits: Mapping[str, Any]) -> list[tuple[str, int, int]]:
     """The name of a split, the first example and the one after the last, for each summand.
+
+    Of whole splits this needs no TFDS.
 
     Args:
         split: Splits or slices of them, with `+` between them.
-        splits: A `tfds.core.SplitDict`.
+        splits: The number of examples of each split, or a `tfds.core.SplitDict`.
     """
+    counts = {name: one if isinstance(one, int) else one.num_examples for name, one in splits.items()}
+    whole = [name.strip() for name in split.split("+")]
+    if all(name in counts for name in whole):
+        return [(name, 0, counts[name]) for name in whole]
     found = []
-    for part in tfds.import_tfds().core.ReadInstruction.from_spec(split).to_absolute(splits):
-        stop = splits[part.splitname].num_examples if part.to is None else part.to
+    read = tfds.import_tfds().core.ReadInstruction.from_spec(split)
+    for part in read.to_absolute(splits if counts != splits else _split_dict(counts)):
+        stop = counts[part.splitname] if part.to is None else part.to
         found.append((part.splitname, part.from_ or 0, stop))
     return found
 
@@ -36,7 +45,7 @@ def shuffle(split: str, counts: dict[str, int], *, backwards: bool = False) -> l
         backwards: Whether the order is gone through from its end, which is that of `tfds.ImageFolder`.
     """
     found = []
-    for name, start, stop in pieces(split, split_dict(counts)):
+    for name, start, stop in pieces(split, counts):
         order = random.Random(name).sample(range(counts[name]), counts[name])
         if backwards:
             order.reverse()
@@ -44,7 +53,7 @@ def shuffle(split: str, counts: dict[str, int], *, backwards: bool = False) -> l
     return found
 
 
-def split_dict(counts: dict[str, int]) -> Any:
+def _split_dict(counts: Mapping[str, int]) -> Any:
     """A `tfds.core.SplitDict` of the numbers of examples of each split."""
     from tensorflow_datasets.core.splits import SplitDict, SplitInfo
 
@@ -64,4 +73,5 @@ def check_names(split: str, splits: dict[str, Any], *, where: Any) -> None:
         if name not in splits:
             raise ValueError(
                 f"`split` must name one of {', '.join(sorted(splits))} in {where}, got {split!r}."
+                f"{did_you_mean(name, splits)}"
             )

@@ -17,11 +17,13 @@ from l2zoo.data.images import ImageData
 from l2zoo.data.load import load, split_names
 from l2zoo.data.overlap import check_splits, find_overlap, leave_out
 from l2zoo.data.videos import VideoData
+from l2zoo.utils.arguments import suggest_arguments
 
 Data = TypeVar("Data", ImageData, VideoData)
 Say = Callable[[str, Any], str]
 
 
+@suggest_arguments
 def load_train_test(
     source: str | tuple[ArrayLike, Any],
     *,

@@ -12,6 +12,7 @@ import numpy as np
 from l2zoo.data import batching, checks, subsets
 from l2zoo.data.holdout import check_holdout, check_one_split, slice_of_clips
 from l2zoo.data.sources import clips, tfds
+from l2zoo.utils.arguments import suggest_arguments
 
 _KINDS = "a TFDS name such as 'l2zoo_moving_digits', 'folder:PATH' or an array (N, T, H, W, C)"
 
@@ -54,6 +55,7 @@ class VideoData(batching.Examples):
         return self.clips
 
 
+@suggest_arguments
 def load_video(
     source: str | np.ndarray,
     split: str = "train",

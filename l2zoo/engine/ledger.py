@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from l2zoo.engine.record import Record, State, Unit, decode, encode
+from l2zoo.utils.earlier_run import OtherRunError
 from l2zoo.utils.files import as_value_errors, replacing, sync
 from l2zoo.utils.locks import exclusive
 from l2zoo.utils.reading import parse_json, read_arrays
@@ -165,9 +166,10 @@ class Ledger:
             if _show(there, name) != _show(here, name)
         ]
         if differing:
-            raise ValueError(
-                f"{self.path} is the ledger of another search: {'; '.join(differing)}. Use another "
-                f"directory, or start over with resume=False, which keeps the file as {self._backup().name}."
+            raise OtherRunError(
+                f"{self.path} is the ledger of another search: {'; '.join(differing)}.",
+                step="Use another directory, or start over with resume=False, which keeps the file as "
+                f"{self._backup().name}.",
             )
 
     def _write(self, file: int, text: str) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from l2zoo.utils.validation import one_of
+
 # Where keras-tuner would not know: it goes by the names of some of Keras's metrics alone.
 _MORE_IS_BETTER: tuple[str, ...] = ("accuracy", "auc", "dice", "iou", "io_u", "top5", "precision", "recall")
 _MORE_IS_BETTER += ("f1_score", "fbeta_score", "r2_score", "r2", "correlation", "cosine_similarity")
@@ -36,7 +38,7 @@ def choose_objective(metrics: Mapping[str, str], wanted: str | None) -> str:
             "name without a number, as in keras.metrics.AUC(name='auc_of_cats')."
         )
     if not meant:
-        raise ValueError(f"`objective` must be one of {names}, got objective={wanted!r}.")
+        one_of("objective", wanted, names)
     return meant.pop()
 
 

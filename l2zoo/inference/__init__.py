@@ -8,6 +8,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from l2zoo.utils.validation import no_attribute
+
 if TYPE_CHECKING:
     from l2zoo.inference.predictor import Predictor
     from l2zoo.inference.results import Classified, Detected, Segmented
@@ -19,7 +21,7 @@ _HOME = {"Classified": "results", "Detected": "results", "Predictor": "predictor
 
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
-        raise AttributeError(f"module 'l2zoo.inference' has no attribute {name!r}")
+        raise no_attribute(__name__, name, _HOME)
     value = getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
     globals()[name] = value
     return value

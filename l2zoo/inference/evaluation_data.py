@@ -15,6 +15,7 @@ from PIL import Image
 from l2zoo.data.images import ImageData
 from l2zoo.data.load import load, split_names
 from l2zoo.data.provenance import provenance_of
+from l2zoo.data.sources.files import FileSource
 from l2zoo.data.targets.kind import take
 from l2zoo.utils.validation import first_names
 
@@ -53,13 +54,15 @@ class EvaluationData:
         return str(files[number]) if len(files) == self.data.num_examples else f"#{number}"
 
     def _parts(self, size: int) -> Iterator[tuple[np.ndarray, Any]]:
-        if not self.data.in_memory:
+        count, source = self.data.num_examples, self.data.source
+        parts = [np.arange(start, min(start + size, count)) for start in range(0, count, size)]
+        if isinstance(source, FileSource):  # which need no TensorFlow
+            yield from map(source.read, parts)
+        elif not self.data.in_memory:
             yield from self.data.batches(size).as_numpy_iterator()
-            return
-        images, targets = self.data.arrays()
-        for start in range(0, len(images), size):
-            rows = np.arange(start, min(start + size, len(images)))
-            yield images[rows], take(targets, rows)
+        else:
+            images, targets = self.data.arrays()
+            yield from ((images[rows], take(targets, rows)) for rows in parts)
 
     def _renumber(self, targets: Any) -> Any:
         if self.numbers is None:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from l2zoo.data.aspect import Frame, frame_of
+from l2zoo.data.resizing import resize_mask
 from l2zoo.data.targets.masks import UNLABELLED
 from l2zoo.inference.results import Classified, Detected, Labelled, OverlappingMasks, Result, Segmented
 from l2zoo.tasks.output_kind import OutputKind
@@ -94,19 +95,3 @@ def decode_boxes(
             )
         found.append(Detected(view.boxes(boxes[there]), scores[there], numbers, names, min_score))
     return found
-
-
-def resize_mask(mask: np.ndarray, size: Size) -> np.ndarray:
-    """A mask `(h, w, ...)` as `(H, W, ...)`, each pixel that of the one below its middle.
-
-    Example:
-        >>> resize_mask(np.array([[0, 1]]), (1, 4)).tolist()
-        [[0, 0, 1, 1]]
-    """
-    if mask.shape[:2] == size:
-        return mask
-    rows, columns = (
-        ((2 * np.arange(many) + 1) * had) // (2 * many)
-        for many, had in zip(size, mask.shape[:2], strict=True)
-    )
-    return mask[np.ix_(rows, columns)]

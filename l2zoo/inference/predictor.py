@@ -15,15 +15,17 @@ from l2zoo.artifacts.formats.table import FORMATS
 from l2zoo.artifacts.inputs import Inputs, Outputs
 from l2zoo.artifacts.store import locations
 from l2zoo.artifacts.trust import Whole
+from l2zoo.data.resizing import resize_pixels
 from l2zoo.inference import image_paths, postprocess, preprocess
 from l2zoo.inference.postprocess import View
 from l2zoo.inference.results import MIN_SCORE, Estimated, Result
 from l2zoo.tasks.diffusion import sampling
 from l2zoo.tasks.output_kind import KINDS, OutputKind, check_threshold
 from l2zoo.tasks.video import rollout
+from l2zoo.utils.arguments import suggest_arguments
 from l2zoo.utils.files import as_value_errors
 from l2zoo.utils.progress import progress_bar
-from l2zoo.utils.validation import check_number, check_pixels, whole_number
+from l2zoo.utils.validation import check_number, check_pixels, did_you_mean, whole_number
 
 if TYPE_CHECKING:
     from l2zoo.inference.evaluation import Evaluation
@@ -33,6 +35,7 @@ OF_IMAGES = ("classification", "segmentation", "detection", "regression")  # wha
 _METHODS = {**dict.fromkeys(OF_IMAGES, "predict"), "generation": "sample", "video": "generate"}
 
 
+@suggest_arguments
 class Predictor:
     """Runs an artifact that `l2zoo.export` wrote, by LiteRT alone.
 
@@ -153,7 +156,7 @@ class Predictor:
             ]
             views = [View.of(one.shape[:2], (height, width), self._aspect) for one in part]
             seen = [
-                preprocess.resize(view.frame.cut(one), (height, width))
+                resize_pixels(view.frame.cut(one), (height, width))
                 for view, one in zip(views, part, strict=True)
             ]
             found += self._answer(np.stack(seen), views)[1]
@@ -418,7 +421,7 @@ def select_format(format: str, there: Sequence[str]) -> str:  # noqa: A002
     if format not in runnable:
         raise ValueError(
             f'`format` must be "auto" or one of {runnable}, which run here, got format={format!r}. The '
-            f"artifact has {list(there)}."
+            f"artifact has {list(there)}.{did_you_mean(format, ['auto', *runnable])}"
         )
     return format
 

@@ -12,8 +12,6 @@ from PIL import Image
 from l2zoo.data import pixels
 from l2zoo.utils.validation import check_pixels
 
-_BILINEAR = Image.Resampling.BILINEAR
-
 
 def list_images(images: Any) -> Sequence[Any]:
     """The images of a batch or a list, or the only one, as a sequence.
@@ -64,27 +62,6 @@ def read_pixels(given: Any, *, channels: int, where: str) -> np.ndarray:
     if isinstance(given, np.ndarray):
         return _from_array(given, channels, where)
     raise TypeError(f"{where} must be an array, a Pillow image or a path, got {type(given).__name__}.")
-
-
-def resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """An image `(h, w, C)` as `(H, W, C)`, as `l2zoo.data` resizes for training; the dtype stays.
-
-    Bilinear, smoothed where it shrinks; bytes are rounded to bytes. Channel by channel in floats: Pillow
-    rounds bytes between height and width, TensorFlow does not.
-
-    Args:
-        image: uint8 or float32.
-        size: `(H, W)`.
-    """
-    if image.shape[:2] == size:
-        return image
-    height, width = size
-    channels = [  # one after another: floats of all channels are four times what a large image takes
-        np.asarray(Image.fromarray(image[..., one].astype(np.float32)).resize((width, height), _BILINEAR))
-        for one in range(image.shape[-1])
-    ]
-    result = np.stack(channels, axis=-1)
-    return np.clip(np.rint(result), 0, 255).astype(np.uint8) if image.dtype == np.uint8 else result
 
 
 def _from_array(image: np.ndarray, channels: int, where: str) -> np.ndarray:

@@ -10,11 +10,13 @@ from l2zoo.models import blocks
 from l2zoo.models.pretrained import load_weights
 from l2zoo.regularization.policy import L2Policy
 from l2zoo.regularization.strength import Strength
+from l2zoo.utils.arguments import suggest_arguments
 from l2zoo.utils.validation import whole_numbers
 
 SMALLEST = 8  # pixels: two halvings leave 2x2, the least that a 3x3 kernel can still look around in
 
 
+@suggest_arguments
 def build_cnn(
     input_shape: Sequence[int],
     *,

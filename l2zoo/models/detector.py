@@ -11,6 +11,7 @@ from l2zoo.models import backbones, blocks
 from l2zoo.models.pretrained import load_weights
 from l2zoo.regularization.policy import L2Policy
 from l2zoo.regularization.strength import Strength
+from l2zoo.utils.arguments import suggest_arguments
 from l2zoo.utils.validation import whole_number, whole_numbers
 
 STRIDES = (4, 8, 16)
@@ -19,6 +20,7 @@ GROUPS = 8  # of the heads' norm: levels share the heads, but not the statistics
 PRIOR = 0.01  # how likely a place sees anything before it has learnt
 
 
+@suggest_arguments
 def build_detector(
     input_shape: Sequence[int],
     *,

@@ -11,6 +11,7 @@ from l2zoo.models import blocks
 from l2zoo.models.pretrained import load_weights
 from l2zoo.regularization.policy import L2Policy
 from l2zoo.regularization.strength import Strength
+from l2zoo.utils.arguments import suggest_arguments
 from l2zoo.utils.validation import whole_number, whole_numbers
 
 FILTERS = (16, 32, 64)
@@ -18,6 +19,7 @@ GROUP = 8  # channels that are normalised together
 BELLS = 32  # features of a time
 
 
+@suggest_arguments
 def build_diffusion(
     input_shape: Sequence[int],
     *,

@@ -16,6 +16,7 @@ from l2zoo.models.pretrained import load_weights
 from l2zoo.regularization.policy import L2Policy
 from l2zoo.regularization.strength import Strength
 from l2zoo.utils import validation
+from l2zoo.utils.arguments import suggest_arguments
 
 SMALLEST = 32  # pixels: the last features stand for so many
 STEM, HEAD = 32, 1280  # channels, whatever the width
@@ -62,6 +63,7 @@ VARIANTS = {
 }
 
 
+@suggest_arguments
 def build_efficientnet_lite(
     input_shape: Sequence[int] = (224, 224, 3),
     *,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from l2zoo.artifacts import manifest, probe, trust
 from l2zoo.artifacts.store import locations
 from l2zoo.utils.folders import read_whole
+from l2zoo.utils.validation import did_you_mean
 
 if TYPE_CHECKING:
     import keras
@@ -46,7 +47,7 @@ def load_weights(
     if weights not in there and not (Path(weights) / manifest.FILE).is_file():
         raise FileNotFoundError(
             f"`weights` must be {_names(sorted(there), architecture)}an artifact's folder, or None, got "
-            f"weights={weights!r}."
+            f"weights={weights!r}.{did_you_mean(weights, there)}"
         )
     folder = there.get(weights, Path(weights))
     content, trained = read_whole(lambda: _read(folder), folder, mark=manifest.FILE)

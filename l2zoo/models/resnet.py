@@ -15,6 +15,7 @@ from l2zoo.models.pretrained import load_weights
 from l2zoo.regularization.policy import L2Policy
 from l2zoo.regularization.strength import Strength
 from l2zoo.utils import validation
+from l2zoo.utils.arguments import suggest_arguments
 
 EXPANSION = 4  # of a bottleneck's channels at its end
 SMALLEST = 8  # pixels
@@ -53,6 +54,7 @@ DEPTHS = {
 }
 
 
+@suggest_arguments
 def build_resnet(
     input_shape: Sequence[int],
     *,

@@ -11,11 +11,13 @@ from l2zoo.models import backbones, blocks
 from l2zoo.models.pretrained import load_weights
 from l2zoo.regularization.policy import L2Policy
 from l2zoo.regularization.strength import Strength
+from l2zoo.utils.arguments import suggest_arguments
 from l2zoo.utils.validation import one_of, whole_number, whole_numbers
 
 FILTERS = (24, 48, 96, 192)
 
 
+@suggest_arguments
 def build_unet(
     input_shape: Sequence[int],
     *,

@@ -12,12 +12,14 @@ from l2zoo.models.frames import EachFrame, Memory
 from l2zoo.models.pretrained import load_weights
 from l2zoo.regularization.policy import L2Policy
 from l2zoo.regularization.strength import Strength
+from l2zoo.utils.arguments import suggest_arguments
 from l2zoo.utils.validation import whole_numbers
 
 FILTERS = (16, 32)
 SHARPEST = 8  # channels at the size of the frame, where each costs most
 
 
+@suggest_arguments
 def build_video(
     input_shape: Sequence[int | None],
     *,

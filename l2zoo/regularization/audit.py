@@ -20,6 +20,7 @@ from l2zoo.regularization.weights import FREE_ROLES, Weight, coefficients, weigh
 from l2zoo.reports.page import Section
 from l2zoo.reports.printed import Printed
 from l2zoo.reports.table import Cell, Column, Row, Table, cell
+from l2zoo.utils.arguments import suggest_arguments
 from l2zoo.utils.console import printable
 from l2zoo.utils.validation import first_names
 
@@ -211,6 +212,7 @@ class Audit(Printed):
         return printable(console.file.getvalue().rstrip("\n"), lines=True)  # type: ignore[attr-defined]
 
 
+@suggest_arguments
 def audit(model: keras.layers.Layer, *, step: Sequence[Any] | Mapping[str, Any] | None = None) -> Audit:
     """Reads from a model which weights its loss penalises, how strongly, and what looks wrong.
 

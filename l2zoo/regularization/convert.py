@@ -13,7 +13,8 @@ import numbers
 from dataclasses import dataclass
 from typing import Any
 
-from l2zoo.utils.validation import did_you_mean
+from l2zoo.utils.arguments import suggest_arguments
+from l2zoo.utils.validation import one_of
 
 #: The conventions in which a policy's strength can be given.
 CONVENTIONS = ("keras", "pytorch", "mean")
@@ -74,6 +75,7 @@ def to_lambda(strength: float, *, convention: str, num_parameters: int | None = 
     return float(strength / needs.divisor(convention))
 
 
+@suggest_arguments
 def convert(
     value: float,
     *,
@@ -292,9 +294,4 @@ def _check_count(count: Any, *, name: str) -> None:
 
 
 def _check_name(given: Any, *, name: str, known: tuple[str, ...]) -> None:
-    if given in known:
-        return
-    raise ValueError(
-        f"`{name}` must be one of {', '.join(map(repr, known))}, got {name}={given!r}."
-        f"{did_you_mean(given, known)}"
-    )
+    one_of(name, given, known)

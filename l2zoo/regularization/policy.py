@@ -27,7 +27,8 @@ from l2zoo.regularization.weights import (
     regularizer_of,
     weights_of,
 )
-from l2zoo.utils.validation import check_number, first_names
+from l2zoo.utils.arguments import suggest_arguments
+from l2zoo.utils.validation import check_number, first_names, known_names, one_of
 
 DEFAULT_MULTIPLIERS: Mapping[str, float] = MappingProxyType(
     {role: 0.0 if role in FREE_ROLES else 1.0 for role in ROLES}
@@ -36,6 +37,7 @@ HOW_TO_REPLACE = "Call `apply(model, replace=True)` to replace it, or `L2Policy.
 _Layer = TypeVar("_Layer", bound=keras.layers.Layer)
 
 
+@suggest_arguments
 @dataclass(frozen=True, repr=False, eq=False)
 class L2Policy:
     """Which weights of a model are penalised, and how strongly.
@@ -76,19 +78,14 @@ class L2Policy:
     decoupled: bool = field(default=False, kw_only=True)
 
     def __post_init__(self) -> None:
-        if self.convention not in CONVENTIONS:
-            raise ValueError(
-                f"`convention` must be one of {CONVENTIONS}, got convention={self.convention!r}."
-            )
+        one_of("convention", self.convention, CONVENTIONS)
         if not isinstance(self.decoupled, bool):
             raise TypeError(f"`decoupled` must be True or False, got decoupled={self.decoupled!r}.")
         factors = {
             "multipliers": {**DEFAULT_MULTIPLIERS, **_factors("multipliers", self.multipliers)},
             "overrides": _factors("overrides", self.overrides),
         }
-        unknown = sorted(set(factors["multipliers"]) - set(ROLES))
-        if unknown:
-            raise ValueError(f"`multipliers` must name roles out of {ROLES}, got {unknown}.")
+        known_names("multipliers", factors["multipliers"], ROLES)
         if not isinstance(self.strength, Strength):
             object.__setattr__(self, "strength", check_number("strength", self.strength))
         object.__setattr__(self, "l1", check_number("l1", self.l1))

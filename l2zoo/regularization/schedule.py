@@ -9,8 +9,10 @@ import keras
 
 from l2zoo.regularization.strength import LiveL2, Strength
 from l2zoo.regularization.weights import weights_of
+from l2zoo.utils.arguments import suggest_arguments
 
 
+@suggest_arguments
 class L2Schedule(keras.callbacks.Callback):
     """Assigns a strength by a schedule, like Keras's `LearningRateScheduler` does for the learning rate.
 

@@ -13,9 +13,11 @@ from typing import Any
 import keras
 from keras import ops
 
+from l2zoo.utils.arguments import suggest_arguments
 from l2zoo.utils.validation import check_number
 
 
+@suggest_arguments
 class Strength:
     """A strength that can be assigned between two steps of an already compiled `fit`.
 

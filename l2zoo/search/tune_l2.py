@@ -19,6 +19,7 @@ from l2zoo.engine.job import Job, compile_model
 from l2zoo.engine.run import Engine
 from l2zoo.search.result import SearchResult
 from l2zoo.search.tuner import L2Tuner
+from l2zoo.utils.arguments import suggest_arguments
 from l2zoo.utils.files import kept_or_temporary
 from l2zoo.utils.validation import check_number, whole_number
 
@@ -26,6 +27,7 @@ from l2zoo.utils.validation import check_number, whole_number
 DEFAULT_STRENGTHS = (0.0, *(float(f"{10 ** (exponent / 2):.3g}") for exponent in range(-12, -1)))
 
 
+@suggest_arguments
 def tune_l2(
     build: Callable[..., keras.Model],
     data: ImageData | Prepared | tuple[Any, ...],

@@ -30,6 +30,7 @@ from l2zoo.search.driver import Driver, split_plan, strength_and_others
 from l2zoo.search.progress import SearchProgress
 from l2zoo.search.ranking import rank_trials
 from l2zoo.search.result import SearchResult
+from l2zoo.utils.earlier_run import check_kind
 from l2zoo.utils.held_folder import hold_folder
 from l2zoo.utils.validation import check_number, one_of, whole_number
 
@@ -288,7 +289,8 @@ class L2Tuner(keras_tuner.Tuner):
         raise NotImplementedError("A trial is many trainings here; `search` runs them, several at a time.")
 
     def _hold(self) -> contextlib.AbstractContextManager[None]:
-        """Keeps other processes out of the folder."""
+        """Keeps other processes out of the folder, and this search out of that of another kind of run."""
+        check_kind(self.folder, "a search or a comparison", argument="directory")
         return hold_folder(self.folder, argument="directory")
 
     def _oracle(self, strategy: Any, settings: dict[str, Any]) -> keras_tuner.Oracle:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
+from l2zoo.utils.validation import no_attribute
+
 _HOME = {
     "Classification": "l2zoo.tasks.classification",
     "MultiLabel": "l2zoo.tasks.multilabel",
@@ -29,5 +31,5 @@ __all__ = list(_HOME)
 
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
-        raise AttributeError(f"module 'l2zoo.tasks' has no attribute {name!r}")
+        raise no_attribute(__name__, name, _HOME)
     return getattr(importlib.import_module(_HOME[name]), name)

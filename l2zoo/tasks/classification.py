@@ -20,8 +20,10 @@ from l2zoo.tasks.infer_output_kind import exclusive_kind
 from l2zoo.tasks.output_kind import OutputKind
 from l2zoo.tasks.plots import pictures
 from l2zoo.tasks.scores import TOP, class_scores, log_loss
+from l2zoo.utils.arguments import suggest_arguments
 
 
+@suggest_arguments
 @dataclass(frozen=True)
 class Classification(ClassTask):
     """How a classifier is trained and judged.

@@ -17,12 +17,14 @@ from l2zoo.tasks.image_task import ImageTask
 from l2zoo.tasks.output_kind import OutputKind
 from l2zoo.tasks.plots import pictures
 from l2zoo.tasks.scores import all_right, label_scores
+from l2zoo.utils.arguments import suggest_arguments
 from l2zoo.utils.validation import one_of
 
 LOSSES = {"crossentropy": "binary_crossentropy", "focal": "binary_focal_crossentropy"}
 KIND = OutputKind("multilabel")  # with its threshold of 0.5, which belongs to what is there
 
 
+@suggest_arguments
 @dataclass(frozen=True)
 class MultiLabel(ImageTask):
     """How a model of several labels is trained and judged. It ends in a sigmoid for each class.

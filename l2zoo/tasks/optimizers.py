@@ -8,6 +8,7 @@ from typing import Any
 
 import keras
 
+from l2zoo.utils.arguments import suggest_arguments
 from l2zoo.utils.validation import check_number, one_of, whole_number
 
 OPTIMIZERS: Mapping[str, Callable[..., keras.optimizers.Optimizer]] = MappingProxyType(
@@ -23,6 +24,7 @@ DROPS = (0.5, 0.75)  # parts of the training after which "step" divides the rate
 WARM_UP = 0.05  # part of the training in which "cosine" climbs to its rate
 
 
+@suggest_arguments
 def optimizer(
     name: str, *, learning_rate: float, schedule: str = "cosine", steps: int = 0, average: float = 0.0
 ) -> keras.optimizers.Optimizer:

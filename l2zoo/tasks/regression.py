@@ -16,11 +16,13 @@ from l2zoo.tasks.checks import check_numbers, predict_batches, prepare_as_is
 from l2zoo.tasks.image_task import ImageTask
 from l2zoo.tasks.plots import pictures
 from l2zoo.tasks.scores import columns, explained, value_scores
+from l2zoo.utils.arguments import suggest_arguments
 from l2zoo.utils.validation import check_number, one_of
 
 LOSSES = {"squared": "mean_squared_error", "absolute": "mean_absolute_error", "huber": "huber"}
 
 
+@suggest_arguments
 @dataclass(frozen=True)
 class Regression(ImageTask):
     """How a model of numbers is trained and judged. It has an output for each number, without activation.

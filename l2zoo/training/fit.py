@@ -37,10 +37,13 @@ from l2zoo.training.loss_parts import LossParts
 from l2zoo.training.penalty_checks import check_penalty, check_step
 from l2zoo.training.run_folder import Recorder, RunFolder, epochs_in
 from l2zoo.training.snapshot import Snapshot
+from l2zoo.utils.arguments import suggest_arguments
+from l2zoo.utils.earlier_run import OtherRunError
 from l2zoo.utils.held_folder import hold_folder
 from l2zoo.utils.validation import whole_number
 
 
+@suggest_arguments
 def fit(
     model: keras.Model,
     data: Any,
@@ -211,9 +214,10 @@ class _Run:
         self.folder, self.state = folder, folder.open(settings, about, resume=resume)
         done = self.state.progress["epochs"] if self.state else 0
         if done > epochs:
-            raise ValueError(
+            raise OtherRunError(
                 f"`epochs` must be at least the {done} that the run in {str(folder.path)!r} has done, got "
-                f"epochs={epochs}. Use another folder, or start over with resume=False."
+                f"epochs={epochs}.",
+                step="Use another folder, or start over with resume=False.",
             )
 
     def train(self, epochs: int, verbose: str | int) -> keras.callbacks.History:

@@ -19,6 +19,7 @@ from l2zoo.reports.table import write_csv
 from l2zoo.training import alarms
 from l2zoo.training.gradients import norm_function
 from l2zoo.training.loss_parts import weight_penalty
+from l2zoo.utils.arguments import suggest_arguments
 from l2zoo.utils.validation import one_of, whole_number
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ class KernelState:
 _NUMBERS = [field.name for field in fields(KernelState) if field.name != "path"]
 
 
+@suggest_arguments
 class L2Monitor(keras.callbacks.Callback):
     """Looks at every kernel at the end of an epoch, keeps what it sees, and warns once of each trouble.
 

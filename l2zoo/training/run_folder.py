@@ -28,6 +28,7 @@ import keras
 from l2zoo.reports.table import write_csv
 from l2zoo.training import snapshot
 from l2zoo.training.snapshot import CallbackState, Snapshot, callback_state, changed_state, restore_callbacks
+from l2zoo.utils.earlier_run import OtherRunError
 from l2zoo.utils.files import replacing, write_json
 from l2zoo.utils.reading import read_object
 
@@ -125,11 +126,11 @@ class RunFolder:
                 f"`run_dir` holds a state but no readable config.json: {self.path} ({error}). "
                 "Use another folder, or start over with resume=False."
             ) from error
-        different = _differences(there, settings)
+        different = differences(there, settings)
         if different:
-            raise ValueError(
-                f"`run_dir` holds another run, run_dir={str(self.path)!r}: {'; '.join(different)}. "
-                "Use another folder, or start over with resume=False, which deletes that run."
+            raise OtherRunError(
+                f"`run_dir` holds another run, run_dir={str(self.path)!r}: {'; '.join(different)}.",
+                step="Use another folder, or start over with resume=False, which deletes that run.",
             )
         return there
 
@@ -303,11 +304,11 @@ def append_logs(history: History, logs: dict[str, float]) -> None:
         history.setdefault(name, [math.nan] * before).append(float(logs.get(name, math.nan)))
 
 
-def _differences(there: Any, here: Any, name: str = "") -> list[str]:
+def differences(there: Any, here: Any, name: str = "") -> list[str]:
     """What differs between two JSON values, in words."""
     if isinstance(there, dict) and isinstance(here, dict):
         keys = dict.fromkeys([*there, *here])
-        parts = [_differences(there.get(k), here.get(k), f"{name}.{k}" if name else k) for k in keys]
+        parts = [differences(there.get(k), here.get(k), f"{name}.{k}" if name else k) for k in keys]
         return [difference for part in parts for difference in part]
     if here in (there, UNKNOWN):
         return []

@@ -124,7 +124,7 @@ def in_one_line(message: object) -> str:
 
 @contextlib.contextmanager
 def without_chatter() -> Iterator[None]:
-    """Holds back what is written to descriptor 2 in a `with` block; it is shown if the block fails.
+    """Holds back what is written to descriptor 2 in a `with` block; it is shown after an error.
 
     TensorFlow's C++ writes about the machine's processor and absent GPUs as it loads, whatever its log level
     is, and LiteRT about its delegates as it runs. A ValueError says its reason itself: nothing is shown then.
@@ -193,7 +193,7 @@ def _hold_back_stderr() -> Iterator[None]:
         yield
     except BaseException as error:
         if held:
-            _held_back.end(tell=not isinstance(error, ValueError))
+            _held_back.end(tell=isinstance(error, Exception) and not isinstance(error, ValueError))
         raise
     if held:
         _held_back.end(tell=False)

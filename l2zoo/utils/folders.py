@@ -116,6 +116,15 @@ def _is_between(folder: Path) -> bool:
     return not folder.exists() and lock_of(folder.resolve()).exists()
 
 
+def check_replaceable(folder: Path, *, mark: str) -> None:
+    """Raises before long work what `whole_folder` would say after it of a folder that it is to replace.
+
+    Raises:
+        ValueError: There is a file of that name, or a folder without the `mark` of ours.
+    """
+    _check_free(folder, folder, overwrite=True, mark=mark)
+
+
 def _check_place(folder: Path) -> None:
     """Raises where no folder can be made whole, whatever will be in it."""
     if not folder.name:

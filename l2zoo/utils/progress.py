@@ -18,7 +18,8 @@ class Progress:
     Args:
         title: What the work is.
         unit: What is counted.
-        stopped: What to tell somebody who stops the work: what is kept, and how it goes on; or what says it.
+        stopped: What to tell somebody who stops the work, as the message of the KeyboardInterrupt: what is
+            kept, and how it goes on; or what says it.
         below: Gives what Rich shows below the bar on a terminal, such as a table of what is known so far.
         visible: Whether to show anything.
         console: Where to; stderr by default.
@@ -56,12 +57,12 @@ class Progress:
             self._live.start()
         return self
 
-    def __exit__(self, kind: type | None, *_: Any) -> None:
+    def __exit__(self, kind: type | None, error: BaseException | None, *_: Any) -> None:
         if self.on_terminal:
             self._live.stop()
-        if kind is KeyboardInterrupt:
+        if kind is KeyboardInterrupt and not str(error):
             told = self._stopped() if callable(self._stopped) else self._stopped
-            self.write(f"Stopped. {told}".rstrip())
+            raise KeyboardInterrupt(f"Stopped. {told}".rstrip()) from None
 
     def expect(self, count: int) -> None:
         """So many more are known to come."""

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import inspect
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Annotated, Any, get_type_hints
 
 from l2zoo.utils.console import printable, say, warn_in_short
+from l2zoo.utils.earlier_run import fresh_start
+from l2zoo.utils.folders import check_replaceable
+from l2zoo.utils.interrupts import sure_interrupts
+from l2zoo.utils.packages import explain
 from l2zoo.utils.shell_words import ERRORS, speak_shell
 
 
-def run_script(main: Callable[..., None]) -> None:
+def run_script(main: Callable[..., None], *, keeps_run: bool = True) -> None:
     """Runs `main` with the arguments of the command line, as Typer reads them from its signature.
 
     What the user can mend (a bad argument, a file, a package that is not installed) ends the process with one
@@ -24,41 +29,95 @@ def run_script(main: Callable[..., None]) -> None:
     Args:
         main: A function whose parameters are options of Typer's, or dataclasses of such, as `expand_options`
             has them.
+        keeps_run: As for `as_command`.
     """
     import typer
 
     name = Path(sys.argv[0]).stem
     try:
         with warn_in_short(name):
-            typer.run(end_calmly(speak_shell(expand_options(main))))
+            typer.run(as_command(expand_options(main), keeps_run=keeps_run))
     except ERRORS as error:
-        sys.exit(f"{name}: {printable(error, lines=True)}")
+        said = explain(error) if isinstance(error, ImportError) else error
+        sys.exit(f"{name}: {printable(said, lines=True)}")
+
+
+def as_command(command: Callable[..., None], *, keeps_run: bool = True) -> Callable[..., None]:
+    """The command as a shell has it: errors in its words, `--fresh`, and an end by Ctrl-C.
+
+    Args:
+        command: A function whose parameters are options and arguments of Typer's.
+        keeps_run: Whether its `out`, if it has one, is the folder of a run, which a second run goes on in.
+    """
+    offers = keeps_run and "out" in inspect.signature(command).parameters
+    return end_calmly(speak_shell(offer_fresh(command) if offers else command))
+
+
+def offer_fresh(command: Callable[..., None]) -> Callable[..., None]:
+    """The same command with the option `fresh`, which puts aside what an earlier run left in `out`.
+
+    What could not be replaced in the end is refused at once, before anything is read or trained.
+    """
+    import typer
+
+    signature = inspect.signature(command, eval_str=True)
+    option = Annotated[
+        bool, typer.Option("--fresh", help="Start over: put aside what an earlier run left in --out.")
+    ]
+    fresh = inspect.Parameter("fresh", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=option)
+
+    @functools.wraps(command)
+    def run(*args: Any, fresh: bool = False, **values: Any) -> None:
+        out = Path(values.get("out", signature.parameters["out"].default))
+        with fresh_start(out, argument="out") if fresh else contextlib.nullcontext() as aside:
+            if aside is not None:
+                say(f"The earlier run is in {out.with_name(aside.name)} now.", err=True)
+            check_replaceable(out / "artifact", mark="manifest.json")
+            command(*args, **values)
+
+    run.__signature__ = signature.replace(parameters=[*signature.parameters.values(), fresh])  # type: ignore[attr-defined]
+    run.__annotations__ = {**command.__annotations__, "fresh": option}
+    return run
 
 
 def end_calmly(command: Callable[..., None]) -> Callable[..., None]:
     """The same command, which Ctrl-C ends with what is kept and how to go on, and with status 130.
 
-    What was at work says it in the exception; of what has none, its folder says that something is there.
+    What was at work says it in the exception; of what has none, the folder that is written tells.
 
     Args:
-        command: A function whose parameters are options of Typer's; `out` is the folder of what it keeps.
+        command: A function whose parameters are options of Typer's; `out` is the folder of what it keeps,
+            `output` what is written in the end.
     """
+    defaults = {name: one.default for name, one in inspect.signature(command).parameters.items()}
 
     @functools.wraps(command)
     def run(*args: Any, **values: Any) -> None:
         try:
-            command(*args, **values)
+            with sure_interrupts():
+                command(*args, **values)
         except KeyboardInterrupt as stop:
-            out = values.get("out")
-            kept = (
-                f" The same command goes on with what is kept in {out}." if out and Path(out).exists() else ""
-            )
-            say(str(stop).replace("the same call", "the same command") or f"Stopped.{kept}", err=True)
             import typer
 
+            said = str(stop).replace("the same call", "the same command")
+            if sys.stderr.isatty():
+                say(err=True)  # behind the ^C of the terminal, and a bar that is not full
+            say(said or _what_is_kept({**defaults, **values}), err=True)
             raise typer.Exit(130) from None
 
     return run
+
+
+def _what_is_kept(values: Mapping[str, Any]) -> str:
+    """What to say of a command that was stopped, by the folders that it was told."""
+    out, output = values.get("out"), values.get("output")
+    if out is not None and Path(out).is_dir() and any(Path(out).iterdir()):
+        return f"Stopped. The same command goes on with what is kept in {out}."
+    if out is not None:
+        return "Stopped. Nothing is kept yet: the same command begins anew."
+    if output is not None and not Path(output).exists():
+        return f"Stopped. Nothing was written to {output}."
+    return "Stopped."
 
 
 def expand_options(main: Callable[..., None]) -> Callable[..., None]:

@@ -15,6 +15,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from l2zoo.utils.earlier_run import OtherRunError
+
 ERRORS = (ValueError, TypeError, ImportError, OSError)  # what the user can mend
 
 # Arguments of the library that options of other names set; of its own name an option is found without this.
@@ -94,12 +96,20 @@ def speak_shell(command: Callable[..., None]) -> Callable[..., None]:
         try:
             command(*args, **values)
         except ERRORS as error:
-            said = translate(str(error), options_of(command, values))
+            options = options_of(command, values)
+            said = translate(_in_the_shell(error, options), options)
             if said == str(error):
                 raise
             raise ValueError(said) from error
 
     return run
+
+
+def _in_the_shell(error: Exception, options: Mapping[str, Option]) -> str:
+    """What an error says; where a folder holds another run, with the option that makes room."""
+    if isinstance(error, OtherRunError) and "fresh" in options:
+        return f"{error.what} Choose another {options['out'].name}, or put that run aside with --fresh."
+    return str(error)
 
 
 def options_of(command: Callable[..., None], values: Mapping[str, Any]) -> dict[str, Option]:

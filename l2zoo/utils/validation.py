@@ -75,6 +75,25 @@ def one_of(name: str, value: Any, allowed: Sequence[str]) -> str:
     return str(value)
 
 
+def known_names(name: str, given: Iterable[str], allowed: Sequence[str]) -> None:
+    """Raises a `ValueError` over the first of some words that is not among the allowed ones.
+
+    Example:
+        >>> known_names("formats", ["tflit"], ["keras", "tflite"])
+        Traceback (most recent call last):
+        ValueError: `formats` must be out of ['keras', 'tflite'], got ['tflit']. Did you mean 'tflite'?
+    """
+    unknown = [one for one in given if one not in allowed]
+    if unknown:
+        hint = did_you_mean(unknown[0], allowed)
+        raise ValueError(f"`{name}` must be out of {list(allowed)}, got {unknown}.{hint}")
+
+
+def no_attribute(module: str, name: str, known: Iterable[str]) -> AttributeError:
+    """The error of a name that a lazy module does not have, with the one that was meant."""
+    return AttributeError(f"module {module!r} has no attribute {name!r}.{did_you_mean(name, known)}")
+
+
 def did_you_mean(given: Any, known: Iterable[str]) -> str:
     """The sentence that suggests the word meant, with a space before it; empty where none is close.
 
@@ -83,8 +102,9 @@ def did_you_mean(given: Any, known: Iterable[str]) -> str:
         " Did you mean 'classification'?"
     """
     # With a lower cutoff than usual "ridge" still finds sklearn_ridge.
-    close = difflib.get_close_matches(str(given).lower(), list(known), n=1, cutoff=0.5)
-    return f" Did you mean {close[0]!r}?" if close else ""
+    by_lower = {one.lower(): one for one in known}
+    close = difflib.get_close_matches(str(given).lower(), by_lower, n=1, cutoff=0.5)
+    return f" Did you mean {by_lower[close[0]]!r}?" if close else ""
 
 
 def first_names(names: Sequence[str], most: int = 5) -> str:

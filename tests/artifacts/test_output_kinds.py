@@ -38,7 +38,7 @@ def model(numbers, activation=None):
         (
             (3,),
             Card(output_kind={"other": "logits"}),
-            r"must name outputs of the model, \['output_0'\]",
+            r"must be out of .'output_0'., got",
         ),
     ],
 )

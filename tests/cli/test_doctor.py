@@ -13,7 +13,12 @@ import pytest
 from l2zoo.cli import doctor
 from l2zoo.cli.doctor import EXTRAS
 
-PROJECT = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+PROJECT, RUNTIME = (
+    tomllib.loads((Path(__file__).parents[2] / place / "pyproject.toml").read_text(encoding="utf-8"))[
+        "project"
+    ]
+    for place in (".", "runtime")
+)
 
 
 def test_versions_and_the_backend_are_shown(l2zoo, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -33,7 +38,15 @@ def test_without_a_variable_the_backend_is_that_of_keras_s_file(l2zoo, monkeypat
 
 
 def test_every_extra_for_users_is_explained() -> None:
-    assert EXTRAS.keys() == PROJECT["optional-dependencies"].keys() - {"dev", "docs", "oracles"}
+    both = PROJECT["optional-dependencies"] | RUNTIME["optional-dependencies"]
+    assert EXTRAS.keys() == both.keys() - {"dev", "docs", "oracles"}
+
+
+def test_two_distributions_in_one_place_are_a_problem(l2zoo, monkeypatch) -> None:
+    without(monkeypatch, l2zoo_runtime="0.1.0")
+    answer = l2zoo("doctor")
+    assert answer.status == 1
+    assert "! l2zoo and l2zoo-runtime are installed in the same place: pip uninstall" in answer.out
 
 
 def without(monkeypatch: pytest.MonkeyPatch, **versions: str | None) -> None:

@@ -10,8 +10,8 @@ import tensorflow as tf
 from PIL import Image
 
 from l2zoo.data.resizing import resize as in_training
+from l2zoo.data.resizing import resize_mask, resize_pixels
 from l2zoo.inference import preprocess
-from l2zoo.inference.postprocess import resize_mask
 from tests.inference.tiny import random_images
 
 
@@ -19,7 +19,7 @@ from tests.inference.tiny import random_images
 @pytest.mark.parametrize("channels", [1, 3])
 def test_bytes_are_resized_as_in_training(size, channels):
     image = random_images(37, 53, channels)
-    found = preprocess.resize(image, size)
+    found = resize_pixels(image, size)
     expected = np.asarray(in_training(image, size)).astype(int)
     assert found.dtype == np.uint8
     assert found.shape == (*size, channels)
@@ -31,7 +31,7 @@ def test_bytes_are_resized_as_in_training(size, channels):
 @pytest.mark.parametrize("size", [(8, 8), (64, 48), (200, 10)])
 def test_floats_are_resized_as_in_training(size):
     image = np.random.default_rng(0).uniform(0, 255, (37, 53, 3)).astype(np.float32)
-    found = preprocess.resize(image, size)
+    found = resize_pixels(image, size)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, in_training(image, size), atol=1e-3)
 

@@ -465,7 +465,7 @@ def test_a_number_too_large_for_the_target_is_refused() -> None:
         ({"target_std": 0.0}, ValueError, "`target_std` must be greater than 0"),
         ({"momentum": 1.5}, ValueError, "`momentum` must be a number from 0 to 1, got momentum=1.5"),
         ({"optimizer": "sgdd"}, ValueError, "`optimizer` must be one of .* Did you mean 'sgd'"),
-        ({"data_loss": "mae"}, ValueError, "`data_loss` must be one of 'mse', 'crossentropy'"),
+        ({"data_loss": "mae"}, ValueError, "`data_loss` must be one of .'mse', 'crossentropy'."),
     ],
 )
 def test_a_need_out_of_range_is_refused(needs: dict[str, Any], error: type[Exception], text: str) -> None:
@@ -478,7 +478,7 @@ def test_an_unknown_system_lists_the_close_ones() -> None:
         convert(1e-4, source="torch", target="keras")
     with pytest.raises(ValueError, match=r"`target` must be one of .* Did you mean 'sklearn_ridge'"):
         convert(1e-4, source="keras", target="ridge")
-    with pytest.raises(ValueError, match=r"`convention` must be one of 'keras', 'pytorch', 'mean', got"):
+    with pytest.raises(ValueError, match=r"`convention` must be one of .'keras', 'pytorch', 'mean'., got"):
         to_lambda(1e-4, convention="glmnet", num_parameters=1)
 
 

@@ -437,7 +437,7 @@ def test_an_unbuilt_model_is_refused(act: Callable[[Any], Any]) -> None:
             ValueError,
             r"`convention` must be one of .*'pytorch'.*got convention='torch'",
         ),
-        ({"multipliers": {"kernels": 1}}, ValueError, r"`multipliers` must name roles .*got \['kernels'\]"),
+        ({"multipliers": {"kernels": 1}}, ValueError, r"`multipliers` must be out of .*got \['kernels'\]"),
         ({"multipliers": {"bias": -1}}, ValueError, r"`multipliers\['bias'\]` must be a finite number >= 0"),
         (
             {"multipliers": [1]},

@@ -48,9 +48,13 @@ def test_elsewhere_there_are_lines_alone():
 @pytest.mark.parametrize("terminal", [True, False])
 def test_who_stops_it_hears_what_is_kept(terminal):
     place = console(terminal=terminal)
-    with pytest.raises(KeyboardInterrupt), Progress("models", stopped=KEPT, console=place):
+    words = r"^Stopped\. 3 are kept in \[runs\]\.$"
+    with (
+        pytest.raises(KeyboardInterrupt, match=words),
+        Progress("outer", stopped="Something else.", console=place),
+        Progress("models", stopped=KEPT, console=place),
+    ):
         raise KeyboardInterrupt
-    assert place.file.getvalue().rstrip().endswith("Stopped. 3 are kept in [runs].")
 
 
 def test_an_error_speaks_for_itself():

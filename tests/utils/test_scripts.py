@@ -11,6 +11,7 @@ from typing import Annotated
 import pytest
 import typer
 
+from l2zoo.utils.earlier_run import OtherRunError
 from l2zoo.utils.scripts import end_calmly, expand_options, run_script, script_command
 
 
@@ -36,24 +37,28 @@ def test_what_is_no_script_has_no_command(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("there", "message", "said"),
+    ("values", "message", "said"),
     [
-        (True, "", "Stopped. The same command goes on with what is kept in out.\n"),
-        (True, "3 are kept: run the same call again.", "3 are kept: run the same command again.\n"),
-        (False, "", "Stopped.\n"),
+        ({"out": "there"}, "", "Stopped. The same command goes on with what is kept in there."),
+        ({"out": "empty"}, "", "Stopped. Nothing is kept yet: the same command begins anew."),
+        ({"out": "nowhere"}, "", "Stopped. Nothing is kept yet: the same command begins anew."),
+        ({"out": "there"}, "2 are kept: the same call goes on.", "2 are kept: the same command goes on."),
+        ({"output": "nowhere"}, "", "Stopped. Nothing was written to nowhere."),
+        ({"output": "there"}, "", "Stopped."),
+        ({}, "", "Stopped."),
     ],
 )
-def test_a_command_that_is_stopped_says_what_is_kept(there, message, said, monkeypatch, tmp_path, capsys):
-    def work(*, out: str) -> None:
-        if there:
-            Path(out).mkdir()
+def test_a_command_that_is_stopped_says_what_is_kept(values, message, said, monkeypatch, tmp_path, capsys):
+    def work(**values: str) -> None:
         raise KeyboardInterrupt(*filter(None, [message]))
 
     monkeypatch.chdir(tmp_path)
+    Path("there/run").mkdir(parents=True)
+    Path("empty").mkdir()
     with pytest.raises(typer.Exit) as ended:
-        end_calmly(work)(out="out")
+        end_calmly(work)(**values)
     assert ended.value.exit_code == 130
-    assert capsys.readouterr() == ("", said)
+    assert capsys.readouterr() == ("", f"{said}\n")
 
 
 def _needs(*, number: int = 1) -> None:
@@ -119,3 +124,43 @@ def test_the_fields_of_a_dataclass_are_options_with_its_defaults(monkeypatch, ca
 
 def test_a_function_without_dataclasses_keeps_its_options():
     assert list(inspect.signature(expand_options(_needs)).parameters) == ["number"]
+
+
+def _train(*, out: Path = Path("runs/x"), epochs: int = 1) -> None:
+    if epochs < 1:
+        raise ValueError(f"`epochs` must be at least 1, got epochs={epochs}.")
+    if (out / "ledger.jsonl").exists():
+        raise OtherRunError(f"`directory` holds another run, got directory={str(out)!r}.")
+    out.mkdir(parents=True)
+    (out / "ledger.jsonl").write_text(str(epochs))
+
+
+def test_a_second_run_into_one_folder_is_told_of_fresh_which_puts_the_first_aside(
+    monkeypatch, tmp_path, capsys
+):
+    monkeypatch.chdir(tmp_path)
+
+    def start(*options):
+        monkeypatch.setattr(sys, "argv", ["train.py", *options])
+        with pytest.raises(SystemExit) as ended:
+            run_script(_train)
+        return ended.value.code
+
+    assert start() == 0
+    told = "Choose another --out, or put that run aside with --fresh."
+    assert start("--epochs", "2") == f"train: --out holds another run, got --out runs/x. {told}"
+    assert start("--epochs", "0", "--fresh") == "train: --epochs must be at least 1, got --epochs 0."
+    assert Path("runs/x/ledger.jsonl").read_text() == "1"  # nothing was made, so nothing is put aside
+    assert start("--epochs", "2", "--fresh") == 0
+    assert "The earlier run is in runs/x.1 now." in capsys.readouterr().err
+    assert [Path(f"runs/{name}/ledger.jsonl").read_text() for name in ("x", "x.1")] == ["2", "1"]
+    (tmp_path / "runs/x/artifact").mkdir()
+    (tmp_path / "runs/x/artifact/mine.txt").touch()
+    assert "is not an artifact and is not replaced" in start()  # in the end it would be
+
+
+def test_what_keeps_no_run_has_no_fresh(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["publish.py", "--fresh"])
+    with pytest.raises(SystemExit) as ended:
+        run_script(_train, keeps_run=False)
+    assert ended.value.code == 2

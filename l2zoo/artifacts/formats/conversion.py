@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
 from l2zoo.artifacts.inputs import Given, Inputs
+from l2zoo.utils.arguments import suggest_arguments
+from l2zoo.utils.validation import one_of
 
 if TYPE_CHECKING:
     import keras
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 Numbers = Literal["float32", "uint8", "int8"]
 
 
+@suggest_arguments
 @dataclass(frozen=True, kw_only=True, eq=False)  # arrays are not equal or unequal as a whole
 class Conversion:
     """Choices for the formats that are converted.
@@ -37,8 +40,7 @@ class Conversion:
     allow_float: bool = False
 
     def __post_init__(self) -> None:
-        if self.int8_io not in get_args(Numbers):
-            raise ValueError(f"`int8_io` must be one of {get_args(Numbers)}, got int8_io={self.int8_io!r}.")
+        one_of("int8_io", self.int8_io, get_args(Numbers))
         if not isinstance(self.allow_float, bool):
             raise TypeError(f"`allow_float` must be True or False, got allow_float={self.allow_float!r}.")
 

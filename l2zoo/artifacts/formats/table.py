@@ -12,6 +12,7 @@ from l2zoo.artifacts.formats import keras_file, onnx_file, savedmodel, tflite
 from l2zoo.artifacts.formats.conversion import Source
 from l2zoo.artifacts.inputs import Predict
 from l2zoo.artifacts.parity.limits import Rounding
+from l2zoo.utils.validation import known_names
 
 
 def _nothing() -> None:
@@ -72,9 +73,9 @@ def select(formats: Sequence[str]) -> list[str]:
         >>> select(["tflite_int8", "tflite"])
         ['keras', 'tflite', 'tflite_int8']
     """
-    unknown = [formats] if isinstance(formats, str) else sorted(set(formats) - set(FORMATS))
-    if unknown:
-        raise ValueError(f"`formats` must be out of {list(FORMATS)}, got {unknown}.")
+    if isinstance(formats, str):
+        raise ValueError(f"`formats` must be a list of words out of {list(FORMATS)}, got {formats!r}.")
+    known_names("formats", formats, list(FORMATS))
     names = [name for name in FORMATS if name == ALWAYS or name in formats]
     for name in names:
         FORMATS[name].check_installed()

@@ -7,12 +7,14 @@ from dataclasses import dataclass, fields
 from typing import Literal
 
 from l2zoo.artifacts.parity.parity import Parity
+from l2zoo.utils.arguments import suggest_arguments
 from l2zoo.utils.validation import check_number
 
 Rounding = Literal["float32", "float16", "int8"]
 """To what the numbers of a format are rounded."""
 
 
+@suggest_arguments
 @dataclass(frozen=True, kw_only=True)
 class Limits:
     """What is asked of exported files, by the rounding of their format.

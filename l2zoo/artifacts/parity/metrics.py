@@ -163,7 +163,11 @@ def _points(found: Outputs) -> np.ndarray:
 
 def _order(wanted: np.ndarray, answered: np.ndarray) -> np.ndarray:
     """`(N,)`: which answered point belongs to each wanted one, so that they are close in all."""
+    distances = np.abs(wanted[:, None] - answered[None]).sum(axis=-1)
+    least, own = distances.min(axis=1), np.arange(len(distances))
+    nearest = np.where(np.diagonal(distances) == least, own, distances.argmin(axis=1))
+    if len(np.unique(nearest)) == len(nearest):  # each has its nearest: no other order is closer
+        return nearest
     from scipy.optimize import linear_sum_assignment
 
-    distances = np.abs(wanted[:, None] - answered[None]).sum(axis=-1)
     return linear_sum_assignment(distances)[1]

@@ -264,7 +264,7 @@ def from_folder(
         (*size, channels_of(headers.values())),
         resize=resized,
         dtype=dtype_of(headers),
-        parts=tuple(splits.pieces(split, splits.split_dict(counts))),
+        parts=tuple(splits.pieces(split, counts)),
     )
 
 

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 
 from l2zoo.data import splits
+from l2zoo.data.aspect import Size
 from l2zoo.data.batching import WORKERS
 from l2zoo.data.images import ImageData
-from l2zoo.data.pixels import Header, read_values
-from l2zoo.data.resizing import fit
+from l2zoo.data.pixels import Header, read_file, read_values
+from l2zoo.data.resizing import fit, fit_pixels
 from l2zoo.data.sources.reading import Reader, channels_of, common_size, decode_file, dtype_of
-from l2zoo.data.targets.boxes import Boxes, move_in_graph, per_side
-from l2zoo.data.targets.kind import Kind, Targets, concatenate, take
+from l2zoo.data.targets.boxes import Boxes, move, move_in_graph, per_side, scale
+from l2zoo.data.targets.kind import FileKind, Targets, concatenate, take
 from l2zoo.data.targets.mask_classes import MaskClasses
-from l2zoo.data.targets.masks import Masks
+from l2zoo.data.targets.masks import UNLABELLED, Masks
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -47,7 +49,7 @@ class Contents(NamedTuple):
     """
 
     found: dict[str, SplitFiles]
-    kind: Kind
+    kind: FileKind
     others: tuple[Path, ...] = ()
 
 
@@ -69,7 +71,7 @@ class FileSource:
     words: str
     files: tuple[Path, ...] = dataclasses.field(repr=False)
     stored: Targets = dataclasses.field(repr=False)
-    kind: Kind
+    kind: FileKind
     image_shape: tuple[int, int, int]
     resize: bool
     aspect: str
@@ -105,6 +107,19 @@ class FileSource:
             image = fit(image, self.image_shape[:2], self.aspect)
         return tf.ensure_shape(image, self.image_shape), target
 
+    def read(self, positions: np.ndarray) -> tuple[np.ndarray, Targets]:
+        """Images `(B, H, W, C)` and targets at some positions, by NumPy and Pillow alone.
+
+        They are those of `arrays`, but for a half that is rounded to the other side where one is resized.
+        """
+        size, channels, stored = self.image_shape[:2], self.image_shape[2], take(self.stored, positions)
+        images, before = np.empty((len(positions), *self.image_shape), self.dtype), []
+        for row, position in enumerate(positions):
+            image = read_file(self.files[position], channels=channels).astype(self.dtype, copy=False)
+            before.append((image.shape[0], image.shape[1]))
+            images[row] = fit_pixels(image, size, self.aspect) if self.resize else image
+        return images, self.kind.read(stored, before, size, self.aspect)
+
     def arrays(self) -> tuple[np.ndarray, Targets]:
         pairs = self.records().map(self._decode, num_parallel_calls=WORKERS)
         reader = Reader(self.words, self.files)
@@ -130,6 +145,10 @@ class MaskFiles(Masks):
         mask = tf.numpy_function(read, [stored], tf.uint8, stateful=False)
         return self.fit(tf.ensure_shape(mask, (None, None))[..., None], before, after, aspect)
 
+    def read(self, stored: Any, before: Sequence[tuple[int, int]], after: Size, aspect: str) -> np.ndarray:
+        masks = [self.classes.classes_of(read_values(Path(os.fsdecode(name)))) for name in stored]
+        return np.stack([fit_pixels(m, after, aspect, nearest=True, fill=UNLABELLED) for m in masks])
+
 
 @dataclasses.dataclass(frozen=True)
 class PixelBoxes(Boxes):
@@ -143,10 +162,23 @@ class PixelBoxes(Boxes):
         factor = tf.constant(after, tf.float32) / tf.cast(before, tf.float32)
         return {"boxes_xyxy": stored["boxes_xyxy"] * per_side(factor), "labels": stored["labels"]}
 
+    def read(
+        self, stored: Any, before: Sequence[tuple[int, int]], after: Size, aspect: str
+    ) -> dict[str, np.ndarray]:
+        rows = zip(stored["boxes_xyxy"], stored["labels"], before, strict=True)
+        if aspect == "stretch":
+            moved = [(scale(box, size, after), labels) for box, labels, size in rows]
+        else:
+            moved = [move(box, labels, size, after, aspect) for box, labels, size in rows]
+        return {
+            "boxes_xyxy": np.stack([box for box, _ in moved]).astype(np.float32),
+            "labels": np.stack([labels for _, labels in moved]).astype(np.int64),
+        }
+
 
 def from_files(
     found: dict[str, SplitFiles],
-    kind: Kind,
+    kind: FileKind,
     *,
     name: str,
     root: Path,
@@ -193,6 +225,6 @@ def from_files(
         image_shape=shape,
         dtype=dtype,
         source=source,
-        parts=tuple(splits.pieces(split, splits.split_dict(counts))),
+        parts=tuple(splits.pieces(split, counts)),
         aspect=aspect,
     )

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from l2zoo.data.batching import WORKERS
 from l2zoo.data.builtin import prepare
+from l2zoo.utils.validation import did_you_mean
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -34,8 +35,8 @@ def import_tfds() -> Any:
         import tensorflow_datasets as tfds
     except ImportError as error:
         raise ImportError(
-            f"A data set by name or folder needs TensorFlow Datasets, which cannot be imported ({error}): "
-            "pip install tensorflow-datasets importlib_resources, or pass arrays (x, y)."
+            "A data set by name, or a slice of a folder's split, needs TensorFlow Datasets, which cannot be "
+            f"imported ({error}): pip install l2zoo; or take a whole split of a folder, or arrays (x, y)."
         ) from error
     if not hasattr(tfds, "core"):  # it imports itself half where one of its packages cannot be imported
         raise ImportError(
@@ -94,6 +95,7 @@ def count(builder: Any, split: str, *, words: str = "images") -> int:
     except (KeyError, ValueError) as error:
         raise ValueError(
             f"`split` must be {' or '.join(splits)}, or a slice such as 'train[:80%]', got split={split!r}."
+            f"{did_you_mean(split, splits)}"
         ) from error
     if not found:
         raise ValueError(f"There are no {words} in split={split!r} of {builder.name}.")

@@ -43,6 +43,13 @@ class Kind(Protocol):
         """Arrays to be filled with the targets of so many images."""
 
 
+class FileKind(Kind, Protocol):
+    """One kind of targets that lie in files, which can be read without TensorFlow."""
+
+    def read(self, stored: Any, before: Any, after: tuple[int, int], aspect: str) -> Targets:
+        """What `decode` gives, in NumPy, for several images of the sizes `before` `[(H, W), ...]`."""
+
+
 def concatenate(several: Sequence[Any]) -> Targets:
     """Targets one after another."""
     if isinstance(several[0], dict):

@@ -22,6 +22,9 @@ class Labels:
     def decode(self, stored: Any, before: Any, after: tuple[int, int], aspect: str) -> Any:
         return stored
 
+    def read(self, stored: Any, before: Any, after: tuple[int, int], aspect: str) -> Any:
+        return stored
+
     def guard(self, target: Any) -> Any:
         """The label, which must not be the -1 of "unknown"."""
         import tensorflow as tf

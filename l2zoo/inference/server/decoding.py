@@ -19,7 +19,7 @@ import numpy as np
 from PIL import Image
 
 from l2zoo.data import image_limits, pixels
-from l2zoo.inference import preprocess
+from l2zoo.data.resizing import resize_pixels
 from l2zoo.inference.postprocess import View
 from l2zoo.utils.bounded_process import BoundedProcess
 
@@ -213,7 +213,7 @@ def _decode(image: Any, takes: Takes) -> dict[str, Any]:
         return {"refusal": [BAD, str(error) or "The image cannot be decoded."]}
     size = found.shape[:2]
     frame = View.of(size, takes.size, takes.aspect).frame
-    return {"pixels": preprocess.resize(frame.cut(found), takes.size), "size": list(size)}
+    return {"pixels": resize_pixels(frame.cut(found), takes.size), "size": list(size)}
 
 
 def _give_way() -> None:

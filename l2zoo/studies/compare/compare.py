@@ -28,12 +28,15 @@ from l2zoo.studies.compare.trainings import Splits, Trainings, train_variants
 from l2zoo.studies.compare.variants import Build, Variant, VariantBuilder, check_variants
 from l2zoo.studies.experiment import Task, Training
 from l2zoo.tasks import Classification
+from l2zoo.utils.arguments import suggest_arguments
+from l2zoo.utils.earlier_run import check_kind
 from l2zoo.utils.files import kept_or_temporary
 from l2zoo.utils.held_folder import hold_folder
 
 PARTS = 50  # of the test images, on which each training is scored apart: how much other images would change
 
 
+@suggest_arguments
 def compare(
     build: Build,
     data: ImageData | tuple[Any, ...],
@@ -120,6 +123,7 @@ def compare(
         weights=weights, parts=PARTS if splits.tested else 0,
     )  # fmt: skip
     started = time.perf_counter()
+    check_kind(directory, "a search or a comparison", argument="directory")
     with contextlib.ExitStack() as held:
         held.enter_context(hold_folder(directory, argument="directory"))
         folder = held.enter_context(kept_or_temporary(directory))

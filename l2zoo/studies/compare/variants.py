@@ -13,7 +13,8 @@ from l2zoo.regularization.policy import L2Policy
 from l2zoo.regularization.weights import weights_of
 from l2zoo.studies.experiment import Task, Training
 from l2zoo.tasks.augmentation import AUGMENTATIONS, augmentation, augmentation_names
-from l2zoo.utils.validation import check_number
+from l2zoo.utils.arguments import suggest_arguments
+from l2zoo.utils.validation import check_number, did_you_mean
 
 Build = Callable[[L2Policy], keras.Model]
 
@@ -24,6 +25,7 @@ TEXTBOOK_STRENGTHS = (1.0, 1e1, 1e2, 1e3)  # over twice the number of parameters
 MIXING = ("mixup", "cutmix")  # two images and their labels: not for a layer that sees images alone
 
 
+@suggest_arguments
 @dataclasses.dataclass(frozen=True)
 class Variant:
     """A named setting of a comparison: what is not said here is as in all the others.
@@ -150,7 +152,10 @@ def check_variants(variants: Sequence[Variant], baseline: str | None) -> str:
     if twice:
         raise ValueError(f"`variants` must have different names, but {twice} stand there more than once.")
     if baseline is not None and baseline not in names:
-        raise ValueError(f"`baseline` must be the name of a variant, one of {names}, got {baseline!r}.")
+        raise ValueError(
+            f"`baseline` must be the name of a variant, one of {names}, got {baseline!r}."
+            f"{did_you_mean(baseline, names)}"
+        )
     return names[0] if baseline is None else baseline
 
 

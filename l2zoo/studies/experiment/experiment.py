@@ -6,9 +6,11 @@ import dataclasses
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import keras
 
+from l2zoo.artifacts import manifest
 from l2zoo.artifacts.formats import table
 from l2zoo.data import ImageData, VideoData, check_splits
 from l2zoo.regularization.policy import L2Policy
@@ -28,16 +30,23 @@ from l2zoo.studies.privacy import privacy_audit
 from l2zoo.studies.privacy.privacy_audit import FEWEST_IMAGES
 from l2zoo.training import fit
 from l2zoo.training.monitor import L2Monitor
+from l2zoo.training.run_folder import differences
+from l2zoo.utils.arguments import suggest_arguments
+from l2zoo.utils.earlier_run import KINDS, OtherRunError, check_kind
 from l2zoo.utils.files import write_json
+from l2zoo.utils.folders import check_replaceable
 from l2zoo.utils.held_folder import hold_folder
+from l2zoo.utils.reading import read_object
 from l2zoo.utils.scripts import script_command
 from l2zoo.utils.validation import check_number, whole_number
 
 HEATMAP = "monitor.png"
 FORMATS = ("savedmodel", "tflite")
+DESCRIPTION = KINDS["an experiment"]
 GIVEN = "The strength was given, not searched."
 
 
+@suggest_arguments
 def experiment(
     build: Callable[[L2Policy], keras.Model],
     task: Task,
@@ -86,7 +95,7 @@ def experiment(
         ValueError: Numbers out of range; an unknown format; a `task` whose name no artifact knows; test
             images of another shape or with other classes than the training images, or that are among these
             or among those of a search (`l2zoo.data.check_splits` says how that is found); a directory of
-            another experiment, or one that another process writes into.
+            another experiment or another kind of run, or one that another process writes into.
     """
     whole_number("seeds", seeds, at_least=1)
     table.select(formats)
@@ -99,8 +108,13 @@ def experiment(
         _check_attackable(task, train, test)
     directory = Path(directory)
     steps = training.steps(train.num_examples)
+    check_kind(directory, "an experiment", argument="directory")
+    check_replaceable(directory / "artifact", mark=manifest.FILE)
+    asked = _description(task, train, test, training, l2)
     with hold_folder(directory, argument="directory"):
+        _check_same(directory / DESCRIPTION, asked)
         strength, found, chosen = _strength(l2, build, task, directory / "search", steps)
+        write_json(directory / DESCRIPTION, asked)
         started = time.perf_counter()
         models = (
             train_model(
@@ -136,6 +150,41 @@ def experiment(
             kicker=f"{task.name.capitalize()}: {first.name} on {train.name}",
         )  # fmt: skip
         return outcome
+
+
+def _description(
+    task: Task, train: Data, test: Data, training: Training, l2: float | Search
+) -> dict[str, Any]:
+    """What decides the numbers, as far as it is known before anything is trained; as JSON values.
+
+    A rate that is constant does not ask for how long, so that such a training may be prolonged.
+    """
+    how = dataclasses.asdict(training)
+    if training.schedule == "constant":
+        del how["epochs"]
+    return {
+        "task": str(task.name),
+        "train": _data_in_short(train),
+        "test": _data_in_short(test),
+        "training": how,
+        "l2": l2.describe() if isinstance(l2, Search) else f"given: {check_number('l2', l2)}",
+    }
+
+
+def _data_in_short(data: Data) -> dict[str, Any]:
+    return {"name": data.name, "split": data.split, "examples": data.num_examples}
+
+
+def _check_same(path: Path, asked: dict[str, Any]) -> None:
+    """Raises before a search of hours where the trainings after it would be those of another experiment."""
+    if not path.is_file() or not any(path.parent.glob("seed*/state.npz")):  # nothing was trained so far
+        return
+    different = differences(read_object(path, finite=False), asked)
+    if different:
+        raise OtherRunError(
+            f"`directory` holds another experiment, got directory={str(path.parent)!r}: "
+            f"{'; '.join(different)}."
+        )
 
 
 def _measure(

@@ -68,6 +68,16 @@ class Search:
             directory=directory,
         )
 
+    def describe(self) -> dict[str, Any]:
+        """What is searched, as JSON values."""
+        folds = self.folds if isinstance(self.folds, int) else type(self.folds).__name__
+        return {
+            "strengths": [float(strength) for strength in self.strengths],
+            "training": dataclasses.asdict(self.training),
+            "folds": folds,
+            "examples": self.data.num_examples,
+        }
+
     def says(self, found: SearchResult, *, steps: int) -> str:
         """How the strength of a training of `steps` was chosen, and what the search says of L2.
 

@@ -14,6 +14,7 @@ from l2zoo.data.prepared import Prepared
 from l2zoo.regularization.policy import L2Policy
 from l2zoo.tasks.infer_output_kind import check_probabilities
 from l2zoo.tasks.optimizers import optimizer
+from l2zoo.utils.arguments import suggest_arguments
 
 Data = ImageData | VideoData  # the latter of a VideoPrediction
 
@@ -35,6 +36,7 @@ class Task(Protocol):
     def picture(self, model: keras.Model, data: Any, path: str | Path) -> Path: ...
 
 
+@suggest_arguments
 @dataclasses.dataclass(frozen=True)
 class Training:
     """How a model is trained, but for its L2.

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from l2zoo.stats.roc import LEVEL, Interval, Roc, advantage, auc, roc, tpr_at_false_positives
+from l2zoo.utils.validation import did_you_mean
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +82,8 @@ class Findings:
         for attack in self.attacks:
             if attack.name == name:
                 return attack
-        raise KeyError(f"There is no attack {name!r}, only {[attack.name for attack in self.attacks]}.")
+        names = [attack.name for attack in self.attacks]
+        raise KeyError(f"There is no attack {name!r}, only {names}.{did_you_mean(name, names)}")
 
     @property
     def strongest(self) -> Attack:

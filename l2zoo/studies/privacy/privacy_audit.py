@@ -14,6 +14,7 @@ from l2zoo.studies.privacy import attacks, reference_models
 from l2zoo.studies.privacy.attacks import class_probabilities, confidences
 from l2zoo.studies.privacy.findings import Attack
 from l2zoo.studies.privacy.result import PrivacyReport
+from l2zoo.utils.arguments import suggest_arguments
 from l2zoo.utils.held_folder import hold_folder
 from l2zoo.utils.validation import whole_number
 
@@ -21,6 +22,7 @@ FEWEST_IMAGES = 100  # of fewer, 1 % is less than one
 FEWEST_REFERENCES = 4  # two in and two out for every image, the least that has a variance
 
 
+@suggest_arguments
 def privacy_audit(
     model: keras.Model,
     train: Any,

@@ -23,6 +23,7 @@ from l2zoo.engine.record import Value
 from l2zoo.engine.trainer import Trainer
 from l2zoo.engine.warm_model import copy_values, load_state
 from l2zoo.studies.privacy.attacks import class_probabilities, confidences
+from l2zoo.utils.earlier_run import OtherRunError
 from l2zoo.utils.files import replacing
 from l2zoo.utils.progress import Progress
 from l2zoo.utils.reading import NUMBERS, read_arrays
@@ -204,9 +205,10 @@ def _read(path: Path | None, identity: str, *, count: int) -> np.ndarray | None:
     except ValueError as error:
         raise ValueError(f"{str(error).rstrip('.')}. Delete it, and it is made anew.") from None
     if of != identity:
-        raise ValueError(
+        raise OtherRunError(
             f"`directory` holds reference models of other images, another model or another training, got "
-            f"directory={str(path.parent)!r}. Choose another one, or delete it."
+            f"directory={str(path.parent)!r}.",
+            step="Choose another one, or delete it.",
         )
     return phi
 

@@ -25,10 +25,12 @@ from l2zoo.tasks.detection import boxes, final_boxes
 from l2zoo.tasks.detection.average_precision import average_precision
 from l2zoo.tasks.detection.losses import CenternessLoss, ClassLoss, SidesLoss
 from l2zoo.tasks.plots import pictures
+from l2zoo.utils.arguments import suggest_arguments
 
 STRIDES = (4, 8, 16)  # of `build_detector`
 
 
+@suggest_arguments
 @dataclass(frozen=True)
 class Detection:
     """How a detector of `build_detector` is trained and judged.

@@ -11,11 +11,13 @@ from l2zoo.data import ImageData
 from l2zoo.tasks.diffusion import sampling
 from l2zoo.tasks.diffusion.feature_distances import copying, frechet_distance, nearest_neighbours
 from l2zoo.tasks.diffusion.keras_sampling import denoiser_interface, sample
+from l2zoo.utils.arguments import suggest_arguments
 from l2zoo.utils.validation import check_number, whole_number
 
 FRESH = 1000  # images that are compared with the training images as new ones
 
 
+@suggest_arguments
 @dataclass(frozen=True, eq=False)
 class Judge:
     """Draws images from a denoiser and judges them.

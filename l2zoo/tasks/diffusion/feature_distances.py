@@ -6,9 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from l2zoo.utils.arguments import suggest_arguments
+
 CHUNK = 256  # rows that are compared at a time
 
 
+@suggest_arguments
 def frechet_distance(features: Any, reference: Any) -> float:
     """The Fréchet distance between the Gaussians that have the mean and the covariance of two sets.
 
@@ -47,6 +50,7 @@ def frechet_distance(features: Any, reference: Any) -> float:
     return apart + max(0.0, float(spread))
 
 
+@suggest_arguments
 def copying(samples: Any, train: Any, test: Any) -> float:
     """How often a drawn image is nearer to the training images than a test image is.
 

@@ -9,9 +9,11 @@ import keras
 import numpy as np
 
 from l2zoo.tasks.diffusion import sampling
+from l2zoo.utils.arguments import suggest_arguments
 from l2zoo.utils.progress import progress_bar
 
 
+@suggest_arguments
 def sample(
     model: keras.Model,
     n: int,

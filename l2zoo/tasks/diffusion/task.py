@@ -18,11 +18,13 @@ from l2zoo.tasks.diffusion.evaluation import Judge
 from l2zoo.tasks.diffusion.keras_sampling import denoiser_interface
 from l2zoo.tasks.diffusion.noising import DRAWS, AddNoise, NoisyData, map_with_positions
 from l2zoo.tasks.plots.generated import COLUMNS, picture_of_samples
+from l2zoo.utils.arguments import suggest_arguments
 
 MIXING = ("mixup", "cutmix")
 ROWS = 4  # of images in a picture
 
 
+@suggest_arguments
 @dataclass(frozen=True)
 class Generation:
     """How a denoiser is trained and judged.

@@ -15,6 +15,7 @@ from l2zoo.tasks.diffusion.keras_sampling import denoise_function
 from l2zoo.tasks.plots.marks import Line
 from l2zoo.tasks.plots.sheet import Panel, Sheet, save_sheet
 from l2zoo.tasks.video.psnr_ssim import psnr
+from l2zoo.utils.arguments import suggest_arguments
 from l2zoo.utils.files import replacing
 from l2zoo.utils.progress import progress_bar
 from l2zoo.utils.validation import whole_number
@@ -54,6 +55,7 @@ def picture_of_samples(
     return save_sheet(Sheet("Images drawn by the model", about, words, panels, columns), path)
 
 
+@suggest_arguments
 def denoising_gif(
     model: keras.Model,
     path: str | Path,
@@ -132,6 +134,7 @@ def picture_of_clips(clips: np.ndarray, continued: np.ndarray, path: str | Path)
     return save_sheet(Sheet(title, about, words, panels, columns=len(times), group=len(times)), path)
 
 
+@suggest_arguments
 def rollout_gif(clips: np.ndarray, continued: np.ndarray, path: str | Path) -> Path:
     """An animation of clips, one a row: the truth on the left, what a model makes of it on the right.
 

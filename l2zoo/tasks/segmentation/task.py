@@ -21,8 +21,10 @@ from l2zoo.tasks.output_kind import OutputKind
 from l2zoo.tasks.plots import pictures
 from l2zoo.tasks.segmentation import overlap
 from l2zoo.tasks.segmentation.training_metrics import training_metrics
+from l2zoo.utils.arguments import suggest_arguments
 
 
+@suggest_arguments
 @dataclass(frozen=True)
 class Segmentation(ClassTask):
     """How a segmenter is trained and judged.

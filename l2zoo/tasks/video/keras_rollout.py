@@ -9,9 +9,11 @@ import keras
 import numpy as np
 
 from l2zoo.tasks.video import rollout
+from l2zoo.utils.arguments import suggest_arguments
 from l2zoo.utils.validation import whole_number
 
 
+@suggest_arguments
 def step_model(model: keras.Model) -> keras.Model:
     """One time step of a model of clips, for going on from frame to frame; this is what is exported.
 

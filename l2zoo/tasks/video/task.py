@@ -20,6 +20,7 @@ from l2zoo.tasks.video import baselines
 from l2zoo.tasks.video.keras_rollout import Stepper, is_step_model, step_model
 from l2zoo.tasks.video.psnr_ssim import psnr, ssim
 from l2zoo.tasks.video.rollout import check_frames
+from l2zoo.utils.arguments import suggest_arguments
 from l2zoo.utils.progress import progress_bar
 from l2zoo.utils.validation import check_pixels, one_of
 
@@ -29,6 +30,7 @@ SHOWN = 3  # clips in a picture
 TOGETHER = 16  # clips whose frames are compared at a time
 
 
+@suggest_arguments
 @dataclass(frozen=True)
 class VideoPrediction:
     """How a model of the next frame is trained and judged.
@@ -144,6 +146,7 @@ class VideoPrediction:
         return picture_of_clips(shown[:, : given + length], found, path)
 
 
+@suggest_arguments
 def generate(
     model: keras.Model, frames: np.ndarray, length: int, *, batch_size: int = 64, progress: bool = True
 ) -> np.ndarray:

@@ -16,6 +16,7 @@ from l2zoo import L2Policy, SearchResult, Training, experiment
 from l2zoo.data import ImageData, load, load_video
 from l2zoo.studies.experiment import Search, data_in_words, mean_and_error
 from l2zoo.tasks import Classification, Detection, Generation, Segmentation, VideoPrediction
+from l2zoo.utils.earlier_run import OtherRunError
 
 QUICK = Training(epochs=1, batch_size=16, optimizer="adam", learning_rate=1e-2)
 
@@ -123,6 +124,53 @@ def test_what_would_fail_after_hours_is_refused_before_them(
     with pytest.raises(TypeError, match="both be clips, got ImageData and VideoData"):
         experiment(small, task, train, clips[0], **run)
     assert not (tmp_path / "run").exists()
+
+
+def test_another_experiment_s_folder_is_refused_before_anything_is_searched(
+    digits: tuple[ImageData, ImageData], tmp_path: Path
+) -> None:
+    train, test = digits
+    task = Classification(train.class_names)
+
+    class ReachedError(Exception):
+        """Work begins."""
+
+    def build(policy: L2Policy) -> keras.Model:
+        raise ReachedError
+
+    def run(**changes: Any) -> None:
+        given: dict[str, Any] = {"training": QUICK, "l2": 1e-3, "directory": tmp_path, **changes}
+        experiment(build, task, train, test, **given)
+
+    with pytest.raises(ReachedError):
+        run()
+    with pytest.raises(ReachedError):
+        run(l2=1e-2)  # nothing was trained
+    (tmp_path / "seed0").mkdir()
+    (tmp_path / "seed0/state.npz").touch()
+    kept = {path.name for path in tmp_path.iterdir()}
+    with pytest.raises(ReachedError):
+        run(l2=1e-2, seeds=3, formats=("keras",))  # goes on
+    longer = dataclasses.replace(QUICK, epochs=2)
+    for changes, words in (
+        ({"l2": 1e-3}, "l2 was .given: 0.01. and is now .given: 0.001."),
+        ({"l2": Search(train, QUICK)}, "l2 was .given: 0.01. and is now"),
+        ({"l2": 1e-2, "training": longer}, "training.epochs was 1 and is now 2"),
+    ):
+        with pytest.raises(
+            OtherRunError, match=rf"another experiment, .*{words}.*\. Choose another folder, or remove"
+        ):
+            run(**changes)
+    (tmp_path / "artifact").mkdir()
+    (tmp_path / "artifact/mine.txt").touch()
+    with pytest.raises(ValueError, match="is not an artifact and is not replaced"):
+        run(l2=1e-2)
+    assert {path.name for path in tmp_path.iterdir()} == kept | {"artifact"}
+    variants = [l2zoo.Variant("none"), l2zoo.Variant("L2", strengths=(1e-3,))]
+    with pytest.raises(OtherRunError, match=r"`directory` holds an experiment, and this is a search"):
+        l2zoo.tune_l2(lambda l2: small(L2Policy(l2)), train, folds=2, directory=tmp_path)
+    with pytest.raises(OtherRunError, match=r"`directory` holds an experiment, and this is a search"):
+        l2zoo.compare(small, train, variants, training=QUICK, directory=tmp_path)
 
 
 def test_nothing_is_trained_where_the_test_set_would_be_seen(
