@@ -15,6 +15,7 @@ BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 CASES = [
     ("evidence", "digit", "cnn, digits, mnist, segment, detect, images, photos, video, all", "digits"),
     ("export", "strat", "int8, resnet50, start, all", "start"),
+    ("fashion_mnist", "resnet", "cnn, resnet20, all", "resnet20"),
     ("generation", "vidoe", "images, video, all", "video"),
     ("models", "step", "steps, fit, again, pipeline, monitor, all", "steps"),
     ("search", "memroy", "small, digits, resnet, memory, question, all", "memory"),
