@@ -191,8 +191,7 @@ IMAGES_ONLY = ("classify", "tune_l2", "compare_regularizers", "finetune", "gener
 def test_every_recipe_refuses_to_measure_on_what_it_trains_on(
     recipe, tmp_path: Path, name: str, options, message: str
 ) -> None:
-    more = ["--classes", ""] if name == "finetune" else []
-    answer = recipe(name, "--data", photographs(tmp_path / "photos"), *more, *options, "--out", "out")
+    answer = recipe(name, "--data", photographs(tmp_path / "photos"), *options, "--out", "out")
     assert answer.status == 1
     assert re.search(message, " ".join(answer.err.split())), answer.err
     assert not (tmp_path / "out").exists()
@@ -398,19 +397,26 @@ def test_privacy_audits_every_strength(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_finetune_unfreezes_stage_by_stage_and_exports_the_last(tmp_path: Path) -> None:
-    small = ["--backbone", "MobileNet", "--alpha", 0.25, "--limit", 10, "--levels", "0,1", "--no-scratch"]
-    small += ["--formats", "tflite", "--pretrain-epochs", 1, "--epochs", 1, "--seeds", 1]
+def test_finetune_begins_from_imagenet_on_images_of_ones_own_and_exports_the_last_stage(
+    tmp_path: Path,
+) -> None:
+    small = ["--data", photographs(tmp_path / "photos"), "--image-size", 32, "--limit", 8, "--epochs", 1]
+    small += ["--levels", "0,all", "--no-scratch", "--strengths", 1e-4, "--formats", "tflite", "--seeds", 1]
     text = printed("finetune", *small, "--out", "out", folder=tmp_path)
-    # 27 convolutions with a kernel and 27 batch norms with two weights, and a head of two; the last level has
-    # four convolutions.
-    frozen = re.findall(r"^seed0/\S+: .*; (\d+) of 83 weights frozen; penalty", text, re.MULTILINE)
-    assert frozen == ["81", "77"]
+    # 49 convolutions with a kernel and 49 batch norms with two weights, which stay; and a head of two.
+    assert re.findall(r"(\d+) of 149 weights frozen", " ".join(text.split())) == ["147", "98"]
     manifest = json.loads((tmp_path / "out/artifact/manifest.json").read_text())
-    assert manifest["class_names"] == ["5", "6", "7", "8", "9"]
-    (row,) = [line for line in text.splitlines() if line.lstrip(" │").startswith("levels that learn: 1 ")]
+    (row,) = [line for line in text.splitlines() if line.startswith("then all levels ") and "l2:" not in line]
     assert f"{manifest['metrics']['test_accuracy']:.4f}" in row
     assert (tmp_path / "out/predictions.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_finetune_without_its_pictures_says_what_to_install(recipe, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "skimage", None)
+    answer = recipe("finetune", "--data-dir", "data", "--out", "out")
+    assert answer.status == 1
+    assert answer.err.endswith('pip install "l2zoo[photos]".')
+    assert not Path("out").exists()
 
 
 @pytest.mark.slow
