@@ -98,6 +98,17 @@ CASES = {
         more=("copying", "copying_fresh", "nearest_train", "nearest_test"),
         searching=("--tune-images", "256", "--tune-epochs", "200"),
     ),
+    "unseen": Case(
+        "diffusion, 256 crops, other photographs in test",
+        "l2zoo_photos/apart_32",
+        "generation",
+        "denoising_loss",
+        1e-5,
+        tuple(FEW.split()),
+        strong=STRONG,
+        more=("copying", "copying_fresh", "nearest_train", "nearest_test"),
+        searching=("--tune-images", "256", "--tune-epochs", "200"),
+    ),
     "video": Case(
         "video, moving digits", "l2zoo_moving_digits", "video", "rollout_ssim", 1e-6, strong=STRONG
     ),

@@ -61,8 +61,8 @@ def main(
         application(backbone, train.image_shape, weights=weights), train, test,
         training=Training(epochs, batch_size, optimizer, learning_rate, augment=augment),
         levels=[None if level == "all" else int(level) for level in levels.split(",")],
-        scratch=scratch, at_once=scratch, limit=limit or None, l2=numbers if len(numbers) > 1 else numbers[0], seeds=seeds,
-        formats=formats.split(","), directory=out,
+        scratch=scratch, at_once=scratch, limit=limit or None, seeds=seeds, directory=out,
+        l2=numbers if len(numbers) > 1 else numbers[0], formats=formats.split(","),
     )  # fmt: skip
     show(result)
 

@@ -16,11 +16,22 @@ MODELS, AMOUNTS = ("cnn_plain", "cnn", "resnet20"), ("500", "2000", "noisy", "fa
 EVIDENCE = ["small", *(f"{model}-{amount}" for model in MODELS for amount in AMOUNTS)]
 CASES = [
     ("evidence", "smal", f"{', '.join(EVIDENCE)}, all", "small"),
-    ("evidence_models", "digit", "cnn, digits, mnist, segment, detect, images, photos, video, all", "digits"),
+    (
+        "evidence_models",
+        "digit",
+        "cnn, digits, mnist, segment, detect, images, photos, unseen, video, all",
+        "digits",
+    ),
     ("export", "strat", "int8, resnet50, start, all", "start"),
     ("fashion_mnist", "resnet", "cnn, resnet20, all", "resnet20"),
     ("generation", "vidoe", "images, video, all", "video"),
     ("models", "step", "steps, fit, again, pipeline, monitor, all", "steps"),
+    (
+        "pretrained",
+        "unett",
+        "fashion_10, fashion_50, fashion_200, faces, unet, detector, all",
+        "unet",
+    ),
     ("search", "memroy", "small, digits, resnet, memory, question, all", "memory"),
 ]
 
