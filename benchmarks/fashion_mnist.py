@@ -111,6 +111,7 @@ CASES = {
             "sgd": Candidate("flip+shift", "sgd", 0.1, 1e-4),
             "strong": Candidate("flip+shift", "sgd", 0.1, 2.5e-4),
             "flip": Candidate("flip", "sgd", 0.1, 2.5e-4),
+            "erase": Candidate("flip+shift+erase", "sgd", 0.1, 2.5e-4),
             "adam": Candidate("flip+shift"),
         },
     ),
