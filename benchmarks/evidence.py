@@ -1,173 +1,374 @@
-"""What L2 does to each model: the test metric without it, at the recipe's strength, and at the chosen one.
+"""Where L2 and weight decay matter: accuracy, log loss and calibration, of few images and of many.
 
-    python benchmarks/evidence.py                     all, about 16 hours on 2 cores, in pieces if you like
-    python benchmarks/evidence.py --case digits       one model
-    python benchmarks/evidence.py --show              only the table of what is finished
+    python benchmarks/evidence.py --data-dir ~/tensorflow_datasets                    all, days on 2 cores
+    python benchmarks/evidence.py --case small --data-dir ~/tensorflow_datasets       without ResNet-20 and
+    60,000 python benchmarks/evidence.py --show                                              what is finished
 
-For each model a recipe is run three times over 3 seeds: with `--l2 0`, with its default, and with the
-strength that its own `--tune-l2` chooses by cross-validation on the training images; generators with a strong
-one besides. Everything is kept in `runs/evidence`, and what is finished is not done again: stop it whenever
-you like. Ends with the table, in which less is better of a loss and of a distance (`frechet`).
+Each model is trained on Fashion-MNIST, on all 60,000 images, on 2,000, on 500 and on 2,000 of which 20 % are
+labelled wrongly, without a regulariser, with L2 in the loss and with decoupled weight decay, each at the
+strength that `tune_l2` finds on folds of its training images (of 60,000: on folds of 6,000 of them), with
+three seeds. The 10,000 test images are looked at after that. Differences to none are paired: the same images,
+initial weights and batches. Their intervals allow for other trainings and other test images; those of the
+calibration error for other trainings alone. And on `l2zoo_faces`, with repeated halves, there are a hundred
+images to learn from (`pip install "l2zoo[photos]"`).
+
+Everything is kept in `--out` as it is finished, trainings epoch by epoch: killed at any moment, the same
+command goes on. Ends with the table and `forest.png`.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import json
-import subprocess
-import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import cases
 import numpy as np
 import typer
 
-ROOT = Path(__file__).parents[1]
-FOLDER = Path("runs/evidence")
+from l2zoo.stats.paired import Difference, crossed_difference, difference, holm
+from l2zoo.stats.summary import mean_and_error
+from l2zoo.tasks.output_kind import OutputKind
+from l2zoo.tasks.scores import calibration_error, class_scores, exact_probabilities, log_loss
+
+if TYPE_CHECKING:
+    import keras
+
+    from l2zoo import L2Policy, Training
+    from l2zoo.data import ImageData
+
+NONE = "none"
+VARIANTS = {
+    NONE: ("adam", ()),
+    "L2": ("adam", (1e-5, 1e-4, 1e-3, 1e-2)),
+    "decay": ("adamw", (0.01, 0.1, 1.0, 10.0)),
+}
+METRICS = {"accuracy": "max", "log_loss": "min", "calibration_error": "min"}
+PARTS = 50  # of the test images, on which differences are taken apart
+FOLDS, FACE_SEEDS = 3, 10
+KIND = OutputKind("probabilities")
+
+
+@dataclass(frozen=True)
+class Amount:
+    """How many images are learnt from, and how.
+
+    Attributes:
+        words: In the table.
+        epochs: Passes over them.
+        batch_size: Images in a step.
+        limit: So many of the training images; None for all.
+        label_noise: Share of labels that are wrong.
+        searched: Images on whose folds the strength is chosen; None for those that are trained on.
+        search_epochs: Of that; None for `epochs`.
+    """
+
+    words: str
+    epochs: int
+    batch_size: int = 64
+    limit: int | None = None
+    label_noise: float = 0.0
+    searched: int | None = None
+    search_epochs: int | None = None
+
+
+FACES = "faces"
+AMOUNTS = {
+    "500": Amount("500 images", 40, 32, 500),
+    "2000": Amount("2,000 images", 30, 64, 2000),
+    "noisy": Amount("2,000 images, 20 % labelled wrongly", 30, 64, 2000, 0.2),
+    FACES: Amount("100 faces or not", 40, 16),
+    "60000": Amount("60,000 images", 15, 128, searched=6000, search_epochs=15),
+}
+MODELS = ("cnn_plain", "cnn", "resnet20")
+CASES = {f"{model}-{amount}": (model, amount) for model in MODELS for amount in AMOUNTS}
+GROUPS = {
+    "small": [name for name, (model, _) in CASES.items() if model != "resnet20" and "60000" not in name]
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the table: a variant of a case, by one metric.
+
+    Attributes:
+        case: Model and amount.
+        variant: How it was regularised.
+        metric: What was measured.
+        strength: That was chosen; None where folds choose each their own.
+        scores: Of each training.
+        gap: To none; None for that itself.
+        p: Of the gap, corrected by Holm over all rows of the metric.
+    """
+
+    case: str
+    variant: str
+    metric: str
+    strength: float | None
+    scores: tuple[float, ...]
+    gap: Difference | None
+    p: float | None = None
 
 
 @dataclass(frozen=True)
 class Case:
-    """A recipe, its metric, its own strength, and options that it needs.
+    """A model, and how much it learns from.
 
     Attributes:
-        words: What is trained, on what.
-        recipe: The file in `recipes/`.
-        metric: What the table shows.
-        default: The strength that is the recipe's own.
-        options: For every run of the recipe.
-        strong: A strength that is tried besides, far above those that help.
-        more: Further metrics, each in a line of its own.
-        searching: Options of the search alone.
+        name: In `CASES`.
+        out: Where everything is kept.
+        data_dir: Where TFDS keeps prepared data.
+        seeds: How many trainings.
     """
 
-    words: str
-    recipe: str
-    metric: str
-    default: float
-    options: tuple[str, ...] = ()
-    strong: float | None = None
-    more: tuple[str, ...] = ()
-    searching: tuple[str, ...] = ()
+    name: str
+    out: Path
+    data_dir: Path | None
+    seeds: int
 
     @property
-    def strengths(self) -> list[float]:
-        """Those that are not searched."""
-        return [0.0, self.default, *([] if self.strong is None else [self.strong])]
+    def folder(self) -> Path:
+        """Of this case."""
+        return self.out / self.name
+
+    @property
+    def amount(self) -> Amount:
+        """How much it learns from."""
+        return AMOUNTS[CASES[self.name][1]]
+
+    def images(self, limit: int | None) -> ImageData:
+        """So many training images."""
+        from l2zoo.data import load
+
+        noise = self.amount.label_noise
+        return load("fashion_mnist", "train", data_dir=self.data_dir, limit=limit, label_noise=noise)
+
+    def builder(self, images: ImageData) -> Any:
+        """What builds the model with a policy on it."""
+        import l2zoo
+
+        def build(policy: L2Policy) -> keras.Model:
+            return l2zoo.build(CASES[self.name][0], images.image_shape, images.num_classes, l2=policy)
+
+        return build
+
+    def training(self, variant: str, epochs: int | None = None) -> Training:
+        """How a variant is trained."""
+        from l2zoo import Training
+
+        return Training(epochs or self.amount.epochs, self.amount.batch_size, VARIANTS[variant][0])
+
+    def run(self) -> None:
+        """Trains what is left."""
+        if self.name.endswith(FACES):
+            for metric in ("val_accuracy", "val_data_loss"):
+                self.compare_faces(metric)
+            return
+        for variant in VARIANTS:
+            strength = self.search(variant)
+            for seed in range(self.seeds):
+                if not self.kept(variant, seed).is_file() and (strength or variant == NONE):
+                    self.train(variant, strength, seed)
+
+    def search(self, variant: str) -> float:
+        """The strength that folds of the training images choose."""
+        from l2zoo.studies.experiment import Search
+        from l2zoo.tasks import Classification
+
+        found = self.strength(variant)
+        if found is None:
+            images = self.images(self.amount.searched or self.amount.limit)
+            how = self.training(variant, self.amount.search_epochs)
+            search = Search(images, how, strengths=VARIANTS[variant][1], folds=FOLDS)
+            task = Classification(images.class_names)
+            found = search.run(self.builder(images), task, directory=self.folder / variant / "search").best
+        return found
+
+    def strength(self, variant: str) -> float | None:
+        """The strength of a variant, as far as it is known."""
+        path = self.folder / variant / "search" / "result.json"
+        if variant == NONE:
+            return 0.0
+        return float(json.loads(path.read_text())["best"]) if path.is_file() else None
+
+    def train(self, variant: str, l2: float, seed: int) -> None:
+        """Trains a seed and keeps what it says of the test images."""
+        from l2zoo.data import check_splits, load
+        from l2zoo.studies.experiment import train_model
+        from l2zoo.tasks import Classification
+
+        images, test = self.images(self.amount.limit), load("fashion_mnist", "test", data_dir=self.data_dir)
+        check_splits(images, test)
+        model = train_model(
+            self.builder(images), Classification(images.class_names), images,
+            training=self.training(variant), l2=l2, seed=seed,
+            run_dir=self.folder / variant / f"run{seed}", verbose=0,
+        )  # fmt: skip
+        pixels, labels = test.arrays()
+        answers = model.predict(pixels, batch_size=500, verbose=0)
+        with (self.folder / variant / f"seed{seed}.part").open("wb") as file:
+            np.savez_compressed(file, answers=answers, labels=labels)
+        Path(file.name).replace(self.kept(variant, seed))
+        print(f"{self.name}, {variant} at {l2:g}, seed {seed}: {measure(answers, labels)}", flush=True)
+
+    def kept(self, variant: str, seed: int) -> Path:
+        """Where the answers of a training are kept."""
+        return self.folder / variant / f"seed{seed}.npz"
+
+    def compare_faces(self, metric: str) -> None:
+        """Learns from half of the patches, and is scored on the other half, over and over."""
+        from l2zoo import Variant, compare
+        from l2zoo.data import load
+
+        faces = load("l2zoo_faces", "train+test", data_dir=self.data_dir)
+        variants = [
+            Variant(name, optimizer=optimizer, strengths=(0.0, *strengths) if strengths else ())
+            for name, (optimizer, strengths) in VARIANTS.items()
+        ]
+        compare(
+            self.builder(faces), faces, variants, training=self.training(NONE), folds=2, seeds=FACE_SEEDS,
+            objective=metric, directory=self.folder / metric,
+        )  # fmt: skip
+
+    def rows(self) -> Iterator[Row]:
+        """What is finished, by every metric."""
+        if self.name.endswith(FACES):
+            yield from self._face_rows()
+            return
+        base = self.answers(NONE)
+        for variant in VARIANTS:
+            strength = self.strength(variant)
+            found = base if strength == 0 else self.answers(variant)
+            if base is None or found is None:
+                continue
+            for metric in METRICS:
+                scores = tuple(measure(*one)[metric] for one in found)
+                gap = None if variant == NONE else _gap(metric, found, base)
+                yield Row(self.name, variant, metric, strength, scores, gap)
+
+    def answers(self, variant: str) -> list[tuple[np.ndarray, np.ndarray]] | None:
+        """Answers and labels of each seed, if all are finished."""
+        paths = [self.kept(variant, seed) for seed in range(self.seeds)]
+        if not all(path.is_file() for path in paths):
+            return None
+        return [(found["answers"], found["labels"]) for found in map(np.load, paths)]
+
+    def _face_rows(self) -> Iterator[Row]:
+        fields = [field.name for field in dataclasses.fields(Difference)]
+        for metric, objective in (("accuracy", "val_accuracy"), ("log_loss", "val_data_loss")):
+            path = self.folder / objective / "comparison.json"
+            for found in json.loads(path.read_text())["variants"] if path.is_file() else ():
+                gap = {name: found[f"difference_{name}"] for name in fields}
+                scores = tuple(each["score"] for each in found["trainings"])
+                made = None if found["variant"] == NONE else Difference(**gap)
+                yield Row(self.name, found["variant"], metric, found["strength"], scores, made)
 
 
-WIDE = ("--filters", "24,48,96,192", "--epochs", "30")  # what the README's figure is of
-MNIST = ("--data", "mnist", "--epochs", "8", "--batch-size", "128")  # prepared where TFDS_DATA_DIR says
-STRONG = 0.01
-FEW = "--data l2zoo_photos --limit 256 --epochs 250 --judge-epochs 0 --samples 300 --steps 25"
-CASES = {
-    "cnn": Case("CNN, digits", "classify", "accuracy", 5e-5, ("--model", "cnn")),
-    "digits": Case("ResNet-20, digits", "classify", "accuracy", 5e-5),
-    "mnist": Case(
-        "ResNet-20, MNIST",
-        "classify",
-        "accuracy",
-        5e-5,
-        MNIST,
-        searching=("--tune-images", "6000", "--tune-epochs", "6"),
-    ),
-    "segment": Case("U-Net, scenes", "segment", "mean_iou", 1e-6, WIDE),
-    "detect": Case("detector, scenes", "detect", "map", 0.01),
-    "images": Case(
-        "diffusion, digits",
-        "generate_images",
-        "denoising_loss",
-        1e-6,
-        strong=STRONG,
-        more=("class_accuracy", "frechet", "copying"),
-    ),
-    "photos": Case(
-        "diffusion, 256 crops of photographs",
-        "generate_images",
-        "denoising_loss",
-        1e-5,
-        tuple(FEW.split()),
-        strong=STRONG,
-        more=("copying", "copying_fresh", "nearest_train", "nearest_test"),
-        searching=("--tune-images", "256", "--tune-epochs", "200"),
-    ),
-    "video": Case("video, moving digits", "generate_video", "rollout_ssim", 1e-6, strong=STRONG),
-}
+def measure(answers: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+    """The metrics of probabilities `(N, K)`."""
+    return {
+        "accuracy": class_scores(answers, labels, KIND)["accuracy"],
+        "log_loss": log_loss(answers, labels, KIND),
+        "calibration_error": calibration_error(answers, labels, KIND),
+    }
 
 
-def run_training(name: str, l2: float, seeds: int) -> None:
-    """Runs the recipe of a case at a strength, if that is not finished."""
-    case, out = CASES[name], folder(name, l2)
-    if len(values(name, l2) or ()) < seeds:
-        command = [sys.executable, str(ROOT / f"recipes/{case.recipe}.py"), *case.options]
-        subprocess.run([*command, "--l2", str(l2), "--seeds", str(seeds), "--out", str(out)], check=True)
+def _gap(metric: str, found: list[Any], base: list[Any]) -> Difference | None:
+    """A metric less that of none, training by training."""
+    gains = np.array([measure(*a)[metric] - measure(*b)[metric] for a, b in zip(found, base, strict=True)])
+    if metric == "calibration_error":  # of some of the images it is larger than of all
+        return difference(gains, overlap=0.0)
+    parts = np.array([_parts(metric, *a) - _parts(metric, *b) for a, b in zip(found, base, strict=True)])
+    return crossed_difference(parts, mean=float(gains.mean()))
 
 
-def chosen_strength(name: str) -> float | None:
-    """The strength that the search of a case chose, if it is finished."""
-    result = FOLDER / name / "tuned" / "search" / "result.json"
-    return float(json.loads(result.read_text())["best"]) if result.is_file() else None
+def _parts(metric: str, answers: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """A metric on parts of the test images."""
+    if metric == "accuracy":
+        each = (answers.argmax(axis=1) == labels).astype(np.float64)
+    else:
+        found = exact_probabilities(answers, KIND)
+        each = -np.log(np.maximum(found[np.arange(len(labels)), labels], np.finfo(np.float32).tiny))
+    return each.reshape(PARTS, -1).mean(axis=1)
 
 
-def run_search(name: str) -> float:
-    """The strength that the recipe's search chooses; the training after it is kept short."""
-    if chosen_strength(name) is None:
-        case, out = CASES[name], FOLDER / name / "tuned"
-        command = [sys.executable, str(ROOT / f"recipes/{case.recipe}.py"), *case.options, *case.searching]
-        subprocess.run([*command, "--tune-l2", "--epochs", "1", "--out", str(out)], check=True)
-    found = chosen_strength(name)
-    assert found is not None
-    return found
+def corrected(rows: list[Row]) -> list[Row]:
+    """The rows with p by Holm, over all comparisons of a metric."""
+    done: dict[int, float] = {}
+    for metric in METRICS:
+        compared = [number for number, row in enumerate(rows) if row.metric == metric and row.gap is not None]
+        done |= zip(compared, holm([rows[number].gap.p for number in compared]), strict=True)
+    return [dataclasses.replace(row, p=done.get(number)) for number, row in enumerate(rows)]
 
 
-def folder(name: str, l2: float) -> Path:
-    """Where the run of a case at a strength is kept."""
-    return FOLDER / name / f"{l2:g}"
+def line(row: Row) -> str:
+    """A row of the Markdown table."""
+    model, amount = CASES[row.case]
+    mean, error = mean_and_error(row.scores)
+    score = f"{mean:.4f}" if error is None else f"{mean:.4f} ± {error:.4f}"
+    if amount == FACES:
+        score = f"{mean:.4f}"  # folds share images: the spread of their scores says too little
+    gap = "" if row.gap is None else f"{row.gap.mean:+.4f} ({row.gap.low:+.4f} to {row.gap.high:+.4f})"
+    strength = "" if row.strength is None or row.variant == NONE else f"{row.strength:g}"
+    p = "" if row.p is None else f"{row.p:.3f}"
+    cells = [model, AMOUNTS[amount].words, row.variant, strength, row.metric, score, gap, p]
+    return f"| {' | '.join(cells)} |"
 
 
-def values(name: str, l2: float, metric: str = "") -> list[float] | None:
-    """A metric of each seed, by default that of the case, if the run is finished and has it."""
-    path = folder(name, l2) / "metrics.json"
-    metric = metric or CASES[name].metric
-    return json.loads(path.read_text())["metrics"].get(metric) if path.is_file() else None
+def draw(rows: list[Row], path: Path) -> Path | None:
+    """The forest plot: for each metric a column, for each case and variant a line."""
+    from l2zoo.reports import plot_style
+    from l2zoo.reports.plot_style import BLUE, INK, RED
 
-
-def rows(name: str) -> list[str]:
-    """The lines of a case in the table, one a metric."""
-    case, best = CASES[name], chosen_strength(name)
-    lines = []
-    for metric in (case.metric, *case.more):
-        cells = [cell(name, 0.0, metric), f"{cell(name, case.default, metric)} at {case.default:g}"]
-        cells += ["-" if best is None else f"{cell(name, best, metric)} at {best:g}"]
-        cells += ["" if case.strong is None else f"{cell(name, case.strong, metric)} at {case.strong:g}"]
-        lines.append(f"| {case.words} | {metric} | {' | '.join(cells)} |")
-    return lines
-
-
-def cell(name: str, l2: float, metric: str) -> str:
-    """Mean and standard error over the seeds."""
-    found = values(name, l2, metric)
-    if found is None:
-        return "-"
-    error = f" ± {np.std(found, ddof=1) / len(found) ** 0.5:.4f}" if len(found) > 1 else ""
-    return f"{np.mean(found):.4f}{error}"
+    compared = [row for row in rows if row.gap is not None]
+    if not compared:
+        return None
+    names = list(dict.fromkeys((row.case, row.variant) for row in compared))
+    title = "Regularised less not regularised, 95 % intervals"
+    figure = plot_style.frame(
+        width=11, height=0.24 * len(names) + 0.9, title=title,
+        sentences=["Blue is better and red is worse after Holm's correction over all lines of a column."],
+    )  # fmt: skip
+    columns = figure.subplots(1, len(METRICS), sharey=True)
+    for axes, (metric, mode) in zip(columns, METRICS.items(), strict=True):
+        for row in (row for row in compared if row.metric == metric):
+            place, gap = names.index((row.case, row.variant)), row.gap
+            good = (gap.mean > 0) == (mode == "max")
+            color = INK if row.p is None or row.p >= 0.05 else BLUE if good else RED
+            axes.plot([gap.low, gap.high], [place, place], color=color, linewidth=2.5, alpha=0.75)
+            axes.plot([gap.mean], [place], "s", color=color, markersize=5)
+        axes.axvline(0, **plot_style.DOTTED)
+        axes.set_xlabel(f"{metric.replace('_', ' ')} ({'right' if mode == 'max' else 'left'} is better)")
+        axes.spines[["top", "right", "left"]].set_visible(False)
+        axes.tick_params(axis="y", length=0)
+    columns[0].set_yticks(range(len(names)), [f"{case}, {variant}" for case, variant in names])
+    columns[0].set_ylim(len(names) - 0.5, -0.5)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path)
+    return path
 
 
 def main(
-    case: Annotated[str, typer.Option(help=f"{', '.join(CASES)}, or all.")] = "all",
-    seeds: Annotated[int, typer.Option(help="Trainings from other initial weights.")] = 3,
+    case: Annotated[str, typer.Option(help=f"{', '.join((*GROUPS, *CASES))}, or all.")] = "all",
+    seeds: Annotated[int, typer.Option(min=2, help="Trainings from other initial weights.")] = 3,
+    data_dir: Annotated[Path | None, typer.Option(help="Where TFDS keeps prepared data.")] = None,
     show: Annotated[bool, typer.Option("--show", help="Only show what is finished.")] = False,
+    out: Annotated[Path, typer.Option(help="Where everything is kept.")] = Path("runs/evidence"),
 ) -> None:
-    """Trains every model at its strengths and prints what they do to it."""
-    names = cases.select_cases(case, CASES)
-    for name in [] if show else names:
-        for l2 in (*CASES[name].strengths, run_search(name)):
-            run_training(name, l2, seeds)
-    print("| model | metric on the test split | no L2 | the recipe's | chosen | strong |")
-    print("|---|---|--:|--:|--:|--:|")
-    for name in names:
-        print("\n".join(rows(name)))
+    """Trains models without a regulariser, with L2 and with decay, and says what that does."""
+    names = cases.select_cases(case, (*GROUPS, *CASES), usual=CASES)
+    names = [one for name in names for one in GROUPS.get(name, [name])]
+    studies = [Case(name, out, data_dir, seeds) for name in names]
+    for study in [] if show else studies:
+        study.run()
+    rows = corrected([row for study in studies for row in study.rows()])
+    print("| model | learns from | regulariser | strength | metric | test | to none (95 %) | p (Holm) |")
+    print("|---|---|---|--:|---|--:|--:|--:|")
+    print("\n".join(map(line, rows)))
+    print(f"\nPicture: {draw(rows, out / 'forest.png')}")
 
 
 if __name__ == "__main__":

@@ -239,8 +239,10 @@ def test_importing_l2zoo_loads_no_framework() -> None:
 
 def test_every_package_that_is_imported_is_declared() -> None:
     # Not "dev": who only uses l2zoo does not have it.
-    declared = declared_packages("jax", "onnx", "ray", "serve", "signing", "torch")
-    providers = importlib.metadata.packages_distributions()
+    declared = declared_packages("jax", "onnx", "photos", "ray", "serve", "signing", "torch")
+    providers = {
+        "skimage": ["scikit-image"]
+    } | importlib.metadata.packages_distributions()  # or not installed
     for name, path in MODULES.items():
         for package in packages_of(path) - set(sys.stdlib_module_names) - {"l2zoo", "__future__"}:
             names = set(map(canonical, providers.get(package, [package])))

@@ -12,11 +12,26 @@ from typer.testing import CliRunner
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 
 
+MODELS, AMOUNTS = ("cnn_plain", "cnn", "resnet20"), ("500", "2000", "noisy", "faces", "60000")
+EVIDENCE = ["small", *(f"{model}-{amount}" for model in MODELS for amount in AMOUNTS)]
 CASES = [
-    ("evidence", "digit", "cnn, digits, mnist, segment, detect, images, photos, video, all", "digits"),
+    ("evidence", "smal", f"{', '.join(EVIDENCE)}, all", "small"),
+    (
+        "evidence_models",
+        "digit",
+        "cnn, digits, mnist, segment, detect, images, photos, unseen, video, all",
+        "digits",
+    ),
     ("export", "strat", "int8, resnet50, start, all", "start"),
+    ("fashion_mnist", "resnet", "cnn, resnet20, all", "resnet20"),
     ("generation", "vidoe", "images, video, all", "video"),
     ("models", "step", "steps, fit, again, pipeline, monitor, all", "steps"),
+    (
+        "pretrained",
+        "unett",
+        "fashion_10, fashion_50, fashion_200, faces, unet, detector, all",
+        "unet",
+    ),
     ("search", "memroy", "small, digits, resnet, memory, question, all", "memory"),
 ]
 
@@ -33,7 +48,7 @@ def test_a_case_that_there_is_not_is_wrong_usage(
     monkeypatch.syspath_prepend(BENCHMARKS)
     app = typer.Typer()
     app.command()(runpy.run_path(str(BENCHMARKS / f"{script}.py"))["main"])
-    wide = {"COLUMNS": "200", "TERM": "dumb"}  # so that no line is broken
+    wide = {"COLUMNS": "400", "TERM": "dumb"}  # so that no line is broken
     answer = CliRunner().invoke(app, ["--case", case], env=wide)
     assert (answer.exit_code, answer.stdout) == (2, "")
     for words in ("Invalid value for '--case'", f"must be one of {known}, got {case!r}", f"mean {meant!r}?"):

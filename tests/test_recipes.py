@@ -18,6 +18,7 @@ import typer
 from l2zoo.cli import app
 from l2zoo.data import load_train_test, load_video
 from l2zoo.utils.scripts import expand_options, run_script
+from tests.cli.own_folders import class_folders
 from tests.processes import run
 
 ROOT = Path(__file__).parents[1]
@@ -188,17 +189,23 @@ def test_serve_answers_until_its_time_is_over() -> None:
 
 
 @pytest.mark.slow
-def test_finetune_unfreezes_stage_by_stage_and_exports_the_last(recipe, tmp_path: Path) -> None:
-    small = ["--backbone", "MobileNet", "--alpha", 0.25, "--limit", 10, "--levels", "0,1", "--no-scratch"]
-    small += ["--formats", "tflite", "--pretrain-epochs", 1, "--epochs", 1, "--seeds", 1]
+def test_finetune_begins_from_imagenet_on_images_of_ones_own_and_exports_the_last_stage(
+    recipe, tmp_path: Path
+) -> None:
+    small = ["--data", class_folders(tmp_path / "photos"), "--image-size", 32, "--limit", 8, "--epochs", 1]
+    small += ["--levels", "0,all", "--no-scratch", "--strengths", 1e-4, "--formats", "tflite", "--seeds", 1]
     status, text, err = recipe("finetune", *small, "--out", "out")
     assert not status, err
-    # 27 convolutions with a kernel and 27 batch norms with two weights, and a head of two; the last level has
-    # four convolutions.
-    frozen = re.findall(r"^seed0/\S+: .*; (\d+) of 83 weights frozen; penalty", text, re.MULTILINE)
-    assert frozen == ["81", "77"]
+    # 49 convolutions with a kernel and 49 batch norms with two weights, which stay; and a head of two.
+    assert re.findall(r"(\d+) of 149 weights frozen", " ".join(text.split())) == ["147", "98"]
     manifest = json.loads((tmp_path / "out/artifact/manifest.json").read_text())
-    assert manifest["class_names"] == ["5", "6", "7", "8", "9"]
-    (row,) = [line for line in text.splitlines() if line.lstrip(" │").startswith("levels that learn: 1 ")]
+    (row,) = [line for line in text.splitlines() if line.startswith("then all levels ") and "l2:" not in line]
     assert f"{manifest['metrics']['test_accuracy']:.4f}" in row
     assert (tmp_path / "out/predictions.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_finetune_without_its_pictures_says_what_to_install(recipe, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "skimage", None)
+    status, _, _ = recipe("finetune", "--data-dir", "data", "--out", "out")
+    assert str(status).endswith('pip install "l2zoo[photos]".')
+    assert not Path("out").exists()

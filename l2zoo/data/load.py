@@ -48,11 +48,13 @@ def load(
         source: One of
 
             - the name of a TFDS data set that has what the task needs: "mnist", "cifar10", "mnist:3.0.1",
-              "oxford_iiit_pet", "voc/2012", "coco/2017". Three need no download, as scikit-learn ships what
+              "oxford_iiit_pet", "voc/2012", "coco/2017". Some need no download, as scikit-learn ships what
               they are made of: "l2zoo_digits", 1,797 handwritten digits, for classification;
               "l2zoo_photos", 4,500 crops of two photographs, for generators; and "l2zoo_scenes", 5,000
               scenes of digits on photographs, for segmentation and detection, of 64x64 pixels
-              ("l2zoo_scenes/96": of 96x96);
+              ("l2zoo_scenes/96": of 96x96). With scikit-image (`pip install "l2zoo[photos]"`):
+              "l2zoo_faces", 200 grey patches, faces or not, for classification; "l2zoo_photos/apart_32"
+              and "l2zoo_scenes/apart_64", of seven photographs, others for testing than for training;
             - "folder:PATH". Classification: `PATH/train/CLASS/image.png` (and other splits), or
               `PATH/CLASS/image.png`, which is the split "train". Segmentation: `PATH/train/images/NAME.jpg`
               with `PATH/train/masks/NAME.png`, or the same without `train/`. Detection:

@@ -84,8 +84,11 @@ class ClassJudge:
 
     def metrics(self) -> dict[str, float]:
         outputs, labels = np.concatenate(self._outputs), np.concatenate(self._labels)
-        found = scores.class_scores(outputs, labels, self._kind)
-        return {**found, "log_loss": scores.log_loss(outputs, labels, self._kind)}
+        return {
+            **scores.class_scores(outputs, labels, self._kind),
+            "log_loss": scores.log_loss(outputs, labels, self._kind),
+            "calibration_error": scores.calibration_error(outputs, labels, self._kind),
+        }
 
     def classes(self) -> list[Row]:
         matrix = self.confusion()

@@ -183,9 +183,14 @@ def _stabilise_names(model: keras.Model) -> keras.Model:
         config = layer.get_config()
         return layer.__class__.from_config({**config, "name": names.get(layer.name, layer.name)})
 
-    twin = keras.models.clone_model(model, clone_function=rename)
+    return _take_weights(keras.models.clone_model(model, clone_function=rename), model)
+
+
+def _take_weights(twin: keras.Model, model: keras.Model, *, of: type = keras.layers.Layer) -> keras.Model:
+    """A clone with the weights of its original, in layers of a kind; the others stay as they were drawn."""
     for mine, theirs in zip(twin.layers, model.layers, strict=True):
-        mine.set_weights(theirs.get_weights())
+        if isinstance(mine, of):
+            mine.set_weights(theirs.get_weights())
         if isinstance(mine, keras.layers.Normalization):
             mine.finalize_state()  # or it would go on with the mean and variance it was built with
     return twin
@@ -205,6 +210,64 @@ def _kind(layer: keras.layers.Layer) -> str:
     """
     words = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", type(layer).__name__)
     return re.sub(r"([a-z])([A-Z])", r"\1_\2", words).lower()
+
+
+def clone_backbone(backbone: keras.Model, *, random: bool = False) -> keras.Model:
+    """A backbone of its own weights: training the one leaves the other as it is.
+
+    Args:
+        backbone: As for `features`.
+        random: Whether the weights are drawn anew instead, by Keras's seed. What `Normalization` knows of
+            pixels is no weight to be learnt, and is kept.
+
+    Raises:
+        TypeError: `backbone` is not a functional Keras model.
+
+    Example:
+        >>> resnet = application("ResNet50V2", (32, 32, 3))
+        >>> clone_backbone(resnet).output.shape
+        (None, 1, 1, 2048)
+    """
+    _image_shape(backbone)
+    kept = keras.layers.Normalization if random else keras.layers.Layer
+    return _take_weights(keras.models.clone_model(backbone), backbone, of=kept)
+
+
+def add_classifier(
+    backbone: keras.Model, num_classes: int, *, dropout: float = 0.2, name: str = "finetuned"
+) -> keras.Model:
+    """A new head on a backbone: global average pool, dropout, one dense layer, softmax.
+
+    The backbone's layers are those of the model, not copies: `unfreeze` says which of them learn.
+
+    Args:
+        backbone: As for `features`, without its top: its output is features `(B, H, W, C)`.
+        num_classes: Number of classes `K`, at least 2.
+        dropout: Share of the pooled features put to zero while training, in [0, 1).
+        name: The model's name.
+
+    Returns:
+        A model, not compiled, from what the backbone takes to probabilities `(B, K)` in float32. Its new
+        layers are named `pool`, `dropout`, `logits` and `probabilities`.
+
+    Raises:
+        TypeError: `backbone` is not a functional Keras model, or an argument of the wrong type.
+        ValueError: `backbone` gives no features, `num_classes` is below 2, or `dropout` outside [0, 1).
+
+    Example:
+        >>> add_classifier(application("MobileNet", (32, 32, 1)), 10).output_shape
+        (None, 10)
+    """
+    _image_shape(backbone)
+    output = backbone.outputs[0]
+    if len(backbone.outputs) != 1 or len(output.shape) != 4:
+        shapes = ", ".join(str(tuple(each.shape)) for each in backbone.outputs)
+        raise ValueError(
+            f"`backbone` must give features (B, H, W, C), got {backbone.name!r}, which gives {shapes}: build "
+            "it without its top, include_top=False, and without pooling."
+        )
+    answers = blocks.classify(output, num_classes, dropout=dropout)
+    return keras.Model(backbone.inputs[0], answers, name=name)
 
 
 def unfreeze(model: keras.Model, levels: int | None, *, batch_norm: bool = False) -> keras.Model:

@@ -41,6 +41,8 @@ AUGMENTATIONS: dict[str, Callable[[], list[keras.layers.Layer]]] = {
         keras.layers.RandomHue(0.05, **_EXACT),
     ],
     "rand_augment": lambda: [keras.layers.RandAugment(**_EXACT)],
+    # In half of the images; of the area, as the product of two shares of the sides.
+    "erase": lambda: [keras.layers.RandomErasing((0.5, 0.5), scale=(0.02, 0.33), **_EXACT)],
     "mixup": lambda: [keras.layers.MixUp(alpha=0.2, **_EXACT)],
     # The beta distribution of the paper, with alpha=1; Keras's default draws an alpha for every batch.
     "cutmix": lambda: [keras.layers.CutMix((1.0, 1.0), **_EXACT)],
@@ -128,6 +130,8 @@ def augmentation(names: Sequence[str] | str, *, task: str, image_shape: Sequence
             - "color": brightness, contrast, saturation and hue;
             - "rand_augment": two of eleven distortions, strong (turned by up to half a circle), and slow; not
               for detection, as Keras moves boxes in another order than pixels;
+            - "erase": in half of the images a rectangle of 2 to 33 percent of the area becomes noise; for
+              classification alone, as masks and boxes would still tell what is hidden;
             - "mixup", "cutmix": two images and their labels mixed, or a part of one pasted into the other;
               for classification alone, as Keras does not mix masks and boxes rightly;
             - "none": as it is.
@@ -143,7 +147,7 @@ def augmentation(names: Sequence[str] | str, *, task: str, image_shape: Sequence
     References:
         Cubuk, Zoph, Shlens, Le 2020, RandAugment; Keras draws two distortions for a batch, not for an image.
         Zhang, Cisse, Dauphin, Lopez-Paz 2018, mixup: Beyond Empirical Risk Minimization.
-        Yun et al. 2019, CutMix.
+        Yun et al. 2019, CutMix. Zhong, Zheng, Kang, Li, Yang 2020, Random Erasing Data Augmentation.
 
     Example:
         >>> len(augmentation("flip+shift", task="classification", image_shape=(32, 32, 3)).layers)

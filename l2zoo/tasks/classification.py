@@ -19,7 +19,7 @@ from l2zoo.tasks.image_task import ClassTask
 from l2zoo.tasks.infer_output_kind import exclusive_kind
 from l2zoo.tasks.output_kind import OutputKind
 from l2zoo.tasks.plots import pictures
-from l2zoo.tasks.scores import TOP, class_scores, log_loss
+from l2zoo.tasks.scores import TOP, calibration_error, class_scores, log_loss
 from l2zoo.utils.arguments import suggest_arguments
 
 
@@ -67,13 +67,18 @@ class Classification(ClassTask):
         """How good a model is.
 
         Returns:
-            `accuracy`, `top5` if there are more than five classes, and `log_loss`, the mean cross-entropy.
+            `accuracy`, `top5` if there are more than five classes, `log_loss`, the mean cross-entropy, and
+            `calibration_error`, by how much confidence and accuracy differ (`l2zoo.tasks.scores`).
         """
         self._check(model, data)
         parts = [(labels, outputs) for _, labels, outputs in predict_batches(model, data)]
         labels, found = (np.concatenate(part) for part in zip(*parts, strict=True))
         kind = exclusive_kind(model, found, said=self.output_kind)
-        return {**class_scores(found, labels, kind), "log_loss": log_loss(found, labels, kind)}
+        return {
+            **class_scores(found, labels, kind),
+            "log_loss": log_loss(found, labels, kind),
+            "calibration_error": calibration_error(found, labels, kind),
+        }
 
     def scores(self, outputs: np.ndarray, labels: np.ndarray) -> dict[str, float]:
         """How good answers are for labels `(N,)`: `accuracy` and `top5`, more is better.

@@ -32,6 +32,7 @@ UNFIT = {
     ),
     "RandAugment": (("boxes",), "it moves boxes in another order than pixels"),
     "RandomElasticTransform": (("masks", "boxes"), "it warps targets by other random numbers than pixels"),
+    "RandomErasing": (("masks", "boxes"), "what it hides would still be told"),
     "RandomGrayscale": (tuple(KINDS), "it takes images alone"),
     "RandomShear": (("boxes",), "boxes end pixels away from what they enclosed"),
 }

@@ -20,6 +20,8 @@ from l2zoo.inference import evaluation_data, judges
 from l2zoo.inference.evaluation_data import number_classes, warn_of_training_data
 from l2zoo.inference.results import Detected
 from l2zoo.tasks import Classification, Detection, Segmentation
+from l2zoo.tasks.output_kind import OutputKind
+from l2zoo.tasks.scores import calibration_error
 from tests.inference import tiny
 from tests.inference.kinds import X
 from tests.processes import output_of
@@ -40,6 +42,8 @@ def test_a_classifier_of_logits_is_judged_as_scikit_learn_judges(made):
     said = shares.argmax(axis=1)
     assert found.metrics["accuracy"] == metrics.accuracy_score(LABELS, said)
     assert found.metrics["log_loss"] == pytest.approx(metrics.log_loss(LABELS, shares), abs=1e-5)
+    gaps = calibration_error(shares, LABELS, OutputKind("probabilities"))
+    assert found.metrics["calibration_error"] == pytest.approx(gaps, abs=1e-5)
     np.testing.assert_array_equal(found.matrix, metrics.confusion_matrix(LABELS, said))
     expected = metrics.precision_recall_fscore_support(LABELS, said, labels=range(3), zero_division=0)
     for name, column in zip(("precision", "recall", "f1", "images"), expected, strict=True):

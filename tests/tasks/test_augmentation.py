@@ -159,6 +159,21 @@ def test_labels_of_cutmix_are_the_shares_of_the_pixels():
         assert (shares.max(axis=1) < 1).any()
 
 
+def test_half_of_the_images_lose_a_rectangle_and_keep_their_label():
+    many, grey = 200, 7.0
+    images = np.full((many, H, W, 3), grey, "float32")
+    erased, labels = applied(named("erase"), images, one_hot(many))
+    np.testing.assert_array_equal(labels, one_hot(many))
+    gone = (erased != grey).any(axis=-1)  # (B, H, W)
+    hit = gone.any(axis=(1, 2))
+    assert 70 <= hit.sum() <= 130
+    for one in gone[hit]:
+        rows, columns = np.flatnonzero(one.any(axis=1)), np.flatnonzero(one.any(axis=0))
+        inside = one[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+        assert inside.mean() > 0.9  # of the noise a few pixels are as they were
+        assert 0.01 < inside.size / (H * W) < 0.38  # parts of pixels are counted
+
+
 @pytest.mark.slow_elsewhere
 @pytest.mark.backends
 @pytest.mark.parametrize("name", QUICK)
@@ -269,7 +284,7 @@ def test_bytes_go_in_and_floats_in_the_range_of_pixels_come_out(name):
     assert not np.array_equal(images, noise())
 
 
-@pytest.mark.parametrize("names", ["flip", "shift", "zoom", "mixup", "cutmix"])
+@pytest.mark.parametrize("names", ["flip", "shift", "zoom", "erase", "mixup", "cutmix"])
 def test_grey_images_are_augmented_too(names):
     made = augmentation(names, task="classification", image_shape=(H, W, 1))
     images, _ = applied(made, noise()[..., :1], one_hot())
@@ -303,6 +318,8 @@ def test_nothing_is_asked_for_with_none():
         ("mixup", "detection", 3, "'mixup' is not for boxes: .* joins boxes but not their labels"),
         ("flip+cutmix", "segmentation", 3, "'cutmix' is not for masks: .* the channels of images"),
         ("rand_augment", "detection", 3, "moves boxes in another order"),
+        ("erase", "segmentation", 3, "'erase' is not for masks: .* what it hides would still be told"),
+        ("erase", "detection", 3, "'erase' is not for boxes"),
     ],
 )
 def test_a_name_that_does_not_fit_is_an_error(names, task, channels, message):

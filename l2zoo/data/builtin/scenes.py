@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from l2zoo.data.builtin.digits import digit_images, split_positions
-from l2zoo.data.builtin.photos import crop
+from l2zoo.data.builtin.photos import APART, crop, licenses, whole_photographs
 
 EXAMPLES = {"train": 4000, "test": 1000}
 MOST_DIGITS = 4
@@ -35,6 +35,12 @@ The digits of a test scene, and the part of the photograph behind them, occur in
 
 Boxes enclose the solid pixels of a digit that can be seen. The semantic mask is 0 for background and
 1 + digit elsewhere; the instance mask numbers the objects from 1, in the order of `objects`.
+"""
+
+_APART = """
+Here five photographs that scikit-image ships (`skimage.data`) are among them, and no photograph is in both
+splits: train is on a temple, an astronaut, a cat, a rocket and a motorcycle, test on a flower and a cup of
+coffee.
 """
 
 
@@ -61,18 +67,33 @@ class Scene:
 
 
 class L2zooScenes(tfds.core.GeneratorBasedBuilder):
-    """Handwritten digits on photographs, RGB, 4,000 train and 1,000 test; config `64` (default) or `96`."""
+    """Handwritten digits on photographs, RGB, 4,000 train and 1,000 test.
+
+    Config `64` (default) or `96`, their side; `apart_64` or `apart_96` on seven photographs, of which those
+    of test are in no training scene.
+    """
 
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES = {"1.0.0": "First release."}  # noqa: RUF012 - the name and kind that TFDS reads
     BUILDER_CONFIGS = [  # noqa: RUF012
-        tfds.core.BuilderConfig(name=side, description=f"{side}x{side} pixels") for side in ("64", "96")
+        *(tfds.core.BuilderConfig(name=side, description=f"{side}x{side} pixels") for side in ("64", "96")),
+        *(
+            tfds.core.BuilderConfig(
+                name=f"{APART}{side}", description=f"{side}x{side} pixels, photographs apart"
+            )
+            for side in ("64", "96")
+        ),
     ]
 
     @property
     def side(self) -> int:
         """Height and width of an image, in pixels."""
-        return int(self.builder_config.name)
+        return int(self.builder_config.name.removeprefix(APART))
+
+    @property
+    def apart(self) -> bool:
+        """Whether test photographs are others than those of train."""
+        return self.builder_config.name.startswith(APART)
 
     def _info(self) -> tfds.core.DatasetInfo:
         digits = [str(digit) for digit in range(10)]
@@ -80,7 +101,7 @@ class L2zooScenes(tfds.core.GeneratorBasedBuilder):
         image = tfds.features.Image(shape=(self.side, self.side, 3), dtype=np.uint8, encoding_format="png")
         return tfds.core.DatasetInfo(
             builder=self,
-            description=_DESCRIPTION,
+            description=_DESCRIPTION + (_APART if self.apart else ""),
             features=tfds.features.FeaturesDict(
                 {
                     "image": image,
@@ -95,7 +116,9 @@ class L2zooScenes(tfds.core.GeneratorBasedBuilder):
                 }
             ),
             homepage="https://scikit-learn.org/stable/datasets/loading_other_datasets.html",
-            license="Digits: CC BY 4.0; photographs: CC BY, see load_sample_images() of scikit-learn",
+            license=f"Digits: CC BY 4.0. {licenses()}"
+            if self.apart
+            else "Digits: CC BY 4.0; photographs: CC BY, see load_sample_images() of scikit-learn",
         )
 
     def _split_generators(self, dl_manager: Any) -> dict[str, Iterator[tuple[int, dict[str, Any]]]]:
@@ -103,7 +126,7 @@ class L2zooScenes(tfds.core.GeneratorBasedBuilder):
         return {split: self._generate_examples(split) for split in EXAMPLES}
 
     def _generate_examples(self, split: str) -> Iterator[tuple[int, dict[str, Any]]]:
-        for number, scene in enumerate(scenes(split, side=self.side)):
+        for number, scene in enumerate(scenes(split, side=self.side, apart=self.apart)):
             boxes = scene.boxes_xyxy / self.side
             yield (
                 number,
@@ -122,17 +145,18 @@ class L2zooScenes(tfds.core.GeneratorBasedBuilder):
             )
 
 
-def scenes(split: str, *, side: int = 64, count: int | None = None) -> Iterator[Scene]:
+def scenes(split: str, *, side: int = 64, count: int | None = None, apart: bool = False) -> Iterator[Scene]:
     """The scenes of a split, always the same.
 
     Args:
         split: `"train"` or `"test"`.
         side: Height and width of an image, in pixels.
         count: Only so many of them.
+        apart: Whether they are on `whole_photographs` rather than on `backgrounds`.
     """
     images, labels = digit_images()
     positions = dict(zip(("train", "test"), split_positions(labels), strict=True))[split]
-    photographs = backgrounds(split)
+    photographs = whole_photographs(split) if apart else backgrounds(split)
     for number in range(EXAMPLES[split] if count is None else count):
         rng = np.random.default_rng((side, list(EXAMPLES).index(split), number))
         yield _scene(images[positions, ..., 0], labels[positions], photographs, side=side, rng=rng)

@@ -18,7 +18,7 @@ from l2zoo.utils.validation import did_you_mean
 if TYPE_CHECKING:
     import tensorflow as tf
 
-OURS = ("l2zoo_digits", "l2zoo_moving_digits", "l2zoo_photos", "l2zoo_scenes")
+OURS = ("l2zoo_digits", "l2zoo_faces", "l2zoo_moving_digits", "l2zoo_photos", "l2zoo_scenes")
 # Of data sets whose builder names none.
 _LICENSES = {"mnist": "CC BY-SA 3.0, as the documentation of keras.datasets.mnist says"}
 _PATH = re.compile(r"[~./\\]|[a-zA-Z]:[\\/]|.*\\|.*/$")  # "./a", "C:\\a", "a/"; not "voc/2012"
@@ -45,7 +45,7 @@ def import_tfds() -> Any:
             "pass arrays (x, y)."
         )
     # Importing them registers their names.
-    from l2zoo.data.builtin import digits, moving_digits, photos, scenes  # noqa: F401
+    from l2zoo.data.builtin import digits, faces, moving_digits, photos, scenes  # noqa: F401
 
     return tfds
 

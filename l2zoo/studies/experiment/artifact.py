@@ -21,8 +21,8 @@ PARITY_IMAGES = 1000  # of the test set, on which exported files are compared wi
 _ANY = 1e9  # what a file that is thrown away may lose: it is told, whatever it is
 # What no figure of the test set shows.
 _LIMITS = {
-    "classification": "Any image gets one of the classes, also one that shows none of them, and nobody has "
-    "checked how far its probabilities can be believed.",
+    "classification": "Any image gets one of the classes, also one that shows none of them. How far its "
+    "probabilities can be believed (`calibration_error`) is known of the test images alone.",
     "segmentation": "Any pixel gets one of the classes, also where there is something else.",
     "detection": "What is much smaller or larger than in the training images, or more crowded, it may miss.",
     "generation": "It draws what its training images show, in their size, and at times nearly one of them.",

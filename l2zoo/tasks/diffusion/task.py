@@ -20,7 +20,7 @@ from l2zoo.tasks.diffusion.noising import DRAWS, AddNoise, NoisyData, map_with_p
 from l2zoo.tasks.plots.generated import COLUMNS, picture_of_samples
 from l2zoo.utils.arguments import suggest_arguments
 
-MIXING = ("mixup", "cutmix")
+UNFIT = ("mixup", "cutmix", "erase")  # what they make of images would be drawn
 ROWS = 4  # of images in a picture
 
 
@@ -73,12 +73,13 @@ class Generation:
 
         Raises:
             TypeError: `data` is no `ImageData`.
-            ValueError: The classes of `data` are others; an augmentation that mixes images.
+            ValueError: The classes of `data` are others; an augmentation that mixes images or hides parts.
         """
         self._check_classes(data)
-        mixing = [kind for kind in MIXING if kind in augment]
-        if mixing:
-            raise ValueError(f"`augment` must not mix images, which would be drawn mixed, got {augment!r}.")
+        if any(kind in augment for kind in UNFIT):
+            raise ValueError(
+                f"`augment` must not mix images or hide parts, which would be drawn so, got {augment!r}."
+            )
         change = augmentation(augment, task="classification", image_shape=data.image_shape)
         words = {"task": self.name, "classes": len(self.class_names), "augment": augment}
         return NoisyData(data, AddNoise(len(self.class_names), change), words)

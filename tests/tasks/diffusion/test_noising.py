@@ -128,8 +128,9 @@ def test_without_classes_there_are_no_labels(data: ImageData) -> None:
 def test_what_cannot_be_learnt_from_is_refused(data: ImageData) -> None:
     with pytest.raises(ValueError, match="`data` must have the 2 classes of `class_names`, got 10"):
         Generation(["a", "b"]).prepared(data)
-    with pytest.raises(ValueError, match="`augment` must not mix images"):
-        Generation(NAMES).prepared(data, augment="flip+mixup")
+    for names in ("flip+mixup", "cutmix", "flip+erase"):
+        with pytest.raises(ValueError, match="`augment` must not mix images or hide parts"):
+            Generation(NAMES).prepared(data, augment=names)
     masks = load((data.arrays()[0], np.zeros((N, *SHAPE[:2]), "uint8")), task="segmentation")
     with pytest.raises(ValueError, match="`data` must have labels for 10 classes"):
         Generation(NAMES).prepared(masks)

@@ -1,0 +1,254 @@
+"""Fashion-MNIST: small models of the zoo beside the figures that its authors publish.
+
+    python benchmarks/fashion_mnist.py --data-dir ~/tensorflow_datasets             everything that is left
+    python benchmarks/fashion_mnist.py --data-dir ~/tensorflow_datasets --case cnn
+    python benchmarks/fashion_mnist.py --show                                       what is finished
+
+First every candidate of a model is trained on 50,000 of the training images, for fewer epochs, and judged on
+the other 10,000. The best of them is trained on all 60,000 with three seeds, and then the test set is looked
+at, once. The model of the first seed is exported, float and int8, with a card. Everything is kept in `--out`
+as it is finished, and trainings epoch by epoch: killed at any moment, the same command goes on.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import cases
+import typer
+
+FORMATS = ("tflite", "tflite_int8")
+CHOOSING, VALIDATION = "train[:50000]", "train[50000:]"
+# Of https://github.com/zalandoresearch/fashion-mnist, with the parameters that are told there.
+PUBLISHED = (
+    ("two convolutions", "below 100,000", 0.925),
+    ("ResNet-18", "11 million", 0.949),
+    ("DenseNet-BC", "768,000", 0.954),
+    ("WRN-28-10", "36.5 million", 0.959),
+)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """How a model is trained, but for the number of epochs.
+
+    Attributes:
+        augment: As in `"flip+shift"`.
+        optimizer: `"sgd"`, `"adam"` or `"adamw"`.
+        learning_rate: The highest.
+        l2: The strength, decoupled with `"adamw"`.
+        label_smoothing: Share of a label that all classes get.
+        average: Momentum of the average of the weights.
+        batch_size: Images in a step.
+        options: Of the builder.
+    """
+
+    augment: str = "flip"
+    optimizer: str = "adam"
+    learning_rate: float = 3e-3
+    l2: float = 0.0
+    label_smoothing: float = 0.0
+    average: float = 0.0
+    batch_size: int = 128
+    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    def training(self, epochs: int) -> Any:
+        """The same as an experiment takes it."""
+        from l2zoo.studies.experiment import Training
+
+        return Training(
+            epochs, self.batch_size, self.optimizer, self.learning_rate, augment=self.augment,
+            average=self.average,
+        )  # fmt: skip
+
+    def __str__(self) -> str:
+        said = [f"{self.optimizer} {self.learning_rate:g}", f"batches of {self.batch_size}", self.augment]
+        said += [f"L2 {self.l2:g}"] if self.l2 else []
+        said += [f"label smoothing {self.label_smoothing:g}"] if self.label_smoothing else []
+        said += [f"average {self.average:g}"] if self.average else []
+        return ", ".join(said + [f"{name} {value:g}" for name, value in self.options.items()])
+
+
+@dataclass(frozen=True)
+class Case:
+    """A model, what is tried for it, and for how long.
+
+    Attributes:
+        target: Accuracy that it is to have on the test set.
+        trial_epochs: Of a candidate, on 50,000 images.
+        epochs: Of the trainings that count.
+        candidates: By a name.
+    """
+
+    target: float
+    trial_epochs: int
+    epochs: int
+    candidates: Mapping[str, Candidate]
+
+
+CASES = {
+    "cnn": Case(
+        0.925,
+        8,
+        20,
+        {
+            "flip": Candidate(),
+            "shift": Candidate(augment="flip+shift"),
+            "no dropout": Candidate(options={"dropout": 0.0}),
+            "sgd": Candidate(optimizer="sgd", learning_rate=0.1, l2=1e-4),
+        },
+    ),
+    "resnet20": Case(
+        0.945,
+        6,
+        30,
+        {
+            "sgd": Candidate("flip+shift", "sgd", 0.1, 1e-4),
+            "strong": Candidate("flip+shift", "sgd", 0.1, 2.5e-4),
+            "flip": Candidate("flip", "sgd", 0.1, 2.5e-4),
+            "erase": Candidate("flip+shift+erase", "sgd", 0.1, 2.5e-4),
+            "adam": Candidate("flip+shift"),
+        },
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Study:
+    """One model on Fashion-MNIST.
+
+    Attributes:
+        model: Its name in the zoo.
+        folder: Where everything about it is kept.
+        data_dir: Where TFDS keeps prepared data.
+    """
+
+    model: str
+    folder: Path
+    data_dir: Path | None = None
+
+    def images(self, split: str) -> Any:
+        """A part of the data."""
+        from l2zoo.data import load
+
+        return load("fashion_mnist", split, data_dir=self.data_dir)
+
+    def recipe(self, candidate: Candidate, images: Any) -> tuple[Any, Any]:
+        """What builds the model, and what it is for."""
+        import l2zoo
+        from l2zoo.tasks import Classification
+
+        def build(policy: l2zoo.L2Policy) -> Any:
+            shape, classes = images.image_shape, images.num_classes
+            return l2zoo.build(self.model, shape, classes, l2=policy, options=candidate.options)
+
+        return build, Classification(images.class_names, label_smoothing=candidate.label_smoothing)
+
+    def try_candidates(self) -> None:
+        """Trains those of which nothing is known yet."""
+        case = CASES[self.model]
+        missing = [name for name in case.candidates if self.tried(name) is None]
+        if not missing:
+            return
+        from l2zoo.studies.experiment import train_model
+        from l2zoo.utils.files import write_json
+
+        train, held_out = self.images(CHOOSING), self.images(VALIDATION)
+        for name in missing:
+            candidate = case.candidates[name]
+            build, task = self.recipe(candidate, train)
+            model = train_model(
+                build, task, train, training=candidate.training(case.trial_epochs), l2=candidate.l2, seed=0,
+                run_dir=self.trial(name), verbose=2,
+            )  # fmt: skip
+            about = {"settings": str(candidate), "epochs": case.trial_epochs}
+            write_json(self.trial(name) / "validation.json", about | task.measure(model, held_out))
+            print(f"{self.model}, {name} ({candidate}): {self.tried(name)}", flush=True)
+
+    def trial(self, name: str) -> Path:
+        """Where a candidate is kept."""
+        return self.folder / "candidates" / name.replace(" ", "_")
+
+    def tried(self, name: str) -> dict[str, Any] | None:
+        """What is known of a candidate, if it is finished and is still the same."""
+        path = self.trial(name) / "validation.json"
+        found: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
+        case = CASES[self.model]
+        same = found.get("settings") == str(case.candidates[name]) and found["epochs"] == case.trial_epochs
+        return found if same else None
+
+    def best(self) -> str | None:
+        """The candidate with the highest accuracy on the validation images, if all are finished."""
+        found = {name: self.tried(name) for name in CASES[self.model].candidates}
+        scores = {name: record["accuracy"] for name, record in found.items() if record is not None}
+        return max(scores, key=scores.__getitem__) if len(scores) == len(found) else None
+
+    def run(self, seeds: int) -> None:
+        """Does what is left: the candidates, and the trainings that count."""
+        from l2zoo.studies.experiment import experiment
+
+        self.try_candidates()
+        name = self.best()
+        assert name is not None
+        case, candidate = CASES[self.model], CASES[self.model].candidates[name]
+        train = self.images("train")
+        build, task = self.recipe(candidate, train)
+        experiment(
+            build, task, train, self.images("test"), training=candidate.training(case.epochs),
+            l2=candidate.l2, seeds=seeds, formats=FORMATS, directory=self.folder / "test", verbose=2,
+            note=f"How it was trained is the best of {len(case.candidates)} ways, each for "
+            f"{case.trial_epochs} epochs on 50,000 of the training images, judged on the other 10,000.",
+        )  # fmt: skip
+
+    def rows(self) -> Iterator[str]:
+        """The validation record, as lines of a Markdown table."""
+        for name, candidate in CASES[self.model].candidates.items():
+            found = self.tried(name)
+            score = "-" if found is None else f"{found['accuracy']:.4f} | {found['log_loss']:.4f}"
+            yield f"| {self.model} | {name} | {candidate} | {score} |"
+
+    def result(self) -> str:
+        """The test set, as a line of a Markdown table."""
+        from l2zoo.studies.experiment import mean_and_error
+
+        path = self.folder / "test" / "metrics.json"
+        if not path.is_file():
+            return f"| {self.model} | | - |"
+        values = json.loads(path.read_text())["metrics"]["accuracy"]
+        mean, error = mean_and_error(values)
+        said = f"{mean:.4f}" if error is None else f"{mean:.4f} ± {error:.4f}, {len(values)} seeds"
+        reached = "reached" if mean >= CASES[self.model].target else "NOT reached"
+        goal = f"{CASES[self.model].target} in {CASES[self.model].epochs} epochs {reached}"
+        return f"| {self.model} | {goal} | {said} |"
+
+
+def main(
+    case: Annotated[str, typer.Option(help=f"{', '.join(CASES)}, or all.")] = "all",
+    seeds: Annotated[int, typer.Option(min=1, help="Trainings from other initial weights.")] = 3,
+    data_dir: Annotated[Path | None, typer.Option(help="Where TFDS keeps prepared data.")] = None,
+    trials: Annotated[bool, typer.Option("--trials", help="Only the candidates, no test set.")] = False,
+    show: Annotated[bool, typer.Option("--show", help="Only show what is finished.")] = False,
+    out: Annotated[Path, typer.Option(help="Where everything is kept.")] = Path("runs/fashion_mnist"),
+) -> None:
+    """Chooses on validation images how a model is trained, and measures it on the test set."""
+    names = cases.select_cases(case, CASES)
+    studies = [Study(name, out / name, data_dir) for name in names]
+    for study in [] if show else studies:
+        study.try_candidates() if trials else study.run(seeds)
+    print("\n| model | candidate | settings | accuracy, 10,000 validation images | log loss |")
+    print("|---|---|---|--:|--:|")
+    print("\n".join(row for study in studies for row in study.rows()))
+    print("\n| model | | accuracy on the test set |\n|---|---|---|")
+    print(
+        "\n".join(f"| {name}, published | {size} parameters | {score} |" for name, size, score in PUBLISHED)
+    )
+    print("\n".join(study.result() for study in studies))
+
+
+if __name__ == "__main__":
+    typer.run(main)
