@@ -29,6 +29,7 @@ EXTRAS = {
     "ray": "searches and comparisons on several workers",
     "serve": "l2zoo serve",
     "hub": "models of keras-hub",
+    "photos": "photographs and faces of scikit-image",
     "jax": "the JAX backend",
     "torch": "the PyTorch backend",
 }
