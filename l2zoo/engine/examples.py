@@ -10,6 +10,7 @@ import numpy as np
 from l2zoo.data import ImageData
 from l2zoo.data.checks import check_images_or_clips
 from l2zoo.data.prepared import Prepared
+from l2zoo.data.sources.arrays import NAME as ARRAYS
 from l2zoo.data.targets.labels import classes_of
 from l2zoo.utils.validation import check_number
 
@@ -31,6 +32,24 @@ def groups_in(data: Any, groups: Any = None) -> Any:
     """What each example belongs to: what a caller says, else what the data know; None where nobody does."""
     data = data.data if isinstance(data, Prepared) else data
     return groups if groups is not None else getattr(data, "groups", None)
+
+
+def check_order(data: Any, folds: Any) -> None:
+    """Checks that folds by the order of time have data in that order.
+
+    Raises:
+        ValueError: `folds` is scikit-learn's `TimeSeriesSplit`, and `data` are no arrays: images of a folder
+            and of TFDS come in an order of their own, which is that of nothing.
+    """
+    from sklearn.model_selection import TimeSeriesSplit
+
+    data = data.data if isinstance(data, Prepared) else data
+    if isinstance(folds, TimeSeriesSplit) and getattr(data, "name", ARRAYS) != ARRAYS:
+        raise ValueError(
+            "`folds` is a TimeSeriesSplit, which takes rows to be in the order of time, but "
+            f"{data.name} gives its images in another: it would be trained on what came later. "
+            "Pass arrays (x, y) in that order."
+        )
 
 
 def images_and_targets(name: str, data: Any) -> tuple[np.ndarray, Any]:

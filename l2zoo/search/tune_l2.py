@@ -13,7 +13,7 @@ import keras_tuner
 
 from l2zoo.data import ImageData
 from l2zoo.data.prepared import Prepared
-from l2zoo.engine.examples import groups_in, images_and_targets, take_weights, weights_of_rows
+from l2zoo.engine.examples import check_order, groups_in, images_and_targets, take_weights, weights_of_rows
 from l2zoo.engine.folds import Division, list_seeds
 from l2zoo.engine.job import Job, compile_model
 from l2zoo.engine.run import Engine
@@ -138,6 +138,7 @@ def tune_l2(
     pair, weights = take_weights(data, sample_weight)
     x, y = images_and_targets("data", pair)
     groups = groups_in(pair, groups)
+    check_order(pair, folds)
     with warnings.catch_warnings():  # of equal images, which the search itself tells of
         warnings.simplefilter("ignore", UserWarning)
         Division(y, folds, groups, images=x).check(list_seeds(seeds))

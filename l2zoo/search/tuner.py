@@ -16,7 +16,14 @@ import keras_tuner
 import numpy as np
 
 from l2zoo.data import check_splits, provenance
-from l2zoo.engine.examples import concatenate, groups_in, images_and_targets, take_weights, weights_of_rows
+from l2zoo.engine.examples import (
+    check_order,
+    concatenate,
+    groups_in,
+    images_and_targets,
+    take_weights,
+    weights_of_rows,
+)
 from l2zoo.engine.folds import Division, list_seeds
 from l2zoo.engine.identity import fingerprint
 from l2zoo.engine.job import Job
@@ -212,6 +219,7 @@ class L2Tuner(keras_tuner.Tuner):
         data, sample_weight = take_weights(x if y is None else (x, y), sample_weight)
         if validation_data is None and not validation_split:
             groups = groups_in(data, groups)
+            check_order(data, self._folds)
         arrays = self._arrays_and_folds(data, validation_data, validation_split, groups)
         weights = weights_of_rows(arrays[1], sample_weight=sample_weight, class_weight=class_weight)
         self._job = job = Job(

@@ -168,7 +168,8 @@ def verdict_of(
     if obstacle:
         return Verdict("unclear", f"Whether L2 helps here cannot be told: {obstacle}.", fresh=fresh)
     folds = len({r.unit.fold for c in candidates for r in (*c.done, *c.failed)})
-    overlap = shared_part(1 / (folds - 1) if overlap is None else overlap)
+    # Of several looks each has so small a part of the 5 % that a winner needs no more.
+    overlap = shared_part(1 / (folds - 1) if overlap is None else overlap, winner=fresh and looks == 1)
     lost = tuple(c.strength for c in above if c not in positive)
     usual = usual_variance(gains) if len(positive) >= MANY else None
     verdict = _numbers(

@@ -13,7 +13,9 @@ from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
-AGREEMENT = 0.28  # see `shared_part`; benchmarks/evidence_rates.py shows what comes of it
+# See `shared_part`; benchmarks/evidence_rates.py shows what comes of them.
+AGREEMENT = 0.28
+AGREEMENT_OF_A_WINNER = 0.45
 Rounding = float | np.ndarray
 Unit = tuple[int, int]
 
@@ -329,18 +331,23 @@ def variance_of(gains: np.ndarray, *, rounding: Rounding = 0.0, usual: float | N
     return max(own, float(np.mean(np.square(rounding))) / 6, 0.0 if usual is None else (own + usual) / 2)
 
 
-def shared_part(overlap: float) -> float:
+def shared_part(overlap: float, *, winner: bool = False) -> float:
     """By how much the gains of folds are taken to go together, in the place of `n_test / n_train`.
 
     Nadeau and Bengio's `1 / (K - 1)` allows for gains that agree by `1 / K`: less the more folds there are.
     But what a strength does by chance on these data, whatever the folds, does not become less, and a strength
     that was chosen among others was chosen for it too. So it is at least what covers gains that agree by 0.2.
 
+    Args:
+        overlap: `n_test / n_train` of a fold.
+        winner: Whether all gains are those of one strength that was chosen by all folds, which is more often
+            a lucky one than those that each fold's others choose for it.
+
     Example:
-        >>> shared_part(1 / 2), shared_part(1 / 9)
-        (0.5, 0.28)
+        >>> shared_part(1 / 2), shared_part(1 / 9), shared_part(1 / 9, winner=True)
+        (0.5, 0.28, 0.45)
     """
-    return max(overlap, AGREEMENT)
+    return max(overlap, AGREEMENT_OF_A_WINNER if winner else AGREEMENT)
 
 
 def step_of(scores: Collection[float]) -> float:

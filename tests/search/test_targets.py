@@ -9,7 +9,8 @@ from sklearn.linear_model import Ridge
 from sklearn.metrics import mean_absolute_error
 from sklearn.model_selection import GroupKFold, TimeSeriesSplit
 
-from l2zoo import L2Policy, tune_l2
+from l2zoo import L2Policy, L2Tuner, Training, Variant, compare, tune_l2
+from l2zoo.data import load
 
 RNG = np.random.default_rng(0)
 X = RNG.integers(0, 256, (48, 4, 4, 1)).astype("uint8")
@@ -112,3 +113,19 @@ def test_groups_stay_together_and_other_folds_or_weights_are_another_search(tmp_
 def test_targets_that_the_loss_or_the_score_is_not_for_are_refused(y, outputs, settings, message):
     with pytest.raises(ValueError, match=message):
         tune_l2(dense(outputs, "sigmoid" if outputs == 1 else "softmax"), (X, y), **QUICK, **settings)
+
+
+@pytest.mark.parametrize(
+    "search",
+    [
+        lambda data, folds: tune_l2(dense(), data, folds=folds),
+        lambda data, folds: L2Tuner(lambda hp: dense()(hp.Float("l2", 1e-4, 1e-2)), folds=folds).search(data),
+        lambda data, folds: compare(
+            dense(), data, [Variant("a"), Variant("b")], training=Training(1), folds=folds
+        ),
+    ],
+    ids=["tune_l2", "L2Tuner", "compare"],
+)
+def test_images_in_no_order_are_not_divided_by_time(search):
+    with pytest.raises(ValueError, match=r"`folds` is a TimeSeriesSplit.*l2zoo_digits gives its images in"):
+        search(load("l2zoo_digits", limit=20), TimeSeriesSplit(2))

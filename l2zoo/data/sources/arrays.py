@@ -16,6 +16,8 @@ from l2zoo.data.targets.kind import Targets
 from l2zoo.data.targets.mask_classes import ClassNames, mask_classes, values_in
 from l2zoo.data.targets.masks import UNLABELLED
 
+NAME = "arrays"  # of data that have no other
+
 
 def from_arrays(
     x: ArrayLike,
@@ -61,7 +63,7 @@ def from_arrays(
         targets = _resize(targets, task, images.shape[1:3], image_size, aspect)
         images = fit_array(images, image_size, aspect)
     return ImageData(
-        name="arrays",
+        name=NAME,
         split=split,
         task=task,
         num_examples=len(images),

@@ -13,7 +13,14 @@ import keras
 import numpy as np
 
 from l2zoo.data import ImageData, check_splits, load
-from l2zoo.engine.examples import concatenate, groups_in, images_and_targets, take_weights, weights_of_rows
+from l2zoo.engine.examples import (
+    check_order,
+    concatenate,
+    groups_in,
+    images_and_targets,
+    take_weights,
+    weights_of_rows,
+)
 from l2zoo.engine.folds import Division, list_seeds
 from l2zoo.engine.identity import fingerprint
 from l2zoo.engine.job import Job
@@ -164,6 +171,7 @@ def _rows(
     task: Task, data: ImageData, test: ImageData | None, *, folds: Any, groups: Any, seeds: Sequence[int]
 ) -> tuple[np.ndarray, Any, Splits]:
     """Inputs and targets of all rows, those to test on at the end, and how they are divided."""
+    check_order(data, folds)
     x, y = images_and_targets("data", task.prepared(data))
     division = None if folds is None else Division(y, folds, groups_in(data, groups), images=x).check(seeds)
     if test is None:
