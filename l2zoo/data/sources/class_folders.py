@@ -87,7 +87,7 @@ def read_classes(places: dict[str, Path], root: Path) -> Contents:
     _check_case(names, root)
     if names == ["images", "masks"]:
         raise ValueError(
-            f"{root} has the folders images and masks, as images with a mask each have: these are no classes. "
+            f"{root} has the folders images and masks, as images with their masks have: no classes. "
             "Pass task='segmentation', or call the classes otherwise."
         )
     numbers = {name: number for number, name in enumerate(names)}

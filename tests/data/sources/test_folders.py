@@ -115,7 +115,7 @@ def test_masks_are_not_taken_for_a_class(tmp_path, write_image, splits, task):
     for folder in ("images", "masks"):
         for number in range(2):
             write_image(tmp_path / f"{splits}{folder}/{number}.png", value=number)
-    with pytest.raises(ValueError, match="has the folders images and masks, .* Pass task='segmentation'"):
+    with pytest.raises(ValueError, match=r"has the folders images and masks, .* Pass task='segmentation'"):
         load(f"folder:{tmp_path}", task=task)
 
 
