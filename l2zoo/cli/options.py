@@ -82,6 +82,13 @@ def models() -> list[str]:
     return zoo.list_models()
 
 
+def classifiers() -> list[str]:
+    """Those that tell classes of images apart."""
+    from l2zoo import zoo
+
+    return zoo.list_models(task="classification")
+
+
 def data_of_ours() -> tuple[str, ...]:
     """Data that need no download."""
     from l2zoo.data.sources.tfds import OURS
@@ -175,7 +182,8 @@ Data = Annotated[
     ),
 ]
 Classifier = Annotated[
-    str, typer.Option(help="A classifier of the zoo: see l2zoo list.", autocompletion=_completing(models))
+    str,
+    typer.Option(help="A classifier of the zoo: see l2zoo list.", autocompletion=_completing(classifiers)),
 ]
 AnyModel = Annotated[
     str | None,

@@ -14,6 +14,7 @@ from l2zoo.data import ImageData
 from l2zoo.data.holdout import SEED
 from l2zoo.stats.summary import mean_and_error
 from l2zoo.studies.experiment.settings import Data, Task, Training
+from l2zoo.utils.validation import one_of
 
 CALIBRATION_IMAGES = 200  # of the training set, on which int8 learns its ranges
 PARITY_IMAGES = 1000  # of the test set, on which exported files are compared with the model
@@ -36,6 +37,11 @@ _WHAT = {
     "generation": "Generation of images",
     "video": "Prediction of the frames that follow",
 }
+
+
+def check_task(task: Task) -> None:
+    """Raises unless an artifact can say what a model of this task is for."""
+    one_of("task.name", task.name, tuple(_LIMITS))
 
 
 def card_of(

@@ -13,7 +13,13 @@ from l2zoo.artifacts.formats import table
 from l2zoo.data import ImageData, VideoData, check_splits
 from l2zoo.regularization.policy import L2Policy
 from l2zoo.search.result import SearchResult
-from l2zoo.studies.experiment.artifact import card_of, export_model, rounded_formats, rounded_scores
+from l2zoo.studies.experiment.artifact import (
+    card_of,
+    check_task,
+    export_model,
+    rounded_formats,
+    rounded_scores,
+)
 from l2zoo.studies.experiment.page import write_page
 from l2zoo.studies.experiment.result import Outcome
 from l2zoo.studies.experiment.search import Search
@@ -77,13 +83,14 @@ def experiment(
 
     Raises:
         TypeError: `train` is images and `test` clips, or the other way round.
-        ValueError: Numbers out of range; an unknown format; test images of another shape or with other
-            classes than the training images, or that are among these or among those of a search
-            (`l2zoo.data.check_splits` says how that is found); a directory of another experiment, or one that
-            another process writes into.
+        ValueError: Numbers out of range; an unknown format; a `task` whose name no artifact knows; test
+            images of another shape or with other classes than the training images, or that are among these
+            or among those of a search (`l2zoo.data.check_splits` says how that is found); a directory of
+            another experiment, or one that another process writes into.
     """
     whole_number("seeds", seeds, at_least=1)
     table.select(formats)
+    check_task(task)
     _check_alike(train, test)
     check_splits(train, test)
     if isinstance(l2, Search):

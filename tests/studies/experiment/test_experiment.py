@@ -108,6 +108,9 @@ def test_what_would_fail_after_hours_is_refused_before_them(
     task = Classification(train.class_names)
     with pytest.raises(ValueError, match=r"`formats` must be out of .*, got \['tflit'\]"):
         experiment(small, task, train, test, formats=("tflit",), **run)
+    sorting = type("Sorting", (Classification,), {"name": "sorting"})(train.class_names)
+    with pytest.raises(ValueError, match=r"`task\.name` must be one of \['classification', .*'sorting'"):
+        experiment(small, sorting, train, test, **run)
     larger = load("l2zoo_digits", "test", limit=40, image_size=(16, 16))
     with pytest.raises(ValueError, match=r"the images of `train`, \(8, 8, 1\), got \(16, 16, 1\)"):
         experiment(small, task, train, larger, **run)
