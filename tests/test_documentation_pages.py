@@ -12,8 +12,10 @@ from urllib.parse import unquote, urlsplit
 
 import numpy as np
 import pytest
+import typer
 from PIL import Image
 
+from l2zoo.cli import app
 from tests import chromium, pages
 from tests.processes import output_of, until
 
@@ -73,6 +75,17 @@ def test_every_link_leads_to_a_page_of_ours_and_a_place_in_it(built: Path) -> No
                 if not target.exists() or (target in seen and to.fragment and to.fragment not in there):
                     broken.append(f"{path.relative_to(built.resolve())}: {address}")
     assert broken == []
+
+
+def test_every_option_of_every_command_is_on_their_page(built: Path) -> None:
+    text = (built / "reference/command-line.html").read_text(encoding="utf-8")
+    program = typer.main.get_command(app)
+    wanted = {
+        option for command in program.commands.values() for each in command.params for option in each.opts
+    }
+    options = {option for option in wanted if option.startswith("-")}
+    assert len(options) > 50
+    assert [option for option in sorted(options) if f">{option}<" not in text] == []
 
 
 def test_every_page_opens_without_an_error_and_fits_a_phone(built: Path, browser: Any) -> None:

@@ -83,7 +83,13 @@ def commands() -> list[str]:
     """The commands of recipes, and of ours those that train or search."""
     texts = [
         path.read_text(encoding="utf-8")
-        for path in [*RECIPES, *ROOT.glob("*.md"), *ROOT.glob("*/*.md"), *ROOT.glob("saved_models/*/*.md")]
+        for path in [
+            *RECIPES,
+            *ROOT.glob("*.md"),
+            *ROOT.glob("*/*.md"),
+            *ROOT.glob("saved_models/*/*.md"),
+            *ROOT.glob("docs/*/*.md"),
+        ]
     ]
     text, ours = "\n".join(texts), r"l2zoo (?:tune|train|compare|privacy|serve) [^\n`]+"
     found = re.findall(rf"^ *(python recipes/\w+\.py[^\n`]*|{ours})$", text, re.MULTILINE)

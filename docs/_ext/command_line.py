@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Iterator
+from pathlib import PurePath
 from typing import Any
 
 from docutils import nodes
@@ -50,7 +51,7 @@ def _metavar(argument: Any) -> str:
 
 def _default(parameter: Any) -> str:
     value = parameter.default
-    shown = isinstance(value, (str, int, float)) and not isinstance(value, bool) and value != ""
+    shown = isinstance(value, str | int | float | PurePath) and not isinstance(value, bool) and value != ""
     return f" Default: `{value}`." if shown else ""
 
 

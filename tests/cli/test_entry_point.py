@@ -18,7 +18,7 @@ from l2zoo import Predictor, zoo
 from l2zoo.artifacts.store import locations
 from tests.processes import L2ZOO, output_of, run
 
-PAGE = Path(__file__).parents[2] / "docs/reference/artifacts.md"
+PAGE = Path(__file__).parents[2] / "docs/how-to/sign-and-verify.md"
 NAME = "cnn_digits"
 COMMANDS = ["tune", "train", "compare", "privacy", "serve"]
 COMMANDS += ["list", "audit", "apply", "convert", "export", "verify", "sign", "predict"]
