@@ -131,7 +131,7 @@ class Table:
         if whole is not None:
             yield whole
             return
-        left_out = []
+        left_out: list[int] = []
         for number in [i for i in reversed(every) if self.columns[i].optional]:
             left_out.insert(0, every.pop(every.index(number)))
             if fits(self._rich(every, narrow=True)):
