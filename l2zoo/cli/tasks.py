@@ -23,15 +23,6 @@ FIRST = "classification"  # where neither a task nor a model nor data of ours sa
 class TrainOptions(ExperimentOptions):
     """What a training is told; what is `OF_TASK` begins as the table says, for the tasks that have it."""
 
-    l2: Annotated[float, typer.Option(help="Strength of L2, in Keras's convention.")] = OF_TASK
-    tune_images: Annotated[
-        int, typer.Option("--tune-images", "--tune-clips", help="Images, or clips, for that.")
-    ] = OF_TASK
-    tune_epochs: Annotated[int, typer.Option(help="Epochs of each training of that.")] = OF_TASK
-    epochs: Annotated[int, typer.Option(help="Passes over the training examples.")] = OF_TASK
-    batch_size: Annotated[int, typer.Option(help="Examples in a step.")] = OF_TASK
-    mixed_precision: Annotated[bool, typer.Option(help="Compute in 16 bits where it is safe.")] = OF_TASK
-    out: Annotated[Path, typer.Option(help="Folder for everything that comes out.")] = Path("runs/train")
     augment: Annotated[str, typer.Option(help="As in flip+shift, or none.")] = OF_TASK
     loss: Annotated[
         str,
@@ -74,6 +65,12 @@ class TrainOptions(ExperimentOptions):
             raise ValueError(
                 f"--filters must be whole numbers, as in 16,32, got --filters {self.filters!r}."
             ) from None
+
+
+UNSAID = TrainOptions(
+    l2=OF_TASK, tune_images=OF_TASK, tune_epochs=OF_TASK, epochs=OF_TASK, batch_size=OF_TASK,
+    mixed_precision=OF_TASK, out=Path("runs/train"),
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

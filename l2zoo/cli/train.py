@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from l2zoo.cli import options
 from l2zoo.cli.models import print_json
-from l2zoo.cli.tasks import TrainOptions, decide
+from l2zoo.cli.tasks import UNSAID, TrainOptions, decide
 from l2zoo.utils.console import print_to_stderr, show
 
 if TYPE_CHECKING:
@@ -23,8 +23,6 @@ JUDGE_L2 = 5e-5  # of the classifier that judges drawn images
 
 Found = tuple["Outcome", dict[str, Path]]  # and the files that it does not know of
 
-DEFAULTS = TrainOptions()
-
 
 def train(
     data: options.Data,
@@ -35,7 +33,7 @@ def train(
         ),
     ] = None,
     model: options.AnyModel = None,
-    settings: TrainOptions = DEFAULTS,
+    settings: TrainOptions = UNSAID,
     json: options.Json = False,
 ) -> None:
     """Train a model with some seeds: metrics, a picture, an artifact.

@@ -146,7 +146,9 @@ class ExperimentOptions(DataOptions):
     limit: Annotated[int | None, typer.Option(help="Train on so many examples only.")] = None
     l2: Annotated[float, typer.Option(help="Strength of L2, in Keras's convention.")]
     tune_l2: Annotated[bool, typer.Option(help="Choose the strength by cross-validation.")] = False
-    tune_images: Annotated[int, typer.Option(help="Images for that.")]
+    tune_images: Annotated[
+        int, typer.Option("--tune-images", "--tune-clips", help="Images, or clips, for that.")
+    ]
     tune_epochs: Annotated[int, typer.Option(help="Epochs of each training of that.")]
     optimizer: Annotated[str, typer.Option(help="sgd, adam, or adamw (L2 decoupled).")] = "adam"
     learning_rate: Annotated[float, typer.Option(help="The highest.")] = 2e-3
@@ -222,18 +224,18 @@ class ExperimentOptions(DataOptions):
 class BackboneOptions:
     """Whether a model of the zoo has another encoder in the place of its own.
 
+    Attributes:
+        backbone: An encoder, such as `"MobileNetV2"`; empty for the model's own.
+        weights: Of the encoder: `"imagenet"` or a file.
+        freeze: Whether the encoder stays as it is.
+
     Raises:
         ValueError: There is no backbone that could be frozen.
     """
 
-    backbone: Annotated[
-        str, typer.Option(help="An encoder, such as MobileNetV2 or EfficientNetLite0; empty: its own.")
-    ] = ""
-    weights: Annotated[
-        str | None,
-        typer.Option(help="Of the encoder: imagenet (downloaded, if they are not here), or a file."),
-    ] = None
-    freeze: Annotated[bool, typer.Option(help="Keep the encoder as it is: the rest learns.")] = False
+    backbone: str = ""
+    weights: str | None = None
+    freeze: bool = False
 
     def __post_init__(self) -> None:
         if self.freeze and not self.backbone:

@@ -26,6 +26,7 @@ SET_BY: Mapping[str, Sequence[str]] = {
     "epochs": ("tune_epochs", "pretrain_epochs", "judge_epochs"),
     "folder": ("output", "out", "artifact"),
     "format": ("formats",),
+    "input_shape": ("image_size",),
     "learning_rate": ("scratch_rate",),
     "limit": ("tune_images", "images"),
     "name": ("model",),

@@ -7,10 +7,8 @@ import dataclasses
 import pytest
 
 from l2zoo import zoo
-from l2zoo.cli.tasks import TASKS, TrainOptions, decide
+from l2zoo.cli.tasks import TASKS, UNSAID, decide
 from l2zoo.cli.train import TRAIN
-
-SAID = TrainOptions()
 
 
 def test_every_task_of_the_zoo_has_a_row_and_is_trained() -> None:
@@ -21,7 +19,9 @@ def test_every_task_of_the_zoo_has_a_row_and_is_trained() -> None:
 
 def test_what_is_not_said_stands_in_the_table_and_nothing_else_does() -> None:
     unsaid = {
-        field.name for field in dataclasses.fields(SAID) if field.default is None and field.name != "limit"
+        field.name
+        for field in dataclasses.fields(UNSAID)
+        if getattr(UNSAID, field.name) is None and field.name != "limit"
     }
     of_data = {"data_dir", "train_split", "groups", "image_size", "test_split", "holdout"}
     assert unsaid - of_data == {option for row in TASKS.values() for option in row.defaults}
@@ -36,14 +36,14 @@ def test_the_help_says_what_each_task_begins_with(l2zoo) -> None:
 
 @pytest.mark.parametrize("task", TASKS)
 def test_a_task_decides_what_is_not_said(task: str) -> None:
-    chosen, model, settled = decide("folder:mine", task, None, SAID)
+    chosen, model, settled = decide("folder:mine", task, None, UNSAID)
     assert (chosen, model) == (task, TASKS[task].model)
     for option, value in TASKS[task].defaults.items():
         assert getattr(settled, option) == value
 
 
 def test_what_is_said_stays_even_where_it_says_no() -> None:
-    said = dataclasses.replace(SAID, l2=0.0, epochs=3, mixed_precision=False)
+    said = dataclasses.replace(UNSAID, l2=0.0, epochs=3, mixed_precision=False)
     settled = decide("folder:mine", "segmentation", None, said)[2]
     assert (settled.l2, settled.epochs, settled.mixed_precision, settled.loss) == (0.0, 3, False, "dice")
 
@@ -61,14 +61,14 @@ def test_what_is_said_stays_even_where_it_says_no() -> None:
     ],
 )
 def test_a_model_or_data_of_ours_say_the_task(data: str, task, model, chosen) -> None:
-    assert decide(data, task, model, SAID)[:2] == chosen
+    assert decide(data, task, model, UNSAID)[:2] == chosen
 
 
 def test_digits_are_drawn_in_a_size_that_the_model_takes() -> None:
-    assert decide("l2zoo_digits", "generation", None, SAID)[2].image_size == 28
-    own = dataclasses.replace(SAID, image_size=16)
+    assert decide("l2zoo_digits", "generation", None, UNSAID)[2].image_size == 28
+    own = dataclasses.replace(UNSAID, image_size=16)
     assert decide("l2zoo_digits", "generation", None, own)[2].image_size == 16
-    assert decide("l2zoo_digits", "classification", None, SAID)[2].image_size is None
+    assert decide("l2zoo_digits", "classification", None, UNSAID)[2].image_size is None
 
 
 @pytest.mark.parametrize(

@@ -85,6 +85,11 @@ def read_classes(places: dict[str, Path], root: Path) -> Contents:
     """K is the number of class folders of all splits, in the order of their names."""
     names = sorted({folder.name for place in places.values() for folder in subfolders(place)})
     _check_case(names, root)
+    if names == ["images", "masks"]:
+        raise ValueError(
+            f"{root} has the folders images and masks, as images with their masks have: no classes. "
+            "Pass task='segmentation', or call the classes otherwise."
+        )
     numbers = {name: number for number, name in enumerate(names)}
     found = {}
     for split, place in places.items():

@@ -109,6 +109,16 @@ def test_an_empty_class_folder_is_named(image_folder):
         load(f"folder:{image_folder}")
 
 
+@pytest.mark.parametrize("splits", ["", "train/"])
+@pytest.mark.parametrize("task", ["classification", "generation"])
+def test_masks_are_not_taken_for_a_class(tmp_path, write_image, splits, task):
+    for folder in ("images", "masks"):
+        for number in range(2):
+            write_image(tmp_path / f"{splits}{folder}/{number}.png", value=number)
+    with pytest.raises(ValueError, match=r"has the folders images and masks, .* Pass task='segmentation'"):
+        load(f"folder:{tmp_path}", task=task)
+
+
 def test_a_hidden_folder_is_not_taken_for_a_class(image_folder):
     (image_folder / "train" / ".ipynb_checkpoints").mkdir()
     assert load(f"folder:{image_folder}").class_names == ("cat", "dog")
