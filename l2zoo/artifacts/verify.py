@@ -6,7 +6,7 @@ import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from l2zoo.artifacts import manifest, metadata, probe, sample, trust
 from l2zoo.artifacts.formats.keras_file import HOW_TO_REGISTER
@@ -22,6 +22,9 @@ from l2zoo.utils.arguments import suggest_arguments
 from l2zoo.utils.console import printable
 from l2zoo.utils.files import as_value_errors
 from l2zoo.utils.packages import FULL, is_installed, needed
+
+if TYPE_CHECKING:
+    from rich.console import Group
 
 # Without labels a metric cannot be measured again.
 _MEASURABLE = frozenset(parity.LIMITED) - {"metric_drop"}
@@ -58,18 +61,23 @@ class Artifact:
         return f"{printable(self.folder)}: {name}, {len(files)} files, {total:,} bytes"
 
     def __str__(self) -> str:
-        return self.describe()
+        return "\n\n".join([repr(self), self.table().markdown(), *self.notes()])
 
-    def describe(self, *, trusted: str = "trusted=True") -> str:
-        """The text that `str` gives: what was checked, and what was not, with what would do it.
+    def __rich__(self) -> Group:
+        from rich.console import Group
+        from rich.text import Text
+
+        return Group(Text(repr(self)), "", self.table(), *map(Text, self.notes()))
+
+    def notes(self, *, trusted: str = "trusted=True") -> list[str]:
+        """What is to be said beside the table: other versions, and what was not checked, each in a line.
 
         Args:
             trusted: How whoever reads it says that an artifact is trusted.
         """
         moved = [f"{line[0].upper()}{line[1:]}." for line in [_in_words(self.versions)] if line]
         out = [f"{one} left out: it runs what is in it; {trusted} includes it." for one in self.left_out]
-        out += [f"{one} not run: {needed(name)}" for one, name in self.not_run.items()]
-        return "\n\n".join([repr(self), self.table().markdown(), *moved, *out])
+        return [*moved, *out, *(f"{one} not run: {needed(name)}" for one, name in self.not_run.items())]
 
 
 @suggest_arguments

@@ -102,7 +102,7 @@ def export(
     if json:
         print_json(_content(artifact))
     else:
-        show(str(artifact))
+        show(artifact)
 
 
 def verify(
@@ -127,8 +127,8 @@ def verify(
         left_out = {"left_out": list(artifact.left_out), "not_run": dict(artifact.not_run)}
         print_json({**_content(artifact), **left_out, "signed": signed})
     else:
-        said = artifact.describe(trusted="--trusted")
-        show(said, "verified" if public_key is None else "verified, and signed by this key")
+        show(repr(artifact), "", artifact.table(), *artifact.notes(trusted="--trusted"))
+        show("verified" if public_key is None else "verified, and signed by this key")
 
 
 def sign(

@@ -161,7 +161,7 @@ def tune(data: options.Data, settings: SearchOptions = DEFAULTS, json: options.J
         )
         return
     show(result.table(), f"\n{result.verdict}")
-    show(*_told(settings, result, both[0], accuracy), f"\n{artifact}\n")
+    show(*_told(settings, result, both[0], accuracy), "", artifact, "")
     show(*(f"{name.capitalize()}: {path}" for name, path in files.items()))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -15,12 +15,9 @@ from l2zoo.inference.evaluation_data import EvaluationData
 from l2zoo.inference.judges import Case, Judge, Row
 from l2zoo.inference.plots import describe
 from l2zoo.inference.results import Result
+from l2zoo.reports.printed import Printed
 from l2zoo.reports.table import Column, Table, cell
-from l2zoo.utils.console import printable
 from l2zoo.utils.validation import one_of
-
-if TYPE_CHECKING:
-    from rich.console import Group
 
 MOST = 12  # of the worst images that are kept
 SHOWN = 5  # of them in a terminal
@@ -31,9 +28,9 @@ Run = Callable[[np.ndarray], tuple[Outputs, Sequence[Result]]]
 """Images as a model takes them, to its answers and what they say in the images' own pixels."""
 
 
-@dataclass(frozen=True, eq=False)
-class Evaluation:
-    """What `Predictor.evaluate` found. Rich prints all of it; `str()` gives the same.
+@dataclass(frozen=True, eq=False, repr=False)
+class Evaluation(Printed):
+    """What `Predictor.evaluate` found. Rich and notebooks show the tables too.
 
     Attributes:
         artifact: The artifact's folder.
@@ -127,18 +124,9 @@ class Evaluation:
             "worst": [_case_to_dict(one) for one in self.worst],
         }
 
-    def __str__(self) -> str:
-        tables = [str(table) for table in self._tables()]
-        return "\n\n".join([self._head, *tables])
-
-    def __rich__(self) -> Group:
-        from rich.console import Group
-
-        return Group(self._head, *(part for table in self._tables() for part in ("", table)))
-
-    @property
-    def _head(self) -> str:
-        return printable(f"{self.artifact}, {self.format}, on {self.num_examples:,} images of {self.data}")
+    def _lines(self) -> list[str]:
+        said = ", ".join(f"{name} {value:.4g}" for name, value in self.metrics.items())
+        return [f"{self.artifact}, {self.format}, on {self.num_examples:,} images of {self.data}", said]
 
     def _tables(self) -> list[Table]:
         return [self.table(), *([self.class_table()] if self.classes else []), self.worst_table(SHOWN)]

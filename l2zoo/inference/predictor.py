@@ -216,7 +216,7 @@ class Predictor:
 
         Returns:
             Metrics, figures of each class, the confusion, and the images on which the file is furthest off.
-            Prints as tables; `plot` draws, `to_dict` is for JSON.
+            Prints the metrics, Rich and notebooks show tables; `plot` draws, `to_dict` is for JSON.
 
         Raises:
             TypeError: `data` is something else.

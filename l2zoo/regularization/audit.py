@@ -143,7 +143,11 @@ class Audit(Printed):
             *[""] * len(extra),
         )
         return Table(
-            (Column("weight", number=False), Column("role", number=False), *map(Column, names)),
+            (
+                Column("weight", number=False),
+                Column("role", number=False),
+                *(Column(name, optional=name in ("shape", "l1")) for name in names),
+            ),
             (*(_cells(row, self.step) for row in self.rows), Row(tuple(map(Cell, total)), "total")),
             title=f"L2 audit of {self.model}",
         )

@@ -18,15 +18,20 @@ if TYPE_CHECKING:
     import rich.table
 
 Value = float | int | str | bool | None
+_WORDS = 12  # characters that a column of words gets at least
 STYLES = {"chosen": "bold"}  # of a terminal; a page has classes of the same names
 
 
 @dataclass(frozen=True)
 class Column:
-    """A header; `number` sets the column at the right."""
+    """A header; `number` sets the column at the right.
+
+    A number is never broken. What is `optional` is left out where the terminal is too narrow for all.
+    """
 
     name: str
     number: bool = True
+    optional: bool = False
 
 
 @dataclass(frozen=True)
@@ -114,27 +119,68 @@ class Table:
         return "\n".join([head, f"|{marks}", *body])
 
     def __rich_console__(self, console: rich.console.Console, options: rich.console.ConsoleOptions) -> Any:
-        shown = self._rich()
-        if console.measure(shown, options=options.update(max_width=1000)).maximum > options.max_width:
-            shown = self._rich(collapse_padding=True)
-        yield shown
+        from rich.text import Text
 
-    def _rich(self, **options: Any) -> rich.table.Table:
+        room, wide = options.max_width, options.update(max_width=1000)
+
+        def fits(shown: rich.table.Table) -> bool:
+            return console.measure(shown, options=wide).maximum <= room
+
+        every = list(range(len(self.columns)))
+        whole = next(filter(fits, (self._rich(every, narrow=narrow) for narrow in (False, True))), None)
+        if whole is not None:
+            yield whole
+            return
+        left_out: list[int] = []
+        for number in [i for i in reversed(every) if self.columns[i].optional]:
+            left_out.insert(0, every.pop(every.index(number)))
+            if fits(self._rich(every, narrow=True)):
+                break
+        for first, piece in enumerate(self._pieces(every, room)):
+            yield from ([""] if first else [])
+            yield self._rich(piece, narrow=True, title=not first)
+        if left_out:
+            names = ", ".join(self.columns[i].name for i in left_out)
+            yield Text(f"For want of width without: {names}.", style="dim")
+
+    def _pieces(self, columns: list[int], room: int) -> list[list[int]]:
+        """Some columns as those of one table below the other, each of which has the first column."""
+        pieces, piece = [], columns[:1]
+        for number in columns[1:]:
+            if len(piece) > 1 and self._least([*piece, number]) > room:
+                pieces.append(piece)
+                piece = columns[:1]
+            piece = [*piece, number]
+        return [*pieces, piece]
+
+    def _least(self, columns: list[int]) -> int:
+        """The width that columns need, if words break and numbers do not."""
+        widths = []
+        for i in columns:
+            texts = [row.cells[i].text for row in self.rows]
+            head = max(map(len, self.columns[i].name.split()), default=0)
+            widths.append(max([head, *map(len, texts)]) if self.columns[i].number else max(head, _WORDS))
+        return sum(widths) + len(widths) - 1
+
+    def _rich(self, columns: Sequence[int], *, narrow: bool, title: bool = True) -> rich.table.Table:
         from rich.table import Table as RichTable
         from rich.text import Text
 
         # `Text`, because Rich would read a name with brackets as markup.
-        looks: dict[str, Any] = {"box": None, "pad_edge": False, "header_style": "bold", **options}
-        title = Text(printable(self.title, lines=True)) if self.title else None
-        shown = RichTable(title=title, title_justify="left", **looks)
-        for column in self.columns:
-            shown.add_column(
-                Text(printable(column.name)), justify="right" if column.number else "left", overflow="fold"
-            )
+        looks: dict[str, Any] = {"box": None, "pad_edge": False, "header_style": "bold"}
+        above = Text(printable(self.title, lines=True)) if self.title and title else None
+        shown = RichTable(title=above, title_justify="left", collapse_padding=narrow, **looks)
+        for column in (self.columns[i] for i in columns):
+            name = printable(column.name)
+            if column.number:
+                head = Text(name.replace(" ", "\n") if narrow else name)
+                shown.add_column(head, justify="right", no_wrap=True)
+            else:
+                shown.add_column(Text(name), justify="left", overflow="fold")
         for row in self.rows:
             if row.kind == "total":
                 shown.add_section()
-            shown.add_row(*(Text(printable(c.text)) for c in row.cells), style=STYLES.get(row.kind))
+            shown.add_row(*(Text(printable(row.cells[i].text)) for i in columns), style=STYLES.get(row.kind))
         return shown
 
     def __str__(self) -> str:

@@ -68,12 +68,14 @@ def offer_fresh(command: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(command)
     def run(*args: Any, fresh: bool = False, **values: Any) -> None:
-        out = Path(values.get("out", signature.parameters["out"].default))
-        with fresh_start(out, argument="out") if fresh else contextlib.nullcontext() as aside:
-            if aside is not None:
-                say(f"The earlier run is in {out.with_name(aside.name)} now.", err=True)
-            check_replaceable(out / "artifact", mark="manifest.json")
-            command(*args, **values)
+        out, aside = Path(values.get("out", signature.parameters["out"].default)), None
+        try:
+            with fresh_start(out, argument="out") if fresh else contextlib.nullcontext() as aside:
+                check_replaceable(out / "artifact", mark="manifest.json")
+                command(*args, **values)
+        finally:
+            if aside is not None and aside.exists():  # it did not come back
+                say(f"The earlier run is kept in {out.with_name(aside.name)}.", err=True)
 
     run.__signature__ = signature.replace(parameters=[*signature.parameters.values(), fresh])  # type: ignore[attr-defined]
     run.__annotations__ = {**command.__annotations__, "fresh": option}

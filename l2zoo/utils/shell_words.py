@@ -35,6 +35,7 @@ SET_BY: Mapping[str, Sequence[str]] = {
     "objective": ("metric",),
     "path": ("save", "worst"),
     "private_key": ("key",),
+    "resume": ("fresh",),
     "run_dir": ("out",),
     "source": ("data", "calibrate"),
     "split": ("test_split", "train_split", "calibrate_split"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import keras
 import numpy as np
 import pytest
 from PIL import Image
+from rich.console import Console
 from scipy.special import expit, softmax
 from sklearn import metrics
 
@@ -200,9 +202,12 @@ def test_batches_do_not_change_what_is_found(made):
 
 def test_everything_goes_into_text_and_json(made, detector):
     found = Predictor(made("logits").folder).evaluate((X, LABELS))
-    text = str(found)
-    assert f"{found.metrics['accuracy']:.4f}" in text
-    assert text.count(found.worst[0].name) >= 1
+    assert f"accuracy {found.metrics['accuracy']:.4g}" in str(found)
+    console = Console(file=io.StringIO(), width=80)
+    console.print(found)
+    shown = console.file.getvalue()
+    assert f"{found.metrics['accuracy']:.4f}" in shown
+    assert found.worst[0].name in shown
     content = json.loads(json.dumps(found.to_dict()))
     assert content["metrics"]["accuracy"] == pytest.approx(found.metrics["accuracy"], abs=1e-6)
     assert (content["data"], content["num_examples"], content["format"]) == ("arrays given", 64, "tflite")

@@ -152,7 +152,7 @@ def test_a_second_run_into_one_folder_is_told_of_fresh_which_puts_the_first_asid
     assert start("--epochs", "0", "--fresh") == "train: --epochs must be at least 1, got --epochs 0."
     assert Path("runs/x/ledger.jsonl").read_text() == "1"  # nothing was made, so nothing is put aside
     assert start("--epochs", "2", "--fresh") == 0
-    assert "The earlier run is in runs/x.1 now." in capsys.readouterr().err
+    assert "The earlier run is kept in runs/x.1." in capsys.readouterr().err
     assert [Path(f"runs/{name}/ledger.jsonl").read_text() for name in ("x", "x.1")] == ["2", "1"]
     (tmp_path / "runs/x/artifact").mkdir()
     (tmp_path / "runs/x/artifact/mine.txt").touch()

@@ -13,7 +13,7 @@ import typer
 from typer.testing import CliRunner
 
 from l2zoo.cli.program import COMMANDS
-from l2zoo.utils.scripts import expand_options
+from l2zoo.utils.scripts import as_command, expand_options
 from l2zoo.utils.shell_words import SET_BY, Option, options_of, speak_shell, translate
 
 RECIPES = sorted((Path(__file__).parents[2] / "recipes").glob("*.py"))
@@ -66,7 +66,14 @@ def test_every_argument_that_an_option_of_another_name_sets_is_called_by_that_op
 
 def test_no_option_is_named_that_no_command_has():
     known = {option for name in NAMES for option in options_of(find(name), {})}
-    assert {setter for setters in SET_BY.values() for setter in setters} <= known
+    assert {setter for setters in SET_BY.values() for setter in setters} <= known | {"fresh"}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_whatever_has_a_run_folder_offers_to_start_it_afresh(name):
+    command = find(name)
+    keeps = "out" in inspect.signature(command).parameters
+    assert ("--fresh" in help_of(as_command(command))) == keeps
 
 
 OPTIONS = {
@@ -86,6 +93,7 @@ OPTIONS = {
     "classes": Option("--classes", "5,6"),
     "pretrain_classes": Option("--pretrain-classes", "0,x"),
     "data_loss": Option("--data-loss", None),
+    "fresh": Option("--fresh", False),
 }
 
 
@@ -127,6 +135,7 @@ OPTIONS = {
             "`classes` must be different, got classes=['7'].",
             "--classes must be different, got --classes ['7'].",
         ),
+        ("start over with resume=False, which keeps it.", "start over with --fresh, which keeps it."),
         ("nothing of the kind", "nothing of the kind"),
     ],
 )

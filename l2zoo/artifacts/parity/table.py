@@ -58,7 +58,7 @@ def parity_table(parity: Mapping[str, Parity], formats: Formats) -> Table:
     for found in parity.values():
         metrics |= {key: pair["model"] for key, pair in found.metrics.items()}
     words = [f"{key} (model {value:.4f})" for key, value in metrics.items()]
-    heads = ["bytes", "images", "max abs diff", "mean abs diff", "same argmax", *words, "limit"]
+    heads = ["bytes", "images", "max abs diff", "mean abs diff", "same argmax", *words]
     rows = [
         [
             name, f"`{formats[name]['path']}`", f"{formats[name]['bytes']:,}", f"{found.images}",
@@ -68,7 +68,8 @@ def parity_table(parity: Mapping[str, Parity], formats: Formats) -> Table:
         ]
         for name, found in parity.items()
     ]  # fmt: skip
-    return Table.of(["format", "file", *map(Column, heads)], rows)
+    file = Column("file", number=False, optional=True)
+    return Table.of(["format", file, *map(Column, heads), "limit"], rows)
 
 
 def explain(parity: Mapping[str, Parity], formats: Formats) -> str:

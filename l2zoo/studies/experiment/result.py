@@ -113,4 +113,4 @@ def metrics_table(
         number = f"{{:.{decimals(values, usual=4)}f}}"
         each = " ".join(map(number.format, values))
         rows.append((name, cell(mean, number), cell(error, number), each))
-    return Table.of([heading, Column("Mean"), Column("± SE"), Column("Each seed")], rows, title=title)
+    return Table.of([heading, Column("Mean"), Column("± SE"), "Each seed"], rows, title=title)
