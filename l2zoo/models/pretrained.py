@@ -46,7 +46,7 @@ def load_weights(
     if weights not in there and not (Path(weights) / manifest.FILE).is_file():
         raise FileNotFoundError(
             f"`weights` must be {_names(sorted(there), architecture)}an artifact's folder, or None, got "
-            f"weights={weights!r}."
+            f"weights={weights!r}.{'' if there else f' For {architecture} no trained weights come along.'}"
         )
     folder = there.get(weights, Path(weights))
     content, trained = read_whole(lambda: _read(folder), folder, mark=manifest.FILE)

@@ -11,6 +11,7 @@ from typing import Any
 import keras
 
 from l2zoo.artifacts import Artifact
+from l2zoo.artifacts.formats import table
 from l2zoo.data import ImageData, check_splits, divided
 from l2zoo.models.backbones import add_classifier, clone_backbone, unfreeze
 from l2zoo.regularization.audit import audit
@@ -149,6 +150,9 @@ def finetune(
     whole_number("seeds", seeds, at_least=1)
     if not check_number("slower", slower) >= 1:
         raise ValueError(f"`slower` must be at least 1, got slower={slower}.")
+    for strength in l2 if isinstance(l2, Sequence) else [l2]:
+        check_number("l2", strength)
+    table.select(formats)
     if not levels:
         raise ValueError("`levels` must have a stage at least, such as (0, None), got none.")
     check_splits(train, test)

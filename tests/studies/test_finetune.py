@@ -138,6 +138,8 @@ def test_folds_choose_the_strength_and_the_same_call_goes_on_and_finds_the_same(
         ({"test": images(40, 0)}, "`test`"),
         ({"limit": 41}, "41"),
         ({"seeds": 0}, "`seeds` must be"),
+        ({"l2": (0.0, -1e-4)}, "`l2` must be .* got l2=-0.0001"),
+        ({"formats": ["tflit"]}, "tflit"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_fine_tuned_is_refused_before_anything_is_written(tmp_path, change, message) -> None:
