@@ -186,7 +186,9 @@ def _stabilise_names(model: keras.Model) -> keras.Model:
     return _take_weights(keras.models.clone_model(model, clone_function=rename), model)
 
 
-def _take_weights(twin: keras.Model, model: keras.Model, *, of: type = keras.layers.Layer) -> keras.Model:
+def _take_weights(
+    twin: keras.Model, model: keras.Model, *, of: type[keras.layers.Layer] = keras.layers.Layer
+) -> keras.Model:
     """A clone with the weights of its original, in layers of a kind; the others stay as they were drawn."""
     for mine, theirs in zip(twin.layers, model.layers, strict=True):
         if isinstance(mine, of):
