@@ -46,7 +46,7 @@ def load_weights(
     if weights not in there and not (Path(weights) / manifest.FILE).is_file():
         raise FileNotFoundError(
             f"`weights` must be {_names(sorted(there), architecture)}an artifact's folder, or None, got "
-            f"weights={weights!r}.{'' if there else f' For {architecture} no trained weights come along.'}"
+            f"weights={weights!r}."
         )
     folder = there.get(weights, Path(weights))
     content, trained = read_whole(lambda: _read(folder), folder, mark=manifest.FILE)
@@ -69,7 +69,9 @@ def _read(folder: Path) -> tuple[Mapping[str, Any], keras.Model]:
 
 
 def _names(there: list[str], architecture: str) -> str:
-    return f"one of {there}, which were trained for {architecture}, " if there else ""
+    if not there:
+        return f"of your own, as none come along for {architecture}: "
+    return f"one of {there}, which were trained for {architecture}, "
 
 
 def _weights(model: keras.Model, *, without: str | None) -> list[np.ndarray]:
