@@ -254,7 +254,11 @@ class Case:
         paths = [self.kept(variant, seed) for seed in range(self.seeds)]
         if not all(path.is_file() for path in paths):
             return None
-        return [(found["answers"], found["labels"]) for found in map(np.load, paths)]
+        found = []
+        for path in paths:
+            with np.load(path) as kept:
+                found.append((kept["answers"], kept["labels"]))
+        return found
 
     def _face_rows(self) -> Iterator[Row]:
         fields = [field.name for field in dataclasses.fields(Difference)]
@@ -263,7 +267,7 @@ class Case:
             for found in json.loads(path.read_text())["variants"] if path.is_file() else ():
                 gap = {name: found[f"difference_{name}"] for name in fields}
                 scores = tuple(each["score"] for each in found["trainings"])
-                made = None if found["variant"] == NONE else Difference(**gap)
+                made = None if gap["mean"] is None else Difference(**gap)
                 yield Row(self.name, found["variant"], metric, found["strength"], scores, made)
 
 

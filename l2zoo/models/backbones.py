@@ -226,9 +226,8 @@ def clone_backbone(backbone: keras.Model, *, random: bool = False) -> keras.Mode
         TypeError: `backbone` is not a functional Keras model.
 
     Example:
-        >>> resnet = application("ResNet50V2", (32, 32, 3))
-        >>> clone_backbone(resnet).output.shape
-        (None, 1, 1, 2048)
+        >>> clone_backbone(application("MobileNet", (32, 32, 3))).output.shape
+        (None, 1, 1, 1024)
     """
     _image_shape(backbone)
     kept = keras.layers.Normalization if random else keras.layers.Layer

@@ -70,7 +70,9 @@ def _read(folder: Path) -> tuple[Mapping[str, Any], keras.Model]:
 
 
 def _names(there: list[str], architecture: str) -> str:
-    return f"one of {there}, which were trained for {architecture}, " if there else ""
+    if not there:
+        return f"of your own, as none come along for {architecture}: "
+    return f"one of {there}, which were trained for {architecture}, "
 
 
 def _weights(model: keras.Model, *, without: str | None) -> list[np.ndarray]:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import keras
 
 from l2zoo.artifacts import Artifact
+from l2zoo.artifacts.formats import table
 from l2zoo.data import ImageData, check_splits, divided
 from l2zoo.models.backbones import add_classifier, clone_backbone, unfreeze
 from l2zoo.regularization.audit import audit
@@ -28,6 +28,10 @@ from l2zoo.utils.validation import check_number, whole_number
 FORMATS = ("savedmodel", "tflite")
 RANDOM, AT_ONCE = "from random weights", "all levels at once"
 METRICS = "metrics.json"
+Scores = dict[str, dict[str, tuple[float, ...]]]
+"""Of each way its metrics by name, each seed's."""
+Trained = Iterator[tuple["Stage", keras.Model]]
+"""Each stage and the model after it."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,7 +67,7 @@ class FinetuneResult(Printed):
         search: How the strength was chosen, if it was.
     """
 
-    scores: dict[str, dict[str, tuple[float, ...]]]
+    scores: Scores
     stages: tuple[Stage, ...]
     l2: float
     images: int
@@ -149,31 +153,22 @@ def finetune(
     whole_number("seeds", seeds, at_least=1)
     if not check_number("slower", slower) >= 1:
         raise ValueError(f"`slower` must be at least 1, got slower={slower}.")
-    if not levels:
-        raise ValueError("`levels` must have a stage at least, such as (0, None), got none.")
+    for strength in l2 if isinstance(l2, Sequence) else [l2]:
+        check_number("l2", strength)
+    table.select(formats)
     check_splits(train, test)
     study = _Study(backbone, train, test, training, Path(directory), tuple(levels), slower, limit)
     study.check()
     with hold_folder(directory, argument="directory"):
         strength, search = study.strength(l2)
-        scores: dict[str, dict[str, list[float]]] = {}
-        for seed in reversed(range(seeds)):  # the model of the first is kept
-            stages: list[Stage] = []
-            trainings = [study.scratch] if scratch else []
-            trainings += [study.at_once] if at_once else []
-            for train_way in (*trainings, study.gradual):
-                for stage, model in train_way(strength, seed):
-                    stages.append(stage)
-                    for name, value in study.task.measure(model, test).items():
-                        scores.setdefault(stage.name, {}).setdefault(name, []).insert(0, value)
-        values = {way: {name: tuple(each) for name, each in of.items()} for way, of in scores.items()}
-        write_json(
-            study.directory / METRICS, {"l2": strength, "images": study.images(0).num_examples} | values
-        )
+        model, stages, scores = study.run(strength, seeds, scratch=scratch, at_once=at_once)
+        images = study.images(0).num_examples
+        write_json(study.directory / METRICS, {"l2": strength, "images": images} | scores)
         picture = study.task.picture(model, test, study.directory / "predictions.png")
-        artifact = study.export(model, strength, values[study.name(levels[-1])], formats, seeds, picture)
-    images, tested = study.images(0).num_examples, test.num_examples
-    return FinetuneResult(values, tuple(stages), strength, images, tested, model, picture, artifact, search)
+        artifact = study.export(model, strength, scores[study.name(levels[-1])], formats, seeds, picture)
+    return FinetuneResult(
+        scores, stages, strength, images, test.num_examples, model, picture, artifact, search
+    )
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -195,6 +190,10 @@ class _Study:
 
     def check(self) -> None:
         """Raises before anything is trained what would fail in the middle."""
+        if not self.levels or len(set(self.levels)) < len(self.levels):
+            raise ValueError(
+                f"`levels` must be one stage or several different ones, got {list(self.levels)}."
+            )
         model = self.model(0)
         shape, wanted = tuple(model.inputs[0].shape[1:]), tuple(self.train.image_shape)
         if shape != wanted:
@@ -205,6 +204,22 @@ class _Study:
             )
         for level in self.levels:
             unfreeze(model, level)
+
+    def run(
+        self, l2: float, seeds: int, *, scratch: bool, at_once: bool
+    ) -> tuple[keras.Model, tuple[Stage, ...], Scores]:
+        """The first seed's model and stages, and the scores of all: that seed comes last, and is kept."""
+        found: dict[str, dict[str, list[float]]] = {}
+        ways = [*([self.scratch] if scratch else []), *([self.at_once] if at_once else []), self.gradual]
+        for seed in reversed(range(seeds)):
+            stages: list[Stage] = []
+            for way in ways:
+                for stage, model in way(l2, seed):
+                    stages.append(stage)
+                    for name, value in self.task.measure(model, self.test).items():
+                        found.setdefault(stage.name, {}).setdefault(name, []).insert(0, value)
+        scores = {way: {name: tuple(each) for name, each in of.items()} for way, of in found.items()}
+        return model, tuple(stages), scores
 
     def images(self, seed: int) -> ImageData:
         """The training images of a seed."""
@@ -221,19 +236,19 @@ class _Study:
             return "a new head alone"
         return "then all levels" if levels is None else f"then {levels} level{'s' if levels > 1 else ''}"
 
-    def scratch(self, l2: float, seed: int) -> Any:
+    def scratch(self, l2: float, seed: int) -> Trained:
         """Trains random weights, batch norm included."""
         yield self._stage(
             RANDOM, self.model(seed, random=True), l2, seed, number=1, epochs=self._epochs, kept="scratch"
         )
 
-    def at_once(self, l2: float, seed: int) -> Any:
+    def at_once(self, l2: float, seed: int) -> Trained:
         """Trains all levels from the start."""
         model = unfreeze(self.model(seed), None)
         last = len(self.levels) - 1
         yield self._stage(AT_ONCE, model, l2, seed, number=last, epochs=self._epochs, kept="at-once")
 
-    def gradual(self, l2: float, seed: int) -> Any:
+    def gradual(self, l2: float, seed: int) -> Trained:
         """Trains stage after stage."""
         model = self.model(seed)
         for number, level in enumerate(self.levels):

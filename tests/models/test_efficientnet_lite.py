@@ -290,7 +290,7 @@ def test_imagenet_s_weights_that_do_not_fit_are_refused_with_what_to_do(
 
 def test_a_variant_without_weights_says_that_there_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(locations, "search_path", lambda: [])
-    message = "`weights` must be an artifact's folder, or None, got weights='imagenet'"
+    message = "none come along for efficientnet_lite0: an artifact's folder, or None, got weights='imagenet'"
     with pytest.raises(FileNotFoundError, match=message):
         build_efficientnet_lite((32, 32, 3), weights="imagenet")
 

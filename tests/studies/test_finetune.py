@@ -133,11 +133,14 @@ def test_folds_choose_the_strength_and_the_same_call_goes_on_and_finds_the_same(
         ({"backbone": small_backbone(3)}, r"`backbone` must take images like .*\(8, 8, 1\), got"),
         ({"backbone": add_classifier(small_backbone(), 10)}, "without its top, include_top=False"),
         ({"levels": (0, 3)}, r"`levels` must be at most the 2 that 'finetuned' has, got levels=3"),
-        ({"levels": ()}, "`levels` must have a stage at least"),
+        ({"levels": ()}, r"`levels` must be one stage or several different ones, got \[\]"),
+        ({"levels": (0, 1, 1)}, r"different ones, got \[0, 1, 1\]"),
         ({"slower": 0.5}, "`slower` must be at least 1, got slower=0.5"),
         ({"test": images(40, 0)}, "`test`"),
         ({"limit": 41}, "41"),
         ({"seeds": 0}, "`seeds` must be"),
+        ({"l2": (0.0, -1e-4)}, "`l2` must be .* got l2=-0.0001"),
+        ({"formats": ["tflit"]}, "tflit"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_fine_tuned_is_refused_before_anything_is_written(tmp_path, change, message) -> None:
