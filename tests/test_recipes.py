@@ -10,7 +10,7 @@ import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import typer
@@ -32,20 +32,28 @@ def main_of(name: str) -> Callable[..., None]:
     return main
 
 
+class Answer(NamedTuple):
+    status: int
+    out: str
+    err: str
+
+
 @pytest.fixture
 def recipe(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    """Runs a recipe in this process, with other constants if so said: its status and its outputs."""
+    """Runs a recipe in this process, with other constants if so said."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "100")
 
-    def run_recipe(name: str, *options: object, **constants: Any) -> tuple[object, str, str]:
+    def run_recipe(name: str, *options: object, **constants: Any) -> Answer:
         main = main_of(name)
         assert constants.keys() <= main.__globals__.keys()
         main.__globals__.update(constants)
         monkeypatch.setattr(sys, "argv", [f"recipes/{name}.py", *map(str, options)])
         with pytest.raises(SystemExit) as ended:
             run_script(main)
-        return ended.value.code, *capsys.readouterr()
+        code = ended.value.code
+        out, err = capsys.readouterr()
+        return Answer(1, out, code) if isinstance(code, str) else Answer(code or 0, out, err)
 
     return run_recipe
 
