@@ -21,6 +21,7 @@ from l2zoo.data.near_duplicates import near_duplicates
 from l2zoo.data.prepared import Prepared
 from l2zoo.data.videos import VideoData
 from l2zoo.utils.arguments import suggest_arguments
+from l2zoo.utils.caller import outside
 
 _PIECE = 256  # images that are hashed at the same time
 _SLICES = "take slices that do not overlap, such as {0}[:80%] and {0}[80%:], or load_train_test(source)"
@@ -289,5 +290,5 @@ def _warn_of_near_duplicates(train: Any, test: Any, names: tuple[str, str]) -> N
             f"{names[1]}[{row}] and {names[0]}[{first}]): look whether they are the same photographs, which "
             "would make the figures too good.",
             UserWarning,
-            stacklevel=4,
+            stacklevel=outside(),
         )

@@ -18,6 +18,7 @@ from l2zoo.data.load import load, split_names
 from l2zoo.data.overlap import check_splits, find_overlap, leave_out
 from l2zoo.data.videos import VideoData
 from l2zoo.utils.arguments import suggest_arguments
+from l2zoo.utils.caller import outside
 
 Data = TypeVar("Data", ImageData, VideoData)
 Say = Callable[[str, Any], str]
@@ -142,7 +143,7 @@ def open_both(
             f"{every - train.num_examples} of the {every} training examples are in the test set too, as "
             "copies: they are left out.",
             UserWarning,
-            stacklevel=3,
+            stacklevel=outside(),
         )
     check_splits(train, test, step=_step(*pair, names, say))
     return train, test

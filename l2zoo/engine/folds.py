@@ -14,6 +14,7 @@ import numpy as np
 from l2zoo.data import check_folds
 from l2zoo.data.overlap import equal_images
 from l2zoo.data.targets.labels import classes_of
+from l2zoo.utils.caller import outside
 from l2zoo.utils.validation import whole_number
 
 Rows = tuple[np.ndarray, np.ndarray]
@@ -139,7 +140,7 @@ class Division:
                 f"{self.copies} of the {self._rows} images are equal to one before them: equal images are "
                 "kept on one side of every fold.",
                 UserWarning,
-                stacklevel=3,
+                stacklevel=outside(),
             )
         return self
 

@@ -17,6 +17,7 @@ from l2zoo.data.load import load, split_names
 from l2zoo.data.provenance import provenance_of
 from l2zoo.data.sources.files import FileSource
 from l2zoo.data.targets.kind import take
+from l2zoo.utils.caller import outside
 from l2zoo.utils.validation import first_names
 
 _FOLDER = "folder:"
@@ -175,7 +176,7 @@ def warn_of_training_data(data: ImageData, trained_on: Mapping[str, Any] | None)
             f"examples with {data.split}, on which it is judged: the figures say how well it remembers them, "
             "not how good it is. Take others.",
             UserWarning,
-            stacklevel=4,
+            stacklevel=outside(),
         )
 
 

@@ -28,6 +28,7 @@ from l2zoo.regularization.weights import (
     weights_of,
 )
 from l2zoo.utils.arguments import suggest_arguments
+from l2zoo.utils.caller import outside
 from l2zoo.utils.validation import check_number, first_names, known_names, one_of
 
 DEFAULT_MULTIPLIERS: Mapping[str, float] = MappingProxyType(
@@ -339,7 +340,7 @@ def _warn_of_lost(weights: list[Weight]) -> None:
             f"The penalty of these layers is lost by save and load_model: {names}. The class of their model "
             "has a `save_assets` of its own, and their config does not hold it. Give them a regularizer "
             "argument that is in their get_config(), or call L2Policy.apply(model) again after loading.",
-            stacklevel=3,
+            stacklevel=outside(),
         )
 
 

@@ -12,6 +12,7 @@ from l2zoo.regularization.saved_penalty import after_reload
 from l2zoo.regularization.strength import Strength
 from l2zoo.regularization.training_step import Arrival, measure_penalties, own_parts
 from l2zoo.regularization.weights import coefficients, weights_of
+from l2zoo.utils.caller import outside
 from l2zoo.utils.validation import first_names
 
 _MOST = 4  # weights named
@@ -38,7 +39,8 @@ def check_penalty(model: keras.Model, policy: L2Policy | None) -> None:
     if counted:
         if silent:
             warnings.warn(
-                f"These weights train without the penalty of their layer: {silent}. {no_effect}", stacklevel=3
+                f"These weights train without the penalty of their layer: {silent}. {no_effect}",
+                stacklevel=outside(),
             )
         return
     nothing = f"Model {model.name!r} was given an L2 penalty, but none reaches its loss: "
@@ -84,11 +86,12 @@ def check_step(
         arrivals = measure_penalties(model, batch, on_layers=on_layers)
     except Exception as error:  # the model's own code, which may fail in any way
         text = f"Whether the penalty trains could not be measured, as a step of {model.name!r} failed"
-        warnings.warn(f"{text}: {type(error).__name__}: {error}", stacklevel=3)
+        warnings.warn(f"{text}: {type(error).__name__}: {error}", stacklevel=outside())
         return
     if not arrivals:
         warnings.warn(
-            f"Whether the penalty trains cannot be told: {_step_of(model)} moves no weight.", stacklevel=3
+            f"Whether the penalty trains cannot be told: {_step_of(model)} moves no weight.",
+            stacklevel=outside(),
         )
         return
     if decoupled:
@@ -116,7 +119,8 @@ def _check_arrivals(model: keras.Model, own: list[str], arrivals: dict[str, Arri
         )
     if missing:
         warnings.warn(
-            f"The penalty of these weights does not train: {first_names(missing, _MOST)}.", stacklevel=4
+            f"The penalty of these weights does not train: {first_names(missing, _MOST)}.",
+            stacklevel=outside(),
         )
     others = {
         path: arrival.factor
@@ -128,7 +132,7 @@ def _check_arrivals(model: keras.Model, own: list[str], arrivals: dict[str, Arri
         warnings.warn(
             f"The penalty trains with {' or '.join(factors)} times its strength in "
             f"{first_names(list(others), _MOST)}: {type(model).__name__} has a {own[0]} of its own.",
-            stacklevel=4,
+            stacklevel=outside(),
         )
 
 

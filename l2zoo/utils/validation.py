@@ -11,6 +11,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from l2zoo.utils.caller import outside
+
 PICTURES = (".png", ".svg", ".pdf")
 
 
@@ -150,7 +152,7 @@ def check_pixels(images: Any, *, where: str, warn: bool = False) -> None:
     )
     if not (warn and floats):
         raise ValueError(message)
-    warnings.warn(message, UserWarning, stacklevel=5)
+    warnings.warn(message, UserWarning, stacklevel=outside())
 
 
 def picture_path(path: str | Path) -> Path:

@@ -14,6 +14,7 @@ from l2zoo.artifacts.parity import ceilings, table, timing
 from l2zoo.artifacts.parity.limits import Limits, Rounding, on_kept
 from l2zoo.artifacts.parity.parity import Measure, Parity, batches, compare
 from l2zoo.tasks.output_kind import OutputKind
+from l2zoo.utils.caller import outside
 
 SECONDS = 0.1  # for which a file is timed
 
@@ -93,7 +94,7 @@ def _warn_of_wide_limits(
     said = ceilings.problems({name: row["verify"] for name, row in rows.items()}, kept, highest)
     if said:
         words = "`verify` will refuse the artifact: its limits are wider than it accepts of anybody."
-        warnings.warn(f"{words} {' '.join(said)}", UserWarning, stacklevel=4)
+        warnings.warn(f"{words} {' '.join(said)}", UserWarning, stacklevel=outside())
 
 
 def _rounding(name: str, reference: Reference) -> Rounding:

@@ -15,6 +15,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from l2zoo.utils.caller import outside
+
 _ONE_AT_A_TIME = threading.Lock()
 
 
@@ -106,4 +108,4 @@ def _temporary_root() -> tempfile.TemporaryDirectory[str]:
 @functools.cache
 def _warn_once(message: str) -> None:
     """Warns the first time; each split that is loaded would say the same again."""
-    warnings.warn(message, stacklevel=5)
+    warnings.warn(message, stacklevel=outside())

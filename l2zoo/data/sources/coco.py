@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from l2zoo.utils.caller import outside
 from l2zoo.utils.reading import read_json
 
 _PARTS = ("images", "annotations", "categories")
@@ -209,7 +210,7 @@ def _with_area(objects: list[_Object], file: Path) -> list[_Object]:
             f"{file} has boxes without area, which are left out: {len(objects) - len(kept)}, the first of "
             f"them annotation {first}.",
             UserWarning,
-            stacklevel=6,
+            stacklevel=outside(),
         )
     return kept
 

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from l2zoo.data.pixels import SUFFIXES
+from l2zoo.utils.caller import outside
 from l2zoo.utils.validation import first_names
 
 SUFFIX_WORDS = ", ".join(SUFFIXES)
@@ -90,7 +91,7 @@ def warn_left_out(root: Path, read: Iterable[Path], *, images: str) -> None:
     warnings.warn(
         f"Of {root}, {len(known)} files are read, and left out are {reasons}. Move, convert or remove them.",
         UserWarning,
-        stacklevel=4,
+        stacklevel=outside(),
     )
 
 

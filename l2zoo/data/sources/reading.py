@@ -15,6 +15,7 @@ from l2zoo.data import pixels
 from l2zoo.data.checks import check_images
 from l2zoo.data.pixels import Header
 from l2zoo.data.targets.kind import Kind, Targets
+from l2zoo.utils.caller import outside
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -63,7 +64,7 @@ def dtype_of(headers: Mapping[Path, Header]) -> str:
             f"like values of {bits} bits, of which a model would see black. Multiply them by "
             f"{2 ** (16 - bits)} and write them again, or pass them as arrays in [0, 255].",
             UserWarning,
-            stacklevel=5,
+            stacklevel=outside(),
         )
     return "float32" if deep else "uint8"
 
@@ -92,7 +93,7 @@ def common_size(
         f"x width). All are resized to {size[0]}x{size[1]}, about the median. Pass image_size=({size[0]}, "
         f"{size[1]}), or another (H, W), to say so.",
         UserWarning,
-        stacklevel=5,
+        stacklevel=outside(),
     )
     return (size[0], size[1]), True
 

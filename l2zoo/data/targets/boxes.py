@@ -15,6 +15,7 @@ import numpy as np
 
 from l2zoo.data.aspect import frame_of
 from l2zoo.data.targets.labels import check_values
+from l2zoo.utils.caller import outside
 
 NOTHING = -1
 
@@ -243,4 +244,4 @@ def _words(box: np.ndarray) -> str:
 
 
 def _warn(message: str) -> None:
-    warnings.warn(message, UserWarning, stacklevel=5)
+    warnings.warn(message, UserWarning, stacklevel=outside())

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from l2zoo.data.targets.masks import UNLABELLED
+from l2zoo.utils.caller import outside
 from l2zoo.utils.validation import first_names
 
 ClassNames = Sequence[str] | Mapping[int, str] | None
@@ -80,7 +81,7 @@ def mask_classes(present: np.ndarray, class_names: ClassNames, *, where: Any) ->
             "if it is a class, say so with "
             f"class_names={{0: {class_names[0]!r}, {UNLABELLED}: {class_names[1]!r}}}.",
             UserWarning,
-            stacklevel=2,
+            stacklevel=outside(),
         )
     return MaskClasses(tuple(class_names))
 
