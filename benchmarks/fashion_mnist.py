@@ -209,7 +209,7 @@ class Study:
         """The validation record, as lines of a Markdown table."""
         for name, candidate in CASES[self.model].candidates.items():
             found = self.tried(name)
-            score = "-" if found is None else f"{found['accuracy']:.4f} | {found['log_loss']:.4f}"
+            score = "- | -" if found is None else f"{found['accuracy']:.4f} | {found['log_loss']:.4f}"
             yield f"| {self.model} | {name} | {candidate} | {score} |"
 
     def result(self) -> str:
