@@ -217,6 +217,7 @@ def test_finetune_begins_from_imagenet_on_images_of_ones_own_and_exports_the_las
 
 def test_finetune_without_its_pictures_says_what_to_install(recipe, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "skimage", None)
-    status, _, _ = recipe("finetune", "--data-dir", "data", "--out", "out")
-    assert str(status).endswith('pip install "l2zoo[photos]".')
+    status, _, err = recipe("finetune", "--data-dir", "data", "--out", "out")
+    assert status == 1
+    assert err.rstrip().endswith('pip install "l2zoo[photos]".')
     assert not Path("out").exists()
