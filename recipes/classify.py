@@ -21,6 +21,7 @@ DATA = "l2zoo_digits"  # or a TFDS name, or folder:PATH with class folders
 MODEL = "resnet20"  # see `l2zoo list`; or build your own
 L2 = 5e-5
 SEEDS = 3
+FORMATS = ("savedmodel", "tflite")
 
 
 def main(out: Path = Path("runs/classify"), epochs: int = 40, limit: int | None = None) -> None:
@@ -40,7 +41,7 @@ def main(out: Path = Path("runs/classify"), epochs: int = 40, limit: int | None 
         training=l2zoo.Training(epochs, batch_size=32, augment="shift"),
         l2=L2,
         seeds=SEEDS,
-        formats=("savedmodel", "tflite"),
+        formats=FORMATS,
         directory=out,
     )
     show(outcome)

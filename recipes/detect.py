@@ -21,6 +21,7 @@ from l2zoo.utils.scripts import run_script
 DATA = "l2zoo_scenes"  # or folder:PATH with annotations in COCO's JSON
 BACKBONE = "MobileNetV2"  # "" for the detector's own encoder, which is better on images this small
 L2 = 0.01
+FORMATS = ("tflite",)
 
 
 def main(out: Path = Path("runs/detect"), epochs: int = 25, limit: int | None = None) -> None:
@@ -43,7 +44,7 @@ def main(out: Path = Path("runs/detect"), epochs: int = 25, limit: int | None = 
         test,
         training=l2zoo.Training(epochs, batch_size=32, augment="shift+zoom+color"),
         l2=L2,
-        formats=("tflite",),
+        formats=FORMATS,
         directory=out,
     )
     show(outcome)

@@ -22,6 +22,7 @@ DATA, SIDE = "l2zoo_digits", 28  # or folder:PATH; without classes it learns to 
 STEPS, GUIDANCE = 50, 2.0  # of DDIM; more guidance for images more like their class
 SAMPLES = 500  # drawn to be judged
 L2 = 1e-6
+FORMATS = ("tflite",)
 
 
 def main(
@@ -45,7 +46,7 @@ def main(
         test,
         training=l2zoo.Training(epochs, batch_size=64, average=0.99),
         l2=L2,
-        formats=("tflite",),
+        formats=FORMATS,
         directory=out,
     )
     labels = [number % train.num_classes for number in range(16)] if train.num_classes else None

@@ -22,6 +22,7 @@ DATA = "l2zoo_moving_digits"  # or folder:PATH with frames, or a folder of them 
 FILTERS = (16, 32)  # channels at stride 2, 4
 SHOWN = 3  # clips in the animation
 L2 = 1e-6
+FORMATS = ("tflite",)
 
 
 def main(out: Path = Path("runs/video"), epochs: int = 10, limit: int | None = None) -> None:
@@ -41,7 +42,7 @@ def main(out: Path = Path("runs/video"), epochs: int = 10, limit: int | None = N
         test,
         training=l2zoo.Training(epochs, batch_size=8, mixed_precision=True),
         l2=L2,
-        formats=("tflite",),
+        formats=FORMATS,
         directory=out,
     )
     clips = test.arrays()[:SHOWN]

@@ -23,6 +23,7 @@ from l2zoo.utils.scripts import run_script
 
 TURNS, MOST, SIDE = 3, 45.0, 24  # of each digit; degrees to either side; pixels of an image
 SEARCHED = 400  # images that the search takes
+FORMATS = ("savedmodel", "tflite")
 
 
 def turn(data: ImageData) -> ImageData:
@@ -65,6 +66,7 @@ def main(out: Path = Path("runs/regress"), epochs: int = 30, limit: int | None =
         test,
         training=l2zoo.Training(epochs, batch_size=64),
         l2=Search(few, l2zoo.Training(max(1, epochs // 3), batch_size=64)),
+        formats=FORMATS,
         directory=out,
     )
     show(outcome)

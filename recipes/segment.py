@@ -1,11 +1,11 @@
-"""Trains a U-Net to say for every pixel what it is, and chooses its L2 on the way.
+"""Trains a U-Net to say for every pixel what it is.
 
     python recipes/segment.py --out runs/segment
 
-By default on digits that lie on photographs. The strength is searched by cross-validation with shorter
-trainings, then the model is trained with it: ends with mean IoU and Dice on the test set, a picture of some
+By default on digits that lie on photographs. Ends with mean IoU and Dice on the test set, a picture of some
 answers, and files to deploy that were compared with the model. `l2zoo train --task segmentation` does the
-same with options. Stopped in the middle, the same command goes on.
+same with options; how to search for the strength first, regress.py shows. Stopped in the middle, the same
+command goes on.
 """
 
 from __future__ import annotations
@@ -14,22 +14,21 @@ from pathlib import Path
 from typing import Any
 
 import l2zoo
-from l2zoo.data import divided, load_train_test
+from l2zoo.data import load_train_test
 from l2zoo.utils.console import show
 from l2zoo.utils.scripts import run_script
 
 DATA = "l2zoo_scenes"  # or folder:PATH with images/ and masks/
 FILTERS = (16, 32, 64, 128)  # channels at stride 1, 2, 4, 8
-SEARCHED = 600  # images that the search takes
+L2 = 1e-6
+FORMATS = ("tflite",)
 
 
 def main(out: Path = Path("runs/segment"), epochs: int = 15, limit: int | None = None) -> None:
     """Trains, measures and exports a model that classifies every pixel."""
-    from l2zoo.studies.experiment import Search
     from l2zoo.tasks import Segmentation
 
     train, test = load_train_test(DATA, task="segmentation", limit=limit)
-    few = divided(train, min(SEARCHED, train.num_examples))[0]
 
     def build(policy: l2zoo.L2Policy) -> Any:
         options = {"filters": FILTERS}
@@ -41,8 +40,8 @@ def main(out: Path = Path("runs/segment"), epochs: int = 15, limit: int | None =
         train,
         test,
         training=l2zoo.Training(epochs, batch_size=8, augment="shift", mixed_precision=True),
-        l2=Search(few, l2zoo.Training(max(1, epochs // 2), batch_size=8), strengths=(0.0, 1e-6, 1e-4)),
-        formats=("tflite",),
+        l2=L2,
+        formats=FORMATS,
         directory=out,
     )
     show(outcome)

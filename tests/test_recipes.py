@@ -10,7 +10,7 @@ import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import typer
@@ -18,11 +18,12 @@ import typer
 from l2zoo.cli import app
 from l2zoo.data import load_train_test, load_video
 from l2zoo.utils.scripts import expand_options, run_script
+from tests.cli.own_folders import bare_pictures
 from tests.processes import run
 
 ROOT = Path(__file__).parents[1]
 RECIPES = sorted((ROOT / "recipes").glob("*.py"))
-LONGEST = 75  # lines
+LONGEST = 80  # lines
 LONG = {"convert_imagenet", "finetune"}  # which may have more
 
 
@@ -31,20 +32,28 @@ def main_of(name: str) -> Callable[..., None]:
     return main
 
 
+class Answer(NamedTuple):
+    status: int
+    out: str
+    err: str
+
+
 @pytest.fixture
 def recipe(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    """Runs a recipe in this process, with other constants if so said: its status and its outputs."""
+    """Runs a recipe in this process, with other constants if so said."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "100")
 
-    def run_recipe(name: str, *options: object, **constants: Any) -> tuple[object, str, str]:
+    def run_recipe(name: str, *options: object, **constants: Any) -> Answer:
         main = main_of(name)
         assert constants.keys() <= main.__globals__.keys()
         main.__globals__.update(constants)
         monkeypatch.setattr(sys, "argv", [f"recipes/{name}.py", *map(str, options)])
         with pytest.raises(SystemExit) as ended:
             run_script(main)
-        return ended.value.code, *capsys.readouterr()
+        code = ended.value.code
+        out, err = capsys.readouterr()
+        return Answer(1, out, code) if isinstance(code, str) else Answer(code or 0, out, err)
 
     return run_recipe
 
@@ -112,16 +121,13 @@ def test_many_commands_are_named() -> None:
 
 FEW = functools.partial(load_train_test, test_split="test[:20]")
 SHORT = functools.partial(load_video, frames=6, image_size=(16, 16))
-# Options and what else stands in the recipe, with which it is through soon; and the metric that counts.
+# Options and what else stands in the recipe, with which it is through soon; and the metric that counts. None
+# writes files to deploy, which the same code does for the commands.
 RUNS: dict[str, tuple[str, dict[str, Any], str]] = {
-    "classify": ("--limit 40", {"MODEL": "cnn", "SEEDS": 2, "load_train_test": FEW}, "accuracy"),
-    "segment": ("--limit 30", {"FILTERS": (4, 8), "SEARCHED": 12, "load_train_test": FEW}, "mean_iou"),
+    "classify": ("--limit 40", {"MODEL": "cnn", "SEEDS": 1, "load_train_test": FEW}, "accuracy"),
+    "segment": ("--limit 30", {"FILTERS": (4, 8), "load_train_test": FEW}, "mean_iou"),
     "detect": ("--limit 20", {"BACKBONE": "MobileNet", "load_train_test": FEW}, "map50"),
-    "generate_images": (
-        "--limit 30 --samples 10",
-        {"STEPS": 2, "SIDE": 8, "load_train_test": FEW},
-        "denoising_loss",
-    ),
+    "generate_images": ("--samples 4", {"DATA": "folder:pictures", "STEPS": 2, "SIDE": 8}, "copying"),
     "generate_video": ("--limit 8", {"FILTERS": (4,), "load_video": SHORT}, "rollout_ssim"),
     "regress": ("--limit 30", {"SEARCHED": 30}, "mae"),
 }
@@ -131,31 +137,31 @@ RUNS: dict[str, tuple[str, dict[str, Any], str]] = {
 @pytest.mark.parametrize("name", RUNS)
 def test_a_recipe_trains_measures_and_exports(recipe, tmp_path: Path, name: str) -> None:
     options, constants, metric = RUNS[name]
-    status, out, err = recipe(name, *options.split(), "--epochs", 1, "--out", "out", **constants)
+    bare_pictures(tmp_path / "pictures", 24)
+    small = [*options.split(), "--epochs", 1, "--out", "out"]
+    status, out, err = recipe(name, *small, FORMATS=("keras",), **constants)
     assert not status, err
     assert metric in out
     manifest = json.loads((tmp_path / "out/artifact/manifest.json").read_text())
     assert f"test_{metric}" in manifest["metrics"]
-    assert f"recipes/{name}.py --limit" in (tmp_path / "out/artifact/README.md").read_text()
+    assert f"recipes/{name}.py {options}" in (tmp_path / "out/artifact/README.md").read_text()
 
 
 @pytest.mark.slow
-def test_tune_l2_started_as_a_person_starts_it_answers(tmp_path: Path) -> None:
-    command = [sys.executable, ROOT / "recipes/tune_l2.py", "--limit", 60, "--epochs", 1, "--out", "out"]
-    done = run(command, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert all(line.startswith("[") and "/6] l2=" in line for line in done.stderr.splitlines())
-    assert "L2" in done.stdout
-    assert "6 kernels at" in done.stdout
+def test_tune_l2_answers(recipe, tmp_path: Path) -> None:
+    small = ["--limit", 60, "--epochs", 1, "--out", "out"]
+    status, out, err = recipe("tune_l2", *small, STRENGTHS=(0.0, 1e-3))
+    assert not status, err
+    assert "L2" in out
+    assert "6 kernels at" in out
     assert (tmp_path / "out/artifact/model.tflite").is_file()
 
 
 @pytest.mark.slow
-def test_tune_on_cluster_runs_on_two_workers_of_this_machine(tmp_path: Path) -> None:
+def test_tune_on_cluster_runs_on_two_workers_of_this_machine(recipe, tmp_path: Path) -> None:
     pytest.importorskip("ray", reason='needs pip install "l2zoo[ray]"')
-    command = [sys.executable, ROOT / "recipes/tune_on_cluster.py", "--epochs", 1, "--out", "out"]
-    done = run(command, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
+    status, _, err = recipe("tune_on_cluster", "--epochs", 1, "--out", "out", FOLDS=2, STRATEGY="hyperband")
+    assert not status, err
     assert (tmp_path / "out/result.json").exists()
 
 

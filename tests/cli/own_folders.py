@@ -19,16 +19,6 @@ def class_folders(root: Path, *, test: bool = False) -> str:
     return f"folder:{root}"
 
 
-def images_and_masks(root: Path, count: int) -> str:
-    """So many images of noise, each with the diagonal as its mask."""
-    rng = np.random.default_rng(0)
-    for number in range(count):
-        for folder, pixels in (("images", rng.integers(0, 256, (16, 16, 3))), ("masks", np.eye(16))):
-            (root / folder).mkdir(parents=True, exist_ok=True)
-            Image.fromarray(pixels.astype("uint8")).save(root / folder / f"{number}.png")
-    return f"folder:{root}"
-
-
 def bare_pictures(root: Path, count: int) -> str:
     """So many pictures of 8x8 pixels, without classes."""
     root.mkdir()

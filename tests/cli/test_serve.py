@@ -313,8 +313,9 @@ def test_no_innocent_request_fails_beside_attackers():
         (["cnn_digits", "--port", "{port}"], 1, "127.0.0.1:{port} cannot be had"),
     ],
 )
-def test_what_cannot_be_served_is_said_at_the_start(l2zoo, options, status, message):
+def test_what_cannot_be_served_is_said_at_the_start(l2zoo, monkeypatch, options, status, message):
     pytest.importorskip("ray.serve", reason='needs pip install "l2zoo[serve]"')
+    monkeypatch.setattr("l2zoo.cli.serve.end_by_signals", lambda: None)  # the tests' process goes on
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         said = l2zoo("serve", *(str(option).format(port=port) for option in options))

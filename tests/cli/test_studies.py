@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,15 +13,23 @@ import pytest
 def test_regularizers_are_compared_each_at_its_own_strength(
     l2zoo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from l2zoo.studies import compare
+
+    def few(*given: Any, **named: Any) -> list[compare.Variant]:
+        none, *_, dropout, _, textbook = compare_usual(*given, **named)
+        return [none, dropout, textbook]
+
+    compare_usual = compare.usual_variants
+    monkeypatch.setattr(compare, "usual_variants", few)  # each is traced anew
     monkeypatch.chdir(tmp_path)
     small = ["--limit", 60, "--test-split", "test[:40]", "--epochs", 1, "--folds", 2, "--seeds", 2]
     answer = l2zoo("compare", "l2zoo_digits", *small, "--noise", 0.2, "--out", "out", "--json")
     assert answer.status == 0, answer.err
     (content,) = json.loads(answer.out)["comparisons"]
     assert content["label_noise"] == 0.2
-    names = [row["variant"] for row in content["variants"]]
-    assert names == ["none", "L2", "L1", "AdamW", "dropout", "zoom", "textbook"]
-    assert [row["strength"] is None for row in content["variants"]] == [True, *[False] * 3, True, True, False]
+    names = {row["variant"]: row["strength"] for row in content["variants"]}
+    assert (names["none"], names["dropout"]) == (None, None)
+    assert names["textbook"] in (1, 10, 100, 1000)
     assert all(row["trained"] == 2 for row in content["variants"])
     assert content["may_be_said"] in " ".join(answer.err.split())  # stdout is for JSON
     assert Path(content["files"]["report"]).exists()
@@ -32,18 +41,15 @@ def test_regularizers_are_compared_each_at_its_own_strength(
 def test_privacy_audits_every_strength(l2zoo, tmp_path: Path) -> None:
     out = tmp_path / "out"
     small = ["--images", 100, "--epochs", 1, "--references", 4, "--strengths", "0,1e-2", "--out", out]
-    answer = l2zoo("privacy", "l2zoo_digits", *small)
+    answer = l2zoo("privacy", "l2zoo_digits", *small, "--json")
     assert answer.status == 0, answer.err
-    assert "100 members, 100 others, 4 reference models" in " ".join(answer.out.split())
-    rows = [line for line in answer.out.splitlines() if "loss threshold " in line and "±" in line]
-    assert [row.split()[0] for row in rows] == ["0", "0.01"]
+    assert "100 members, 100 others, 4 reference models" in " ".join(answer.err.split())
+    found = json.loads(answer.out)
+    assert [row["l2"] for row in found["strengths"]] == [0, 0.01]
+    assert set(found["strengths"][0]["attacks"]) == {"loss threshold", "LiRA", "LiRA offline", "control"}
     assert len(list((out / "references_0.01").glob("*.npz"))) == 4
-    for picture in ("strengths", "roc"):
-        assert (out / f"{picture}.png").read_bytes().startswith(b"\x89PNG")
-    again = l2zoo("privacy", "l2zoo_digits", *small, "--json")  # from the models that are finished
-    found = json.loads(again.out)["strengths"]
-    assert [row["l2"] for row in found] == [0, 0.01]
-    assert set(found[0]["attacks"]) == {"loss threshold", "LiRA", "LiRA offline", "control"}
+    for picture in found["files"].values():
+        assert Path(picture).read_bytes().startswith(b"\x89PNG")
 
 
 def test_too_few_images_are_refused(l2zoo, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from l2zoo.cli.tasks import TASKS
-from tests.cli.own_folders import bare_pictures, class_folders, images_and_masks
+from tests.cli.own_folders import bare_pictures, class_folders
 from tests.processes import L2ZOO, run, running, until
 
 SMALL = ["--limit", 40, "--test-split", "test[:30]", "--epochs", 1, "--formats", "tflite", "--out", "out"]
@@ -106,19 +106,6 @@ def test_a_folder_without_a_test_split_is_measured_honestly_and_the_card_says_ho
     assert f"Trained on 30 images of {source} train, measured on 10 images of {source} test." in card
     assert "20 % was held out (whole groups, always by the seed 0). No group of images is in both." in card
     assert f"It was measured on 10 images of {source} test alone" in card
-
-
-@pytest.mark.slow
-def test_a_search_takes_the_images_that_there_are(
-    l2zoo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    data = images_and_masks(tmp_path / "mine", 30)
-    small = ["--tune-l2", "--tune-epochs", 1, "--epochs", 1, "--filters", "4,8", "--formats", "tflite"]
-    answer = l2zoo("train", data, "--model", "unet", *small, "--out", "out")
-    assert answer.status == 0, answer.err
-    assert "The search for the strength takes all 24 examples that there are." in answer.err
-    assert "Trained on 24 images" in (tmp_path / "out/artifact/README.md").read_text()
 
 
 @pytest.mark.slow
