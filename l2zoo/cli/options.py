@@ -164,7 +164,8 @@ def _find(given: str, kinds: str) -> Path:
         return locations.find(given)
     except (FileNotFoundError, ValueError):  # for the command line, `name_or_folder` is no word
         known = locations.saved_models()
-        hint = did_you_mean(given, known) or f" The saved models: {', '.join(known)}."
+        none = "" if known else " None came along: give the folder of an artifact."
+        hint = none or did_you_mean(given, known) or f" The saved models: {', '.join(known)}."
         raise typer.BadParameter(f"{given!r} is no {kinds} and no saved model.{hint}") from None
 
 

@@ -102,9 +102,12 @@ def end_calmly(command: Callable[..., None]) -> Callable[..., None]:
             import typer
 
             said = str(stop).replace("the same call", "the same command")
+            said = said or _what_is_kept({**defaults, **values})
+            if values.get("fresh"):  # which would begin anew
+                said = said.replace("same command", "same command without --fresh")
             if sys.stderr.isatty():
                 say(err=True)  # behind the ^C of the terminal, and a bar that is not full
-            say(said or _what_is_kept({**defaults, **values}), err=True)
+            say(said, err=True)
             raise typer.Exit(130) from None
 
     return run

@@ -43,6 +43,11 @@ def test_what_is_no_script_has_no_command(monkeypatch):
         ({"out": "empty"}, "", "Stopped. Nothing is kept yet: the same command begins anew."),
         ({"out": "nowhere"}, "", "Stopped. Nothing is kept yet: the same command begins anew."),
         ({"out": "there"}, "2 are kept: the same call goes on.", "2 are kept: the same command goes on."),
+        (
+            {"out": "there", "fresh": True},
+            "",
+            "Stopped. The same command without --fresh goes on with what is kept in there.",
+        ),
         ({"output": "nowhere"}, "", "Stopped. Nothing was written to nowhere."),
         ({"output": "there"}, "", "Stopped."),
         ({}, "", "Stopped."),
