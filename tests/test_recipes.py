@@ -101,7 +101,7 @@ def commands() -> list[str]:
     ]
     text, ours = "\n".join(texts), r"l2zoo (?:tune|train|compare|privacy|serve) [^\n`]+"
     found = re.findall(rf"^ *(python recipes/\w+\.py[^\n`]*|{ours})$", text, re.MULTILINE)
-    found += re.findall(rf"Made by `({ours})`", text)
+    found += re.findall(rf"Made by (?:what is now )?`({ours})`", text)
     return sorted({line.split("  ")[0] for line in found})
 
 

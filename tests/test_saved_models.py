@@ -60,7 +60,7 @@ def test_nothing_was_changed_and_the_card_says_how_it_was_made(name: str) -> Non
     content = manifest.read_and_check(FOLDER / name)
     assert {"keras", *FORMATS.get(name, ())} <= set(content["formats"])
     card = (FOLDER / name / "README.md").read_text(encoding="utf-8")
-    known = ("Made by `", "Trained: ", "License: ", "Time for one image", "Limits: ")
+    known = ("Made by ", "Trained: ", "License: ", "Time for one image", "Limits: ")
     own = ("standard error", "The strength was given, not searched.")
     for words in known if name in FOREIGN else (*known, *own):
         assert words in card
