@@ -132,7 +132,7 @@ SHORT = functools.partial(load_video, frames=6, image_size=(16, 16))
 RUNS: dict[str, tuple[str, dict[str, Any], str]] = {
     "classify": ("--limit 40", {"MODEL": "cnn", "SEEDS": 1, "load_train_test": FEW}, "accuracy"),
     "segment": ("--limit 30", {"FILTERS": (4, 8), "load_train_test": FEW}, "mean_iou"),
-    "detect": ("--limit 20", {"BACKBONE": "MobileNet", "load_train_test": FEW}, "map50"),
+    "detect": ("--limit 20", {"BACKBONE": "", "load_train_test": FEW}, "map50"),
     "generate_images": ("--samples 4", {"DATA": "folder:pictures", "STEPS": 2, "SIDE": 8}, "copying"),
     "generate_video": ("--limit 8", {"FILTERS": (4,), "load_video": SHORT}, "rollout_ssim"),
     "regress": ("--limit 30", {"SEARCHED": 30}, "mae"),
