@@ -99,7 +99,7 @@ def test_export(tmp_path: Path) -> None:
 def test_verify(tmp_path: Path) -> None:
     printed = said("verify", NAME, folder=tmp_path)
     assert printed.endswith("\nverified\n")
-    assert all(f"| {name} |" in printed for name in ("keras", "savedmodel", "tflite", "tflite_int8"))
+    assert all(f"\n{name} " in printed for name in ("keras", "savedmodel", "tflite", "tflite_int8"))
 
 
 @pytest.mark.slow

@@ -60,7 +60,7 @@ def test_tune_stopped_by_ctrl_c_says_what_is_kept_and_goes_on_to_the_answer(tmp_
     assert "of 9 trainings are finished already" in first
     assert all(line.startswith("[") and "/3] l2=" in line for line in others)
     assert ledger.read_text().count("\n") == 10
-    for said in ("Strength", "L2", "6 kernels at", "model.tflite", "Report: out/report.html"):
+    for said in ("Strength", "L2", "6 kernels at", "\ntflite ", "Report: out/report.html"):
         assert said in done.stdout
     assert (tmp_path / "out/lambda.png").read_bytes().startswith(b"\x89PNG")
     manifest = json.loads((tmp_path / "out/artifact/manifest.json").read_text())
