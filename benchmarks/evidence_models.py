@@ -1,8 +1,8 @@
 """What L2 does to each model that comes along: without it, at its own strength, and at the chosen one.
 
-    python benchmarks/evidence_models.py                  all, about 16 hours on 2 cores, in pieces if you like
-    python benchmarks/evidence_models.py --case digits    one model
-    python benchmarks/evidence_models.py --show           only the table of what is finished
+    python benchmarks/evidence_models.py                 all, about 16 hours on 2 cores, in pieces if you like
+    python benchmarks/evidence_models.py --case digits   one model
+    python benchmarks/evidence_models.py --show          only the table of what is finished
 
 For each model `l2zoo train` is run three times over 3 seeds: with `--l2 0`, with its default, and with the
 strength that its own `--tune-l2` chooses by cross-validation on the training images; generators with a strong
