@@ -99,7 +99,7 @@ TASKS: Mapping[str, Task] = {
             "mixed_precision": False, "augment": "shift", "loss": "crossentropy", "label_smoothing": 0.0,
             "privacy": False,
         },
-        {"l2zoo_digits": {}},
+        {"l2zoo_digits": {}, "l2zoo_faces": {}},
     ),
     "segmentation": Task(
         "unet",
