@@ -80,7 +80,7 @@ def export(
     Example:
         >>> export(None, "somewhere", formats=["tflight"])  # doctest: +ELLIPSIS
         Traceback (most recent call last):
-        ValueError: `formats` must be out of ['keras', 'savedmodel', 'tflite', ...], got ['tflight'].
+        ValueError: `formats` must be out of ['keras', ...], got ['tflight']. Did you mean 'tflite'?
     """
     names = select(formats)
     limits, conversion, card = limits or Limits(), conversion or Conversion(), card or Card()

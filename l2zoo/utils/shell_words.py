@@ -21,13 +21,11 @@ ERRORS = (ValueError, TypeError, ImportError, OSError)  # what the user can mend
 
 # Arguments of the library that options of other names set; of its own name an option is found without this.
 SET_BY: Mapping[str, Sequence[str]] = {
-    "classes": ("pretrain_classes",),
     "directory": ("out",),
-    "epochs": ("tune_epochs", "pretrain_epochs", "judge_epochs"),
+    "epochs": ("tune_epochs", "judge_epochs"),
     "folder": ("output", "out", "artifact"),
     "format": ("formats",),
     "input_shape": ("image_size",),
-    "learning_rate": ("scratch_rate",),
     "limit": ("tune_images", "images"),
     "name": ("model",),
     "names": ("augment",),

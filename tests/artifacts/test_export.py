@@ -316,8 +316,12 @@ def test_the_picture_goes_along(tmp_path):
 @pytest.mark.parametrize(
     ("options", "error", "words"),
     [
-        ({"formats": ["tflight"]}, ValueError, r"`formats` must be out of .*got \['tflight'\]"),
-        ({"formats": "tflite"}, ValueError, r"`formats` must be out of .*got \['tflite'\]"),
+        (
+            {"formats": ["tflight"]},
+            ValueError,
+            r"`formats` must be out of .*got \['tflight'\]\. Did you mean",
+        ),
+        ({"formats": "tflite"}, ValueError, "`formats` must be a list of words out of .*, got 'tflite'"),
         ({"limits": 0.3}, TypeError, "`limits` must be a Limits, got float"),
         ({"conversion": "int8"}, TypeError, "`conversion` must be a Conversion, got str"),
         ({"measure": 0.9}, TypeError, "`measure` must be a function of the outputs, got float"),

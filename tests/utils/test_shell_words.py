@@ -91,7 +91,6 @@ OPTIONS = {
     "task": Option("--task", "classification"),
     "output_kind": Option("--output-kind", None),
     "classes": Option("--classes", "5,6"),
-    "pretrain_classes": Option("--pretrain-classes", "0,x"),
     "data_loss": Option("--data-loss", None),
     "fresh": Option("--fresh", False),
 }
@@ -127,10 +126,6 @@ OPTIONS = {
         ("boxes need task='detection'.", "boxes need --task detection."),
         ("`output_kind` is needed, got output_kind=None.", "--output-kind is needed, got none."),
         ("`groups` must be as many, got groups=3.", "`groups` must be as many, got groups=3."),
-        (
-            "`classes` must be different, got classes=['0', 'x'].",
-            "--pretrain-classes must be different, got --pretrain-classes 0,x.",
-        ),
         (
             "`classes` must be different, got classes=['7'].",
             "--classes must be different, got --classes ['7'].",
