@@ -119,7 +119,7 @@ def test_folds_choose_the_strength_and_the_same_call_goes_on_and_finds_the_same(
 
     result, trained = run(), tmp_path / "seed0" / "stage1-all" / "metrics.csv"
     assert result.l2 == result.search.best
-    assert [candidate.l2 for candidate in result.search.candidates] == [0.0, 1e-4]
+    assert [candidate.strength for candidate in result.search.candidates] == [0.0, 1e-4]
     assert list(result.scores) == ["a new head alone", "then all levels"]
     moment = trained.stat().st_mtime_ns
     again = run()
