@@ -117,7 +117,7 @@ def test_folds_choose_the_strength_and_the_same_call_goes_on_and_finds_the_same(
             l2=(0.0, 1e-4), scratch=False, at_once=False, formats=["tflite"], directory=tmp_path,
         )  # fmt: skip
 
-    result, trained = run(), tmp_path / "seed0" / "stage1-all" / "metrics.csv"
+    result, trained = run(), tmp_path / "seed0" / "stage1-all" / "state.npz"
     assert result.l2 == result.search.best
     assert [candidate.strength for candidate in result.search.candidates] == [0.0, 1e-4]
     assert list(result.scores) == ["a new head alone", "then all levels"]
