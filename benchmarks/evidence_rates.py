@@ -100,6 +100,37 @@ def grid(
     return verdict.outcome, bool(verdict.low <= truth <= verdict.high), verdict.gain
 
 
+def with_others(
+    seed: int, *, agreement: float, gain: float = 0.0, fresh: bool = True
+) -> tuple[str, bool, float]:
+    """Random search of a strength and another value: 20 configurations, then 0 at the best's other value.
+
+    Args:
+        seed: Of the scores.
+        agreement: See above.
+        gain: Of the best strength, in truth.
+        fresh: Whether the winner and 0 are judged on divisions that chose nothing, as they are.
+    """
+    from l2zoo.engine.record import Record, Unit
+    from l2zoo.search.candidates import best, gather
+    from l2zoo.search.select import choose
+
+    rng = np.random.default_rng(seed)
+    scores = Scores(rng, agreement, bump(gain))
+
+    def trained(strength: float, others: tuple, seed: int) -> list[Record]:
+        units = [Unit(strength, fold, seed, others) for fold in range(5)]
+        return [Record(unit, score=scores(strength, others, seed, unit.fold)) for unit in units]
+
+    tried = [(float(10 ** rng.uniform(-6, -1)), (("lr", float(rng.uniform())),)) for _ in range(20)]
+    records = list(itertools.chain.from_iterable(trained(*setting, 0) for setting in tried))
+    winner = best(gather(records), mode="max")
+    records += trained(0.0, winner.others, 0)
+    judges = [trained(strength, winner.others, 1) for strength in (0.0, winner.strength)]
+    verdict = choose(records, judged=list(itertools.chain(*judges)) if fresh else []).verdict
+    return verdict.outcome, bool(verdict.low <= bump(gain)(winner.strength) <= verdict.high), verdict.gain
+
+
 # ---- Whole searches ----------------------------------------------------------------------------------------
 
 
@@ -312,7 +343,10 @@ def grids(pool: ProcessPoolExecutor, repeat: int) -> None:
 
 
 def searches(pool: ProcessPoolExecutor, repeat: int) -> None:
-    """`tune_l2` itself."""
+    """One winner of all folds; and `tune_l2` itself."""
+    for agreement in AGREEMENTS:
+        words = f"20 configurations, the winner judged on fresh folds, agreement {agreement:g}"
+        row(words, pool, with_others, repeat, agreement=agreement)
     kinds = (("grid", False), ("random", False), ("bayesian", False), ("hyperband", False), ("random", True))
     for (strategy, space), agreement in itertools.product((*kinds, ("bayesian", True)), AGREEMENTS):
         words = f"tune_l2, {strategy}{' and learning rate' if space else ''}, agreement {agreement:g}"

@@ -5,7 +5,6 @@ Each bound is held by what we have and broken by what it was made for: the test 
 
 from __future__ import annotations
 
-import itertools
 import runpy
 from collections.abc import Callable
 from pathlib import Path
@@ -54,30 +53,12 @@ def test_ten_folds_see_no_more_of_what_all_of_them_share(monkeypatch) -> None:
     assert rates(RATES["grid"], 100, **null).seen > 0.05  # Nadeau and Bengio's allows for a tenth
 
 
-def with_others(seed: int, *, agreement: float, fresh: bool) -> tuple[str, bool]:
-    """Random search of a strength and another value: 20 configurations, then 0 at the best's other value."""
-    rng = np.random.default_rng(seed)
-    scores = RATES["Scores"](rng, agreement, RATES["bump"](0.0))
-
-    def trained(strength: float, others: tuple, seed: int) -> list[Record]:
-        units = [Unit(strength, fold, seed, others) for fold in range(5)]
-        return [Record(unit, score=scores(strength, others, seed, unit.fold)) for unit in units]
-
-    tried = [(float(10 ** rng.uniform(-6, -1)), (("lr", float(rng.uniform())),)) for _ in range(20)]
-    records = list(itertools.chain.from_iterable(trained(*setting, 0) for setting in tried))
-    winner = best(gather(records), mode="max")
-    records += trained(0.0, winner.others, 0)
-    judges = [trained(strength, winner.others, 1) for strength in (0.0, winner.strength)]
-    verdict = choose(records, judged=list(itertools.chain(*judges)) if fresh else []).verdict
-    return verdict.outcome, bool(verdict.low <= 0 <= verdict.high)
-
-
 @pytest.mark.slow
 def test_a_winner_among_other_hyperparameters_is_judged_by_what_did_not_choose_it() -> None:
-    found = rates(with_others, 400, agreement=0.1, fresh=True)
+    found = rates(RATES["with_others"], 400, agreement=0.1)
     assert found.seen <= 0.05
     assert found.held >= 0.94
-    assert rates(with_others, 400, agreement=0.1, fresh=False).seen > 0.06
+    assert rates(RATES["with_others"], 400, agreement=0.1, fresh=False).seen > 0.06
 
 
 @pytest.mark.parametrize("folds", [5, 10])
