@@ -125,10 +125,7 @@ def _check_movable(folder: Path, argument: str) -> None:
         with hold(folder / SUFFIX):  # let go before the move, which Windows refuses while a file is open
             pass
     except HeldError as error:
-        raise ValueError(
-            f"`{argument}` belongs to another process now{error}, got {argument}={str(folder)!r}. Wait for "
-            "it to end, or choose another folder."
-        ) from None
+        raise error.of_folder(folder, argument) from None
     except OSError as error:
         raise unwritable(error, folder, argument) from error
 

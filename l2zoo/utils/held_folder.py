@@ -41,10 +41,7 @@ def hold_folder(folder: str | Path | None, *, argument: str, room: int = 0) -> I
             held.enter_context(hold(folder / SUFFIX))
             sweep(folder)
         except HeldError as error:
-            raise ValueError(
-                f"`{argument}` belongs to another process now{error}, got {argument}={str(folder)!r}. Wait "
-                "for it to end, or choose another folder."
-            ) from None
+            raise error.of_folder(folder, argument) from None
         except OSError as error:
             raise unwritable(error, folder, argument) from error
         yield

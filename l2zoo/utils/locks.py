@@ -66,6 +66,13 @@ def exclusive(path: str | Path, *, wait: bool = False) -> Iterator[bool]:
 class HeldError(Exception):
     """Somebody else has the lock; as text, who, in brackets, as far as it can be read."""
 
+    def of_folder(self, folder: Path, argument: str) -> ValueError:
+        """The error of a folder that is held; `argument` is what the caller of a public function calls it."""
+        return ValueError(
+            f"`{argument}` belongs to another process now{self}, got {argument}={str(folder)!r}. Wait for it "
+            "to end, or choose another folder."
+        )
+
 
 def hold(lock: Path, *, wait: bool = False) -> contextlib.AbstractContextManager[bool]:
     """Holds a lock file for a block, which gets whether that holds others off.
