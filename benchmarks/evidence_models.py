@@ -12,6 +12,7 @@ whenever you like. Ends with the table, in which less is better of a loss and of
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -64,6 +65,17 @@ WIDE = ("--filters", "24,48,96,192", "--epochs", "30")  # what the README's figu
 MNIST = ("--epochs", "8", "--batch-size", "128")  # prepared where TFDS_DATA_DIR says
 STRONG = 0.01
 FEW = "--limit 256 --epochs 250 --judge-epochs 0 --samples 300 --steps 25"
+PHOTOS = Case(
+    "diffusion, 256 crops of photographs",
+    "l2zoo_photos",
+    "generation",
+    "denoising_loss",
+    1e-5,
+    tuple(FEW.split()),
+    strong=STRONG,
+    more=("copying", "copying_fresh", "nearest_train", "nearest_test"),
+    searching=("--tune-images", "256", "--tune-epochs", "200"),
+)
 CASES = {
     "cnn": Case("CNN, digits", "l2zoo_digits", "classification", "accuracy", 5e-5, ("--model", "cnn")),
     "digits": Case("ResNet-20, digits", "l2zoo_digits", "classification", "accuracy", 5e-5),
@@ -87,27 +99,9 @@ CASES = {
         strong=STRONG,
         more=("class_accuracy", "frechet", "copying"),
     ),
-    "photos": Case(
-        "diffusion, 256 crops of photographs",
-        "l2zoo_photos",
-        "generation",
-        "denoising_loss",
-        1e-5,
-        tuple(FEW.split()),
-        strong=STRONG,
-        more=("copying", "copying_fresh", "nearest_train", "nearest_test"),
-        searching=("--tune-images", "256", "--tune-epochs", "200"),
-    ),
-    "unseen": Case(
-        "diffusion, 256 crops, other photographs in test",
-        "l2zoo_photos/apart_32",
-        "generation",
-        "denoising_loss",
-        1e-5,
-        tuple(FEW.split()),
-        strong=STRONG,
-        more=("copying", "copying_fresh", "nearest_train", "nearest_test"),
-        searching=("--tune-images", "256", "--tune-epochs", "200"),
+    "photos": PHOTOS,
+    "unseen": dataclasses.replace(
+        PHOTOS, words="diffusion, 256 crops, other photographs in test", data="l2zoo_photos/apart_32"
     ),
     "video": Case(
         "video, moving digits", "l2zoo_moving_digits", "video", "rollout_ssim", 1e-6, strong=STRONG
