@@ -6,12 +6,10 @@ loads only when it is needed.
 
 from __future__ import annotations
 
-import importlib
 from typing import Any
 
 from l2zoo.registration import watch_imports
-from l2zoo.utils.packages import explain
-from l2zoo.utils.validation import no_attribute
+from l2zoo.utils.packages import explain, public_value
 
 __version__ = "0.2.0"
 
@@ -55,14 +53,10 @@ __all__ = ["__version__", *_HOME]
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise no_attribute(__name__, name, _HOME)
     try:
-        value = getattr(importlib.import_module(_HOME[name]), name)
+        return public_value(__name__, name, _HOME)
     except ModuleNotFoundError as error:  # of what was installed to run files alone
         raise ImportError(explain(error), name=error.name) from error
-    globals()[name] = value
-    return value
 
 
 def __dir__() -> list[str]:

@@ -7,12 +7,11 @@ and TensorFlow Datasets when data is first asked for.
 
 from __future__ import annotations
 
-import importlib
 import sys
 import types
 from typing import TYPE_CHECKING, Any
 
-from l2zoo.utils.validation import no_attribute
+from l2zoo.utils.packages import public_value
 
 if TYPE_CHECKING:
     from l2zoo.data.builtin.digits import L2zooDigits
@@ -38,26 +37,22 @@ __all__ = [
 ]
 
 _HOME = {
-    "ImageData": "images",
-    "L2zooDigits": "builtin.digits",  # a TFDS builder class: defining it imports TFDS
-    "VideoData": "videos",
-    "check_folds": "checks",
-    "check_images": "checks",
-    "check_splits": "overlap",
-    "divided": "load",
-    "leave_out": "overlap",
-    "load": "load",
-    "load_train_test": "train_test",
-    "load_video": "videos",
+    "ImageData": "l2zoo.data.images",
+    "L2zooDigits": "l2zoo.data.builtin.digits",  # a TFDS builder class: defining it imports TFDS
+    "VideoData": "l2zoo.data.videos",
+    "check_folds": "l2zoo.data.checks",
+    "check_images": "l2zoo.data.checks",
+    "check_splits": "l2zoo.data.overlap",
+    "divided": "l2zoo.data.load",
+    "leave_out": "l2zoo.data.overlap",
+    "load": "l2zoo.data.load",
+    "load_train_test": "l2zoo.data.train_test",
+    "load_video": "l2zoo.data.videos",
 }
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise no_attribute(__name__, name, _HOME)
-    value = getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
-    globals()[name] = value
-    return value
+    return public_value(__name__, name, _HOME)
 
 
 def __dir__() -> list[str]:

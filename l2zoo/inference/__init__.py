@@ -5,10 +5,9 @@ Each name is imported when it is first used: the help of a command that serves n
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING, Any
 
-from l2zoo.utils.validation import no_attribute
+from l2zoo.utils.packages import public_value
 
 if TYPE_CHECKING:
     from l2zoo.inference.predictor import Predictor
@@ -16,12 +15,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Classified", "Detected", "Predictor", "Segmented"]
 
-_HOME = {"Classified": "results", "Detected": "results", "Predictor": "predictor", "Segmented": "results"}
+_HOME = {
+    "Classified": "l2zoo.inference.results",
+    "Detected": "l2zoo.inference.results",
+    "Predictor": "l2zoo.inference.predictor",
+    "Segmented": "l2zoo.inference.results",
+}
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise no_attribute(__name__, name, _HOME)
-    value = getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
-    globals()[name] = value
-    return value
+    return public_value(__name__, name, _HOME)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
 from typing import Any
 
-from l2zoo.utils.validation import no_attribute
+from l2zoo.utils.packages import public_value
 
 _HOME = {
     "Classification": "l2zoo.tasks.classification",
@@ -30,6 +29,4 @@ __all__ = list(_HOME)
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise no_attribute(__name__, name, _HOME)
-    return getattr(importlib.import_module(_HOME[name]), name)
+    return public_value(__name__, name, _HOME)

@@ -9,6 +9,11 @@ from __future__ import annotations
 import contextlib
 import importlib.metadata
 import importlib.util
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from l2zoo.utils.validation import no_attribute
 
 FULL = {
     "h5py": "h5py",
@@ -25,6 +30,25 @@ FULL = {
 WHOLE, RUNTIME = "l2zoo", "l2zoo-runtime"
 """The distributions that this package comes in; they lie in the same place."""
 _ALONE = {"matplotlib": "Matplotlib", "scipy": "SciPy"}  # likewise, and useful beside `l2zoo-runtime` too
+
+
+def public_value(package: str, name: str, home: Mapping[str, str]) -> Any:
+    """A public name of a package that imports each when it is first used; from then on it is an attribute.
+
+    Args:
+        package: The package's own name.
+        name: What is asked of it.
+        home: Each public name's module.
+
+    Raises:
+        AttributeError: There is no such name; the one meant is suggested.
+        ModuleNotFoundError: The module needs a package that is not installed.
+    """
+    if name not in home:
+        raise no_attribute(package, name, home)
+    value = getattr(importlib.import_module(home[name]), name)
+    vars(sys.modules[package])[name] = value
+    return value
 
 
 def distributions() -> list[str]:
