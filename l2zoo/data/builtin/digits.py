@@ -5,14 +5,12 @@ Importing this module registers the name with TFDS, so that `tfds.load("l2zoo_di
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
-
 import numpy as np
 import tensorflow_datasets as tfds
 
+from l2zoo.data.builtin.labelled import LabelledImages, features, stratified
+
 TEST_EXAMPLES = 360
-SPLIT_SEED = 0
 
 _DESCRIPTION = """
 1,797 handwritten digits of 13 people, 8x8 pixels, 10 classes: the test set of "Optical Recognition of
@@ -36,7 +34,7 @@ _CITATION = """
 """
 
 
-class L2zooDigits(tfds.core.GeneratorBasedBuilder):
+class L2zooDigits(LabelledImages):
     """Real handwritten digits, `(8, 8, 1)` uint8 in [0, 255], 10 classes, 1,437 train and 360 test."""
 
     VERSION = tfds.core.Version("1.0.0")
@@ -46,32 +44,18 @@ class L2zooDigits(tfds.core.GeneratorBasedBuilder):
         return tfds.core.DatasetInfo(
             builder=self,
             description=_DESCRIPTION,
-            features=tfds.features.FeaturesDict(
-                {
-                    "image": tfds.features.Image(shape=(8, 8, 1), dtype=np.uint8, encoding_format="png"),
-                    "label": tfds.features.ClassLabel(names=[str(digit) for digit in range(10)]),
-                }
-            ),
+            features=features((8, 8, 1), [str(digit) for digit in range(10)]),
             supervised_keys=("image", "label"),
             homepage="https://archive.ics.uci.edu/dataset/80/optical+recognition+of+handwritten+digits",
             citation=_CITATION,
             license="Creative Commons Attribution 4.0 International (CC BY 4.0)",
         )
 
-    def _split_generators(self, dl_manager: Any) -> dict[str, Iterator[tuple[int, dict[str, Any]]]]:
-        del dl_manager  # nothing is downloaded
-        images, labels = digit_images()
-        train, test = split_positions(labels)
-        return {
-            "train": self._generate_examples(images, labels, train),
-            "test": self._generate_examples(images, labels, test),
-        }
+    def arrays(self) -> tuple[np.ndarray, np.ndarray]:
+        return digit_images()
 
-    def _generate_examples(
-        self, images: np.ndarray, labels: np.ndarray, positions: np.ndarray
-    ) -> Iterator[tuple[int, dict[str, Any]]]:
-        for position in positions:
-            yield int(position), {"image": images[position], "label": int(labels[position])}
+    def positions(self, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return split_positions(labels)
 
 
 def digit_images() -> tuple[np.ndarray, np.ndarray]:
@@ -85,9 +69,4 @@ def digit_images() -> tuple[np.ndarray, np.ndarray]:
 
 def split_positions(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Positions of the training and the test examples, always the same."""
-    from sklearn.model_selection import train_test_split
-
-    train, test = train_test_split(
-        np.arange(len(labels)), test_size=TEST_EXAMPLES, stratify=labels, random_state=SPLIT_SEED
-    )
-    return train, test
+    return stratified(labels, test_size=TEST_EXAMPLES)

@@ -6,17 +6,14 @@ which `pip install "l2zoo[photos]"` brings. Importing this module registers the 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
-
 import numpy as np
 import tensorflow_datasets as tfds
 
+from l2zoo.data.builtin.labelled import LabelledImages, features, stratified
 from l2zoo.data.builtin.photos import import_scikit_image
 
 CLASSES = ("face", "other")
 EACH = 100  # of either class, faces first
-SPLIT_SEED = 0
 
 _DESCRIPTION = """
 200 grey patches of 25x25 pixels, 100 faces and 100 pieces of background, from photographs of "Labeled Faces
@@ -38,7 +35,7 @@ _CITATION = """
 """
 
 
-class L2zooFaces(tfds.core.GeneratorBasedBuilder):
+class L2zooFaces(LabelledImages):
     """Faces or background, `(25, 25, 1)` uint8 in [0, 255], 2 classes, 100 train and 100 test."""
 
     VERSION = tfds.core.Version("1.0.0")
@@ -48,29 +45,18 @@ class L2zooFaces(tfds.core.GeneratorBasedBuilder):
         return tfds.core.DatasetInfo(
             builder=self,
             description=_DESCRIPTION,
-            features=tfds.features.FeaturesDict(
-                {
-                    "image": tfds.features.Image(shape=(25, 25, 1), dtype=np.uint8, encoding_format="png"),
-                    "label": tfds.features.ClassLabel(names=list(CLASSES)),
-                }
-            ),
+            features=features((25, 25, 1), CLASSES),
             supervised_keys=("image", "label"),
             homepage="https://scikit-image.org/docs/stable/api/skimage.data.html",
             citation=_CITATION,
             license="scikit-image states none of its own; from Labeled Faces in the Wild, for research",
         )
 
-    def _split_generators(self, dl_manager: Any) -> dict[str, Iterator[tuple[int, dict[str, Any]]]]:
-        del dl_manager  # nothing is downloaded
-        images, labels = face_images()
-        parts = zip(("train", "test"), split_positions(labels), strict=True)
-        return {split: self._generate_examples(images, labels, positions) for split, positions in parts}
+    def arrays(self) -> tuple[np.ndarray, np.ndarray]:
+        return face_images()
 
-    def _generate_examples(
-        self, images: np.ndarray, labels: np.ndarray, positions: np.ndarray
-    ) -> Iterator[tuple[int, dict[str, Any]]]:
-        for position in positions:
-            yield int(position), {"image": images[position], "label": int(labels[position])}
+    def positions(self, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return split_positions(labels)
 
 
 def face_images() -> tuple[np.ndarray, np.ndarray]:
@@ -85,9 +71,4 @@ def face_images() -> tuple[np.ndarray, np.ndarray]:
 
 def split_positions(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Positions of the training and the test examples, always the same."""
-    from sklearn.model_selection import train_test_split
-
-    train, test = train_test_split(
-        np.arange(len(labels)), test_size=0.5, stratify=labels, random_state=SPLIT_SEED
-    )
-    return train, test
+    return stratified(labels, test_size=0.5)
