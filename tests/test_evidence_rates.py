@@ -46,6 +46,7 @@ def test_a_grid_is_wrong_in_1_of_20_at_most_where_gains_agree_by_a_fifth(monkeyp
     assert rates(RATES["grid"], 300, **null).seen > 0.06  # a strength alone is chosen for its luck
 
 
+@pytest.mark.slow
 def test_ten_folds_see_no_more_of_what_all_of_them_share(monkeypatch) -> None:
     null = {"agreement": 0.2, "gain": 0.0, "seeds": 2, "folds": 10}
     assert rates(RATES["grid"], 100, **null).seen <= 0.05
@@ -123,6 +124,7 @@ def test_a_comparison_on_a_test_set_knows_that_its_images_are_a_sample(monkeypat
     assert broken.held < 0.8
 
 
+@pytest.mark.slow
 def test_an_audit_that_knows_nothing_tells_members_apart_in_1_of_20_at_most(monkeypatch) -> None:
     monkeypatch.setattr("l2zoo.studies.privacy.findings.advantage", lambda *scores, seed: None)  # slow
     null = {"members": 100, "others": 100, "shift": 0.0, "what": "told"}

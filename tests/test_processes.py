@@ -30,6 +30,7 @@ def test_it_is_read_while_it_runs_and_gone_after_the_block() -> None:
     assert not psutil.pid_exists(process.pid)
 
 
+@pytest.mark.slow
 def test_what_it_started_is_gone_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tests.processes.GRACE", 1.0)
     with running(python(STUBBORN)) as process:

@@ -108,6 +108,7 @@ def two_heads(x, inputs):
     return keras.Model(inputs, {"size": layers.Dense(1)(x), "kind": layers.Dense(3, "softmax")(x)})
 
 
+@pytest.mark.slow
 def test_several_outputs_of_an_int8_file_come_back_as_numbers_by_name(tmp_path, monkeypatch):
     inputs = keras.Input((16, 16, 1))
     model = two_heads(layers.Flatten()(layers.Rescaling(1 / 255)(inputs)), inputs)

@@ -52,6 +52,7 @@ def artifact(model, noisy, tmp_path_factory):
     )
 
 
+@pytest.mark.slow
 def test_names_shapes_and_types_are_the_models_in_every_file(artifact):
     shapes = {"images": [None, 4, 4, 1], "labels": [None], "times": [None]}
     expected = {name: {"shape": shapes[name], "dtype": TYPES[name]} for name in shapes}
@@ -88,6 +89,7 @@ def test_it_verifies(artifact):
     assert all(figures.holds for figures in verify(artifact.folder).parity.values())
 
 
+@pytest.mark.slow
 def test_the_cards_code_runs_as_it_stands(artifact, model, monkeypatch):
     monkeypatch.chdir(artifact.folder)
     text = (artifact.folder / "README.md").read_text(encoding="utf-8")

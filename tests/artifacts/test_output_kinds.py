@@ -59,6 +59,7 @@ def test_what_nobody_can_tell_stays_open(tmp_path):
     assert "kind" not in artifact.manifest["outputs"]["output_0"]
 
 
+@pytest.mark.slow
 def test_each_of_several_outputs_has_its_kind(tmp_path):
     keras.utils.set_random_seed(0)
     inputs = keras.Input((8, 8, 1), name="images")

@@ -46,6 +46,7 @@ def written(model, data, folder: Path, **options):
     return export(model, folder, sample=data.arrays()[0][:20], formats=options.pop("formats", []), **options)
 
 
+@pytest.mark.slow
 def test_class_names_task_and_data_reach_the_artifact_without_a_card(digits, tmp_path):
     model = build()
     fit(model, digits, epochs=1, verbose=0)
@@ -61,6 +62,7 @@ def test_class_names_task_and_data_reach_the_artifact_without_a_card(digits, tmp
     assert "labels.txt" in artifact.manifest["files"]
 
 
+@pytest.mark.slow
 def test_the_model_of_a_search_knows_its_data(digits, tmp_path):
     result = tune_l2(lambda l2: build_with(l2), digits, strengths=[0, 1e-3], folds=2, epochs=1, verbose=False)
     assert written(result.model, digits, tmp_path / "a").manifest["class_names"] == list(NAMES)

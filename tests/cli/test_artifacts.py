@@ -89,6 +89,7 @@ def test_export_compares_on_real_images_by_their_labels(artifact: Path) -> None:
     assert "accuracy" in found["metrics"]
 
 
+@pytest.mark.slow
 def test_export_hands_its_options_on(
     l2zoo, model_file: Path, artifact: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -233,6 +234,7 @@ def of_digits(numbers: int, activation: str | None, loss: Any) -> keras.Model:
     return model
 
 
+@pytest.mark.slow
 def test_a_model_of_logits_is_exported_and_predicts_probabilities(l2zoo, tmp_path: Path) -> None:
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model = of_digits(10, None, loss)
@@ -290,6 +292,7 @@ def test_predict_takes_a_folder_and_a_pattern(l2zoo, artifact: Path, tmp_path: P
         assert [one["image"] for one in json.loads(answer.out)] == [str(path), str(tmp_path / "other.png")]
 
 
+@pytest.mark.slow
 def test_boxes_are_shown_from_a_score_on_and_no_more_than_asked_for(
     l2zoo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

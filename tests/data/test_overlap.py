@@ -265,6 +265,7 @@ def test_what_a_limit_keeps_and_what_it_leaves_are_all(task):
         divided(data, 21)
 
 
+@pytest.mark.slow
 def test_the_rest_of_a_split_that_is_read_from_disk(tfds_root):
     data = load("l2zoo_digits", "test", data_dir=tfds_root)
     some, others = divided(data, 100)

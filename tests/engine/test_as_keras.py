@@ -210,6 +210,7 @@ def without_decay_of_biases(optimizer: Any) -> Any:
     return optimizer
 
 
+@pytest.mark.slow
 @pytest.mark.backends
 @pytest.mark.slow_elsewhere
 @pytest.mark.parametrize("name", some(OPTIONS, QUICK_OPTIONS, SLOW_OPTIONS))
@@ -358,6 +359,7 @@ def spread(y_true: Any, y_pred: Any) -> Any:
     return keras.ops.std(y_pred)
 
 
+@pytest.mark.slow
 @pytest.mark.backends
 @pytest.mark.slow_elsewhere
 @pytest.mark.parametrize("name", some(SETTINGS, QUICK_SETTINGS, SLOW_SETTINGS))

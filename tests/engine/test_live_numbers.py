@@ -81,7 +81,7 @@ def trained_by_keras(values: dict) -> keras.Model:
 @pytest.mark.parametrize(
     ("first", "then"),
     [
-        ({}, {"l2": 0.3, "rate": 0.1, "dropout": 0.6}),
+        pytest.param({}, {"l2": 0.3, "rate": 0.1, "dropout": 0.6}, marks=pytest.mark.slow),
         pytest.param({}, {"l2": 0.0, "rate": 3e-2, "dropout": 0.1}, marks=pytest.mark.slow),
         ({"l1": 1e-3, "schedule": True}, {"l1": 0.05, "rate": 0.05}),
     ],
@@ -100,6 +100,7 @@ def test_numbers_that_are_assigned_do_what_numbers_that_were_built_in_do(trainer
     assert record.score == pytest.approx((answers == y[held]).mean(), abs=1e-6)
 
 
+@pytest.mark.slow
 def test_another_width_is_another_model_and_no_more_are_kept_than_memory_is_meant_for(monkeypatch):
     monkeypatch.setattr(trainers, "KEEP", 2)
     trainer = Trainer(job())

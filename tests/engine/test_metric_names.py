@@ -30,6 +30,7 @@ def several():
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("before", range(3))
 def test_names_that_keras_counts_are_counted_within_the_model(before):
     for _ in range(before):

@@ -93,7 +93,14 @@ class WithoutEachPart(keras.callbacks.Callback):
 
 
 @pytest.mark.backends
-@pytest.mark.parametrize("metric", ["accuracy", Precision(), Surest()], ids=["mean", "ratio", "largest"])
+@pytest.mark.parametrize(
+    "metric",
+    [
+        pytest.param("accuracy", id="mean"),
+        pytest.param(Precision(), id="ratio", marks=pytest.mark.slow),
+        pytest.param(Surest(), id="largest", marks=pytest.mark.slow),
+    ],
+)
 def test_parts_of_the_held_out_rows_have_the_pseudo_values_of_the_jackknife(metric):
     objective = f"val_{metric if isinstance(metric, str) else metric.name}"
     settings = {"metrics": (metric,), "objective": objective, "callbacks": (WithoutEachPart(),), "parts": 5}
@@ -246,6 +253,7 @@ def test_the_final_model_has_a_plain_number_and_the_weights_it_was_trained_to(wa
     assert not np.allclose(model.get_weights()[0], small.build(0.0).get_weights()[0])
 
 
+@pytest.mark.slow
 @pytest.mark.slow_elsewhere
 @pytest.mark.backends
 def test_a_training_that_has_collapsed_is_stopped_and_says_so():

@@ -38,6 +38,7 @@ NUMBERS = RNG.normal(size=(len(X), 2)).astype("float32")
 # ---- Figures -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_classifier_of_logits_is_judged_as_scikit_learn_judges(made):
     found = Predictor(made("logits").folder).evaluate((X, LABELS))
     shares = softmax(made("logits").answers.astype("float64"), axis=1)
@@ -111,6 +112,7 @@ def test_masks_are_judged_as_scikit_learn_judges_labelled_pixels(made, name, cla
     assert found.metrics["pixel_accuracy"] == pytest.approx(metrics.accuracy_score(true, wanted))
 
 
+@pytest.mark.slow
 def test_figures_are_those_that_the_tasks_measure_on_the_keras_model(classifier, segmenter, detector):
     images = tiny.random_images(40, 8, 8, 3, seed=1)
     data = load((images, np.arange(40) % 3))
@@ -236,6 +238,7 @@ def test_the_confusion_is_drawn_and_told_in_words(made, tmp_path):
     assert f"Right: {np.trace(found.matrix)} of 64." in text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["logits", "multilabel", "values", "masks of logits"])
 def test_the_worst_images_are_drawn_for_every_kind(made, name, tmp_path):
     targets = {"logits": LABELS, "multilabel": SEVERAL, "values": NUMBERS, "masks of logits": X[..., 0] % 3}

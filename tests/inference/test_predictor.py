@@ -109,6 +109,7 @@ def test_the_file_draws_what_the_model_draws(denoiser, labels, guidance):
     assert np.abs(drawn.astype(float) - expected.astype(float)).mean() <= 1  # of 255
 
 
+@pytest.mark.slow
 def test_the_file_continues_clips_as_the_model_does(stepper):
     frames = random_images(3, 4, 16, 16, 1)
     found = l2zoo.Predictor(stepper.folder).generate(frames, 6, batch_size=2)

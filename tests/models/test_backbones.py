@@ -33,13 +33,10 @@ def test_every_model_of_keras_applications_is_a_backbone():
     assert set(backbones.NAMES) - set(backbones.APPLICATIONS) == {f"EfficientNetLite{n}" for n in range(5)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "side"),
-    [
-        pytest.param("ResNet50", 32, marks=pytest.mark.slow),
-        ("VGG16", 32),
-        pytest.param("Xception", 71, marks=pytest.mark.slow),
-    ],
+    [("ResNet50", 32), ("VGG16", 32), ("Xception", 71)],
 )
 def test_raw_pixels_give_the_features_of_the_published_model_and_its_preprocessing(name, side, tmp_path):
     keras.utils.set_random_seed(0)
@@ -58,6 +55,7 @@ def test_raw_pixels_give_the_features_of_the_published_model_and_its_preprocessi
     assert modules == {"keras"}  # so that a file with it loads anywhere
 
 
+@pytest.mark.slow
 def test_turned_colours_survive_a_file(tmp_path):
     model = backbones.application("VGG16", (32, 32, 3))
     images = np.random.default_rng(0).integers(0, 256, (1, 32, 32, 3)).astype("float32")

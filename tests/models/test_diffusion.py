@@ -85,6 +85,7 @@ def test_the_penalty_reaches_every_kernel_embedding_and_projection() -> None:
     assert tiny(l2=0.0).losses == []
 
 
+@pytest.mark.slow
 @pytest.mark.slow_elsewhere
 @pytest.mark.backends
 def test_one_step_has_data_loss_plus_penalty_and_a_file_keeps_outputs_and_penalty(tmp_path: Path) -> None:

@@ -212,6 +212,7 @@ def test_it_is_fine_tuned_from_the_top(body: keras.Model) -> None:
     assert len(backbones.strides_of(body)) == 6  # 1, 2, 4, 8, 16, 32
 
 
+@pytest.mark.slow
 def test_without_top_the_body_has_the_weights_of_the_saved_model(small: keras.Model) -> None:
     found = build_efficientnet_lite((64, 64, 3), include_top=False, weights="imagenet").get_weights()
     for mine, theirs in zip(small.get_weights(), found, strict=True):

@@ -126,6 +126,7 @@ def test_names_are_explicit_and_the_same_every_time() -> None:
     assert first.weights[0].path == "encoder1/kernel"
 
 
+@pytest.mark.slow
 @pytest.mark.slow_elsewhere
 @pytest.mark.backends
 def test_a_file_keeps_outputs_and_penalty_and_a_step_of_training_adds_it(tmp_path: Path) -> None:

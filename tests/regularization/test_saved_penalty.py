@@ -282,6 +282,7 @@ def test_a_layer_that_warns_when_it_is_made_again_is_quiet() -> None:
     assert "1 penalty of the variable only" in audit(model).problems[1]
 
 
+@pytest.mark.slow
 def test_looking_what_a_config_holds_leaves_no_trace_in_random_states_or_layer_names() -> None:
     def draws(look: bool) -> list[Any]:
         keras.utils.clear_session()

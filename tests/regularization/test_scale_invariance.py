@@ -370,8 +370,8 @@ def logits(name: str) -> keras.Model:
     return getattr(keras.applications, name)(**kwargs)
 
 
-QUICK = ("MobileNetV2", "MobileNetV3Small")
-SLOW = (*test_contract.SLOW, "ResNet50V2")
+QUICK = ("MobileNetV2",)
+SLOW = ("DenseNet121", "EfficientNetB0", "MobileNetV3Small", "ResNet50V2")
 APPLICATIONS = [
     pytest.param(name, marks=[] if name in QUICK else more_of_the_same(name in SLOW))
     for name in test_contract.APPLICATIONS

@@ -112,6 +112,7 @@ def test_all_that_a_step_changes_is_put_back(trained: bool) -> None:
         np.testing.assert_array_equal(mine, its)
 
 
+@pytest.mark.slow
 @pytest.mark.backends
 def test_a_training_is_the_same_whether_or_not_it_was_measured_before() -> None:
     def weights(*, measured: bool) -> list[np.ndarray]:

@@ -215,6 +215,7 @@ def test_mixed_precision_wraps_it() -> None:
     assert_kernels_alone_decay(model)
 
 
+@pytest.mark.slow
 def test_xla_decays_the_same() -> None:
     model = compiled(sequential, optimizers.AdamW(RATE))
     model.compile(model.optimizer, "mse", jit_compile=True)
@@ -293,6 +294,7 @@ def test_a_model_saved_before_its_first_step_decays_the_same(tmp_path: Path) -> 
         assert_kernels_alone_decay(by_hand.reloaded(compiled(make, optimizers.SGD(RATE)), tmp_path))
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:__array__ implementation")
 @pytest.mark.parametrize("trained", [False, True])
 def test_a_model_from_an_hdf5_file_decays_the_same(trained: bool, tmp_path: Path) -> None:

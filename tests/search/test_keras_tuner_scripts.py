@@ -198,6 +198,7 @@ def test_executions_per_trial_are_seeds(tmp_path):
         tuner(tmp_path, seeds=2, executions_per_trial=3)
 
 
+@pytest.mark.slow
 def test_what_a_tuner_is_given_takes_the_place_of_what_the_hypermodel_compiles_with(tmp_path):
     jobs: list[Any] = []
     optimizer = keras.optimizers.Adam(0.25)
@@ -253,6 +254,7 @@ def test_summaries_are_printed_and_a_finished_search_answers_again(tmp_path, cap
     assert again.search(X, Y, verbose=0).selection == result.selection
 
 
+@pytest.mark.slow
 def test_early_stopping_knows_by_itself_that_more_accuracy_is_better(tmp_path):
     stop = keras.callbacks.EarlyStopping("val_accuracy", patience=1)
     result = tuner(tmp_path, strength_only).search(X, Y, epochs=6, batch_size=8, callbacks=[stop], verbose=0)
@@ -293,6 +295,7 @@ def test_values_that_a_hypermodel_will_not_have_are_passed_over(tmp_path):
     assert {(t.hyperparameters.get("units"), t.message) for t in failed} == {(3, "too large")}
 
 
+@pytest.mark.slow
 def test_callbacks_between_epochs_are_called_as_they_are_given(tmp_path):
     heard: list[float] = []
     listen = keras.callbacks.LambdaCallback(

@@ -110,6 +110,7 @@ def test_every_strength_has_a_row_failed_ones_with_their_reason(plain: str) -> N
     assert f"{best.mean:.4f} ± {best.standard_error:.4f}" in words
 
 
+@pytest.mark.slow
 def test_what_was_stopped_and_what_has_other_values_has_a_row_too(report: Path) -> None:
     reader = read(report.read_text("utf-8"))
     rows = [attributes["class"] for tag, attributes in reader.tags if tag == "tr" and "class" in attributes]
@@ -125,6 +126,7 @@ def test_what_was_stopped_and_what_has_other_values_has_a_row_too(report: Path) 
     assert "stopped after 4 epochs" in reader.words
 
 
+@pytest.mark.slow
 def test_the_edge_is_a_warning(tmp_path: Path) -> None:
     selection = pictured.selection(pictured.hyperband())
     assert not selection.edge  # stronger ones were tried with other values, and stopped
@@ -195,6 +197,7 @@ def test_the_page_is_semantic(report: Path) -> None:
     assert any(a.get("name") == "viewport" for _, a in tags)
 
 
+@pytest.mark.slow
 def test_the_same_search_gives_the_same_page(plain: str, tmp_path: Path) -> None:
     assert written(pictured.selection(RECORDS), tmp_path, audit=AUDIT, records=MORE) == plain
 

@@ -74,6 +74,7 @@ def test_a_strength_is_drawn_on_the_logarithmic_scale(name, count, tmp_path):
     assert (strengths < 1e-3).sum() >= count // 4  # on a linear scale less than one in 100 would be
 
 
+@pytest.mark.slow
 def test_the_gaussian_process_closes_in_on_the_top(tmp_path):
     found = asked(ready("bayesian", tmp_path, seed=1, max_trials=15), peak)
     first, last = ([peak(f["l2"]) for f in part] for part in (found[:5], found[-5:]))
@@ -100,6 +101,7 @@ def test_hyperband_has_no_more_rungs_than_the_epochs_allow(epochs, rungs):
     assert oracle.max_trials == sum([9, 3, 1][:rungs])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["random", "bayesian", "hyperband"])
 def test_the_same_seed_and_scores_ask_for_the_same(name, tmp_path):
     one, same, other = (

@@ -105,6 +105,7 @@ def test_table_files_and_picture_are_written(result, folder, tmp_path):
         result.plot(tmp_path / "pie.svg", kind="pie")
 
 
+@pytest.mark.slow
 def test_a_wider_grid_trains_what_is_new_and_the_same_call_nothing_but_the_final_model(
     result, folder, monkeypatch
 ):

@@ -76,6 +76,7 @@ def test_a_hypermodel_of_keras_tuner_is_searched_unchanged(searched, capsys):
     assert isinstance(searched, keras_tuner.Tuner)
 
 
+@pytest.mark.slow
 def test_the_best_models_are_trained_on_all_data_and_have_plain_penalties(searched):
     models = searched.get_best_models(3)
     values = [hp.values for hp in searched.get_best_hyperparameters(3)]
@@ -121,6 +122,7 @@ def test_models_are_traced_once_for_all_that_differ_in_numbers_alone(searched, e
     assert len(engines[0]._trainer._warm) == len(units)
 
 
+@pytest.mark.slow
 def test_validation_data_take_the_place_of_folds(tmp_path):
     held = small.data(seed=1)
     made = tuner(tmp_path, max_trials=1, hyperparameters=one_width())

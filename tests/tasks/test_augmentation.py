@@ -110,6 +110,7 @@ def test_colors_leave_boxes_and_masks_where_they_are():
         tf.nest.map_structure(np.testing.assert_array_equal, after, targets)
 
 
+@pytest.mark.slow
 def test_masks_follow_the_pixels_of_rand_augment():
     randomly = named("rand_augment", "segmentation")
     seen = 0

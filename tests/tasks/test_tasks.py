@@ -134,6 +134,7 @@ def test_labels_become_one_hot(images: np.ndarray) -> None:
     np.testing.assert_array_equal(y, np.eye(10)[:COUNT])
 
 
+@pytest.mark.slow
 def test_a_segmenter_that_knows_all_but_one_digit_is_told_so(
     images: np.ndarray, some: list[scenes.Scene], tmp_path: Path
 ) -> None:

@@ -52,6 +52,7 @@ def test_a_task_trains_and_judges_as_scikit_learn_does(name, tmp_path):
     assert task.picture(model, data, tmp_path / "said.svg").stat().st_size > 1000
 
 
+@pytest.mark.slow
 def test_variants_are_compared_by_an_error_of_which_less_is_better():
     data = load((X, NUMBERS[:, 0]), task="regression")
     settings = {"folds": 2, "seeds": 2, "verbose": False, "training": Training(3, 16, learning_rate=0.5)}

@@ -28,6 +28,7 @@ class Look(keras.callbacks.Callback):
         self.optimizer = type(self.model.optimizer).__name__
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
 def test_layers_compute_in_16_bits_and_the_rest_in_32(
     policy: str, quick: Build, train: Arrays, held_out: Arrays, monkeypatch: pytest.MonkeyPatch
@@ -60,6 +61,7 @@ def test_layers_compute_in_16_bits_and_the_rest_in_32(
     model.evaluate(*held_out, verbose=0)
 
 
+@pytest.mark.slow
 def test_the_scale_of_the_loss_is_resumed_too(
     quick: Build, train: Arrays, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -74,6 +76,7 @@ def test_the_scale_of_the_loss_is_resumed_too(
     np.testing.assert_allclose(resumed, whole, atol=1e-6, rtol=0)
 
 
+@pytest.mark.slow
 def test_the_loss_is_close_to_that_of_float32(quick: Build, digits: Arrays) -> None:
     some = digits[0][:200], digits[1][:200]
     exact, mixed = (

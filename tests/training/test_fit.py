@@ -50,6 +50,7 @@ class Dies(keras.callbacks.Callback):
             raise RuntimeError("the end")
 
 
+@pytest.mark.slow
 @pytest.mark.slow_elsewhere
 @pytest.mark.backends
 def test_a_run_that_died_goes_on_and_ends_with_the_same_numbers(
@@ -77,6 +78,7 @@ def test_a_run_that_died_goes_on_and_ends_with_the_same_numbers(
         assert penalty > 0.1
 
 
+@pytest.mark.slow
 @pytest.mark.slow_elsewhere
 @pytest.mark.backends
 def test_averaged_weights_are_those_of_the_end_also_of_a_run_that_was_killed(tmp_path: Path) -> None:
@@ -126,6 +128,7 @@ def test_averaged_weights_are_those_of_the_end_also_of_a_run_that_was_killed(tmp
     assert_same(run("whole", epochs=4)[0], run("long", epochs=4)[0])
 
 
+@pytest.mark.slow
 def test_a_finished_run_is_given_back_without_training_and_can_be_prolonged(
     quick: Build, train: Arrays, tmp_path: Path
 ) -> None:

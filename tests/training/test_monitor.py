@@ -60,6 +60,7 @@ def test_norms_are_those_of_numpy(policy: Any) -> None:
         assert state.near_zero == 0.0
 
 
+@pytest.mark.slow
 @pytest.mark.slow_elsewhere
 @pytest.mark.backends
 def test_looking_changes_nothing_and_norms_are_known() -> None:
@@ -98,6 +99,7 @@ def test_looks_are_every_so_many_epochs_and_kept(tmp_path: Path) -> None:
     assert any("tfevents" in path.name for path in (tmp_path / "monitor").iterdir())
 
 
+@pytest.mark.slow
 def test_by_default_there_are_128_steps_between_two_looks_and_one_at_the_end() -> None:
     monitor = L2Monitor(*batch())
     model = linear(many=True)

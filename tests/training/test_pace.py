@@ -40,9 +40,8 @@ def one_by_one(tiny: Build, seven: Arrays, held_out: Arrays) -> dict[str, list[f
         return fit(tiny(0), seven, validation=held_out, epochs=3, l2=1e-3, verbose=0).history
 
 
-@pytest.mark.parametrize(
-    ("execution", "divides"), [pytest.param(7, True, marks=pytest.mark.slow), (4, False)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("execution", "divides"), [(7, True), (4, False)])
 def test_pieces_do_not_change_the_numbers(
     execution: int,
     divides: bool,

@@ -122,6 +122,7 @@ def test_bounds_that_are_none_are_refused(arguments, words):
         BoundedProcess(**{"function": "math:hypot", "seconds": 1, **arguments})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("function", ["time:sleep", f"{MODULE}:hold_the_lock"])
 def test_a_call_that_takes_too_long_is_ended_and_the_next_one_is_answered(function):
     with BoundedProcess(function, seconds=0.3) as process:
@@ -240,6 +241,7 @@ def test_whatever_is_answered_is_data_or_an_error(value, body):
     bounded_process._encode(found, [])  # which takes nothing but data
 
 
+@pytest.mark.slow
 def test_an_answer_that_is_none_costs_the_child_and_no_memory_here():
     with BoundedProcess(f"{MODULE}:send", seconds=LONG, answer=1000) as process:
         with pytest.raises(ChildProcessError, match="answered with what is no answer"):
@@ -271,6 +273,7 @@ def test_it_is_gone_after_the_block_and_is_not_asked_again():
     process.close()
 
 
+@pytest.mark.slow
 def test_it_ends_with_the_object():
     process = BoundedProcess(f"{MODULE}:echo", seconds=LONG)
     process()

@@ -310,6 +310,7 @@ def keep_reading(folder, end, found):
     found.append(counts)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", ["with", "without"])
 def test_two_writers_and_two_readers_at_once_see_whole_folders_alone(step, tmp_path, monkeypatch):
     if step == "without":

@@ -52,6 +52,7 @@ def swallow_in_a_handler() -> None:
         wait()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("swallow", [swallow_in_a_callback, swallow_in_a_handler, press])
 def test_an_interrupt_that_was_swallowed_comes_again(swallow, capsys) -> None:
     def work() -> None:

@@ -67,6 +67,7 @@ def test_the_file_answers_in_onnx_runtime(tmp_path, monkeypatch):
         np.testing.assert_allclose(names["outputs"][name], answer, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_penalty_leaves_no_trace_in_the_file(trained, tmp_path):
     for name in onnx_file._NEEDED:
         pytest.importorskip(name, exc_type=ImportError)

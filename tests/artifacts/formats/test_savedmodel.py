@@ -58,6 +58,7 @@ class Keeper(layers.Layer):
         return x * self.scale * self.raw["deep"][0] + tf.reduce_sum(known) + self.constant
 
 
+@pytest.mark.slow
 def test_everything_that_custom_layers_augmentation_and_loops_read_is_stored(tmp_path):
     keras.utils.set_random_seed(2)
     inputs = keras.Input((8, 8, 1))

@@ -169,6 +169,7 @@ class Sine(layers.Layer):
         return keras.ops.sin(x)
 
 
+@pytest.mark.slow
 def test_a_dynamic_file_in_which_nothing_was_quantised_is_refused_unless_allowed(tmp_path):
     arguments = {"sample": IMAGES, "formats": ["tflite_dynamic"]}
     with pytest.raises(
@@ -190,6 +191,7 @@ class Places(layers.Layer):
         return x + self.offsets
 
 
+@pytest.mark.slow
 def test_large_weights_that_stayed_float32_in_a_dynamic_file_are_named(tmp_path):
     keras.utils.set_random_seed(5)
     inputs = keras.Input((8, 8, 1))
@@ -284,6 +286,7 @@ def variables_of(folder):
     return {name: stored.get_tensor(name).tobytes() for name in names}
 
 
+@pytest.mark.slow
 def test_the_penalty_leaves_no_trace_in_what_is_deployed(small_files, written, trained, tmp_path):
     """The network of `small_files` and `written` with its penalty taken off."""
     from l2zoo import L2Policy

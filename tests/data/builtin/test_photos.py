@@ -94,6 +94,7 @@ def test_crops_are_always_the_same_and_never_one_another():
     assert next(photos.crops("train", side=64))[0].shape == (64, 64, 3)
 
 
+@pytest.mark.slow
 def test_another_process_makes_the_same():
     code = (
         "import numpy as np; np.random.seed(1); from l2zoo.data.builtin import photos; "

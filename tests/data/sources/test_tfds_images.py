@@ -239,6 +239,7 @@ def test_a_config_is_the_one_that_is_prepared(tmp_path, monkeypatch):
     assert data.image_shape == (96, 96, 3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["segmentation", "detection"])
 def test_a_stream_can_be_pickled(scenes_root, monkeypatch, task):
     monkeypatch.setattr(batching, "MEMORY_LIMIT", 0)
@@ -269,7 +270,7 @@ def test_scenes_give_what_was_drawn(scenes_root, monkeypatch, streamed):
         np.testing.assert_array_equal(mask[i], scene.semantic)
 
 
-@pytest.mark.parametrize("task", ["segmentation", "detection"])
+@pytest.mark.parametrize("task", ["segmentation", pytest.param("detection", marks=pytest.mark.slow)])
 def test_a_stream_has_the_order_and_the_choice_of_memory(scenes_root, monkeypatch, task):
     import tensorflow as tf
 

@@ -19,6 +19,7 @@ def test_an_artifact_is_described_by_its_manifest(segmenter):
     }
 
 
+@pytest.mark.slow
 def test_what_takes_no_image_files_is_not_served(segmenter, denoiser, monkeypatch):
     with pytest.raises(ValueError, match="must say what is in images that it is given, it is for generation"):
         app.describe(Predictor(denoiser.folder))

@@ -116,6 +116,7 @@ def test_a_head_that_does_not_arrive_is_told_so_in_time(sent):
         assert (status, refused) == (408, {"error": "The head of a request must arrive within 0.3 seconds."})
 
 
+@pytest.mark.slow
 def test_the_head_of_the_next_request_has_its_own_time():
     with opened(head=0.5) as port, connect(port) as one:
         for _ in range(4):
@@ -129,6 +130,7 @@ def test_the_head_of_the_next_request_has_its_own_time():
         assert rest_of(one)[0] == 408
 
 
+@pytest.mark.slow
 def test_who_does_not_take_the_answer_is_cut_off(monkeypatch):
     monkeypatch.setattr(door, "LINGER", 0.2)
     with opened(seconds=1.0) as port, connect(port) as one:
@@ -188,6 +190,7 @@ def test_an_answer_that_never_comes_is_told_so(monkeypatch):
         )
 
 
+@pytest.mark.slow
 def test_the_door_is_closed_with_the_block_whoever_waits():
     with opened() as port:
         one = connect(port)

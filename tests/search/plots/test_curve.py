@@ -50,6 +50,7 @@ def plain() -> Figure:
     return draw(pictured.selection(pictured.plain()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["png", "svg", "pdf"])
 def test_the_same_search_gives_the_same_file_with_its_description(tmp_path: Path, kind: str) -> None:
     import matplotlib
@@ -126,6 +127,7 @@ def test_every_training_is_a_dot_near_its_strength() -> None:
         assert len(set(line.get_xdata())) == 5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "selection",
     [

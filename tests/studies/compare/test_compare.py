@@ -65,9 +65,8 @@ def test_variants_share_folds_and_seeds_and_keep_their_own_settings(tmp_path: Pa
     assert "What differs from none?" in (tmp_path / "report.html").read_text()
 
 
-@pytest.mark.parametrize(
-    "where", [{"folds": 2}, pytest.param({"test": True}, marks=pytest.mark.slow)], ids=["folds", "test set"]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("where", [{"folds": 2}, {"test": True}], ids=["folds", "test set"])
 def test_of_an_error_less_is_better_on_folds_and_on_a_test_set(where: dict[str, Any]) -> None:
     rng = np.random.default_rng(0)
     x = rng.integers(0, 256, (160, 4, 4, 1), np.uint8)
@@ -131,6 +130,7 @@ def test_only_what_is_new_or_changed_is_trained_again(tmp_path: Path, quick: dic
         compare(build, small.data(48, seed=1), [none, strong], directory=tmp_path, **quick)
 
 
+@pytest.mark.slow
 def test_with_a_test_set_strengths_are_chosen_on_folds_of_the_training_images(tmp_path: Path) -> None:
     variants = [Variant("none"), Variant("L2", strengths=(1e-3, 10.0))]
     found = compare(small.build, DATA, variants, test=small.data(30, seed=1), directory=tmp_path, **QUICK)

@@ -25,7 +25,8 @@ def builder(numbers: int, activation: str | None):
     return build
 
 
-@pytest.mark.parametrize("kind", ["regression", pytest.param("multilabel", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["regression", "multilabel"])
 def test_an_experiment_ends_in_an_artifact_that_says_what_is_meant(kind: str, tmp_path: Path) -> None:
     if kind == "regression":
         task, build = Regression(("brightness",)), builder(1, None)

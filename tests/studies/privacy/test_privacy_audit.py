@@ -46,6 +46,7 @@ def test_a_model_that_has_memorised_its_images_is_found_out() -> None:
     assert 0.5 in report.control.auc
 
 
+@pytest.mark.slow
 @pytest.mark.slow_elsewhere
 @pytest.mark.backends
 def test_models_that_were_never_trained_give_nothing_away(tmp_path: Path) -> None:
@@ -72,6 +73,7 @@ def test_without_build_only_the_loss_is_looked_at() -> None:
     assert "no reference models" in report.sentence
 
 
+@pytest.mark.slow
 def test_sets_that_differ_are_not_taken_for_memory() -> None:
     # What is brighter has its label in it: whoever has learnt that is sure of it, seen or not.
     rng = np.random.default_rng(3)
@@ -106,6 +108,7 @@ def test_losses_get_labels_as_they_want_them() -> None:
 # ---- Kept reference models ---------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.slow_elsewhere
 @pytest.mark.backends
 def test_a_reference_model_depends_on_its_number_and_not_on_what_was_trained_before() -> None:
@@ -172,6 +175,7 @@ def test_an_audit_goes_on_where_it_was_stopped(tmp_path: Path, monkeypatch: Any,
 # ---- The report --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_report_is_a_table_a_sentence_and_pictures(tmp_path: Path) -> None:
     report = audit(memory.overfitted(), epochs=20)
     text = printed(report.table())
@@ -256,6 +260,7 @@ def test_logits_are_audited_as_the_probabilities_that_a_softmax_makes_of_them() 
     assert found["loss threshold"].auc.value == pytest.approx(wanted, abs=1e-3)
 
 
+@pytest.mark.slow
 def test_one_sigmoid_is_audited_as_two_classes(tmp_path: Path) -> None:
     def build() -> keras.Model:
         body = [keras.Input((4, 4, 1)), keras.layers.Rescaling(1 / 255), keras.layers.Flatten()]

@@ -114,6 +114,7 @@ def test_a_deployed_detector_runs_in_tflite_with_builtin_operators_alone(tmp_pat
     np.testing.assert_allclose(by_shape[1, 10, 4], expected["boxes_xyxy"], atol=1e-2)
 
 
+@pytest.mark.slow
 def test_it_is_saved_and_loaded(tmp_path):
     detector = build_detector((32, 32, 3), num_classes=2, channels=8, depth=1)
     model = add_final_boxes(detector, strides=(4, 8, 16), max_boxes=5)

@@ -42,6 +42,7 @@ def test_a_model_draws_what_the_loop_draws_with_its_predictions(model: keras.Mod
     assert np.abs(drawn.astype(int) - expected.astype(int)).max() <= 1
 
 
+@pytest.mark.slow
 @pytest.mark.slow_elsewhere
 @pytest.mark.backends
 def test_the_same_seed_draws_the_same(model: keras.Model, capsys: pytest.CaptureFixture) -> None:

@@ -106,6 +106,7 @@ def test_what_a_model_cannot_be_measured_on_is_refused_before_it_is_asked(data: 
         task.measure(classifier, data)
 
 
+@pytest.mark.slow
 def test_the_picture_is_drawn_as_the_judge_draws(data: ImageData, tmp_path: Path) -> None:
     model, labels = tiny(), np.arange(40) % 10
     rng = np.random.default_rng(0)

@@ -34,6 +34,7 @@ def test_images_stand_side_by_side_enlarged_by_a_whole_number() -> None:
     assert (sheet[60 + IMAGE_GAP :, 90:] == 255).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("channels", "mode", "steps", "frames"), [(1, "L", 4, 5), (3, "RGB", 40, 20)])
 def test_an_animation_ends_with_the_samples(
     channels: int, mode: str, steps: int, frames: int, tmp_path: Path

@@ -80,6 +80,7 @@ def test_a_run_is_not_resumed_on_other_clips(data: VideoData) -> None:
     assert about["checksum"] != other.describe()["checksum"]
 
 
+@pytest.mark.slow
 def test_it_trains(data: VideoData) -> None:
     keras.utils.set_random_seed(1)
     model = video(l2=1e-4)
