@@ -40,7 +40,7 @@ THROUGH_A_FILE = (
 )
 # Depthwise and squeezing convolutions: where a kernel is easily missed.
 QUICK = ("MobileNetV3Small",)
-# The slow tests have these besides: scales of layers, what is joined from everywhere, an input that is rescaled.
+# The slow tests have these besides: scales of layers, what is joined from everywhere, a rescaled input.
 SLOW = ("ConvNeXtTiny", "DenseNet121", "EfficientNetB0")
 # Those that are built most quickly, by JAX and PyTorch too.
 ON_EVERY_BACKEND = (
