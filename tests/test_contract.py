@@ -164,7 +164,7 @@ SHAPES = {
 }
 # What is left out has more of the same blocks; their weights are counted in test_resnet.py and
 # test_efficientnet_lite.py.
-LIKE_NO_OTHER = ("cnn", "cnn_plain", "resnet20", "efficientnet_lite0", "unet", *OTHERS)
+LIKE_NO_OTHER = ("cnn", "resnet20", "unet", *OTHERS)
 DEEP = ("resnet101", "resnet110", "resnet152", "resnet32", "resnet44", "resnet56", "efficientnet_lite4")
 BETWEEN = ("efficientnet_lite1", "efficientnet_lite2", "efficientnet_lite3")  # the smallest and the largest
 LAM = 1e-3
@@ -279,6 +279,7 @@ def test_a_step_of_training_adds_the_penalty_to_the_data_loss_and_a_file_keeps_b
     np.testing.assert_allclose(answers(again, x), answers(model, x), atol=1e-6)
 
 
+@pytest.mark.slow_elsewhere
 @pytest.mark.backends
 @pytest.mark.slow
 @pytest.mark.parametrize("name", OTHERS)

@@ -35,7 +35,11 @@ class TrainOptions(ExperimentOptions):
     privacy: Annotated[bool, typer.Option(help="Attack the model: are its images found?")] = OF_TASK
     filters: Annotated[str, typer.Option(help="Channels at stride 1, 2, 4, ...; of clips from 2.")] = OF_TASK
     backbone: Annotated[
-        str, typer.Option(help="An encoder, such as MobileNetV2 or EfficientNetLite0; empty: its own.")
+        str,
+        typer.Option(
+            help="An encoder, such as MobileNetV2 or EfficientNetLite0; empty: the model's own. A classifier "
+            "is this one and a new head."
+        ),
     ] = OF_TASK
     weights: Annotated[
         str | None,
@@ -97,7 +101,7 @@ TASKS: Mapping[str, Task] = {
         {
             "l2": 5e-5, "epochs": 40, "batch_size": 32, "tune_images": 600, "tune_epochs": 10,
             "mixed_precision": False, "augment": "shift", "loss": "crossentropy", "label_smoothing": 0.0,
-            "privacy": False,
+            "privacy": False, **_ENCODER,
         },
         {"l2zoo_digits": {}, "l2zoo_faces": {}},
     ),
@@ -158,7 +162,8 @@ def decide(
 
     Raises:
         ValueError: The model is for another task, or there is none such; an option that the task does not
-            have; data of ours that are for others. Nothing is read for that.
+            have, or that the model does not go with; data of ours that are for others. Nothing is read for
+            that.
     """
     from l2zoo import zoo
 
@@ -170,6 +175,8 @@ def decide(
         if chosen not in has and getattr(said, option) is not None:
             flag = f"--{option.replace('_', '-')}"
             raise ValueError(f"{flag} is for {_listed(has, 'and')}, not for {chosen}: leave it out.")
+    if chosen == FIRST and model and said.backbone:
+        raise ValueError(f"A classifier on --backbone {said.backbone} is no --model {model}: leave one out.")
     begins = {**row.defaults, **row.ours.get(data, {})}
     unsaid = {option: value for option, value in begins.items() if getattr(said, option) is None}
     settled = dataclasses.replace(said, **unsaid)

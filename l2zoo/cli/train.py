@@ -61,12 +61,16 @@ def classify(data: str, model: str, settings: TrainOptions) -> Found:
     """Trains a classifier."""
     from l2zoo import zoo
     from l2zoo.data import load
+    from l2zoo.models.backbones import add_classifier
     from l2zoo.tasks import Classification
 
     images = settings.loader(load, data)
     train, test = images.train_and_test(limit=settings.limit)
 
     def build(policy: L2Policy) -> Any:
+        encoder = settings.encoder.build(train.image_shape)
+        if encoder:
+            return policy.apply(add_classifier(encoder["backbone"], train.num_classes))
         return zoo.build(model, train.image_shape, train.num_classes, l2=policy)
 
     task = Classification(train.class_names, loss=settings.loss, label_smoothing=settings.label_smoothing)

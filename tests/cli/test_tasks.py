@@ -90,6 +90,10 @@ def test_digits_are_drawn_in_a_size_that_the_model_takes() -> None:
         (("--model", "unet", "--no-privacy"), "--privacy is for classification, not for segmentation"),
         (("--task", "segmentation", "--freeze"), "--freeze needs a --backbone"),
         (("--task", "detection", "--freeze"), "--freeze needs a --backbone"),
+        (
+            ("--model", "cnn", "--backbone", "MobileNet"),
+            "on --backbone MobileNet is no --model cnn: leave one out",
+        ),
         (("--model", "unet", "--filters", "a,b"), "--filters must be whole numbers, as in 16,32, got"),
     ],
 )

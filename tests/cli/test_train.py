@@ -7,9 +7,12 @@ import re
 import signal
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from l2zoo.artifacts import load
 from l2zoo.cli.tasks import TASKS
+from l2zoo.models.backbones import application
 from tests.cli.own_folders import bare_pictures, class_folders
 from tests.processes import L2ZOO, run, running, until
 
@@ -106,6 +109,20 @@ def test_a_folder_without_a_test_split_is_measured_honestly_and_the_card_says_ho
     assert f"Trained on 30 images of {source} train, measured on 10 images of {source} test." in card
     assert "20 % was held out (whole groups, always by the seed 0). No group of images is in both." in card
     assert f"It was measured on 10 images of {source} test alone" in card
+
+
+@pytest.mark.slow
+def test_a_classifier_begins_with_what_imagenet_taught(l2zoo, tmp_path: Path) -> None:
+    source = class_folders(tmp_path / "photos")
+    encoder = ["--backbone", "EfficientNetLite0", "--weights", "imagenet", "--freeze", "--image-size", 32]
+    answer = l2zoo("train", source, *encoder, "--epochs", 1, "--formats", "keras", "--out", tmp_path / "out")
+    assert answer.status == 0, answer.err
+    model = load(tmp_path / "out/artifact")
+    theirs = {w.path: w for w in application("EfficientNetLite0", (32, 32, 3), weights="imagenet").weights}
+    mine = {w.path: w for w in model.weights}
+    assert mine.keys() - theirs.keys() == {"logits/kernel", "logits/bias"}
+    for path, weight in theirs.items():
+        np.testing.assert_array_equal(mine[path], weight, err_msg=path)
 
 
 @pytest.mark.slow

@@ -112,6 +112,7 @@ def test_imagenet_s_weights_answer_as_they_do_in_pytorch(torch_state: Any) -> No
     assert (expected.argsort(axis=1)[:, -3:] == exact.argsort(axis=1)[:, -3:]).all()
 
 
+@pytest.mark.slow_elsewhere
 @pytest.mark.slow
 @pytest.mark.backends
 def test_features_of_another_size_are_pytorch_s(torch_state: Any) -> None:
