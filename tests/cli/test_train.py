@@ -37,8 +37,12 @@ RUNS = {
 ANIMATIONS = {"generation": {"denoising.gif"}, "video": {"rollout.gif"}}
 
 
+# Recipes and tutorials train for the other tasks.
 @pytest.mark.slow
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize(
+    "task",
+    [pytest.param(task, marks=() if task == "classification" else pytest.mark.sweep) for task in TASKS],
+)
 def test_a_task_is_trained_measured_drawn_and_exported(
     l2zoo, task: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

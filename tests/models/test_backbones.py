@@ -9,6 +9,7 @@ import pytest
 from l2zoo.models import backbones
 from l2zoo.models.resnet import build_resnet
 from l2zoo.regularization.policy import L2Policy
+from tests.test_contract import more_of_the_same
 
 
 @pytest.mark.parametrize("name", backbones.APPLICATIONS)
@@ -85,12 +86,13 @@ def test_turned_colours_survive_eight_bits(monkeypatch, tmp_path):
 
 # One of each family; in the larger ones the same layers come more often.
 QUICK = ("MobileNetV3Small",)
+SLOW = ("ConvNeXtTiny", "EfficientNetB0")
 FAMILIES = ("ConvNeXtTiny", "DenseNet121", "EfficientNetB0", "EfficientNetV2B0", "InceptionV3", "MobileNet",
             "MobileNetV2", "MobileNetV3Small", "ResNet50", "ResNet50V2", "VGG16", "Xception")  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=() if n in QUICK else pytest.mark.slow) for n in FAMILIES]
+    "name", [pytest.param(n, marks=() if n in QUICK else more_of_the_same(n in SLOW)) for n in FAMILIES]
 )
 def test_names_of_layers_with_weights_do_not_depend_on_what_was_built_before(name):
     keras.layers.Conv2D(1, 1), keras.layers.LayerNormalization(), keras.layers.Normalization()

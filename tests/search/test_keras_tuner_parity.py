@@ -189,7 +189,9 @@ def test_a_strategy_tries_what_stock_keras_tuner_tries_in_the_same_order(hypermo
 
 @pytest.mark.slow
 @pytest.mark.parametrize("oracle", [*GIVEN])
-@pytest.mark.parametrize("hypermodel", ["log", "choice", "others", "scopes"])
+@pytest.mark.parametrize(
+    "hypermodel", ["log", "choice", pytest.param("others", marks=pytest.mark.sweep), "scopes"]
+)
 def test_an_oracle_that_is_given_tries_what_it_does_in_stock_keras_tuner(hypermodel, oracle, tmp_path):
     if hypermodel == "others" and oracle == "grid":
         pytest.skip("10 x 3 x 3 x 2 x 2 x 2 x 2 configurations")
