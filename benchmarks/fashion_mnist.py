@@ -156,7 +156,7 @@ class Study:
         if not missing:
             return
         from l2zoo.studies.experiment import train_model
-        from l2zoo.utils.files import write_json
+        from l2zoo.utils.storage.files import write_json
 
         train, held_out = self.images(CHOOSING), self.images(VALIDATION)
         for name in missing:

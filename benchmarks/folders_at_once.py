@@ -23,8 +23,8 @@ import typer
 
 from l2zoo.artifacts import manifest
 from l2zoo.artifacts.store.locations import reads_whole
-from l2zoo.utils import exchange
-from l2zoo.utils.folders import whole_folder
+from l2zoo.utils.storage import exchange
+from l2zoo.utils.storage.folders import whole_folder
 
 NAMES = ("model.keras", "model.tflite", "sample.npz")
 check = reads_whole(manifest.read_and_check)

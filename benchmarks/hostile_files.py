@@ -55,7 +55,7 @@ def images(repeat: int, rng: np.random.Generator, folder: Path) -> Iterator[str]
     """Image files of five formats, read as folders of images are."""
     from PIL import Image
 
-    from l2zoo.data import pixels
+    from l2zoo.data.preprocessing import pixels
 
     image = Image.fromarray(rng.integers(0, 256, (24, 24, 3), dtype=np.uint8))
     for kind, options in FORMATS.items():
@@ -94,7 +94,7 @@ def artifacts(repeat: int, rng: np.random.Generator, folder: Path) -> Iterator[s
 
 def elsewhere(function: str, modules: tuple[str, ...]) -> Any:
     """A process of its own for a function."""
-    from l2zoo.utils.bounded_process import BoundedProcess
+    from l2zoo.utils.processes.bounded_process import BoundedProcess
 
     return BoundedProcess(function, seconds=60, memory=4 * 2**30, modules=modules)
 

@@ -160,7 +160,7 @@ def stock(case: str) -> dict[str, Any]:
 
 def ours(case: str) -> dict[str, Any]:
     """`tune_l2`, in process."""
-    from l2zoo.engine.local import InProcess
+    from l2zoo.engine.workers.local import InProcess
 
     memory: list[float] = []
 
@@ -181,7 +181,7 @@ def saved(case: str) -> dict[str, Any]:
 
 def ray(case: str, **changes: Any) -> dict[str, Any]:
     """`tune_l2` on two workers of one thread each."""
-    from l2zoo.engine.ray import OnRay
+    from l2zoo.engine.workers.ray import OnRay
 
     memory: list[float] = []
     started: list[float] = []

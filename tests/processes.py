@@ -67,7 +67,7 @@ class Process:
             return []
 
     def folder(self, prefix: str) -> Path | None:
-        """The folder in /tmp that `l2zoo.utils.after_death` watches for it, once there is one."""
+        """The folder in /tmp that `l2zoo.utils.processes.after_death` watches for it, once there is one."""
         for each in self.family():
             with contextlib.suppress(psutil.NoSuchProcess):
                 for part in map(Path, each.cmdline()):

@@ -18,9 +18,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from l2zoo.data import pixels
+from l2zoo.data.preprocessing import pixels
 from tests import chromium
-from tests.data.test_pixels import COLOUR, GRAY, STORED, chunk, exif_of, png
+from tests.data.preprocessing.test_pixels import COLOUR, GRAY, STORED, chunk, exif_of, png
 from tests.processes import output_of, run, running
 
 pytestmark = pytest.mark.slow
@@ -349,8 +349,8 @@ def test_pictures_become_the_pixels_that_pillow_makes_of_them(page, size, channe
 @pytest.mark.parametrize("aspect", ["stretch", "crop", "pad"])
 @pytest.mark.parametrize(("size", "wanted"), [((37, 53), (8, 8)), ((24, 16), (8, 20)), ((9, 90), (12, 10))])
 def test_pictures_of_another_aspect_are_cut_as_in_python(page, size, wanted, aspect):
-    from l2zoo.data.aspect import frame_of
-    from l2zoo.data.resizing import resize_pixels as resize
+    from l2zoo.data.preprocessing.aspect import frame_of
+    from l2zoo.data.preprocessing.resizing import resize_pixels as resize
 
     rgb = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
     rgba = np.concatenate([rgb, np.full((*size, 1), 255, np.uint8)], axis=-1)

@@ -23,8 +23,8 @@ from hypothesis import strategies as st
 
 from l2zoo import L2Policy, Strength
 from l2zoo.artifacts import manifest, sample
-from l2zoo.data import groups
 from l2zoo.data.sources import coco, mask_folders
+from l2zoo.data.splits import groups
 from l2zoo.data.targets.mask_classes import read_names
 from l2zoo.engine.ledger import Ledger, States
 from l2zoo.engine.record import Record, Unit
@@ -32,7 +32,7 @@ from l2zoo.regularization import saved_penalty
 from l2zoo.studies.privacy import reference_models
 from l2zoo.training import snapshot
 from l2zoo.training.run_folder import Recorder, RunFolder
-from l2zoo.utils.reading import parse_json, read_text
+from l2zoo.utils.storage.reading import parse_json, read_text
 
 UNIT = Unit(1e-3, 0, 0, others=(("rate", 0.1),))
 RECORD = Record(UNIT, score=0.5, curves={"loss": [1.0, math.nan]}, weight_norm=1.0, penalty=0.1, epochs=2)

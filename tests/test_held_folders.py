@@ -13,8 +13,8 @@ from l2zoo.data import ImageData, load
 from l2zoo.studies.compare.variants import Variant
 from l2zoo.studies.experiment import Training
 from l2zoo.tasks import Classification
-from l2zoo.utils.held_folder import hold_folder
-from l2zoo.utils.temporary import PREFIX, fresh_folder
+from l2zoo.utils.storage.held_folder import hold_folder
+from l2zoo.utils.storage.temporary import PREFIX, fresh_folder
 from tests.search import small
 from tests.studies.privacy import memory
 

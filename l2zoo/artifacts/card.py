@@ -14,7 +14,7 @@ from typing import Any
 from l2zoo.artifacts import task_spec
 from l2zoo.artifacts.parity import table
 from l2zoo.artifacts.parity.parity import Parity
-from l2zoo.data.aspect import ASPECTS
+from l2zoo.data.preprocessing.aspect import ASPECTS
 from l2zoo.reports.table import Table
 from l2zoo.tasks.output_kind import KINDS
 from l2zoo.utils.arguments import suggest_arguments

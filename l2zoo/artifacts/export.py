@@ -20,7 +20,7 @@ from l2zoo.artifacts.parity.limits import Limits
 from l2zoo.artifacts.parity.parity import Measure, Parity
 from l2zoo.artifacts.verify import Artifact
 from l2zoo.utils.arguments import suggest_arguments
-from l2zoo.utils.folders import whole_folder
+from l2zoo.utils.storage.folders import whole_folder
 
 if TYPE_CHECKING:
     import keras

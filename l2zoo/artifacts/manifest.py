@@ -14,10 +14,10 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from l2zoo.artifacts import plain_file, task_spec
-from l2zoo.data.aspect import ASPECTS
+from l2zoo.data.preprocessing.aspect import ASPECTS
 from l2zoo.tasks.output_kind import OutputKind
 from l2zoo.utils.console import printable
-from l2zoo.utils.reading import parse_json
+from l2zoo.utils.storage.reading import parse_json
 
 FILE = "manifest.json"
 SIGNATURE = "model.sig"  # signs all the others, so it cannot be among them

@@ -19,8 +19,8 @@ from l2zoo.artifacts import manifest
 from l2zoo.artifacts.formats import keras_file, tflite
 from l2zoo.artifacts.inputs import Inputs, as_model_input
 from l2zoo.artifacts.trust import Whole
-from l2zoo.utils.bounded_process import BoundedProcess
-from l2zoo.utils.files import as_value_errors
+from l2zoo.utils.processes.bounded_process import BoundedProcess
+from l2zoo.utils.storage.files import as_value_errors
 
 if TYPE_CHECKING:
     import keras

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from l2zoo.artifacts.inputs import RESERVED, Inputs, Outputs, Predict, subsample, take_rows
-from l2zoo.utils.files import as_value_errors
-from l2zoo.utils.reading import read_arrays
+from l2zoo.utils.storage.files import as_value_errors
+from l2zoo.utils.storage.reading import read_arrays
 
 FILE = "sample.npz"
 _KEPT = 32

@@ -20,8 +20,8 @@ from l2zoo.reports.table import Table
 from l2zoo.tasks.output_kind import kinds_of
 from l2zoo.utils.arguments import suggest_arguments
 from l2zoo.utils.console import printable
-from l2zoo.utils.files import as_value_errors
 from l2zoo.utils.packages import FULL, is_installed, needed
+from l2zoo.utils.storage.files import as_value_errors
 
 if TYPE_CHECKING:
     from rich.console import Group

@@ -152,7 +152,7 @@ def _backend() -> str:
     """The backend that Keras would take: of the environment, of its file, or TensorFlow."""
     if os.environ.get("KERAS_BACKEND"):
         return f"{os.environ['KERAS_BACKEND']} (KERAS_BACKEND)"
-    from l2zoo.utils.reading import read_object
+    from l2zoo.utils.storage.reading import read_object
 
     home = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras")) / "keras.json"
     try:

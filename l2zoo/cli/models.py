@@ -81,7 +81,7 @@ def apply(
     from l2zoo.artifacts.formats import keras_file
     from l2zoo.regularization.audit import audit as audit_model
     from l2zoo.regularization.policy import HOW_TO_REPLACE, L2Policy
-    from l2zoo.utils.files import replacing
+    from l2zoo.utils.storage.files import replacing
 
     policy = L2Policy(l2, convention=convention, multipliers=multipliers, overrides=overrides)
     loaded = load_model(model, modules)

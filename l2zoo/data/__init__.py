@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from l2zoo.data.checks import check_folds, check_images
     from l2zoo.data.images import ImageData
     from l2zoo.data.load import divided, load
-    from l2zoo.data.overlap import check_splits, leave_out
-    from l2zoo.data.train_test import load_train_test
+    from l2zoo.data.splits.overlap import check_splits, leave_out
+    from l2zoo.data.splits.train_test import load_train_test
     from l2zoo.data.videos import VideoData, load_video
 
 __all__ = [
@@ -42,11 +42,11 @@ _HOME = {
     "VideoData": "l2zoo.data.videos",
     "check_folds": "l2zoo.data.checks",
     "check_images": "l2zoo.data.checks",
-    "check_splits": "l2zoo.data.overlap",
+    "check_splits": "l2zoo.data.splits.overlap",
     "divided": "l2zoo.data.load",
-    "leave_out": "l2zoo.data.overlap",
+    "leave_out": "l2zoo.data.splits.overlap",
     "load": "l2zoo.data.load",
-    "load_train_test": "l2zoo.data.train_test",
+    "load_train_test": "l2zoo.data.splits.train_test",
     "load_video": "l2zoo.data.videos",
 }
 

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from l2zoo.data import checks, subsets
-from l2zoo.data.aspect import ASPECTS
-from l2zoo.data.groups import find_groups
-from l2zoo.data.holdout import check_holdout, check_one_split, part_of
+from l2zoo.data import checks
 from l2zoo.data.images import ImageData
+from l2zoo.data.preprocessing.aspect import ASPECTS
 from l2zoo.data.sources import arrays, folders, tfds, tfds_images
+from l2zoo.data.splits import subsets
+from l2zoo.data.splits.groups import find_groups
+from l2zoo.data.splits.holdout import check_holdout, check_one_split, part_of
 from l2zoo.data.targets import values
 from l2zoo.data.targets.mask_classes import check_class_names
 from l2zoo.utils.arguments import suggest_arguments

@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from l2zoo.data import batching, checks, subsets
-from l2zoo.data.holdout import check_holdout, check_one_split, slice_of_clips
+from l2zoo.data import batching, checks
 from l2zoo.data.sources import clips, tfds
+from l2zoo.data.splits import subsets
+from l2zoo.data.splits.holdout import check_holdout, check_one_split, slice_of_clips
 from l2zoo.utils.arguments import suggest_arguments
 
 _KINDS = "a TFDS name such as 'l2zoo_moving_digits', 'folder:PATH' or an array (N, T, H, W, C)"

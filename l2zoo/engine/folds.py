@@ -12,7 +12,7 @@ import keras
 import numpy as np
 
 from l2zoo.data import check_folds
-from l2zoo.data.overlap import equal_images
+from l2zoo.data.splits.overlap import equal_images
 from l2zoo.data.targets.labels import classes_of
 from l2zoo.utils.caller import outside
 from l2zoo.utils.validation import whole_number

@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 
 from l2zoo.engine.record import Record, State, Unit, decode, encode
-from l2zoo.utils.earlier_run import OtherRunError
-from l2zoo.utils.files import as_value_errors, replacing, sync
-from l2zoo.utils.locks import exclusive
-from l2zoo.utils.reading import parse_json, read_arrays
+from l2zoo.utils.storage.earlier_run import OtherRunError
+from l2zoo.utils.storage.files import as_value_errors, replacing, sync
+from l2zoo.utils.storage.locks import exclusive
+from l2zoo.utils.storage.reading import parse_json, read_arrays
 
 FORMAT = "l2zoo-ledger"
 VERSION = 1

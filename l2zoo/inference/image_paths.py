@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from l2zoo.data.pixels import SUFFIXES
+from l2zoo.data.preprocessing.pixels import SUFFIXES
 from l2zoo.utils.validation import first_names
 
 _MAGIC = "*?["

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from l2zoo.data.aspect import Frame, frame_of
-from l2zoo.data.resizing import resize_mask
+from l2zoo.data.preprocessing.aspect import Frame, frame_of
+from l2zoo.data.preprocessing.resizing import resize_mask
 from l2zoo.data.targets.masks import UNLABELLED
 from l2zoo.inference.results import Classified, Detected, Labelled, OverlappingMasks, Result, Segmented
 from l2zoo.tasks.output_kind import OutputKind
@@ -31,7 +31,7 @@ class View(NamedTuple):
 
     @classmethod
     def of(cls, given: Size, seen: Size, aspect: str) -> View:
-        """How a model sees an image; `aspect` is one of `l2zoo.data.aspect.ASPECTS`."""
+        """How a model sees an image; `aspect` is one of `l2zoo.data.preprocessing.aspect.ASPECTS`."""
         return cls(given, seen, frame_of(given, seen, aspect))
 
     def mask(self, mask: np.ndarray, *, fill: int) -> np.ndarray:

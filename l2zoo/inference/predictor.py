@@ -15,7 +15,7 @@ from l2zoo.artifacts.formats.table import FORMATS
 from l2zoo.artifacts.inputs import Inputs, Outputs
 from l2zoo.artifacts.store import locations
 from l2zoo.artifacts.trust import Whole
-from l2zoo.data.resizing import resize_pixels
+from l2zoo.data.preprocessing.resizing import resize_pixels
 from l2zoo.inference import image_paths, postprocess, preprocess
 from l2zoo.inference.postprocess import View
 from l2zoo.inference.results import MIN_SCORE, Estimated, Result
@@ -23,8 +23,8 @@ from l2zoo.tasks.diffusion import sampling
 from l2zoo.tasks.output_kind import KINDS, OutputKind, check_threshold
 from l2zoo.tasks.video import rollout
 from l2zoo.utils.arguments import suggest_arguments
-from l2zoo.utils.files import as_value_errors
 from l2zoo.utils.progress import progress_bar
+from l2zoo.utils.storage.files import as_value_errors
 from l2zoo.utils.validation import check_number, check_pixels, did_you_mean, whole_number
 
 if TYPE_CHECKING:
@@ -270,7 +270,7 @@ class Predictor:
 
     @property
     def aspect(self) -> str:
-        """How images of another aspect are brought to it: one of `l2zoo.data.aspect.ASPECTS`."""
+        """How images of another aspect are brought to it: `"stretch"`, `"crop"` or `"pad"`."""
         return str(self._aspect)
 
     def _list(self, images: Any) -> Sequence[Any]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from l2zoo.data import pixels
+from l2zoo.data.preprocessing import pixels
 from l2zoo.utils.validation import check_pixels
 
 
@@ -38,8 +38,8 @@ def list_images(images: Any) -> Sequence[Any]:
 def read_pixels(given: Any, *, channels: int, where: str) -> np.ndarray:
     """An image as `(H, W, C)`, uint8 or float32 in [0, 255].
 
-    Files and Pillow's images are read by the rule of `l2zoo.data.pixels`, as in training, and made gray or
-    coloured as the model takes them.
+    Files and Pillow's images are read by the rule of `l2zoo.data.preprocessing.pixels`, as in training, and
+    made gray or coloured as the model takes them.
 
     Args:
         given: An array, one of Pillow's images, or a path.

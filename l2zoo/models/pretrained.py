@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from l2zoo.artifacts import manifest, probe, trust
 from l2zoo.artifacts.store import locations
-from l2zoo.utils.folders import read_whole
+from l2zoo.utils.storage.folders import read_whole
 from l2zoo.utils.validation import did_you_mean
 
 if TYPE_CHECKING:

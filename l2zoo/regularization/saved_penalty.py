@@ -21,8 +21,8 @@ import numpy as np
 
 # As a module: whoever imports it first imports Keras by it, and then this, before it has any names.
 from l2zoo.regularization import weights as of_model
-from l2zoo.utils.files import as_value_errors
-from l2zoo.utils.reading import read_object
+from l2zoo.utils.storage.files import as_value_errors
+from l2zoo.utils.storage.reading import read_object
 from l2zoo.utils.validation import check_number, whole_number
 
 FILE = "l2zoo_penalty.json"

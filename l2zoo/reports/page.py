@@ -18,7 +18,7 @@ from typing import Any
 
 from l2zoo.reports.plot_style import NARROW, WIDE, Plot
 from l2zoo.reports.table import Table
-from l2zoo.utils.files import replacing
+from l2zoo.utils.storage.files import replacing
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from l2zoo.reports.numbers import format_strength
-from l2zoo.utils.files import replacing
+from l2zoo.utils.storage.files import replacing
 from l2zoo.utils.validation import picture_path
 
 if TYPE_CHECKING:

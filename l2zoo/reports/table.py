@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from l2zoo.utils.console import printable
-from l2zoo.utils.files import replacing
+from l2zoo.utils.storage.files import replacing
 
 if TYPE_CHECKING:
     import rich.console

@@ -21,7 +21,7 @@ from l2zoo.reports.numbers import (
 from l2zoo.reports.table import Cell, Column, Row, Table, cell, write_csv
 from l2zoo.search.candidates import Candidate
 from l2zoo.search.select import Selection
-from l2zoo.utils.files import write_json
+from l2zoo.utils.storage.files import write_json
 
 
 def table(selection: Selection, *, chosen: float | None = None, every: bool = False) -> Table:

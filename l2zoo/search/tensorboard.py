@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from l2zoo.engine.record import Record, Unit, Value
-from l2zoo.utils.folders import whole_folder
+from l2zoo.utils.storage.folders import whole_folder
 
 if TYPE_CHECKING:
     from tensorboard.plugins.hparams import api

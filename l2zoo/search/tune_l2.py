@@ -20,7 +20,7 @@ from l2zoo.engine.run import Engine
 from l2zoo.search.result import SearchResult
 from l2zoo.search.tuner import L2Tuner
 from l2zoo.utils.arguments import suggest_arguments
-from l2zoo.utils.files import kept_or_temporary
+from l2zoo.utils.storage.files import kept_or_temporary
 from l2zoo.utils.validation import check_number, whole_number
 
 # 0 and half decades: a decade is too coarse to see the top of the curve, a quarter costs twice as much.

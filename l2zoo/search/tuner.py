@@ -28,17 +28,17 @@ from l2zoo.engine.folds import Division, list_seeds
 from l2zoo.engine.identity import fingerprint
 from l2zoo.engine.job import Job
 from l2zoo.engine.ledger import Ledger, States
-from l2zoo.engine.local import engine_for
 from l2zoo.engine.objective import direction
 from l2zoo.engine.run import Engine, Run
+from l2zoo.engine.workers.local import engine_for
 from l2zoo.search import hypermodels, strategies
 from l2zoo.search import keras_tuner_scripts as scripts
 from l2zoo.search.driver import Driver, split_plan, strength_and_others
 from l2zoo.search.progress import SearchProgress
 from l2zoo.search.ranking import rank_trials
 from l2zoo.search.result import SearchResult
-from l2zoo.utils.earlier_run import check_kind
-from l2zoo.utils.held_folder import hold_folder
+from l2zoo.utils.storage.earlier_run import check_kind
+from l2zoo.utils.storage.held_folder import hold_folder
 from l2zoo.utils.validation import check_number, one_of, whole_number
 
 # Of a model that is not compiled, where nothing is given.

@@ -21,8 +21,8 @@ from l2zoo.search.result import SearchResult
 from l2zoo.studies.experiment import Search, Training, metrics_table, train_model
 from l2zoo.studies.experiment.artifact import card_of, export_model
 from l2zoo.tasks import Classification
-from l2zoo.utils.files import write_json
-from l2zoo.utils.held_folder import hold_folder
+from l2zoo.utils.storage.files import write_json
+from l2zoo.utils.storage.held_folder import hold_folder
 from l2zoo.utils.validation import check_number, whole_number
 
 FORMATS = ("savedmodel", "tflite")

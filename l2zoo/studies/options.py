@@ -106,8 +106,9 @@ class Loader(Generic[_Data]):
         Raises:
             ValueError: They are not, or there is no such split; in the words of the command line.
         """
-        from l2zoo.data import load_video, train_test
+        from l2zoo.data import load_video
         from l2zoo.data.load import split_names
+        from l2zoo.data.splits import train_test
         from l2zoo.data.videos import video_split_names
 
         given = {"data_dir": self.settings["data_dir"]}

@@ -38,8 +38,8 @@ from l2zoo.training.penalty_checks import check_penalty, check_step
 from l2zoo.training.run_folder import Recorder, RunFolder, epochs_in
 from l2zoo.training.snapshot import Snapshot
 from l2zoo.utils.arguments import suggest_arguments
-from l2zoo.utils.earlier_run import OtherRunError
-from l2zoo.utils.held_folder import hold_folder
+from l2zoo.utils.storage.earlier_run import OtherRunError
+from l2zoo.utils.storage.held_folder import hold_folder
 from l2zoo.utils.validation import whole_number
 
 

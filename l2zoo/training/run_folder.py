@@ -28,9 +28,9 @@ import keras
 from l2zoo.reports.table import write_csv
 from l2zoo.training import snapshot
 from l2zoo.training.snapshot import CallbackState, Snapshot, callback_state, changed_state, restore_callbacks
-from l2zoo.utils.earlier_run import OtherRunError
-from l2zoo.utils.files import replacing, write_json
-from l2zoo.utils.reading import read_object
+from l2zoo.utils.storage.earlier_run import OtherRunError
+from l2zoo.utils.storage.files import replacing, write_json
+from l2zoo.utils.storage.reading import read_object
 
 History = dict[str, list[float]]
 MONITORED = ("val_data_loss", "val_loss", "data_loss", "loss")

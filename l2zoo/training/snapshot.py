@@ -16,8 +16,8 @@ import keras
 import numpy as np
 
 from l2zoo.regularization.strength import LiveL2, Strength
-from l2zoo.utils.files import as_value_errors, replacing
-from l2zoo.utils.reading import NUMBERS, parse_json, read_arrays
+from l2zoo.utils.storage.files import as_value_errors, replacing
+from l2zoo.utils.storage.reading import NUMBERS, parse_json, read_arrays
 from l2zoo.utils.validation import check_number
 
 CallbackState = dict[str, Any]

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
 from l2zoo.utils.console import printable, say, warn_in_short
-from l2zoo.utils.earlier_run import fresh_start
-from l2zoo.utils.folders import check_replaceable
 from l2zoo.utils.interrupts import sure_interrupts
 from l2zoo.utils.packages import explain
 from l2zoo.utils.shell_words import ERRORS, speak_shell
+from l2zoo.utils.storage.earlier_run import fresh_start
+from l2zoo.utils.storage.folders import check_replaceable
 
 
 def run_script(main: Callable[..., None], *, keeps_run: bool = True) -> None:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from l2zoo.utils.earlier_run import OtherRunError
+from l2zoo.utils.storage.earlier_run import OtherRunError
 
 ERRORS = (ValueError, TypeError, ImportError, OSError)  # what the user can mend
 

@@ -20,7 +20,7 @@ export function pixelsOf(image, { height, width, channels, aspect = "stretch" },
   return pixels;
 }
 
-/** The part of an image that is resized, which may reach beyond it, as `l2zoo.data.aspect` has it. */
+/** The part of an image that is resized, which may reach beyond it, as `l2zoo.data.preprocessing.aspect` has it. */
 export function frameOf({ height, width }, wanted, aspect) {
   const fitting = {
     height: Math.floor((width * wanted.height) / wanted.width),

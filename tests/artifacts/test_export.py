@@ -14,7 +14,7 @@ import pytest
 from l2zoo.artifacts import Card, Limits, export, manifest, verify
 from l2zoo.artifacts.formats.table import FORMATS
 from l2zoo.artifacts.parity import check
-from l2zoo.utils.temporary import PREFIX
+from l2zoo.utils.storage.temporary import PREFIX
 
 layers = keras.layers
 FILES = {

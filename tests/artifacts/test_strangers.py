@@ -18,7 +18,7 @@ import l2zoo
 from l2zoo.artifacts import manifest, probe, signing, trust
 from l2zoo.artifacts.formats import keras_file
 from l2zoo.inference.benchmark import measure_latency
-from l2zoo.utils.bounded_process import BoundedProcess
+from l2zoo.utils.processes.bounded_process import BoundedProcess
 from tests.artifacts.folders import rewrite
 from tests.artifacts.test_bad_artifacts import MODEL, zipped
 

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from l2zoo.engine.ledger import Ledger, States
 from l2zoo.engine.record import Record, Unit
-from l2zoo.utils.locks import exclusive
+from l2zoo.utils.storage.locks import exclusive
 
 SETTINGS = {"strengths": [0.0, 1e-4], "folds": 5}
 

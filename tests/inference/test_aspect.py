@@ -13,10 +13,10 @@ from PIL import Image
 from l2zoo import Predictor
 from l2zoo.artifacts import Card, export
 from l2zoo.data import load
-from l2zoo.data.aspect import ASPECTS
+from l2zoo.data.preprocessing.aspect import ASPECTS
 from l2zoo.inference.plots import plot_results
 from l2zoo.inference.postprocess import View
-from tests.data.test_pixels import exif_of
+from tests.data.preprocessing.test_pixels import exif_of
 from tests.inference import tiny
 
 SIZE = (8, 12)

@@ -14,7 +14,7 @@ from PIL import Image
 
 import l2zoo
 from l2zoo.artifacts import manifest
-from l2zoo.data.resizing import resize
+from l2zoo.data.preprocessing.resizing import resize
 from l2zoo.inference import Classified, Detected, Segmented
 from l2zoo.tasks.diffusion.keras_sampling import sample
 from l2zoo.tasks.video.keras_rollout import Stepper

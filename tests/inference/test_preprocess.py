@@ -9,8 +9,8 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from l2zoo.data.resizing import resize as in_training
-from l2zoo.data.resizing import resize_mask, resize_pixels
+from l2zoo.data.preprocessing.resizing import resize as in_training
+from l2zoo.data.preprocessing.resizing import resize_mask, resize_pixels
 from l2zoo.inference import preprocess
 from tests.inference.tiny import random_images
 

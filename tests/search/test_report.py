@@ -11,7 +11,7 @@ import pytest
 from l2zoo.engine.record import Record, Unit
 from l2zoo.search.report import rows, table, to_dict, write_files
 from l2zoo.search.select import Selection, choose
-from l2zoo.utils.files import replacing
+from l2zoo.utils.storage.files import replacing
 from tests.search import pictured
 
 SCORES = {

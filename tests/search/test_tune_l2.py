@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from l2zoo import SearchResult, tune_l2
-from l2zoo.engine.local import InProcess
+from l2zoo.engine.workers.local import InProcess
 from l2zoo.search.tune_l2 import DEFAULT_STRENGTHS
 from tests import processes
 from tests.search import small
@@ -140,7 +140,7 @@ def test_a_directory_of_another_search_is_refused_with_all_that_differs(result, 
 CHILD = """
 import os, signal, sys
 from l2zoo import tune_l2
-from l2zoo.engine.local import InProcess
+from l2zoo.engine.workers.local import InProcess
 from tests.search import small
 
 moment, count = sys.argv[2], int(sys.argv[3])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from l2zoo import L2Policy, L2Tuner
-from l2zoo.engine.local import InProcess
+from l2zoo.engine.workers.local import InProcess
 from tests.search import small
 
 X, Y = small.data()

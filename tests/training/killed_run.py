@@ -41,7 +41,7 @@ def kill_at_write(number: int) -> None:
         written += 1
         return replace(source, target)
 
-    Path.replace = counting  # the step in which `l2zoo.utils.files` gives a written file its name
+    Path.replace = counting  # the step in which `l2zoo.utils.storage.files` gives a written file its name
 
 
 def build(seed: int) -> keras.Model:

@@ -11,8 +11,8 @@ from typing import Annotated
 import pytest
 import typer
 
-from l2zoo.utils.earlier_run import OtherRunError
 from l2zoo.utils.scripts import end_calmly, expand_options, run_script, script_command
+from l2zoo.utils.storage.earlier_run import OtherRunError
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ import numpy as np
 
 from l2zoo.artifacts.formats.conversion import Source
 from l2zoo.artifacts.inputs import Inputs, Outputs, Predict, as_model_input, input_signature
-from l2zoo.utils.reading import parse_json
+from l2zoo.utils.storage.reading import parse_json
 
 if TYPE_CHECKING:
     import keras

@@ -26,7 +26,7 @@ from l2zoo.artifacts.formats.conversion import Source, computes_in_16_bits, in_f
 from l2zoo.artifacts.formats.inspect_tflite import SMALL, contents, float_parts
 from l2zoo.artifacts.inputs import Inputs, Outputs, Predict, num_examples, subsample, take_rows
 from l2zoo.utils.console import without_chatter
-from l2zoo.utils.files import as_value_errors
+from l2zoo.utils.storage.files import as_value_errors
 
 CALIBRATION = 200  # examples at most, from which the ranges of activations are read
 _STEP = 8  # of them at once

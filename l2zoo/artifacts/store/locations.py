@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from l2zoo.artifacts import manifest
-from l2zoo.utils.folders import read_whole
+from l2zoo.utils.storage.folders import read_whole
 
 P = ParamSpec("P")
 R = TypeVar("R")

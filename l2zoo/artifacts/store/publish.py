@@ -8,8 +8,8 @@ from pathlib import Path
 from l2zoo.artifacts import manifest
 from l2zoo.artifacts.store.table import saved_models_table
 from l2zoo.artifacts.verify import verify
-from l2zoo.utils.files import replacing
-from l2zoo.utils.folders import whole_folder
+from l2zoo.utils.storage.files import replacing
+from l2zoo.utils.storage.folders import whole_folder
 
 README = "README.md"
 _TITLE = """# Saved models

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from l2zoo.data.checks import as_pixels, check_images
 from l2zoo.data.images import Arrays, ImageData
-from l2zoo.data.resizing import fit_array
+from l2zoo.data.preprocessing.resizing import fit_array
 from l2zoo.data.targets import boxes, values
 from l2zoo.data.targets.kind import Targets
 from l2zoo.data.targets.mask_classes import ClassNames, mask_classes, values_in

@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 import numpy as np
 
-from l2zoo.data.pixels import Header, read_header
+from l2zoo.data.preprocessing.pixels import Header, read_header
 from l2zoo.data.sources import coco
 from l2zoo.data.sources.files import Contents, PixelBoxes, SplitFiles
 from l2zoo.data.sources.inventory import files_below, is_image, kinds_in, subfolders

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from l2zoo.data.pixels import read_header
+from l2zoo.data.preprocessing.pixels import read_header
 from l2zoo.data.sources.files import Contents, SplitFiles
 from l2zoo.data.sources.inventory import (
     SUFFIX_WORDS,

@@ -13,15 +13,15 @@ from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
-from l2zoo.data import splits
 from l2zoo.data.batching import WORKERS
 from l2zoo.data.checks import as_pixels, check_images_or_clips
-from l2zoo.data.pixels import read_header
-from l2zoo.data.resizing import resize, resize_array
+from l2zoo.data.preprocessing.pixels import read_header
+from l2zoo.data.preprocessing.resizing import resize, resize_array
 from l2zoo.data.sources import tfds
 from l2zoo.data.sources.class_folders import bare_splits, split_folders
 from l2zoo.data.sources.inventory import SUFFIX_WORDS, images_in, subfolders, warn_left_out
 from l2zoo.data.sources.reading import Reader, channels_of, common_size, decode_file, dtype_of
+from l2zoo.data.splits import slices
 from l2zoo.utils.validation import first_names
 
 _LAYOUTS = "PATH/train/CLIP/0001.png (and PATH/test/CLIP/...), or PATH/CLIP/0001.png, or PATH/0001.png"
@@ -115,7 +115,7 @@ class BuilderClips:
 
     @property
     def parts(self) -> Parts:
-        return tuple(splits.pieces(self.split, self.builder.info.splits))
+        return tuple(slices.pieces(self.split, self.builder.info.splits))
 
     def read(self, positions: np.ndarray) -> np.ndarray:
         found = np.empty((len(positions), *self.shape[1:]), np.uint8)
@@ -243,8 +243,8 @@ def from_folder(
         ValueError: No clips; a clip that is too short; a frame without a number, or, without `image_size`, of
             another size; a split that is not there; a file that is not an image.
     """
-    root, bare, places = _find(source, splits.names(split))
-    splits.check_names(split, places, where=root)
+    root, bare, places = _find(source, slices.names(split))
+    slices.check_names(split, places, where=root)
     clips = {
         each: [_number_frames(clip) for clip in ([folder] if bare else subfolders(folder))]
         for each, folder in places.items()
@@ -253,7 +253,7 @@ def from_folder(
     headers = {file: read_header(file) for some in clips.values() for clip in some for file in clip}
     warn_left_out(root, headers, images="outside of the folders of clips, or deeper in one")
     chosen = [
-        clips[each][position] for each, positions in splits.shuffle(split, counts) for position in positions
+        clips[each][position] for each, positions in slices.shuffle(split, counts) for position in positions
     ]
     if not chosen:
         raise ValueError(f"There are no clips in split={split!r} of {root}.")
@@ -264,7 +264,7 @@ def from_folder(
         (*size, channels_of(headers.values())),
         resize=resized,
         dtype=dtype_of(headers),
-        parts=tuple(splits.pieces(split, counts)),
+        parts=tuple(slices.pieces(split, counts)),
     )
 
 

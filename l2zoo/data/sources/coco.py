@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from l2zoo.utils.caller import outside
-from l2zoo.utils.reading import read_json
+from l2zoo.utils.storage.reading import read_json
 
 _PARTS = ("images", "annotations", "categories")
 _FIELDS = {

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 
-from l2zoo.data import splits
-from l2zoo.data.aspect import Size
 from l2zoo.data.batching import WORKERS
 from l2zoo.data.images import ImageData
-from l2zoo.data.pixels import Header, read_file, read_values
-from l2zoo.data.resizing import fit, fit_pixels
+from l2zoo.data.preprocessing.aspect import Size
+from l2zoo.data.preprocessing.pixels import Header, read_file, read_values
+from l2zoo.data.preprocessing.resizing import fit, fit_pixels
 from l2zoo.data.sources.reading import Reader, channels_of, common_size, decode_file, dtype_of
+from l2zoo.data.splits import slices
 from l2zoo.data.targets.boxes import Boxes, move, move_in_graph, per_side, scale
 from l2zoo.data.targets.kind import FileKind, Targets, concatenate, take
 from l2zoo.data.targets.mask_classes import MaskClasses
@@ -204,7 +204,7 @@ def from_files(
     files: list[Path] = []
     stored = []
     # Images in class folders have the order that `tfds.ImageFolder` gives them.
-    for each, positions in splits.shuffle(split, counts, backwards=kind.task == "classification"):
+    for each, positions in slices.shuffle(split, counts, backwards=kind.task == "classification"):
         names = list(found[each].headers)
         files += [names[position] for position in positions]
         stored.append(take(found[each].stored, positions))
@@ -225,6 +225,6 @@ def from_files(
         image_shape=shape,
         dtype=dtype,
         source=source,
-        parts=tuple(splits.pieces(split, counts)),
+        parts=tuple(slices.pieces(split, counts)),
         aspect=aspect,
     )

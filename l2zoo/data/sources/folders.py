@@ -10,11 +10,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from l2zoo.data import splits
 from l2zoo.data.images import ImageData
 from l2zoo.data.sources import box_folders, class_folders, mask_folders
 from l2zoo.data.sources.files import Contents, from_files
 from l2zoo.data.sources.inventory import warn_left_out
+from l2zoo.data.splits import slices
 from l2zoo.data.targets.mask_classes import ClassNames
 
 
@@ -55,9 +55,9 @@ def from_folder(
             f"`class_names` must be None for a folder and task={task!r}, got {class_names!r}: its classes "
             "have names, those of the folders or of the categories."
         )
-    bare = class_folders.bare_splits(root, splits.names(split)) if task == "generation" else {}
+    bare = class_folders.bare_splits(root, slices.names(split)) if task == "generation" else {}
     places: dict[str, Any] = bare or layout.find(root)
-    splits.check_names(split, places, where=root)
+    slices.check_names(split, places, where=root)
     if task == "segmentation":
         contents = mask_folders.read_masks(places, root, class_names)
     else:

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from l2zoo.data.pixels import SUFFIXES
+from l2zoo.data.preprocessing.pixels import SUFFIXES
 from l2zoo.utils.caller import outside
 from l2zoo.utils.validation import first_names
 

@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from l2zoo.data.pixels import Header, read_header, read_values
+from l2zoo.data.preprocessing.pixels import Header, read_header, read_values
 from l2zoo.data.sources.files import Contents, MaskFiles, SplitFiles
 from l2zoo.data.sources.inventory import SUFFIX_WORDS, images_in, kinds_in, subfolders
 from l2zoo.data.targets.mask_classes import ClassNames, mask_classes, read_names, values_in
-from l2zoo.utils.reading import read_text
+from l2zoo.utils.storage.reading import read_text
 
 LAYOUTS = (
     "PATH/train/images/NAME.jpg with PATH/train/masks/NAME.png (and PATH/test/...), or PATH/images/NAME.jpg "

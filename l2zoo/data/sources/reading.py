@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from l2zoo.data import pixels
 from l2zoo.data.checks import check_images
-from l2zoo.data.pixels import Header
+from l2zoo.data.preprocessing import pixels
+from l2zoo.data.preprocessing.pixels import Header
 from l2zoo.data.targets.kind import Kind, Targets
 from l2zoo.utils.caller import outside
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from l2zoo.data import splits
 from l2zoo.data.batching import WORKERS
 from l2zoo.data.images import ImageData
-from l2zoo.data.resizing import fit
+from l2zoo.data.preprocessing.resizing import fit
 from l2zoo.data.sources import tfds, tfds_features
 from l2zoo.data.sources.reading import Reader
+from l2zoo.data.splits import slices
 from l2zoo.data.targets.kind import Targets
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def from_builder(
         dtype=source.dtype,
         source=dataclasses.replace(source, image_shape=shape, resize=shape[:2] != (height, width)),
         license=tfds.license_of(builder),
-        parts=tuple(splits.pieces(split, builder.info.splits)),
+        parts=tuple(slices.pieces(split, builder.info.splits)),
         aspect=aspect,
     )
 
@@ -189,7 +189,7 @@ def _count_objects(
         ValueError: No image of the split has any, as in a test set whose objects are kept secret.
     """
     most = _most_objects(str(builder.data_dir), objects)
-    if not any(most.get(name, 1) for name in splits.names(split)):
+    if not any(most.get(name, 1) for name in slices.names(split)):
         raise ValueError(f"{builder.name} {split} has images without objects only: choose another split.")
     return dataclasses.replace(objects, most=max(most.values()))
 

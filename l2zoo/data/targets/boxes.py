@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from l2zoo.data.aspect import frame_of
+from l2zoo.data.preprocessing.aspect import frame_of
 from l2zoo.data.targets.labels import check_values
 from l2zoo.utils.caller import outside
 

@@ -33,7 +33,7 @@ class Kind(Protocol):
     def decode(self, stored: Any, before: Any, after: tuple[int, int], aspect: str) -> Any:
         """The target of one image that had the size `before` `(H, W)` and is given out with `after`.
 
-        `aspect` is one of `l2zoo.data.aspect.ASPECTS`.
+        `aspect` is one of `l2zoo.data.preprocessing.aspect.ASPECTS`.
         """
 
     def guard(self, target: Any) -> Any:

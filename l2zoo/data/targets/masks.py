@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from l2zoo.data.resizing import fit
+from l2zoo.data.preprocessing.resizing import fit
 
 UNLABELLED = 255
 

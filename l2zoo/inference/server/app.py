@@ -10,7 +10,7 @@ import contextlib
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, NamedTuple
 
-from l2zoo.data import pixels
+from l2zoo.data.preprocessing import pixels
 from l2zoo.inference.predictor import OF_IMAGES, Predictor
 from l2zoo.inference.server.clients import Clients, Held, TooMuchError
 from l2zoo.inference.server.decoding import Refusal

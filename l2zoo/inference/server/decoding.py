@@ -18,10 +18,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-from l2zoo.data import image_limits, pixels
-from l2zoo.data.resizing import resize_pixels
+from l2zoo.data.preprocessing import image_limits, pixels
+from l2zoo.data.preprocessing.resizing import resize_pixels
 from l2zoo.inference.postprocess import View
-from l2zoo.utils.bounded_process import BoundedProcess
+from l2zoo.utils.processes.bounded_process import BoundedProcess
 
 BAD, TOO_LARGE = 400, 413  # as in HTTP
 QUICK = 2  # processes

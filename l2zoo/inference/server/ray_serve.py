@@ -21,7 +21,7 @@ from l2zoo.inference.server import answers, app, decoding, door
 from l2zoo.inference.server.clients import Clients
 from l2zoo.inference.server.decoding import Decoded, Decoder, Refusal, Takes
 from l2zoo.inference.server.settings import DEFAULTS, LOOPBACK, Settings
-from l2zoo.utils.after_death import working_folder
+from l2zoo.utils.processes.after_death import working_folder
 
 ATTEMPTS = 4  # replicas that may die over one request
 WAIT = 0.002  # seconds that the first image of a batch waits for others

@@ -25,9 +25,9 @@ from l2zoo.engine.folds import Division, list_seeds
 from l2zoo.engine.identity import fingerprint
 from l2zoo.engine.job import Job
 from l2zoo.engine.ledger import Ledger
-from l2zoo.engine.local import engine_for
 from l2zoo.engine.objective import direction
 from l2zoo.engine.run import Engine, Run
+from l2zoo.engine.workers.local import engine_for
 from l2zoo.studies.compare.findings import differences
 from l2zoo.studies.compare.progress import ComparisonProgress
 from l2zoo.studies.compare.result import Comparison
@@ -36,9 +36,9 @@ from l2zoo.studies.compare.variants import Build, Variant, VariantBuilder, check
 from l2zoo.studies.experiment import Task, Training
 from l2zoo.tasks import Classification
 from l2zoo.utils.arguments import suggest_arguments
-from l2zoo.utils.earlier_run import check_kind
-from l2zoo.utils.files import kept_or_temporary
-from l2zoo.utils.held_folder import hold_folder
+from l2zoo.utils.storage.earlier_run import check_kind
+from l2zoo.utils.storage.files import kept_or_temporary
+from l2zoo.utils.storage.held_folder import hold_folder
 
 PARTS = 50  # of the test images, on which each training is scored apart: how much other images would change
 

@@ -20,8 +20,8 @@ from l2zoo.reports.printed import Printed
 from l2zoo.reports.table import Cell, Column, Row, Table, cell, write_csv
 from l2zoo.studies.compare import findings, forest
 from l2zoo.studies.compare.findings import Findings, Standing
-from l2zoo.utils.files import write_json
 from l2zoo.utils.scripts import script_command
+from l2zoo.utils.storage.files import write_json
 
 CSV, JSON, PICTURE, REPORT = "comparison.csv", "comparison.json", "comparison.png", "report.html"
 KINDS = {"baseline": "chosen", "not compared": "failed"}

@@ -11,7 +11,7 @@ import keras
 from l2zoo.artifacts import Artifact, Card, Conversion, Limits, export
 from l2zoo.artifacts.formats.table import FORMATS
 from l2zoo.data import ImageData
-from l2zoo.data.holdout import SEED
+from l2zoo.data.splits.holdout import SEED
 from l2zoo.stats.summary import mean_and_error
 from l2zoo.studies.experiment.settings import Data, Task, Training
 from l2zoo.utils.validation import one_of

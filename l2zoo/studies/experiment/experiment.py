@@ -32,12 +32,12 @@ from l2zoo.training import fit
 from l2zoo.training.monitor import L2Monitor
 from l2zoo.training.run_folder import differences
 from l2zoo.utils.arguments import suggest_arguments
-from l2zoo.utils.earlier_run import KINDS, OtherRunError, check_kind
-from l2zoo.utils.files import write_json
-from l2zoo.utils.folders import check_replaceable
-from l2zoo.utils.held_folder import hold_folder
-from l2zoo.utils.reading import read_object
 from l2zoo.utils.scripts import script_command
+from l2zoo.utils.storage.earlier_run import KINDS, OtherRunError, check_kind
+from l2zoo.utils.storage.files import write_json
+from l2zoo.utils.storage.folders import check_replaceable
+from l2zoo.utils.storage.held_folder import hold_folder
+from l2zoo.utils.storage.reading import read_object
 from l2zoo.utils.validation import check_number, whole_number
 
 HEATMAP = "monitor.png"

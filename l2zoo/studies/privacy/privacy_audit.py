@@ -15,7 +15,7 @@ from l2zoo.studies.privacy.attacks import class_probabilities, confidences
 from l2zoo.studies.privacy.findings import Attack
 from l2zoo.studies.privacy.result import PrivacyReport
 from l2zoo.utils.arguments import suggest_arguments
-from l2zoo.utils.held_folder import hold_folder
+from l2zoo.utils.storage.held_folder import hold_folder
 from l2zoo.utils.validation import whole_number
 
 FEWEST_IMAGES = 100  # of fewer, 1 % is less than one

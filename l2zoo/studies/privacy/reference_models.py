@@ -23,10 +23,10 @@ from l2zoo.engine.record import Value
 from l2zoo.engine.trainer import Trainer
 from l2zoo.engine.warm_model import copy_values, load_state
 from l2zoo.studies.privacy.attacks import class_probabilities, confidences
-from l2zoo.utils.earlier_run import OtherRunError
-from l2zoo.utils.files import replacing
 from l2zoo.utils.progress import Progress
-from l2zoo.utils.reading import NUMBERS, read_arrays
+from l2zoo.utils.storage.earlier_run import OtherRunError
+from l2zoo.utils.storage.files import replacing
+from l2zoo.utils.storage.reading import NUMBERS, read_arrays
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,8 +16,8 @@ from l2zoo.tasks.plots.marks import Line
 from l2zoo.tasks.plots.sheet import Panel, Sheet, save_sheet
 from l2zoo.tasks.video.psnr_ssim import psnr
 from l2zoo.utils.arguments import suggest_arguments
-from l2zoo.utils.files import replacing
 from l2zoo.utils.progress import progress_bar
+from l2zoo.utils.storage.files import replacing
 from l2zoo.utils.validation import whole_number
 
 COLUMNS = 10  # images in a row

@@ -6,7 +6,7 @@ import pytest
 
 from l2zoo.artifacts import manifest
 from l2zoo.artifacts.store.locations import reads_whole
-from l2zoo.utils.folders import whole_folder
+from l2zoo.utils.storage.folders import whole_folder
 
 
 def write(folder: Path, word: str) -> None:

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from l2zoo.data import batching, load
-from tests.data.test_pixels import STORED, exif_of
+from tests.data.preprocessing.test_pixels import STORED, exif_of
 
 CATEGORIES = [{"id": 18, "name": "dog"}, {"id": 3, "name": "car"}]
 

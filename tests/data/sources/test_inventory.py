@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from l2zoo.data import load, load_video
-from tests.data.test_pixels import exif_of
+from tests.data.preprocessing.test_pixels import exif_of
 
 
 def silently(source, *more, **options):

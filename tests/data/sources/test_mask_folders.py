@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from l2zoo.data import batching, load
-from tests.data.test_pixels import COLOUR, GRAY, STORED, chunk, exif_of, png
+from tests.data.preprocessing.test_pixels import COLOUR, GRAY, STORED, chunk, exif_of, png
 
 
 def write_pair(root, name, values, *, size=None, mode="L"):

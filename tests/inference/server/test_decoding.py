@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from l2zoo import Predictor
-from l2zoo.data import pixels
+from l2zoo.data.preprocessing import pixels
 from l2zoo.inference.postprocess import View
 from l2zoo.inference.server import answers, decoding
 from l2zoo.inference.server.decoding import Decoded, Decoder, Limits, Refusal, Takes

@@ -16,7 +16,7 @@ from l2zoo import L2Policy, SearchResult, Training, experiment
 from l2zoo.data import ImageData, load, load_video
 from l2zoo.studies.experiment import Search, data_in_words, mean_and_error
 from l2zoo.tasks import Classification, Detection, Generation, Segmentation, VideoPrediction
-from l2zoo.utils.earlier_run import OtherRunError
+from l2zoo.utils.storage.earlier_run import OtherRunError
 
 QUICK = Training(epochs=1, batch_size=16, optimizer="adam", learning_rate=1e-2)
 

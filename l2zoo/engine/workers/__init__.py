@@ -1,0 +1,1 @@
+"""Where trainings run: in this process, or on Ray, on one machine or many."""
