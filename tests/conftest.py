@@ -58,11 +58,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)  # before `-m` chooses
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What is quick on TensorFlow alone is slow on other backends, what is slow there is for the sweep."""
+    """What takes long on other backends, and is the same there, is for their sweep."""
     if os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow":
         for item in items:
-            if item.get_closest_marker("slow_elsewhere"):
-                item.add_marker(pytest.mark.sweep if item.get_closest_marker("slow") else pytest.mark.slow)
+            if item.get_closest_marker("sweep_elsewhere"):
+                item.add_marker(pytest.mark.slow)
+                item.add_marker(pytest.mark.sweep)
 
 
 def whats_open() -> Open:

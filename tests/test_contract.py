@@ -106,7 +106,7 @@ def more_of_the_same(first: bool) -> list[pytest.MarkDecorator]:
     return [pytest.mark.slow] if first else [pytest.mark.slow, pytest.mark.sweep]
 
 
-@pytest.mark.slow_elsewhere
+@pytest.mark.sweep_elsewhere
 @pytest.mark.usefixtures("free_memory")
 @pytest.mark.parametrize("name", [pytest.param(n, marks=marks_of(n)) for n in APPLICATIONS])
 def test_every_kernel_of_an_application_is_penalised_and_stays_so(name: str, tmp_path: Path) -> None:
@@ -188,12 +188,12 @@ def small(name: str, l2: float | None = LAM) -> keras.Model:
 def some(quick: tuple[str, ...], names: Collection[str]) -> list[Any]:
     """Parameters: the first quick one is quick on every backend.
 
-    Elsewhere than on TensorFlow the other quick ones are slow, and the slow ones are for the sweep; of the
-    very deep ones, which have no layer that the others have not, TensorFlow is enough.
+    Elsewhere than on TensorFlow all others are for the sweep; of the very deep ones, which have no layer that
+    the others have not, TensorFlow is enough.
     """
-    marks = {name: [pytest.mark.slow_elsewhere] for name in quick} | {quick[0]: []}
+    marks = {name: [pytest.mark.sweep_elsewhere] for name in quick} | {quick[0]: []}
     for name in set(names).difference(marks):
-        marks[name] = [*more_of_the_same(not name.startswith(DEEP)), pytest.mark.slow_elsewhere]
+        marks[name] = [*more_of_the_same(not name.startswith(DEEP)), pytest.mark.sweep_elsewhere]
     backends = {name: [] if name.startswith(DEEP) else [pytest.mark.backends] for name in names}
     return [pytest.param(name, marks=[*marks[name], *backends[name]]) for name in names]
 
@@ -279,7 +279,7 @@ def test_a_step_of_training_adds_the_penalty_to_the_data_loss_and_a_file_keeps_b
     np.testing.assert_allclose(answers(again, x), answers(model, x), atol=1e-6)
 
 
-@pytest.mark.slow_elsewhere
+@pytest.mark.sweep_elsewhere
 @pytest.mark.backends
 @pytest.mark.slow
 @pytest.mark.parametrize("name", OTHERS)

@@ -300,7 +300,11 @@ def test_weight_decay_reaches_the_same_weights_also_after_reload(case: Case, tmp
             np.testing.assert_allclose(value, factor * before[path], rtol=1e-6, err_msg=path)
 
 
-EXPORTED = ("ResNet classifier", "MobileNet", "ViT classifier")
+EXPORTED = (
+    pytest.param("ResNet classifier", marks=pytest.mark.sweep),
+    pytest.param("MobileNet", marks=pytest.mark.sweep),
+    "ViT classifier",
+)
 
 
 @pytest.mark.filterwarnings("ignore:.*method is custom")  # of keras-hub's tasks, when they are loaded

@@ -177,6 +177,7 @@ def test_tune_on_cluster_runs_on_two_workers_of_this_machine(tmp_path: Path) -> 
     assert (tmp_path / "out/result.json").exists()
 
 
+@pytest.mark.sweep  # as `l2zoo compare`
 @pytest.mark.slow
 def test_regularizers_are_compared(recipe, tmp_path: Path) -> None:
     none, *_, own = main_of("compare_regularizers").__globals__["VARIANTS"]
@@ -188,6 +189,7 @@ def test_regularizers_are_compared(recipe, tmp_path: Path) -> None:
     assert "Picture, table and report.html: out" in out
 
 
+@pytest.mark.sweep  # as `l2zoo privacy`
 @pytest.mark.slow
 def test_privacy_is_audited_at_every_strength(recipe, tmp_path: Path) -> None:
     small = ["--images", 100, "--epochs", 1, "--references", 4]

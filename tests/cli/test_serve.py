@@ -281,7 +281,11 @@ def test_ctrl_c_ends_all_of_it(server):  # the last test of this server
 
 @pytest.mark.skipif(sys.platform != "linux", reason="nobody else says who has files open")
 @pytest.mark.usefixtures("hears_hangups")
-@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGKILL], ids=lambda number: number.name)
+@pytest.mark.parametrize(
+    "number",
+    [pytest.param(signal.SIGHUP, marks=pytest.mark.sweep), signal.SIGKILL],
+    ids=lambda number: number.name,
+)
 def test_nothing_of_it_is_left_ten_seconds_after_it_was_ended(artifact, number):
     with serving(artifact) as server:
         everyone = server.process.family()

@@ -67,6 +67,7 @@ def test_a_task_is_trained_measured_drawn_and_exported(
     assert {path.name for path in Path("out").glob("*.gif")} == ANIMATIONS.get(task, set())
 
 
+@pytest.mark.sweep  # as the recipe for images
 @pytest.mark.slow
 def test_bare_pictures_are_learnt_without_classes(
     l2zoo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

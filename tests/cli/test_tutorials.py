@@ -10,10 +10,15 @@ from tests import pages
 
 FOLDER = pages.ROOT / "docs/tutorials"
 TUTORIALS = sorted(set(FOLDER.glob("*.md")) - {FOLDER / "index.md"})
+ALIKE = ("classify", "detect", "segment")  # whose commands and calls are those of recipes with these names
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("page", TUTORIALS, ids=pages.name)
+@pytest.mark.parametrize(
+    "page",
+    [pytest.param(page, marks=pytest.mark.sweep if page.stem in ALIKE else ()) for page in TUTORIALS],
+    ids=pages.name,
+)
 def test_a_tutorial_can_be_followed(page: Path, tmp_path, monkeypatch, l2zoo) -> None:
     monkeypatch.chdir(tmp_path)
     names: dict = {"__name__": "__main__"}

@@ -94,7 +94,7 @@ def test_reading_batches_leaves_the_global_random_numbers_alone(data):
     assert tf.random.uniform(()).numpy() == expected
 
 
-@pytest.mark.slow_elsewhere
+@pytest.mark.sweep_elsewhere
 @pytest.mark.backends
 def test_keras_fits_on_the_endless_stream(tfds_root, monkeypatch):
     import keras

@@ -212,7 +212,7 @@ def without_decay_of_biases(optimizer: Any) -> Any:
 
 @pytest.mark.slow
 @pytest.mark.backends
-@pytest.mark.slow_elsewhere
+@pytest.mark.sweep_elsewhere
 @pytest.mark.parametrize("name", some(OPTIONS, QUICK_OPTIONS, SLOW_OPTIONS))
 def test_every_option_of_an_optimizer_counts(name):
     check(job_of(body(), optimizer=OPTIONS[name]))
@@ -361,7 +361,7 @@ def spread(y_true: Any, y_pred: Any) -> Any:
 
 @pytest.mark.slow
 @pytest.mark.backends
-@pytest.mark.slow_elsewhere
+@pytest.mark.sweep_elsewhere
 @pytest.mark.parametrize("name", some(SETTINGS, QUICK_SETTINGS, SLOW_SETTINGS))
 def test_every_target_weight_metric_and_layer_counts(name):
     if "dropout" in name and keras.backend.backend() == "torch":

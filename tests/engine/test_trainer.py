@@ -240,7 +240,7 @@ def test_other_penalties_are_not_part_of_the_data_loss():
     )
 
 
-@pytest.mark.slow_elsewhere
+@pytest.mark.sweep_elsewhere
 @pytest.mark.backends
 def test_the_final_model_has_a_plain_number_and_the_weights_it_was_trained_to(warm, tmp_path):
     state = warm.train_on_all({"l2": 1e-2}, seed=0, epochs=2)
@@ -254,7 +254,7 @@ def test_the_final_model_has_a_plain_number_and_the_weights_it_was_trained_to(wa
 
 
 @pytest.mark.slow
-@pytest.mark.slow_elsewhere
+@pytest.mark.sweep_elsewhere
 @pytest.mark.backends
 def test_a_training_that_has_collapsed_is_stopped_and_says_so():
     def build(l2):

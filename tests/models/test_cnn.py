@@ -46,7 +46,7 @@ def test_every_shape_from_8x8_gives_float32_probabilities(shape):
     np.testing.assert_allclose(answer.sum(axis=1), 1.0, atol=1e-6)
 
 
-@pytest.mark.slow_elsewhere
+@pytest.mark.sweep_elsewhere
 @pytest.mark.backends
 def test_integer_and_float_pixels_are_answered_alike(model, digits):
     x = digits[0][:16]
@@ -145,7 +145,7 @@ def test_no_strength_adds_no_loss(l2):
 
 
 @pytest.mark.slow
-@pytest.mark.slow_elsewhere
+@pytest.mark.sweep_elsewhere
 @pytest.mark.backends
 def test_a_few_steps_on_real_digits_reduce_the_loss(digits):
     x, y = digits[0][:256], digits[1][:256]
@@ -158,7 +158,7 @@ def test_a_few_steps_on_real_digits_reduce_the_loss(digits):
     assert history["accuracy"][-1] > 0.9
 
 
-@pytest.mark.slow_elsewhere
+@pytest.mark.sweep_elsewhere
 @pytest.mark.backends
 def test_save_and_load_keep_the_outputs_and_the_penalty(tmp_path, digits):
     model = build_cnn((8, 8, 1), num_classes=10, l2=1e-4)

@@ -15,7 +15,7 @@ def model() -> keras.Model:
     return build_detector((64, 96, 3), num_classes=7, channels=16, l2=1e-3)
 
 
-@pytest.mark.slow_elsewhere
+@pytest.mark.sweep_elsewhere
 @pytest.mark.backends
 def test_every_place_of_every_level_answers(model):
     places = sum((64 // s) * (96 // s) for s in (4, 8, 16))

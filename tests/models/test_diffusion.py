@@ -68,7 +68,7 @@ def test_weights_counted_by_hand() -> None:
     assert tiny().count_params() == time + label + down + middle + up + out
 
 
-@pytest.mark.slow_elsewhere
+@pytest.mark.sweep_elsewhere
 @pytest.mark.backends
 def test_the_penalty_reaches_every_kernel_embedding_and_projection() -> None:
     model = awake(tiny())
@@ -86,7 +86,7 @@ def test_the_penalty_reaches_every_kernel_embedding_and_projection() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.slow_elsewhere
+@pytest.mark.sweep_elsewhere
 @pytest.mark.backends
 def test_one_step_has_data_loss_plus_penalty_and_a_file_keeps_outputs_and_penalty(tmp_path: Path) -> None:
     model, inputs = awake(tiny()), batch()

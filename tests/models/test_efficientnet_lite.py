@@ -112,7 +112,7 @@ def test_imagenet_s_weights_answer_as_they_do_in_pytorch(torch_state: Any) -> No
     assert (expected.argsort(axis=1)[:, -3:] == exact.argsort(axis=1)[:, -3:]).all()
 
 
-@pytest.mark.slow_elsewhere
+@pytest.mark.sweep_elsewhere
 @pytest.mark.slow
 @pytest.mark.backends
 def test_features_of_another_size_are_pytorch_s(torch_state: Any) -> None:
@@ -179,6 +179,7 @@ def test_a_u_net_learns_on_it_while_it_is_frozen(body: keras.Model) -> None:
     assert not moved & {weight.path for weight in body.weights}
 
 
+@pytest.mark.sweep
 @pytest.mark.slow
 def test_a_detector_learns_on_it_and_its_upper_levels(body: keras.Model) -> None:
     backbones.unfreeze(body, 2)

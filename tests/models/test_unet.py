@@ -25,7 +25,7 @@ def test_weights_counted_by_hand(upsampling):
     assert sum(int(np.prod(v.shape)) for v in model.trainable_variables) == encoder + up + decoder + head
 
 
-@pytest.mark.slow_elsewhere
+@pytest.mark.sweep_elsewhere
 @pytest.mark.backends
 @pytest.mark.parametrize("upsampling", ["resize", "transpose"])
 def test_every_pixel_gets_probabilities(upsampling):

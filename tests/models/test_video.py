@@ -58,7 +58,7 @@ def stepped(step: keras.Model, x: np.ndarray) -> np.ndarray:
     return np.stack(found, axis=1)
 
 
-@pytest.mark.slow_elsewhere
+@pytest.mark.sweep_elsewhere
 @pytest.mark.backends
 def test_pixels_go_in_and_come_out_at_every_time() -> None:
     for length in (None, 4):
@@ -72,7 +72,7 @@ def test_pixels_go_in_and_come_out_at_every_time() -> None:
     assert answer(video(), clips(frames=7)).shape == (2, 7, *FRAME)
 
 
-@pytest.mark.slow_elsewhere
+@pytest.mark.sweep_elsewhere
 @pytest.mark.backends
 def test_later_frames_do_not_change_earlier_answers_and_earlier_frames_change_later_ones() -> None:
     model, x = video(), clips()
@@ -127,7 +127,7 @@ def test_names_are_explicit_and_the_same_every_time() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.slow_elsewhere
+@pytest.mark.sweep_elsewhere
 @pytest.mark.backends
 def test_a_file_keeps_outputs_and_penalty_and_a_step_of_training_adds_it(tmp_path: Path) -> None:
     model, x = video(l2=LAM), clips()
@@ -143,7 +143,7 @@ def test_a_file_keeps_outputs_and_penalty_and_a_step_of_training_adds_it(tmp_pat
     assert [weight.path for weight in again.weights] == [weight.path for weight in model.weights]
 
 
-@pytest.mark.slow_elsewhere
+@pytest.mark.sweep_elsewhere
 @pytest.mark.backends
 @pytest.mark.parametrize("loaded", [False, True])
 def test_stepping_answers_like_the_whole_model(tmp_path: Path, loaded: bool) -> None:

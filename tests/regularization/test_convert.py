@@ -155,7 +155,7 @@ def relative_error(got: np.ndarray, expected: np.ndarray) -> float:
     return float(np.linalg.norm(got - expected) / np.linalg.norm(expected))
 
 
-@pytest.mark.slow_elsewhere
+@pytest.mark.sweep_elsewhere
 @pytest.mark.backends
 @pytest.mark.parametrize("num_outputs", [1, 3])
 def test_ridge_is_keras_mse_with_the_converted_penalty(num_outputs: int) -> None:
@@ -171,7 +171,7 @@ def test_ridge_is_keras_mse_with_the_converted_penalty(num_outputs: int) -> None
     assert relative_error(bias, ridge.intercept_) < 1e-3
 
 
-@pytest.mark.slow_elsewhere
+@pytest.mark.sweep_elsewhere
 @pytest.mark.backends
 def test_binary_logistic_regression_is_one_sigmoid_with_the_converted_penalty() -> None:
     from sklearn.linear_model import LogisticRegression
@@ -186,7 +186,7 @@ def test_binary_logistic_regression_is_one_sigmoid_with_the_converted_penalty() 
     assert relative_error(bias, logistic.intercept_) < 1e-3
 
 
-@pytest.mark.slow_elsewhere
+@pytest.mark.sweep_elsewhere
 @pytest.mark.backends
 def test_multinomial_logistic_regression_is_a_softmax_with_the_converted_penalty() -> None:
     from sklearn.linear_model import LogisticRegression

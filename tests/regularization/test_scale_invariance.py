@@ -390,7 +390,7 @@ UNNORMALISED = {
 }
 
 
-@pytest.mark.slow_elsewhere
+@pytest.mark.sweep_elsewhere
 @pytest.mark.usefixtures("free_memory")
 @pytest.mark.parametrize("name", APPLICATIONS)
 def test_applications_by_scaling(name: str) -> None:
@@ -401,10 +401,12 @@ def test_applications_by_scaling(name: str) -> None:
         assert len(kernels) - len(free) == UNNORMALISED[name]
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(importlib.util.find_spec("keras_hub") is None, reason="keras-hub is not installed")
 @pytest.mark.usefixtures("free_memory")
-@pytest.mark.parametrize("name", test_keras_hub.CASES)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=more_of_the_same(n in ("ResNet", "CSPNet", "ViT"))) for n in test_keras_hub.CASES],
+)
 def test_keras_hub_by_scaling(name: str) -> None:
     free = check(test_keras_hub.CASES[name].build(), most=6, largest=1.0)
     convolutional = ("ResNet", "DenseNet", "EfficientNet", "MobileNet", "CSPNet")
@@ -415,7 +417,7 @@ def test_keras_hub_by_scaling(name: str) -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        pytest.param(name, marks=more_of_the_same(not name.startswith(test_contract.DEEP)))
+        pytest.param(name, marks=more_of_the_same(name in test_contract.LIKE_NO_OTHER))
         for name in zoo.list_models()
         if name not in test_contract.BETWEEN
     ],
@@ -432,7 +434,7 @@ def test_what_is_found_in_our_own_models() -> None:
     assert found(build_cnn((8, 8, 1), num_classes=3, filters=(4,), batch_norm=False)) == set()
 
 
-@pytest.mark.slow_elsewhere
+@pytest.mark.sweep_elsewhere
 @pytest.mark.backends
 def test_all_kernels_of_a_resnet_but_the_last_are_free() -> None:
     model = build_resnet((16, 16, 3), num_classes=4)

@@ -51,7 +51,7 @@ def test_a_callable_of_the_epoch_counts_from_its_first_step() -> None:
     assert logs["l2"] == pytest.approx([0.0, 0.1, 0.2])
 
 
-@pytest.mark.slow_elsewhere
+@pytest.mark.sweep_elsewhere
 @pytest.mark.backends
 def test_a_keras_schedule_is_read_at_every_step() -> None:
     strength = Strength(0.9)
@@ -76,7 +76,7 @@ def test_a_keras_schedule_goes_on_where_the_optimizer_stands() -> None:
     np.testing.assert_allclose(kernel(model), expected, rtol=1e-5)
 
 
-@pytest.mark.slow_elsewhere
+@pytest.mark.sweep_elsewhere
 @pytest.mark.backends
 def test_it_works_in_a_model_around_the_penalised_one() -> None:
     strength = Strength(0.9)

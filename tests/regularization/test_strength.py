@@ -281,7 +281,7 @@ def test_jax_refuses_an_assignment_that_would_be_lost() -> None:
     assert strength.value == 0.1
 
 
-@pytest.mark.slow_elsewhere
+@pytest.mark.sweep_elsewhere
 @pytest.mark.backends
 @pytest.mark.parametrize("order", ["inner first", "outer first", "outer only"])
 def test_a_model_and_the_one_around_it_may_share_a_strength(order: str) -> None:
@@ -300,7 +300,7 @@ def test_a_model_and_the_one_around_it_may_share_a_strength(order: str) -> None:
         np.testing.assert_allclose(kernel(outer), expected, rtol=1e-6)
 
 
-@pytest.mark.slow_elsewhere
+@pytest.mark.sweep_elsewhere
 @pytest.mark.backends
 def test_it_lives_in_a_new_model_of_the_same_layers() -> None:
     inputs = keras.Input((3,))
@@ -332,7 +332,7 @@ class Residual(keras.Model):
         return keras.ops.matmul(x + self.dense(x), self.matrix)
 
 
-@pytest.mark.slow_elsewhere
+@pytest.mark.sweep_elsewhere
 @pytest.mark.backends
 def test_layers_with_weights_inside_layers_with_weights() -> None:
     model = Residual()
@@ -365,7 +365,7 @@ def test_it_is_no_weight_of_the_model(tmp_path: Path) -> None:
     other.load_weights(tmp_path / "some.weights.h5")
 
 
-@pytest.mark.slow_elsewhere
+@pytest.mark.sweep_elsewhere
 @pytest.mark.backends
 @pytest.mark.parametrize("how", ["another policy", "strength 0", "remove", "on the outer model"])
 def test_nothing_of_it_stays_when_it_is_replaced(how: str) -> None:
@@ -388,7 +388,7 @@ def test_nothing_of_it_stays_when_it_is_replaced(how: str) -> None:
     np.testing.assert_allclose(kernel(outer), expected, rtol=1e-6)
 
 
-@pytest.mark.slow_elsewhere
+@pytest.mark.sweep_elsewhere
 @pytest.mark.backends
 def test_one_live_strength_replaces_another() -> None:
     model, _ = counted()

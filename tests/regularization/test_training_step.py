@@ -73,10 +73,10 @@ KERNELS = ("first/kernel", "last/kernel")
     [
         (keras.Model, 1.0),
         (WithoutPenalties, 0.0),
-        pytest.param(WithPenaltiesTwice, 2.0, marks=pytest.mark.slow_elsewhere),
-        pytest.param(WithHalfOfThem, 0.5, marks=pytest.mark.slow_elsewhere),
-        pytest.param(OfTheLayers, 1.0, marks=pytest.mark.slow_elsewhere),
-        pytest.param(WithoutLosses, 0.0, marks=pytest.mark.slow_elsewhere),
+        pytest.param(WithPenaltiesTwice, 2.0, marks=pytest.mark.sweep_elsewhere),
+        pytest.param(WithHalfOfThem, 0.5, marks=pytest.mark.sweep_elsewhere),
+        pytest.param(OfTheLayers, 1.0, marks=pytest.mark.sweep_elsewhere),
+        pytest.param(WithoutLosses, 0.0, marks=pytest.mark.sweep_elsewhere),
     ],
 )
 def test_the_factor_of_a_penalty_is_the_one_in_the_code(kind: type[keras.Model], factor: float) -> None:

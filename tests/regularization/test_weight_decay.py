@@ -172,7 +172,7 @@ def test_strength_0_decays_nothing_not_even_by_adamws_default() -> None:
     assert_kernels_alone_decay(model, 1.0)
 
 
-@pytest.mark.slow_elsewhere
+@pytest.mark.sweep_elsewhere
 @pytest.mark.backends
 def test_where_no_weight_that_trains_is_reached_nothing_decays(tmp_path: Path) -> None:
     policy = L2Policy(DECAY, decoupled=True, overrides={"*": 0})
@@ -318,7 +318,9 @@ def test_a_reloaded_model_decays_the_same_on_every_backend(tmp_path: Path) -> No
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("order", ["import l2zoo, keras", "import keras, l2zoo"])
+@pytest.mark.parametrize(
+    "order", ["import l2zoo, keras", pytest.param("import keras, l2zoo", marks=pytest.mark.sweep)]
+)
 def test_a_fresh_process_needs_only_to_import_l2zoo(order: str, tmp_path: Path) -> None:
     paths = []
     for name in ("sequential", "functional", "nested"):

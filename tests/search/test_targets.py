@@ -32,6 +32,7 @@ def dense(outputs: int = 1, activation: str | None = None):
     return build
 
 
+@pytest.mark.sweep
 @pytest.mark.slow
 def test_a_search_over_numbers_scores_as_ridge_does_on_the_same_folds():
     """`loss + lambda * sum(w ** 2)` with the mean squared error is Ridge with `alpha = lambda * n`."""

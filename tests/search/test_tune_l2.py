@@ -188,7 +188,11 @@ def whole(tmp_path_factory):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("moment", "count", "finished"),
-    [("before a training", 0, 0), ("before it is written", 4, 3), ("in the middle of a line", 6, 5)],
+    [
+        pytest.param("before a training", 0, 0, marks=pytest.mark.sweep),
+        pytest.param("before it is written", 4, 3, marks=pytest.mark.sweep),
+        ("in the middle of a line", 6, 5),
+    ],
 )
 def test_killed_at_any_moment_it_goes_on_and_ends_the_same(whole, moment, count, finished, tmp_path):
     child = processes.run([sys.executable, "-c", CHILD, tmp_path / "killed", moment, count], cwd=ROOT)

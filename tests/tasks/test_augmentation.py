@@ -63,7 +63,7 @@ def extent(bright: np.ndarray) -> list[int]:
     return [x.min(), y.min(), x.max() + 1, y.max() + 1]
 
 
-@pytest.mark.slow_elsewhere
+@pytest.mark.sweep_elsewhere
 @pytest.mark.backends
 def test_a_flip_exchanges_left_and_right_of_pixels_boxes_and_masks():
     flip = named("flip", "detection")
@@ -83,7 +83,7 @@ def test_a_flip_exchanges_left_and_right_of_pixels_boxes_and_masks():
             np.testing.assert_array_equal(after[..., 1] == 1, images[..., 0] == 255)
 
 
-@pytest.mark.slow_elsewhere
+@pytest.mark.sweep_elsewhere
 @pytest.mark.backends
 @pytest.mark.parametrize("names", ["flip", "shift", "zoom", "flip+shift+zoom"])
 def test_boxes_and_masks_are_where_the_bright_pixels_are(names):
@@ -100,7 +100,7 @@ def test_boxes_and_masks_are_where_the_bright_pixels_are(names):
         assert np.mean((masks[..., 1] == 1) != bright) < (0.002 if "zoom" in names else 1e-9)
 
 
-@pytest.mark.slow_elsewhere
+@pytest.mark.sweep_elsewhere
 @pytest.mark.backends
 def test_colors_leave_boxes_and_masks_where_they_are():
     color = named("color", "segmentation")
@@ -124,7 +124,7 @@ def test_masks_follow_the_pixels_of_rand_augment():
     assert seen > 20
 
 
-@pytest.mark.slow_elsewhere
+@pytest.mark.sweep_elsewhere
 @pytest.mark.backends
 def test_a_shift_moves_by_whole_pixels_of_at_most_an_eighth_and_both_ways_on_its_own():
     images, _ = applied(named("shift"), rectangle(), one_hot())
@@ -135,7 +135,7 @@ def test_a_shift_moves_by_whole_pixels_of_at_most_an_eighth_and_both_ways_on_its
     assert np.abs(np.corrcoef(moves.T)[0, 1]) < 0.99
 
 
-@pytest.mark.slow_elsewhere
+@pytest.mark.sweep_elsewhere
 @pytest.mark.backends
 def test_mixed_up_pixels_are_mixed_by_the_weights_in_the_labels():
     shades = np.linspace(10, 240, B, dtype="float32")
@@ -146,7 +146,7 @@ def test_mixed_up_pixels_are_mixed_by_the_weights_in_the_labels():
     assert (labels.max(axis=1) < 0.99).any()
 
 
-@pytest.mark.slow_elsewhere
+@pytest.mark.sweep_elsewhere
 @pytest.mark.backends
 def test_labels_of_cutmix_are_the_shares_of_the_pixels():
     shades = np.arange(B, dtype="float32")
@@ -175,7 +175,7 @@ def test_half_of_the_images_lose_a_rectangle_and_keep_their_label():
         assert 0.01 < inside.size / (H * W) < 0.38  # parts of pixels are counted
 
 
-@pytest.mark.slow_elsewhere
+@pytest.mark.sweep_elsewhere
 @pytest.mark.backends
 @pytest.mark.parametrize("name", QUICK)
 def test_a_seed_gives_the_same_batch_whatever_was_done_before(name):
@@ -198,7 +198,7 @@ def test_rand_augment_too_is_decided_by_the_seed():
     assert not np.array_equal(batches[0], batches[1])
 
 
-@pytest.mark.slow_elsewhere
+@pytest.mark.sweep_elsewhere
 @pytest.mark.backends
 def test_a_parallel_pipeline_gives_what_single_calls_give_and_can_be_joined_in_the_middle():
     both = named("flip+shift+color", "detection")
@@ -239,7 +239,7 @@ def test_a_layer_is_left_as_it_was():
     assert flip._get_seed_generator() is flip.generator
 
 
-@pytest.mark.slow_elsewhere
+@pytest.mark.sweep_elsewhere
 @pytest.mark.backends
 def test_a_box_that_is_pushed_out_becomes_padding():
     shift = Augmentation([keras.layers.RandomTranslation((0.5, 0.5), (0.5, 0.5), "constant", **EXACT)])
@@ -254,7 +254,7 @@ def test_a_box_that_is_pushed_out_becomes_padding():
     assert after["labels"].dtype == np.int64
 
 
-@pytest.mark.slow_elsewhere
+@pytest.mark.sweep_elsewhere
 @pytest.mark.backends
 @pytest.mark.parametrize("names", ["flip", "shift", "flip,shift,zoom"])
 def test_padding_stays_padding(names):
@@ -263,7 +263,7 @@ def test_padding_stays_padding(names):
     np.testing.assert_array_equal(after["labels"][:, ::2], -1)
 
 
-@pytest.mark.slow_elsewhere
+@pytest.mark.sweep_elsewhere
 @pytest.mark.backends
 @pytest.mark.parametrize("fill", [0.0, 128.0])
 def test_pixels_that_are_not_labelled_stay_so_and_those_that_come_in_are(fill):

@@ -146,7 +146,7 @@ def traces_of(model: keras.Model, data: Arrays, **settings: Any) -> int:
     return Counts.traces - before
 
 
-@pytest.mark.slow_elsewhere
+@pytest.mark.sweep_elsewhere
 @pytest.mark.backends
 def test_fit_called_again_traces_nothing_that_did_not_change(train: Arrays, held_out: Arrays) -> None:
     if keras.backend.backend() == "torch":
@@ -177,7 +177,7 @@ def test_what_changes_a_graph_is_traced_anew(change: Callable[[keras.Model], Non
     assert traces_of(model, train) > 0
 
 
-@pytest.mark.slow_elsewhere
+@pytest.mark.sweep_elsewhere
 @pytest.mark.backends
 def test_a_new_strength_counts_though_the_old_graphs_are_kept(train: Arrays) -> None:
     data = train[0] / 255.0, train[1]

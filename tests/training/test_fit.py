@@ -51,7 +51,7 @@ class Dies(keras.callbacks.Callback):
 
 
 @pytest.mark.slow
-@pytest.mark.slow_elsewhere
+@pytest.mark.sweep_elsewhere
 @pytest.mark.backends
 def test_a_run_that_died_goes_on_and_ends_with_the_same_numbers(
     tiny: Build, train: Arrays, held_out: Arrays, tmp_path: Path
@@ -79,7 +79,7 @@ def test_a_run_that_died_goes_on_and_ends_with_the_same_numbers(
 
 
 @pytest.mark.slow
-@pytest.mark.slow_elsewhere
+@pytest.mark.sweep_elsewhere
 @pytest.mark.backends
 def test_averaged_weights_are_those_of_the_end_also_of_a_run_that_was_killed(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)

@@ -115,7 +115,7 @@ def first_bad_step(data: Arrays, batch_size: int) -> tuple[int, list[float]]:
     raise AssertionError
 
 
-@pytest.mark.slow_elsewhere
+@pytest.mark.sweep_elsewhere
 @pytest.mark.backends
 @pytest.mark.parametrize("execution", [1, 25])
 def test_a_loss_that_is_no_number_names_the_first_bad_step_and_the_penalty(

@@ -61,7 +61,7 @@ def test_norms_are_those_of_numpy(policy: Any) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.slow_elsewhere
+@pytest.mark.sweep_elsewhere
 @pytest.mark.backends
 def test_looking_changes_nothing_and_norms_are_known() -> None:
     def trained(callbacks: list) -> list[np.ndarray]:

@@ -212,7 +212,9 @@ def address():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("workers", [pytest.param(2, marks=pytest.mark.backends), 1])
+@pytest.mark.parametrize(
+    "workers", [pytest.param(2, marks=pytest.mark.backends), pytest.param(1, marks=pytest.mark.sweep)]
+)
 def test_it_gives_what_training_in_this_process_gives(address, workers):
     x, y = small.data()
     # Not Adam: it makes steps of full size of the bias before a batch norm, whose gradient is rounding alone.

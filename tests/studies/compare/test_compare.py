@@ -37,7 +37,7 @@ def build(policy: L2Policy) -> keras.Model:
     return policy.apply(keras.Sequential([keras.Input((4, 4, 1)), *layers]))
 
 
-@pytest.mark.slow_elsewhere
+@pytest.mark.sweep_elsewhere
 @pytest.mark.backends
 def test_variants_share_folds_and_seeds_and_keep_their_own_settings(tmp_path: Path) -> None:
     variants = [
@@ -66,7 +66,9 @@ def test_variants_share_folds_and_seeds_and_keep_their_own_settings(tmp_path: Pa
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("where", [{"folds": 2}, {"test": True}], ids=["folds", "test set"])
+@pytest.mark.parametrize(
+    "where", [{"folds": 2}, pytest.param({"test": True}, marks=pytest.mark.sweep)], ids=["folds", "test set"]
+)
 def test_of_an_error_less_is_better_on_folds_and_on_a_test_set(where: dict[str, Any]) -> None:
     rng = np.random.default_rng(0)
     x = rng.integers(0, 256, (160, 4, 4, 1), np.uint8)

@@ -230,7 +230,7 @@ def squares(count: int = 12) -> ImageData:
 
 
 @pytest.mark.slow
-@pytest.mark.slow_elsewhere
+@pytest.mark.sweep_elsewhere
 @pytest.mark.backends
 def test_the_strength_for_a_segmenter_is_chosen_on_folds_of_images(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -253,6 +253,7 @@ def test_the_strength_for_a_segmenter_is_chosen_on_folds_of_images(
     assert said.endswith(str(found.verdict))
 
 
+@pytest.mark.sweep
 @pytest.mark.slow
 def test_the_strength_for_a_detector_is_chosen_on_folds_of_images(tmp_path: Path) -> None:
     data = load("l2zoo_scenes", "test[:24]", task="detection")

@@ -32,7 +32,7 @@ def printed(table: Any) -> str:
     return captured.get()
 
 
-@pytest.mark.slow_elsewhere
+@pytest.mark.sweep_elsewhere
 @pytest.mark.backends
 def test_a_model_that_has_memorised_its_images_is_found_out() -> None:
     report = audit(memory.overfitted())
@@ -47,7 +47,7 @@ def test_a_model_that_has_memorised_its_images_is_found_out() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.slow_elsewhere
+@pytest.mark.sweep_elsewhere
 @pytest.mark.backends
 def test_models_that_were_never_trained_give_nothing_away(tmp_path: Path) -> None:
     reports = [audit(memory.untrained(seed), epochs=3, directory=tmp_path) for seed in range(3)]
@@ -109,7 +109,7 @@ def test_losses_get_labels_as_they_want_them() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.slow_elsewhere
+@pytest.mark.sweep_elsewhere
 @pytest.mark.backends
 def test_a_reference_model_depends_on_its_number_and_not_on_what_was_trained_before() -> None:
     recipe = reference_models.Recipe(memory.build, 2, 32, seed=0)

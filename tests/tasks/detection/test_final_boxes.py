@@ -49,7 +49,7 @@ def greedy(said: dict[str, np.ndarray], image: int, *, threshold: float, overlap
     return kept
 
 
-@pytest.mark.slow_elsewhere
+@pytest.mark.sweep_elsewhere
 @pytest.mark.backends
 @pytest.mark.parametrize("seed", range(4))
 def test_it_keeps_what_greedy_suppression_in_numpy_keeps(seed):

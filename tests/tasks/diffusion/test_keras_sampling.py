@@ -29,7 +29,7 @@ def by_predict(model: keras.Model) -> sampling.Denoise:
     return denoise
 
 
-@pytest.mark.slow_elsewhere
+@pytest.mark.sweep_elsewhere
 @pytest.mark.backends
 def test_a_model_draws_what_the_loop_draws_with_its_predictions(model: keras.Model) -> None:
     labels = [0, 1, 2, 1, 0]
@@ -43,7 +43,7 @@ def test_a_model_draws_what_the_loop_draws_with_its_predictions(model: keras.Mod
 
 
 @pytest.mark.slow
-@pytest.mark.slow_elsewhere
+@pytest.mark.sweep_elsewhere
 @pytest.mark.backends
 def test_the_same_seed_draws_the_same(model: keras.Model, capsys: pytest.CaptureFixture) -> None:
     drawn = sample(model, 3, steps=2)  # with the bar

@@ -159,7 +159,7 @@ def test_examples_for_export_are_those_of_validation_and_scored_by_what_they_exp
 
 
 @pytest.mark.slow
-@pytest.mark.slow_elsewhere
+@pytest.mark.sweep_elsewhere
 @pytest.mark.backends
 def test_a_short_training_learns_with_a_penalty_and_draws(data: ImageData, tmp_path: Path) -> None:
     task, model = Generation(NAMES), tiny()

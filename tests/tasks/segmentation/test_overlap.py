@@ -155,7 +155,7 @@ def segmenter() -> keras.Model:
     return model
 
 
-@pytest.mark.slow_elsewhere
+@pytest.mark.sweep_elsewhere
 @pytest.mark.backends
 def test_they_count_while_a_model_trains():
     truth, _ = masks()
@@ -180,7 +180,7 @@ def test_they_count_while_a_model_trains():
     assert history["val_dice"][-1] == pytest.approx(overlap.mean_dice(matrix), abs=1e-6)
 
 
-@pytest.mark.slow_elsewhere
+@pytest.mark.sweep_elsewhere
 @pytest.mark.backends
 def test_they_are_saved_and_loaded_with_a_model(tmp_path):
     truth, _ = masks()

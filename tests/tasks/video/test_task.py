@@ -111,7 +111,7 @@ def test_a_strength_can_be_searched_for(data: VideoData, tmp_path: Path) -> None
     assert {candidate.strength for candidate in found.candidates} == {0.0, 1.0}
 
 
-@pytest.mark.slow_elsewhere
+@pytest.mark.sweep_elsewhere
 @pytest.mark.backends
 def test_a_clip_is_continued_by_feeding_the_model_itself(model: keras.Model) -> None:
     given = clips(3, 4)
