@@ -165,6 +165,7 @@ SHAPES = {
 # What is left out has more of the same blocks; their weights are counted in test_resnet.py and
 # test_efficientnet_lite.py.
 LIKE_NO_OTHER = ("cnn", "resnet20", "unet", *OTHERS)
+FIRST = ("cnn_plain", "diffusion", "efficientnet_lite0", "resnet50v2")  # with layers that the quick ones lack
 DEEP = ("resnet101", "resnet110", "resnet152", "resnet32", "resnet44", "resnet56", "efficientnet_lite4")
 BETWEEN = ("efficientnet_lite1", "efficientnet_lite2", "efficientnet_lite3")  # the smallest and the largest
 LAM = 1e-3
@@ -193,7 +194,7 @@ def some(quick: tuple[str, ...], names: Collection[str]) -> list[Any]:
     """
     marks = {name: [pytest.mark.sweep_elsewhere] for name in quick} | {quick[0]: []}
     for name in set(names).difference(marks):
-        marks[name] = [*more_of_the_same(not name.startswith(DEEP)), pytest.mark.sweep_elsewhere]
+        marks[name] = [*more_of_the_same(name in FIRST), pytest.mark.sweep_elsewhere]
     backends = {name: [] if name.startswith(DEEP) else [pytest.mark.backends] for name in names}
     return [pytest.param(name, marks=[*marks[name], *backends[name]]) for name in names]
 
@@ -384,8 +385,9 @@ def test_a_step_without_data_loss_shrinks_every_kernel_by_the_penalty_alone(name
         np.testing.assert_allclose(found, factor * was, rtol=1e-5, atol=1e-6, err_msg=weight.path)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", WHOLE)
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=more_of_the_same(n in ("cnn", "resnet20", *FIRST))) for n in WHOLE]
+)
 def test_exported_files_of_the_zoo_answer_like_the_model(name: str, tmp_path: Path) -> None:
     from l2zoo import export
 

@@ -96,8 +96,16 @@ def with_code() -> list[Path]:
     return [page for page in pages.texts() if page.parent not in others and pages.python_blocks(page)]
 
 
+# What takes longest, and is done by a recipe or another page too.
+LONG = ("fine-tune", "from-optuna", "from-segmentation-models")
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("page", with_code(), ids=pages.name)
+@pytest.mark.parametrize(
+    "page",
+    [pytest.param(page, marks=pytest.mark.sweep if page.stem in LONG else ()) for page in with_code()],
+    ids=pages.name,
+)
 def test_the_examples_of_a_page_run_one_after_another(page: Path, tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     pages.run_blocks(page)

@@ -201,7 +201,13 @@ def free_memory() -> Iterator[None]:
     keras.utils.clear_session()
 
 
-@pytest.fixture(params=CASES)
+# One of each kind: convolutions, cross stages, attention on pixels, masks, and on words.
+FIRST = ("ResNet", "CSPNet", "ViT", "SegFormer", "BERT")
+
+
+@pytest.fixture(
+    params=[name if name in FIRST else pytest.param(name, marks=pytest.mark.sweep) for name in CASES]
+)
 def case(request: pytest.FixtureRequest) -> Case:
     return CASES[request.param]
 

@@ -163,6 +163,7 @@ def test_tune_l2_answers(recipe, tmp_path: Path) -> None:
     assert (tmp_path / "out/artifact/model.tflite").is_file()
 
 
+@pytest.mark.sweep  # Ray itself: tests/engine/workers
 @pytest.mark.slow
 def test_tune_on_cluster_runs_on_two_workers_of_this_machine(tmp_path: Path) -> None:
     """In a process of its own, with which goes what Ray keeps."""

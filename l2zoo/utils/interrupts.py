@@ -1,4 +1,4 @@
-"""Ctrl-C that ends what a person has started, wherever it strikes."""
+"""Ctrl-C and other exits that end what a person has started, wherever they strike."""
 
 from __future__ import annotations
 
@@ -37,6 +37,30 @@ def sure_interrupts() -> Iterator[None]:
         sys.unraisablehook = unraisable
         if signal.getsignal(signal.SIGINT) is handler:
             signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@contextlib.contextmanager
+def sure_exits() -> Iterator[None]:
+    """An exit that Python drops within, as `sure_interrupts` says, is raised at the end of this block.
+
+    So a library's handler of SIGTERM, which calls `sys.exit`, ends the program after all.
+    """
+    dropped: list[SystemExit] = []
+    before = sys.unraisablehook
+
+    def note(about: Any) -> None:
+        if isinstance(about.exc_value, SystemExit):
+            dropped.append(about.exc_value)
+        else:
+            before(about)
+
+    sys.unraisablehook = note
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
+    if dropped:
+        raise SystemExit(dropped[0].code)
 
 
 class _Handler:

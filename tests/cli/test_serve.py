@@ -297,6 +297,7 @@ def test_nothing_of_it_is_left_ten_seconds_after_it_was_ended(artifact, number):
         assert "Traceback" not in server.process.outcome().stderr
 
 
+@pytest.mark.sweep  # a benchmark
 def test_no_innocent_request_fails_beside_attackers():
     """A short run of the benchmark, which ends with status 1 where one fails."""
     pytest.importorskip("ray.serve", reason='needs pip install "l2zoo[serve]"')

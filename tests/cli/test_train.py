@@ -116,6 +116,7 @@ def test_a_folder_without_a_test_split_is_measured_honestly_and_the_card_says_ho
     assert f"It was measured on 10 images of {source} test alone" in card
 
 
+@pytest.mark.sweep  # as the recipe that fine-tunes
 @pytest.mark.slow
 def test_a_classifier_begins_with_what_imagenet_taught(l2zoo, tmp_path: Path) -> None:
     source = class_folders(tmp_path / "photos")

@@ -194,8 +194,8 @@ OPTIONS: dict[str, Callable[[], Any]] = {
 }
 QUICK_OPTIONS = ("excluded from decay under a schedule",)
 # What is kept beside the weights, and in which order it is used.
-SLOW_OPTIONS = ("accumulation and schedule", "dynamic loss scale", "ema", "several optimizers")
-SLOW_OPTIMIZERS = ("AdamW", "Ftrl", "Muon", "RMSprop", "SGD")
+SLOW_OPTIONS = ("accumulation and schedule", "several optimizers")
+SLOW_OPTIMIZERS = ("AdamW", "Muon", "SGD")
 
 
 def some(names: Iterable[str], quick: Iterable[str], slow: Iterable[str]) -> list[Any]:
@@ -347,10 +347,8 @@ SETTINGS: dict[str, Callable[[], Job]] = {
 }
 QUICK_SETTINGS = ("two outputs",)
 SLOW_SETTINGS = (
-    "a loss of the whole batch",
     "averages and early stopping",
     "batch norm, dropout and noise",
-    "several metrics without a name",
     "weights of examples, in scores too",
 )
 

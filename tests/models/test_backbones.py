@@ -37,7 +37,11 @@ def test_every_model_of_keras_applications_is_a_backbone():
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "side"),
-    [("ResNet50", 32), ("VGG16", 32), ("Xception", 71)],
+    [
+        pytest.param("ResNet50", 32, marks=pytest.mark.sweep),
+        ("VGG16", 32),
+        pytest.param("Xception", 71, marks=pytest.mark.sweep),
+    ],
 )
 def test_raw_pixels_give_the_features_of_the_published_model_and_its_preprocessing(name, side, tmp_path):
     keras.utils.set_random_seed(0)

@@ -14,6 +14,7 @@ import l2zoo
 from l2zoo import L2Policy, build, export
 from l2zoo.artifacts.store import locations
 from l2zoo.tasks import Detection, VideoPrediction
+from tests.test_contract import more_of_the_same
 
 SMALL: dict[str, dict[str, Any]] = {
     "cnn": {"input_shape": (8, 8, 1), "num_classes": 3, "options": {"filters": (4, 8)}},
@@ -54,7 +55,7 @@ def models_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in SMALL]
+    "name", [pytest.param(n, marks=[] if n in QUICK else more_of_the_same(n == "detector")) for n in SMALL]
 )
 def test_a_builder_begins_with_trained_weights_and_its_own_penalty(name: str, models_folder: Path) -> None:
     keras.utils.set_random_seed(1)

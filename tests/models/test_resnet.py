@@ -25,8 +25,9 @@ def by_hand(depth: int) -> int:
 
 
 def some(quick, depths):
-    """Depths as parameters of a test: the quick ones as they are, the others slow."""
-    return [pytest.param(depth, marks=() if depth in quick else pytest.mark.slow) for depth in depths]
+    """Depths as parameters of a test: the quick ones as they are, the others for the sweep."""
+    more = [pytest.mark.slow, pytest.mark.sweep]
+    return [pytest.param(depth, marks=[] if depth in quick else more) for depth in depths]
 
 
 @pytest.mark.parametrize("depth", some((20, 44), (20, 32, 44, 56, 110)))
@@ -254,8 +255,15 @@ def copied(net, model: keras.Model) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("version", [1, 2])
-@pytest.mark.parametrize("depth", [18, 50])
+@pytest.mark.parametrize(
+    ("depth", "version"),
+    [
+        (18, 1),
+        pytest.param(18, 2, marks=pytest.mark.sweep),
+        pytest.param(50, 1, marks=pytest.mark.sweep),
+        (50, 2),
+    ],
+)
 def test_with_pytorchs_weights_it_answers_like_pytorch(depth, version):
     torch = pytest.importorskip("torch", reason='needs pip install "l2zoo[torch]"')
     torch.manual_seed(0)

@@ -17,6 +17,7 @@ from l2zoo import L2Policy, L2Tuner
 from l2zoo.search.driver import split_plan
 from tests.engine.known import Known
 from tests.search import small
+from tests.test_contract import more_of_the_same
 
 X, Y = small.data()
 OBJECTIVE = keras_tuner.Objective("val_accuracy", "max")
@@ -173,7 +174,10 @@ def plain(values: dict[str, Any]) -> dict[str, Any]:
 @pytest.mark.parametrize("strategy", [*ORACLES])
 @pytest.mark.parametrize(
     "hypermodel",
-    [name if name in ("log", "loop") else pytest.param(name, marks=pytest.mark.slow) for name in HYPERMODELS],
+    [
+        name if name in ("log", "loop") else pytest.param(name, marks=more_of_the_same(name not in STRENGTHS))
+        for name in HYPERMODELS
+    ],
 )
 def test_a_strategy_tries_what_stock_keras_tuner_tries_in_the_same_order(hypermodel, strategy, tmp_path):
     count, oracle = ORACLES[strategy]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import sys
 import time
 import weakref
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from collections.abc import Callable
 import pytest
 
 from l2zoo.utils import interrupts
-from l2zoo.utils.interrupts import sure_interrupts
+from l2zoo.utils.interrupts import sure_exits, sure_interrupts
 
 
 def press() -> None:
@@ -102,3 +103,21 @@ def test_who_handles_ctrl_c_otherwise_goes_on_to_do_so() -> None:
     with sure_interrupts():
         press()
     assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+
+
+def test_an_exit_that_python_drops_is_raised_at_the_end_of_the_block() -> None:
+    done = []
+
+    def work() -> None:
+        with sure_exits():
+            thing = Thing()
+            kept = weakref.ref(thing, lambda _: sys.exit(15))
+            del thing
+            done.append(kept())
+
+    with pytest.raises(SystemExit) as ended:
+        work()
+    assert done == [None]  # it went on until then
+    assert ended.value.code == 15
+    with sure_exits():  # and nothing ends where nobody asked for it
+        done.append(0)

@@ -11,6 +11,7 @@ import socket
 import warnings
 from typing import Any
 
+from l2zoo.utils.interrupts import sure_exits
 from l2zoo.utils.processes.after_death import working_folder
 
 # How TensorFlow, PyTorch and JAX are told the number of their threads, all before they load.
@@ -54,12 +55,13 @@ def connect(address: str | None, *, workers: int, held: contextlib.ExitStack) ->
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     address = address or os.environ.get("RAY_ADDRESS")
     if not ray.is_initialized():
-        if not address:
-            _start(workers, held)
-            return _options(_processors(), workers)
-        _check_answers(address)
-        held.callback(ray.shutdown)
-        ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
+        with sure_exits():  # Ray handles SIGTERM from now on
+            if not address:
+                _start(workers, held)
+                return _options(_processors(), workers)
+            _check_answers(address)
+            held.callback(ray.shutdown)
+            ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
     processors = int(ray.cluster_resources().get("CPU", 0))
     if workers > processors:
         raise ValueError(

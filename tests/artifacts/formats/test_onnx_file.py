@@ -83,8 +83,8 @@ def test_the_penalty_leaves_no_trace_in_the_file(trained, tmp_path):
         for name, one in (("with", trained.model), ("without", model))
     ]
     assert rows[0]["found"]["operators"]["Conv"] == 2
-    for fact in ("found", "bytes"):
-        assert rows[0][fact] == rows[1][fact]
+    assert rows[0]["found"] == rows[1]["found"]
+    assert rows[0]["bytes"] == pytest.approx(rows[1]["bytes"], abs=16)  # Keras's numbers in names differ
 
 
 def test_operators_of_other_domains_are_custom_and_bodies_are_counted(tmp_path):

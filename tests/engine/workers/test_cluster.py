@@ -25,7 +25,12 @@ with contextlib.ExitStack() as held:
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="nobody else says who has files open")
 @pytest.mark.parametrize(
-    ("number", "pause"), [(signal.SIGTERM, 0), (signal.SIGTERM, 1.5), (signal.SIGKILL, 1.5)]
+    ("number", "pause"),
+    [
+        (signal.SIGTERM, 0),
+        pytest.param(signal.SIGTERM, 1.5, marks=pytest.mark.sweep),
+        pytest.param(signal.SIGKILL, 1.5, marks=pytest.mark.sweep),
+    ],
 )
 def test_nothing_is_left_of_a_ray_that_is_ended_while_it_starts(number, pause):
     pytest.importorskip("ray", reason='needs pip install "l2zoo[ray]"')

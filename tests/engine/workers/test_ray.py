@@ -430,6 +430,7 @@ print(len(result.records), result.selection.best.scores)
 """
 
 
+@pytest.mark.sweep
 @pytest.mark.slow
 def test_a_driver_that_is_killed_goes_on_from_the_ledger(tmp_path):
     pytest.importorskip("ray", reason='needs pip install "l2zoo[ray]"')

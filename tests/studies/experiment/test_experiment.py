@@ -267,6 +267,7 @@ def test_the_strength_for_a_detector_is_chosen_on_folds_of_images(tmp_path: Path
     assert all(np.isfinite(candidate.mean) for candidate in found.candidates)
 
 
+@pytest.mark.sweep  # as the recipe for images
 @pytest.mark.slow
 def test_a_model_that_draws_is_trained_measured_and_exported(
     digits: tuple[ImageData, ImageData], tmp_path: Path
