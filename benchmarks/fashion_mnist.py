@@ -21,6 +21,7 @@ from typing import Annotated, Any
 
 import cases
 import typer
+from fused_norm import fused_batch_norm
 
 FORMATS = ("tflite", "tflite_int8")
 CHOOSING, VALIDATION = "train[:50000]", "train[50000:]"
@@ -239,7 +240,8 @@ def main(
     names = cases.select_cases(case, CASES)
     studies = [Study(name, out / name, data_dir) for name in names]
     for study in [] if show else studies:
-        study.try_candidates() if trials else study.run(seeds)
+        with fused_batch_norm():
+            study.try_candidates() if trials else study.run(seeds)
     print("\n| model | candidate | settings | accuracy, 10,000 validation images | log loss |")
     print("|---|---|---|--:|--:|")
     print("\n".join(row for study in studies for row in study.rows()))

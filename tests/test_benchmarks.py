@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import runpy
 from pathlib import Path
 
+import keras
+import numpy as np
 import pytest
 import typer
 from typer.testing import CliRunner
@@ -53,3 +56,24 @@ def test_a_case_that_there_is_not_is_wrong_usage(
     assert (answer.exit_code, answer.stdout) == (2, "")
     for words in ("Invalid value for '--case'", f"must be one of {known}, got {case!r}", f"mean {meant!r}?"):
         assert words in answer.stderr
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="the kernel is TensorFlow's")
+def test_fused_batch_norm_trains_as_keras_s_does() -> None:
+    fused = runpy.run_path(str(BENCHMARKS / "fused_norm.py"))["fused_batch_norm"]
+
+    def trained(how: contextlib.AbstractContextManager[None]) -> list[np.ndarray]:
+        keras.utils.set_random_seed(0)
+        x = np.random.default_rng(0).normal(3, 5, (20, 4, 4, 2)).astype("float32")
+        layers = [keras.layers.Conv2D(3, 3), keras.layers.BatchNormalization(momentum=0.8)]
+        layers += [keras.layers.ReLU(), keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(1)]
+        model = keras.Sequential([keras.Input((4, 4, 2)), *layers])
+        model.compile(keras.optimizers.SGD(0.05), "mse")
+        with how:
+            model.fit(x, x.mean((1, 2, 3)), batch_size=10, epochs=3, verbose=0)
+        return [np.asarray(weight) for weight in model.get_weights()]
+
+    before = keras.layers.BatchNormalization.call
+    for one, other in zip(trained(fused()), trained(contextlib.nullcontext()), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
+    assert keras.layers.BatchNormalization.call is before
