@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import cases
 import numpy as np
 import typer
+from fused_norm import fused_batch_norm
 
 from l2zoo.stats.paired import Difference, crossed_difference, difference, holm
 from l2zoo.stats.summary import mean_and_error
@@ -367,7 +368,8 @@ def main(
     names = [one for name in names for one in GROUPS.get(name, [name])]
     studies = [Case(name, out, data_dir, seeds) for name in names]
     for study in [] if show else studies:
-        study.run()
+        with fused_batch_norm():
+            study.run()
     rows = corrected([row for study in studies for row in study.rows()])
     print("| model | learns from | regulariser | strength | metric | test | to none (95 %) | p (Holm) |")
     print("|---|---|---|--:|---|--:|--:|--:|")

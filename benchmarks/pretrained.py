@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import cases
 import typer
+from fused_norm import fused_batch_norm
 
 from l2zoo.reports.numbers import format_mean
 from l2zoo.stats.summary import mean_and_error
@@ -145,7 +146,8 @@ def main(
     names = cases.select_cases(case, CASES)
     for name in [] if show else [name for name in names if name in SCENES or not scores(name, out)]:
         run = train_on_scenes if name in SCENES else fine_tune
-        run(name, out / name, data_dir, seeds)
+        with fused_batch_norm():
+            run(name, out / name, data_dir, seeds)
     print("| case | metric | way | on the test set | seeds |\n|---|---|---|--:|--:|")
     print("\n".join(rows(names, out)))
     print(f"\nPicture: {draw(out)}")
