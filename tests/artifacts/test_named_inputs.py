@@ -67,6 +67,7 @@ def test_names_shapes_and_types_are_the_models_in_every_file(artifact):
     }
 
 
+@pytest.mark.slow
 def test_parity_is_what_the_file_really_answers(artifact, model, noisy):
     from ai_edge_litert.interpreter import Interpreter
 

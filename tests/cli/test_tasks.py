@@ -31,7 +31,7 @@ def test_the_help_says_what_each_task_begins_with(l2zoo) -> None:
     said = " ".join(l2zoo("train", "--help").out.split())
     assert "[classification crossentropy; segmentation dice; video crossentropy]" in said
     assert "[generation: 0.99]" in said
-    assert "[segmentation, detection]" in said
+    assert "[classification, segmentation, detection]" in said
 
 
 @pytest.mark.parametrize("task", TASKS)

@@ -72,7 +72,7 @@ def brightest(request, tmp_path_factory):
     return Predictor(folder), request.param
 
 
-@pytest.mark.parametrize("size", [(32, 64), (64, 32), (48, 48)])
+@pytest.mark.parametrize("size", [(32, 64), pytest.param((64, 32), marks=pytest.mark.slow), (48, 48)])
 def test_masks_come_back_in_the_image_s_own_pixels(brightest, tmp_path, size):
     predictor, aspect = brightest
     truth = np.zeros(size, np.uint8)

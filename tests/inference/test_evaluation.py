@@ -400,6 +400,7 @@ def test_data_that_do_not_fit_are_refused_with_the_next_step(made, detector):
         predictor.evaluate(3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "words"),
     [("masks that overlap", "not for masks that overlap"), ("values of pixels", "for numbers of an image")],

@@ -98,7 +98,9 @@ def test_boxes_are_those_of_the_image(detector):
     assert found.names == [NAMES[i] for i in expected["classes"][there]]
 
 
-@pytest.mark.parametrize(("labels", "guidance"), [(None, 1.0), ([0, 1, 2, 1, 0], 2.0)])
+@pytest.mark.parametrize(
+    ("labels", "guidance"), [pytest.param(None, 1.0, marks=pytest.mark.slow), ([0, 1, 2, 1, 0], 2.0)]
+)
 def test_the_file_draws_what_the_model_draws(denoiser, labels, guidance):
     settings = {"steps": 10, "labels": labels, "guidance": guidance, "seed": 3}
     drawn = l2zoo.Predictor(denoiser.folder).sample(5, batch_size=2, **settings)

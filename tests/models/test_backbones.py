@@ -11,8 +11,17 @@ from l2zoo.models.resnet import build_resnet
 from l2zoo.regularization.policy import L2Policy
 from tests.test_contract import more_of_the_same
 
+# One of each family; in the larger ones the same layers come more often.
+FAMILIES = ("ConvNeXtTiny", "DenseNet121", "EfficientNetB0", "EfficientNetV2B0", "InceptionV3", "MobileNet",
+            "MobileNetV2", "MobileNetV3Small", "ResNet50", "ResNet50V2", "VGG16", "Xception")  # fmt: skip
+QUICK = ("MobileNetV3Small",)
+SLOW = ("ConvNeXtTiny", "EfficientNetB0")
 
-@pytest.mark.parametrize("name", backbones.APPLICATIONS)
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=[] if n in FAMILIES else more_of_the_same(False)) for n in backbones.APPLICATIONS],
+)
 def test_pixels_reach_the_weights_as_their_own_preprocessing_gives_them(name, monkeypatch):
     published = sys.modules[getattr(keras.applications, name).__module__]
 
@@ -86,13 +95,6 @@ def test_turned_colours_survive_eight_bits(monkeypatch, tmp_path):
     export(model, tmp_path / "artifact", sample=images, formats=["tflite_int8"])  # refuses what loses much
     blue_to_red = np.argmax(images[:, 0, 0, ::-1] - np.array([103.939, 116.779, 123.68]), axis=1)
     assert (model.predict(images, verbose=0).argmax(axis=1) == blue_to_red).all()
-
-
-# One of each family; in the larger ones the same layers come more often.
-QUICK = ("MobileNetV3Small",)
-SLOW = ("ConvNeXtTiny", "EfficientNetB0")
-FAMILIES = ("ConvNeXtTiny", "DenseNet121", "EfficientNetB0", "EfficientNetV2B0", "InceptionV3", "MobileNet",
-            "MobileNetV2", "MobileNetV3Small", "ResNet50", "ResNet50V2", "VGG16", "Xception")  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ def test_the_small_family_has_the_weights_of_the_paper(depth):
     assert len(layers) == depth
 
 
-@pytest.mark.parametrize("depth", some((18, 50), (18, 34, 50, 101, 152)))
+@pytest.mark.parametrize("depth", some((18,), (18, 34, 50, 101, 152)))
 def test_the_large_family_has_the_weights_of_torchvision(depth):
     assert trainable(build_resnet((64, 64, 3), num_classes=1000, depth=depth)) == TORCHVISION[depth]
 
@@ -74,7 +74,7 @@ def by_hand_of_version_2(depth: int) -> int:
     return total + 2 * before + before * 10 + 10
 
 
-@pytest.mark.parametrize("depth", some((20, 18, 50), DEPTHS))
+@pytest.mark.parametrize("depth", some((20,), DEPTHS))
 def test_version_2_has_the_weights_counted_by_hand(depth):
     assert trainable(
         build_resnet((32, 32, 3), num_classes=10, depth=depth, version=2)

@@ -283,7 +283,10 @@ def test_jax_refuses_an_assignment_that_would_be_lost() -> None:
 
 @pytest.mark.sweep_elsewhere
 @pytest.mark.backends
-@pytest.mark.parametrize("order", ["inner first", "outer first", "outer only"])
+@pytest.mark.parametrize(
+    "order",
+    ["inner first", *(pytest.param(how, marks=pytest.mark.slow) for how in ("outer first", "outer only"))],
+)
 def test_a_model_and_the_one_around_it_may_share_a_strength(order: str) -> None:
     inner, outer = nested()
     strength = Strength(0.0)

@@ -175,7 +175,7 @@ def plain(values: dict[str, Any]) -> dict[str, Any]:
 @pytest.mark.parametrize(
     "hypermodel",
     [
-        name if name in ("log", "loop") else pytest.param(name, marks=more_of_the_same(name not in STRENGTHS))
+        name if name == "log" else pytest.param(name, marks=more_of_the_same(name not in STRENGTHS))
         for name in HYPERMODELS
     ],
 )

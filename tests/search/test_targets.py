@@ -69,7 +69,7 @@ def test_what_follows_from_errors_is_told_in_their_units():
     ("outputs", "activation", "y", "settings"),
     [
         (3, "softmax", np.eye(3)[np.arange(48) % 3], {"loss": "categorical_crossentropy"}),
-        (4, "sigmoid", RNG.integers(0, 2, (48, 4)), SEVERAL),
+        pytest.param(4, "sigmoid", RNG.integers(0, 2, (48, 4)), SEVERAL, marks=pytest.mark.slow),
     ],
     ids=["one-hot", "several labels"],
 )  # fmt: skip

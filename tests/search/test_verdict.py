@@ -281,7 +281,7 @@ def outcomes(*, effect: np.ndarray, seeds: int = 2, agreement: float = 0.0, sear
     return Counter(verdict_of(candidates, metric="accuracy").outcome for candidates in searched)
 
 
-@pytest.mark.parametrize("seeds", [1, 2])
+@pytest.mark.parametrize("seeds", [pytest.param(1, marks=pytest.mark.slow), 2])
 @pytest.mark.parametrize("agreement", [0.0, 0.1])
 def test_where_l2_does_nothing_helps_and_hurts_are_rare(seeds: int, agreement: float) -> None:
     # The bound is 5 %; benchmarks/evidence_rates.py has the rates.

@@ -62,6 +62,7 @@ def found(tmp_path_factory):
     return result, backbone, before, folder
 
 
+@pytest.mark.slow
 def test_the_backbone_that_was_given_stays_as_it_was(found) -> None:
     _, backbone, before, _ = found
     for mine, then in zip(backbone.get_weights(), before, strict=True):
@@ -70,6 +71,7 @@ def test_the_backbone_that_was_given_stays_as_it_was(found) -> None:
     assert not any(variable.regularizer for variable in backbone.trainable_variables)
 
 
+@pytest.mark.slow
 def test_every_way_is_measured_for_every_seed_in_the_order_of_the_stages(found) -> None:
     result, *_, folder = found
     ways = [RANDOM, AT_ONCE, "a new head alone", "then 1 level", "then all levels"]
@@ -81,6 +83,7 @@ def test_every_way_is_measured_for_every_seed_in_the_order_of_the_stages(found) 
     assert [row.cells[0].text for row in result.table().rows] == ways
 
 
+@pytest.mark.slow
 def test_l2_counts_for_what_learns_and_batch_norm_stays(found) -> None:
     result, backbone, *_ = found
     learns = {stage.name: stage.learns for stage in result.stages}
@@ -101,6 +104,7 @@ def test_l2_counts_for_what_learns_and_batch_norm_stays(found) -> None:
         np.testing.assert_array_equal(mine, then)
 
 
+@pytest.mark.slow
 def test_the_model_after_the_last_stage_is_exported_with_the_metrics_of_all_seeds(found) -> None:
     result, *_ = found
     manifest = result.artifact.manifest
@@ -168,6 +172,7 @@ def test_a_clone_has_its_own_weights_and_a_random_one_what_normalization_knows()
     assert np.any(model.get_layer("conv").kernel)
 
 
+@pytest.mark.slow
 def test_a_stage_has_a_lower_rate_than_the_one_before_and_all_ways_take_as_many_passes(found) -> None:
     *_, folder = found
     how = {path.parent.name: json.loads(path.read_text()) for path in folder.glob("seed1/*/how.json")}

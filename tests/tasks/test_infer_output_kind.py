@@ -169,6 +169,7 @@ def test_each_of_several_outputs_has_a_kind():
     assert infer_output_kinds(made, answers) == {"what": "probabilities", "size": "values"}
 
 
+@pytest.mark.sweep_elsewhere
 @pytest.mark.parametrize(
     "made", [lambda: build_cnn((8, 8, 1), num_classes=3), lambda: build_unet((32, 32, 1), num_classes=3)]
 )

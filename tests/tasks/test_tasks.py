@@ -171,6 +171,7 @@ def objects_of(some: list[scenes.Scene]) -> dict[str, list[np.ndarray]]:
     }
 
 
+@pytest.mark.slow
 def test_a_detector_that_answers_its_targets_is_perfect(
     images: np.ndarray, some: list[scenes.Scene], tmp_path: Path
 ) -> None:

@@ -117,7 +117,7 @@ def first_bad_step(data: Arrays, batch_size: int) -> tuple[int, list[float]]:
 
 @pytest.mark.sweep_elsewhere
 @pytest.mark.backends
-@pytest.mark.parametrize("execution", [1, 25])
+@pytest.mark.parametrize("execution", [1, pytest.param(25, marks=pytest.mark.slow)])
 def test_a_loss_that_is_no_number_names_the_first_bad_step_and_the_penalty(
     execution: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

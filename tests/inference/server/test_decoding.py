@@ -152,7 +152,7 @@ def test_a_decoder_answers_for_each_file_and_is_gone_when_it_is_closed():
 @pytest.mark.parametrize(
     ("kind", "status", "reason"),
     [
-        ("time", 413, "takes too long"),
+        pytest.param("time", 413, "takes too long", marks=pytest.mark.slow),
         ("memory", 413, "too much memory"),
         ("death", 400, "decoder died of it"),
     ],

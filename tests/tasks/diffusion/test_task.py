@@ -63,6 +63,7 @@ class Silent(Stand):
         return np.zeros_like(inputs["images"])
 
 
+@pytest.mark.slow
 def test_measures_of_models_whose_loss_is_known() -> None:
     black = load((np.zeros((30, 8, 8, 1), "uint8"), np.arange(30) % 10))
     task = Generation(NAMES)
