@@ -29,7 +29,7 @@ LOWEST := tests/regularization tests/engine tests/training tests/artifacts/test_
 
 help:
 	@echo "make demo         choose lambda for a CNN on real handwritten digits, export it, check the files (runs/demo)"
-	@echo "make test         the quick tests, on TensorFlow, JAX and PyTorch: about 10 minutes on two cores"
+	@echo "make test         the quick tests, on TensorFlow, JAX and PyTorch: about 8 minutes on two cores"
 	@echo "make test-slow    the rest: recipes, servers, browsers, clusters, kills, more of the same; the lowest versions"
 	@echo "make test-sweep   every other model of each family, of the zoo and of keras.applications"
 	@echo "make test-all     all three"
