@@ -75,7 +75,8 @@ def threads() -> Iterator[tuple[Hashable, str]]:
     for thread in threading.enumerate():
         target = getattr(thread, "_target", None) or type(thread)
         home = str(getattr(target, "__module__", ""))
-        if not (thread.daemon and home.split(".")[0] in KEPT_THREADS):
+        # One that was interrupted while it began may be counted after it has ended.
+        if thread.is_alive() and not (thread.daemon and home.split(".")[0] in KEPT_THREADS):
             yield thread, f"thread {thread.name!r} of {home}"
 
 

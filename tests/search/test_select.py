@@ -53,8 +53,9 @@ def test_a_best_at_the_edge_says_where_to_extend_the_grid(means: dict[str, float
 def test_all_that_was_tried_counts_for_the_edge() -> None:
     """Hyperband trains one of nine to the end, and random search with other hyperparameters."""
     whole = flat(s0=0.5, s0p01=0.7)
-    early = [Record(Unit(s, fold, 0, end=3), score=0.4) for s in (0.001, 0.1, 1.0) for fold in range(2)]
+    early = [Record(Unit(s, fold, 0, end=3), score=0.9) for s in (0.001, 0.1, 1.0) for fold in range(2)]
     assert choose([*whole, *early]).edge == ""
+    assert choose([*whole, *early]).best.strength == 0.01  # of those that were trained to the end
     other = [Record(Unit(0.001, fold, 0, (("lr", 0.1),)), score=0.4) for fold in range(2)]
     edge = choose([*whole, *other]).edge
     assert edge == "The best strength, 0.01, is the largest tried: extend the grid to 0.1."

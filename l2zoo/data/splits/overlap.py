@@ -273,9 +273,10 @@ def _check_groups(train: Any, test: Any, names: tuple[str, str]) -> None:
         return
     shared = np.intersect1d(np.asarray(sides[0], str), np.asarray(sides[1], str))
     if len(shared):
+        are = "is" if len(shared) == 1 else "are"
         raise ValueError(
-            f"`{names[0]}` and `{names[1]}` must have no group in common, but {len(shared)} are in both (the "
-            f"first: {shared[0]}): {_GROUPS}."
+            f"`{names[0]}` and `{names[1]}` must have no group in common, but {len(shared)} {are} in both "
+            f"(the first: {shared[0]}): {_GROUPS}."
         )
 
 

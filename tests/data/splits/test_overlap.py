@@ -180,6 +180,8 @@ def test_a_group_on_both_sides_is_refused():
                   (NOISE[:6], NOISE[6:]))  # fmt: skip
     with pytest.raises(ValueError, match="no group in common, but 4 are in both"):
         check_splits(one, other)
+    with pytest.raises(ValueError, match="no group in common, but 1 is in both"):
+        check_splits(one, dataclasses.replace(other, groups=np.array(list("vvwwxd"))))
     check_splits(one, dataclasses.replace(other, groups=np.array(list("vvwwxy"))))
     check_splits(one, labelled(NOISE[6:]))
 
