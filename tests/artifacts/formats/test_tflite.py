@@ -138,6 +138,7 @@ def test_the_cards_code_quantises_as_the_file_asks(small_files, trained, monkeyp
     for block, close in zip(blocks[2:], (1e-5, 0.05), strict=True):
         exec(block, names)
         np.testing.assert_allclose(names["outputs"], wanted, atol=close)
+    names["sample"].close()
 
 
 def test_floats_at_the_borders_are_fine(tmp_path):
