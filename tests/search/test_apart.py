@@ -117,5 +117,5 @@ def test_groups_of_a_comparison_are_not_in_its_test_set():
     train, test = (
         load((X[rows], Y[rows]), groups=PATIENTS[rows]) for rows in (np.arange(0, 30), np.arange(30, 48))
     )
-    with pytest.raises(ValueError, match="`data` and `test` must have no group in common, but 1 are in both"):
+    with pytest.raises(ValueError, match="`data` and `test` must have no group in common, but 1 is in both"):
         by_compare(train, test=test)
