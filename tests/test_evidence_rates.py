@@ -103,6 +103,7 @@ def looked_at(seed: int, *, agreement: float, looks: int) -> tuple[str, bool]:
     return verdict.outcome, bool(verdict.low <= 0 <= verdict.high)
 
 
+@pytest.mark.slow
 def test_three_looks_are_together_as_seldom_wrong_as_one() -> None:
     found = rates(looked_at, 100, agreement=0.2, looks=3)
     assert found.seen <= 0.05

@@ -108,6 +108,7 @@ print(json.dumps(answers))
 """
 
 
+@pytest.mark.slow
 def test_what_runs_a_file_imports_no_more_than_the_small_install_has(place: Path, there) -> None:
     refused = {
         "audit artifact": "This needs h5py, which is not installed: pip install l2zoo",

@@ -104,6 +104,7 @@ def test_its_weights_fit_the_builder_that_it_is_called_after(name: str) -> None:
     assert not np.array_equal(model.get_weights()[0], random.get_weights()[0])
 
 
+@pytest.mark.slow
 def test_a_builder_s_answers_are_those_of_the_saved_model() -> None:
     model = build("cnn", (8, 8, 1), 10, weights="digits", l2=1e-4)
     images = load_data("l2zoo_digits", "test").arrays()[0][:16].astype("float32")

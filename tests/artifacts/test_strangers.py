@@ -60,6 +60,7 @@ HOSTILE = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "words"), HOSTILE.items(), ids=HOSTILE)
 def test_a_file_that_ends_hangs_or_fills_what_opens_it_costs_an_error(stranger, monkeypatch, kind, words):
     def bounded(_, *, modules, **bounds):

@@ -254,6 +254,7 @@ def test_a_model_of_logits_is_exported_and_predicts_probabilities(l2zoo, tmp_pat
     assert not (tmp_path / "other").exists()
 
 
+@pytest.mark.slow
 def test_predict_says_several_classes_and_values(l2zoo, tmp_path: Path) -> None:
     from l2zoo.artifacts import Card, export
 

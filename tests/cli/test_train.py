@@ -192,7 +192,12 @@ def test_clips_have_no_groups_and_a_clip_is_not_held_out_of_two_splits(l2zoo) ->
     [
         ("l2zoo_digits", ["--steps", "0"], "--steps must be a whole number >= 1, got --steps 0"),
         ("l2zoo_digits", ["--image-size", "30"], "must have sides that 4 divides"),
-        ("l2zoo_moving_digits", ["--frames", "2"], "must have clips of at least 4 frames, got 2"),
+        pytest.param(
+            "l2zoo_moving_digits",
+            ["--frames", "2"],
+            "must have clips of at least 4 frames, got 2",
+            marks=pytest.mark.slow,  # the clips are drawn for it
+        ),
     ],
 )
 def test_generators_refuse_what_cannot_end_well_before_anything_trains(

@@ -44,6 +44,7 @@ def tiny(l2: float) -> keras.Model:
     return keras.Sequential([keras.Input((4, 4, 1)), keras.layers.Flatten(), dense])
 
 
+@pytest.mark.slow
 def test_a_search_is_another_with_another_loss_metric_optimizer_fold_or_weight():
     auc, crossentropy = keras.metrics.AUC, keras.losses.BinaryCrossentropy
     scored = {"objective": "val_auc"}

@@ -160,6 +160,7 @@ def test_a_unit_trains_as_plain_keras_does_on_the_same_batches(warm):
     assert record.curves["val_data_loss"][-1] == pytest.approx(loss, rel=1e-3)
 
 
+@pytest.mark.slow
 def test_every_strength_starts_from_the_weights_of_its_seed_and_sees_the_same_batches():
     """At learning rate 0 nothing moves, so the training accuracies tell weights and batches."""
     still = Trainer(job(optimizer=lambda: keras.optimizers.SGD(0.0)))

@@ -54,6 +54,7 @@ def test_a_classifier_of_logits_is_judged_as_scikit_learn_judges(made):
     assert [row["name"] for row in found.classes] == ["a", "b", "c"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "threshold"), [("binary", 0.5), ("binary_logits", 0.8)])
 def test_one_number_for_two_classes_is_judged_by_its_threshold(made, name, threshold):
     answers = made(name).answers[:, 0]
@@ -65,6 +66,7 @@ def test_one_number_for_two_classes_is_judged_by_its_threshold(made, name, thres
     assert other.metrics["accuracy"] == metrics.accuracy_score(TWO, p >= 0.3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "thresholds"), [("multilabel", (0.2, 0.5, 0.9)), ("multilabel_logits", (0.5, 0.5, 0.5))]
 )

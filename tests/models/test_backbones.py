@@ -200,6 +200,7 @@ def test_weights_that_cannot_be_fetched_end_in_one_sentence_that_says_what_to_do
         backbones.application("MobileNetV2", (64, 64, 3), weights="imagenet")
 
 
+@pytest.mark.slow
 def test_alpha_is_the_width_of_a_mobilenet():
     model = backbones.application("MobileNetV2", (32, 32, 3), alpha=0.35)
     published = keras.applications.MobileNetV2((32, 32, 3), alpha=0.35, include_top=False, weights=None)

@@ -53,6 +53,7 @@ def test_zero_is_always_trained_to_the_end_on_every_fold(strategy):
     assert result.verdict.pairs == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("strategy", ["random", BAYESIAN, "hyperband"])
 def test_the_order_of_completion_changes_nothing(strategy):
     plain, _ = search(strategy=strategy, seeds=2)
@@ -163,6 +164,7 @@ def test_a_search_that_is_asked_for_more_afterwards_trains_that_alone(tmp_path):
     assert result.selection == until(until=0.04)[0].selection
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("most", [20, 23])
 def test_stopped_between_looks_it_goes_on_where_it_was(most, tmp_path):
     whole, everything = until(until=0.04)

@@ -169,6 +169,7 @@ def test_hostile_strings_are_shown_and_do_nothing(tmp_path: Path) -> None:
     assert f"failed: {reason}" in reader.words
 
 
+@pytest.mark.slow
 def test_nothing_is_loaded_from_anywhere(report: Path) -> None:
     text = report.read_text("utf-8")
     assert set(re.findall(r'([\w:-]+)="https?://', text)) <= {"xmlns", "xmlns:xlink"}

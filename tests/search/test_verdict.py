@@ -298,6 +298,7 @@ def test_where_l2_gains_three_points_it_usually_says_so() -> None:
     assert found["hurts"] == 0
 
 
+@pytest.mark.slow
 def test_where_every_strength_costs_three_points_it_usually_says_so() -> None:
     found = outcomes(effect=np.array([0.0, *[-0.033] * 11]))  # of 1000: 751
     assert found["hurts"] >= 0.65 * 300

@@ -66,7 +66,9 @@ FORMS: dict[str, Callable[[], Any]] = {
 
 @pytest.mark.backends
 @pytest.mark.filterwarnings("ignore:Your input ran out of data:UserWarning")  # Keras says it of any generator
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize(
+    "form", [pytest.param(n, marks=() if n == "dataset" else pytest.mark.sweep_elsewhere) for n in FORMS]
+)
 def test_every_form_trains_what_keras_trains_on_the_same_batches(form: str) -> None:
     model, peer = model_of(), model_of()
     fit(model, FORMS[form](), epochs=1, verbose=0)
@@ -176,6 +178,7 @@ def test_labels_that_the_model_has_no_output_for_are_refused_in_datasets_too(for
         fit(model_of(), data, epochs=1, verbose=0)
 
 
+@pytest.mark.sweep_elsewhere
 @pytest.mark.backends
 def test_weights_that_were_unfrozen_need_a_new_optimizer() -> None:
     model = keras.Sequential([keras.Input((6,)), keras.layers.Dense(4, name="body"), keras.layers.Dense(3)])

@@ -51,6 +51,7 @@ def built(kind: type[keras.Model], **settings: Any) -> keras.Model:
     return eager(model, **{"optimizer": keras.optimizers.SGD(0.1), "loss": LOSS, **settings})
 
 
+@pytest.mark.sweep_elsewhere
 @pytest.mark.backends
 def test_fit_refuses_before_anything_is_trained_or_written(tmp_path: Path) -> None:
     model = built(WithoutPenalties)

@@ -167,6 +167,7 @@ def test_a_value_beyond_the_classes_is_named_and_one_below_them_is_not_labelled(
         list(data.batches(1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("streamed", [False, True])
 def test_boxes_of_voc_are_in_pixels_and_padded_alike_in_all_splits(root, monkeypatch, streamed):
     if streamed:
@@ -249,6 +250,7 @@ def test_a_stream_can_be_pickled(scenes_root, monkeypatch, task):
         np.testing.assert_array_equal(one[0], other[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("streamed", [False, True])
 def test_scenes_give_what_was_drawn(scenes_root, monkeypatch, streamed):
     from l2zoo.data.builtin import scenes

@@ -119,6 +119,7 @@ def test_the_same_object_is_refused():
             check_splits(data, data, names=("data", "validation"))
 
 
+@pytest.mark.slow
 def test_both_parts_of_what_was_divided_are_apart(tfds_root, image_folder):
     for data in (load("l2zoo_digits", data_dir=tfds_root), load(f"folder:{image_folder}")):
         some, others = divided(data, data.num_examples // 2)

@@ -49,6 +49,7 @@ def test_the_model_is_given_every_frame_but_the_last_and_asked_for_the_next(data
     assert x.dtype == y.dtype == np.uint8
 
 
+@pytest.mark.slow
 def test_examples_for_export_continue_the_first_half_of_clips(data: VideoData, model: keras.Model) -> None:
     inputs, following = TASK.examples(model, data, 4)
     np.testing.assert_array_equal(following, clips()[:4, 3])
