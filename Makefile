@@ -20,7 +20,8 @@ FULL := $(VENV)/.installed-$(subst $(comma),-,$(EXTRAS))
 # takes over from the other.
 PYTEST = $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
 # What is promised of the lowest versions.
-LOWEST := tests/regularization tests/engine tests/training tests/artifacts/test_export.py tests/artifacts/formats
+LOWEST := $(addprefix tests/,$(addsuffix .py,$(addprefix regularization/test_,policy weights strength saved_penalty) \
+	engine/test_trainer engine/test_job artifacts/test_export) training artifacts/formats)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:

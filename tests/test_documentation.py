@@ -97,7 +97,7 @@ def with_code() -> list[Path]:
 
 
 # What takes longest, and is done by a recipe or another page too.
-LONG = ("fine-tune", "from-optuna", "from-segmentation-models")
+LONG = ("fine-tune", "from-optuna", "from-segmentation-models", "groups-and-time-series", "quickstart")
 
 
 @pytest.mark.slow

@@ -37,6 +37,7 @@ def test_regularizers_are_compared_each_at_its_own_strength(
     assert kept["variants"] == content["variants"]
 
 
+@pytest.mark.sweep
 @pytest.mark.slow
 def test_privacy_audits_every_strength(l2zoo, tmp_path: Path) -> None:
     out = tmp_path / "out"

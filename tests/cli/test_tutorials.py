@@ -10,7 +10,7 @@ from tests import pages
 
 FOLDER = pages.ROOT / "docs/tutorials"
 TUTORIALS = sorted(set(FOLDER.glob("*.md")) - {FOLDER / "index.md"})
-ALIKE = ("classify", "detect", "segment")  # whose commands and calls are those of recipes with these names
+ALIKE = ("classify", "detect", "segment", "lambda-to-phone")  # whose commands and calls are those of recipes
 
 
 @pytest.mark.slow

@@ -112,6 +112,7 @@ def test_imagenet_s_weights_answer_as_they_do_in_pytorch(torch_state: Any) -> No
     assert (expected.argsort(axis=1)[:, -3:] == exact.argsort(axis=1)[:, -3:]).all()
 
 
+@pytest.mark.sweep
 @pytest.mark.sweep_elsewhere
 @pytest.mark.slow
 @pytest.mark.backends
@@ -168,6 +169,7 @@ def changed(model: keras.Model, step: Callable[[], object]) -> set[str]:
 IMAGES = np.random.default_rng(0).integers(0, 256, (4, 64, 64, 3)).astype("float32")
 
 
+@pytest.mark.sweep
 @pytest.mark.slow
 def test_a_u_net_learns_on_it_while_it_is_frozen(body: keras.Model) -> None:
     body.trainable = False
@@ -198,6 +200,7 @@ def test_a_detector_learns_on_it_and_its_upper_levels(body: keras.Model) -> None
     assert not [path for path in moved if path.startswith(("stem", "stage1", "stage2", "stage3"))]
 
 
+@pytest.mark.sweep
 @pytest.mark.slow
 def test_it_is_fine_tuned_from_the_top(body: keras.Model) -> None:
     x = keras.layers.GlobalAveragePooling2D(name="pooled")(body.output)

@@ -371,7 +371,7 @@ def logits(name: str) -> keras.Model:
 
 
 QUICK = ("MobileNetV2",)
-SLOW = ("EfficientNetB0", "ResNet50V2")
+SLOW = ("EfficientNetB0",)
 APPLICATIONS = [
     pytest.param(name, marks=[] if name in QUICK else more_of_the_same(name in SLOW))
     for name in test_contract.APPLICATIONS

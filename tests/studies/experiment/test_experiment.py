@@ -30,6 +30,7 @@ def small(policy: L2Policy) -> keras.Model:
     return l2zoo.build_cnn((8, 8, 1), num_classes=10, filters=(4, 8), l2=policy)
 
 
+@pytest.mark.sweep  # as `l2zoo train` with two seeds
 @pytest.mark.slow
 def test_every_seed_is_trained_and_measured_and_the_first_exported(
     digits: tuple[ImageData, ImageData], tmp_path: Path
