@@ -27,9 +27,7 @@ def fused_batch_norm() -> Iterator[None]:
             inputs, layer.gamma.value, layer.beta.value, epsilon=layer.epsilon, is_training=True
         )
         count = tf.cast(tf.size(inputs) // inputs.shape[-1], variance.dtype)
-        seen = (
-            variance * (count - 1) / count
-        )  # the kernel's is that of a population of which these are a sample
+        seen = variance * (count - 1) / count  # the kernel divides by one less
         for kept, now in ((layer.moving_mean, mean), (layer.moving_variance, seen)):
             kept.assign(kept * layer.momentum + now * (1 - layer.momentum))
         return outputs

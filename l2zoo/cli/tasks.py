@@ -175,7 +175,7 @@ def decide(
         if chosen not in has and getattr(said, option) is not None:
             flag = f"--{option.replace('_', '-')}"
             raise ValueError(f"{flag} is for {_listed(has, 'and')}, not for {chosen}: leave it out.")
-    if chosen == FIRST and model and said.backbone:
+    if chosen == "classification" and model and said.backbone:  # which takes the place of the model
         raise ValueError(f"A classifier on --backbone {said.backbone} is no --model {model}: leave one out.")
     begins = {**row.defaults, **row.ours.get(data, {})}
     unsaid = {option: value for option, value in begins.items() if getattr(said, option) is None}

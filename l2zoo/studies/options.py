@@ -231,7 +231,7 @@ class BackboneOptions:
         freeze: Whether the encoder stays as it is.
 
     Raises:
-        ValueError: There is no backbone that could be frozen.
+        ValueError: There is no backbone that could be frozen or have weights.
     """
 
     backbone: str = ""
@@ -241,6 +241,8 @@ class BackboneOptions:
     def __post_init__(self) -> None:
         if self.freeze and not self.backbone:
             raise ValueError("--freeze needs a --backbone, whose weights stay as they are.")
+        if self.weights and not self.backbone:
+            raise ValueError(f"--weights {self.weights} needs a --backbone, whose weights they are.")
 
     def build(self, input_shape: Sequence[int]) -> dict[str, Any]:
         """The encoder as an option of `l2zoo.build`; nothing where there is none."""

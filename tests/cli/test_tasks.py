@@ -94,6 +94,8 @@ def test_digits_are_drawn_in_a_size_that_the_model_takes() -> None:
             ("--model", "cnn", "--backbone", "MobileNet"),
             "on --backbone MobileNet is no --model cnn: leave one out",
         ),
+        (("--weights", "imagenet"), "--weights imagenet needs a --backbone"),
+        (("--task", "segmentation", "--weights", "imagenet"), "--weights imagenet needs a --backbone"),
         (("--model", "unet", "--filters", "a,b"), "--filters must be whole numbers, as in 16,32, got"),
     ],
 )

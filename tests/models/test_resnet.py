@@ -6,6 +6,7 @@ import pytest
 
 from l2zoo import audit
 from l2zoo.models.resnet import DEPTHS, build_resnet
+from tests.test_contract import more_of_the_same
 
 # torchvision's, for 1,000 classes; biases of the last layer, scales and offsets of the norms included.
 TORCHVISION = {18: 11_689_512, 34: 21_797_672, 50: 25_557_032, 101: 44_549_160, 152: 60_192_808}
@@ -26,8 +27,7 @@ def by_hand(depth: int) -> int:
 
 def some(quick, depths):
     """Depths as parameters of a test: the quick ones as they are, the others for the sweep."""
-    more = [pytest.mark.slow, pytest.mark.sweep]
-    return [pytest.param(depth, marks=[] if depth in quick else more) for depth in depths]
+    return [pytest.param(d, marks=[] if d in quick else more_of_the_same(False)) for d in depths]
 
 
 @pytest.mark.parametrize("depth", some((20, 44), (20, 32, 44, 56, 110)))
