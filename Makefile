@@ -6,7 +6,7 @@ EXTRAS ?= dev,docs,hub,jax,onnx,oracles,ray,serve,signing
 ARGS ?=
 WORKERS ?= 2
 BENCH ?= startup search strategies
-OTHER_BENCHES := $(filter-out startup search strategies cases fused_norm turns,$(basename $(notdir $(sort $(wildcard benchmarks/*.py)))))
+OTHER_BENCHES := $(filter-out startup search strategies cases fused_norm measured turns,$(basename $(notdir $(sort $(wildcard benchmarks/*.py)))))
 
 VENV ?= .venv$(addprefix -,$(filter-out python3,$(notdir $(PYTHON))))
 CONSTRAINTS ?= constraints.txt

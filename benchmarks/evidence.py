@@ -1,8 +1,8 @@
 """Where L2 and weight decay matter: accuracy, log loss and calibration, of few images and of many.
 
     python benchmarks/evidence.py --data-dir ~/tensorflow_datasets                    all, days on 2 cores
-    python benchmarks/evidence.py --case small --data-dir ~/tensorflow_datasets       without ResNet-20 and
-    60,000 python benchmarks/evidence.py --show                                              what is finished
+    python benchmarks/evidence.py --case small --data-dir ~/tensorflow_datasets       small CNNs, few images
+    python benchmarks/evidence.py --show                                              what is finished
 
 Each model is trained on Fashion-MNIST, on all 60,000 images, on 2,000, on 500 and on 2,000 of which 20 % are
 labelled wrongly, without a regulariser, with L2 in the loss and with decoupled weight decay, each at the
@@ -12,15 +12,17 @@ initial weights and batches. Their intervals allow for other trainings and other
 calibration error for other trainings alone. And on `l2zoo_faces`, with repeated halves, there are a hundred
 images to learn from (`pip install "l2zoo[photos]"`).
 
-Everything is kept in `--out` as it is finished, trainings epoch by epoch: killed at any moment, the same
-command goes on. Ends with the table and `forest.png`.
+What is measured stands in `measured/evidence.json`, a line for each search and each training, and is not done
+again; trainings are kept in `--out` epoch by epoch: killed at any moment, the same command goes on. Ends with
+the table and `forest.png`.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -29,11 +31,12 @@ import cases
 import numpy as np
 import typer
 from fused_norm import fused_batch_norm
+from measured import FOLDER, Measured
 
 from l2zoo.stats.paired import Difference, crossed_difference, difference, holm
 from l2zoo.stats.summary import mean_and_error
 from l2zoo.tasks.output_kind import OutputKind
-from l2zoo.tasks.scores import calibration_error, class_scores, exact_probabilities, log_loss
+from l2zoo.tasks.scores import calibration_error, log_loss
 
 if TYPE_CHECKING:
     import keras
@@ -48,6 +51,7 @@ VARIANTS = {
     "decay": ("adamw", (0.01, 0.1, 1.0, 10.0)),
 }
 METRICS = {"accuracy": "max", "log_loss": "min", "calibration_error": "min"}
+FACE_METRICS = {"accuracy": "val_accuracy", "log_loss": "val_data_loss"}
 PARTS = 50  # of the test images, on which differences are taken apart
 FOLDS, FACE_SEEDS = 3, 10
 KIND = OutputKind("probabilities")
@@ -120,13 +124,15 @@ class Case:
 
     Attributes:
         name: In `CASES`.
-        out: Where everything is kept.
+        out: Where trainings are kept.
+        measured: What they gave.
         data_dir: Where TFDS keeps prepared data.
         seeds: How many trainings.
     """
 
     name: str
     out: Path
+    measured: Measured
     data_dir: Path | None
     seeds: int
 
@@ -165,13 +171,14 @@ class Case:
     def run(self) -> None:
         """Trains what is left."""
         if self.name.endswith(FACES):
-            for metric in ("val_accuracy", "val_data_loss"):
-                self.compare_faces(metric)
+            for metric in FACE_METRICS.values():
+                if self.measured.get(f"{self.name}, {NONE}, {metric}") is None:
+                    self.compare_faces(metric)
             return
         for variant in VARIANTS:
             strength = self.search(variant)
             for seed in range(self.seeds):
-                if not self.kept(variant, seed).is_file() and (strength or variant == NONE):
+                if self.scores(variant, seed) is None and (strength or variant == NONE):
                     self.train(variant, strength, seed)
 
     def search(self, variant: str) -> float:
@@ -185,18 +192,18 @@ class Case:
             how = self.training(variant, self.amount.search_epochs)
             search = Search(images, how, strengths=VARIANTS[variant][1], folds=FOLDS)
             task = Classification(images.class_names)
-            found = search.run(self.builder(images), task, directory=self.folder / variant / "search").best
+            result = search.run(self.builder(images), task, directory=self.folder / variant / "search")
+            found = float(result.best)
+            self.measured.add({f"{self.name}, {variant}": found})
         return found
 
     def strength(self, variant: str) -> float | None:
         """The strength of a variant, as far as it is known."""
-        path = self.folder / variant / "search" / "result.json"
-        if variant == NONE:
-            return 0.0
-        return float(json.loads(path.read_text())["best"]) if path.is_file() else None
+        found: float | None = 0.0 if variant == NONE else self.measured.get(f"{self.name}, {variant}")
+        return found
 
     def train(self, variant: str, l2: float, seed: int) -> None:
-        """Trains a seed and keeps what it says of the test images."""
+        """Trains a seed and keeps how it does on the test images."""
         from l2zoo.data import check_splits, load
         from l2zoo.studies.experiment import train_model
         from l2zoo.tasks import Classification
@@ -209,15 +216,14 @@ class Case:
             run_dir=self.folder / variant / f"run{seed}", verbose=0,
         )  # fmt: skip
         pixels, labels = test.arrays()
-        answers = model.predict(pixels, batch_size=500, verbose=0)
-        with (self.folder / variant / f"seed{seed}.part").open("wb") as file:
-            np.savez_compressed(file, answers=answers, labels=labels)
-        Path(file.name).replace(self.kept(variant, seed))
-        print(f"{self.name}, {variant} at {l2:g}, seed {seed}: {measure(answers, labels)}", flush=True)
+        found = measure(model.predict(pixels, batch_size=500, verbose=0), labels)
+        self.measured.add({f"{self.name}, {variant}, seed {seed}": found})
+        print(f"{self.name}, {variant} at {l2:g}, seed {seed}: {_means(found)}", flush=True)
 
-    def kept(self, variant: str, seed: int) -> Path:
-        """Where the answers of a training are kept."""
-        return self.folder / variant / f"seed{seed}.npz"
+    def scores(self, variant: str, seed: int) -> dict[str, Any] | None:
+        """What a training gave, if it is finished."""
+        found: dict[str, Any] | None = self.measured.get(f"{self.name}, {variant}, seed {seed}")
+        return found
 
     def compare_faces(self, metric: str) -> None:
         """Learns from half of the patches, and is scored on the other half, over and over."""
@@ -233,71 +239,68 @@ class Case:
             self.builder(faces), faces, variants, training=self.training(NONE), folds=2, seeds=FACE_SEEDS,
             objective=metric, directory=self.folder / metric,
         )  # fmt: skip
+        written = json.loads((self.folder / metric / "comparison.json").read_text())
+        gaps = [f"difference_{field.name}" for field in dataclasses.fields(Difference)]
+        for found in written["variants"]:
+            kept = {"strength": found["strength"], "scores": [one["score"] for one in found["trainings"]]}
+            kept |= {name: found[name] for name in gaps}
+            self.measured.add({f"{self.name}, {found['variant']}, {metric}": kept})
 
     def rows(self) -> Iterator[Row]:
         """What is finished, by every metric."""
         if self.name.endswith(FACES):
             yield from self._face_rows()
             return
-        base = self.answers(NONE)
+        base = self.all_scores(NONE)
         for variant in VARIANTS:
             strength = self.strength(variant)
-            found = base if strength == 0 else self.answers(variant)
+            found = base if strength == 0 else self.all_scores(variant)
             if base is None or found is None:
                 continue
             for metric in METRICS:
-                scores = tuple(measure(*one)[metric] for one in found)
+                scores = tuple(_means(one)[metric] for one in found)
                 gap = None if variant == NONE else _gap(metric, found, base)
                 yield Row(self.name, variant, metric, strength, scores, gap)
 
-    def answers(self, variant: str) -> list[tuple[np.ndarray, np.ndarray]] | None:
-        """Answers and labels of each seed, if all are finished."""
-        paths = [self.kept(variant, seed) for seed in range(self.seeds)]
-        if not all(path.is_file() for path in paths):
-            return None
-        found = []
-        for path in paths:
-            with np.load(path) as kept:
-                found.append((kept["answers"], kept["labels"]))
-        return found
+    def all_scores(self, variant: str) -> list[dict[str, Any]] | None:
+        """What each seed gave, if all are finished."""
+        found = [self.scores(variant, seed) for seed in range(self.seeds)]
+        return None if None in found else [one for one in found if one is not None]
 
     def _face_rows(self) -> Iterator[Row]:
         fields = [field.name for field in dataclasses.fields(Difference)]
-        for metric, objective in (("accuracy", "val_accuracy"), ("log_loss", "val_data_loss")):
-            path = self.folder / objective / "comparison.json"
-            for found in json.loads(path.read_text())["variants"] if path.is_file() else ():
+        for (metric, objective), variant in itertools.product(FACE_METRICS.items(), VARIANTS):
+            found = self.measured.get(f"{self.name}, {variant}, {objective}")
+            if found is not None:
                 gap = {name: found[f"difference_{name}"] for name in fields}
-                scores = tuple(each["score"] for each in found["trainings"])
                 made = None if gap["mean"] is None else Difference(**gap)
-                yield Row(self.name, found["variant"], metric, found["strength"], scores, made)
+                yield Row(self.name, variant, metric, found["strength"], tuple(found["scores"]), made)
 
 
-def measure(answers: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-    """The metrics of probabilities `(N, K)`."""
+def measure(answers: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
+    """The metrics of probabilities `(N, K)`; those that are means of images, on parts of the test images."""
+    parts = np.array_split(np.arange(len(labels)), PARTS)
+    right = answers.argmax(axis=1) == labels
     return {
-        "accuracy": class_scores(answers, labels, KIND)["accuracy"],
-        "log_loss": log_loss(answers, labels, KIND),
+        "accuracy": [float(right[part].mean()) for part in parts],
+        "log_loss": [round(log_loss(answers[part], labels[part], KIND), 6) for part in parts],
         "calibration_error": calibration_error(answers, labels, KIND),
     }
 
 
-def _gap(metric: str, found: list[Any], base: list[Any]) -> Difference | None:
+def _means(found: dict[str, Any]) -> dict[str, float]:
+    """The metrics of a training on all test images."""
+    return {name: float(np.mean(values)) for name, values in found.items()}
+
+
+def _gap(metric: str, found: Sequence[dict[str, Any]], base: Sequence[dict[str, Any]]) -> Difference | None:
     """A metric less that of none, training by training."""
-    gains = np.array([measure(*a)[metric] - measure(*b)[metric] for a, b in zip(found, base, strict=True)])
+    gains = np.array(
+        [np.subtract(one[metric], other[metric]) for one, other in zip(found, base, strict=True)]
+    )
     if metric == "calibration_error":  # of some of the images it is larger than of all
         return difference(gains, overlap=0.0)
-    parts = np.array([_parts(metric, *a) - _parts(metric, *b) for a, b in zip(found, base, strict=True)])
-    return crossed_difference(parts, mean=float(gains.mean()))
-
-
-def _parts(metric: str, answers: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """A metric on parts of the test images."""
-    if metric == "accuracy":
-        each = (answers.argmax(axis=1) == labels).astype(np.float64)
-    else:
-        found = exact_probabilities(answers, KIND)
-        each = -np.log(np.maximum(found[np.arange(len(labels)), labels], np.finfo(np.float32).tiny))
-    return each.reshape(PARTS, -1).mean(axis=1)
+    return crossed_difference(gains, mean=float(gains.mean()))
 
 
 def corrected(rows: list[Row]) -> list[Row]:
@@ -366,7 +369,7 @@ def main(
     """Trains models without a regulariser, with L2 and with decay, and says what that does."""
     names = cases.select_cases(case, (*GROUPS, *CASES), usual=CASES)
     names = [one for name in names for one in GROUPS.get(name, [name])]
-    studies = [Case(name, out, data_dir, seeds) for name in names]
+    studies = [Case(name, out, Measured(FOLDER / "evidence.json"), data_dir, seeds) for name in names]
     for study in [] if show else studies:
         with fused_batch_norm():
             study.run()

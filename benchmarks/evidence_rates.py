@@ -1,10 +1,11 @@
 """How often is what l2zoo says about data wrong, where the truth is known?
 
-    python benchmarks/evidence_rates.py               every table, about 10 minutes on 2 cores
+    python benchmarks/evidence_rates.py               every table, about an hour on 2 cores
     python benchmarks/evidence_rates.py --only grid   one of: grid, searches, compare, privacy, trained
     python benchmarks/evidence_rates.py --repeat 200  a rough one
 
-Nothing is trained but for `trained`, which is not among the tables of the first line.
+Nothing is trained but for `trained`, which is not among the tables of the first line. What is drawn is kept
+in `--out`: killed at any moment, the same command goes on.
 
 Scores are drawn: the paired difference of two settings on one fold has a deviation of 0.02. `agreement` is
 how much the differences on two folds of the same data have in common: the correlation that a setting's luck
@@ -18,13 +19,16 @@ from __future__ import annotations
 import itertools
 import warnings
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Executor, ProcessPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context
+from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
 import typer
+from measured import Measured
 
 DEVIATION = 0.02  # of a paired difference
 STRENGTHS = (0.0, *np.logspace(-6.5, -1, 12).tolist())
@@ -310,75 +314,95 @@ def trained(seed: int) -> tuple[str, bool, float]:
 # ---- The tables --------------------------------------------------------------------------------------------
 
 
-def row(
-    words: str, pool: ProcessPoolExecutor, draw: Callable[..., Any], repeat: int, **settings: Any
-) -> None:
+@dataclass(frozen=True)
+class Draws:
+    """What was drawn, and what draws more.
+
+    Attributes:
+        pool: Processes.
+        kept: What is known already.
+    """
+
+    pool: Executor
+    kept: Measured
+
+    def __call__(self, words: str, draw: Callable[..., Any], repeat: int, **settings: Any) -> list[Any]:
+        """Outcome, whether the interval held the truth and the error of so many draws."""
+        names = [f"{words}; {settings.get('gain', 0):g}; {seed}" for seed in range(repeat)]
+        missing = [seed for seed, name in enumerate(names) if self.kept.get(name) is None]
+        size = max(8, repeat // 16)
+        for some in (missing[begin : begin + size] for begin in range(0, len(missing), size)):
+            found = self.pool.map(partial(draw, **settings), some, chunksize=max(1, len(some) // 8))
+            self.kept.add({names[seed]: value for seed, value in zip(some, found, strict=True)})
+        return [self.kept.get(name) for name in names]
+
+
+def row(words: str, drawn: Draws, draw: Callable[..., Any], repeat: int, **settings: Any) -> None:
     """Prints one line: how often each outcome came, and what the interval held."""
     gains = settings.pop("gains", ())
-    each = max(1, repeat // 16)
-    null = list(pool.map(partial(draw, **settings), range(repeat), chunksize=each))
+    null = drawn(words, draw, repeat, **settings)
     outcomes = [outcome for outcome, _, _ in null]
     cells = [f"{outcomes.count(name) / repeat:.1%}" for name in ("helps", "hurts")]
     cells.append(f"{np.mean([held for _, held, _ in null]):.1%}")
     errors = np.array([error for _, _, error in null])
     cells.append(f"{np.nanmean(errors) / max(np.nanstd(errors), 1e-12):+.2f}")
     for gain in gains:
-        found = pool.map(partial(draw, **{**settings, "gain": gain}), range(repeat), chunksize=each)
+        found = drawn(words, draw, repeat, **{**settings, "gain": gain})
         cells.append(f"{np.mean([outcome == 'helps' for outcome, _, _ in found]):.0%}")
     print(f"| {words} | {' | '.join(cells)} |", flush=True)
 
 
-def grids(pool: ProcessPoolExecutor, repeat: int) -> None:
+def grids(drawn: Draws, repeat: int) -> None:
     """Cross-validation of a dozen strengths."""
     for seeds, folds in ((1, 2), (1, 3), (1, 5), (1, 10), (2, 5), (5, 5), (5, 10)):
         for agreement in AGREEMENTS:
             words = f"grid, {folds} folds, {seeds} seeds, agreement {agreement:g}"
             of = {"agreement": agreement, "gain": 0.0, "seeds": seeds, "folds": folds}
-            row(words, pool, grid, repeat, gains=() if agreement else GAINS, **of)
+            row(words, drawn, grid, repeat, gains=() if agreement else GAINS, **of)
     five = {"agreement": 0.1, "gain": 0.0, "seeds": 1, "folds": 5}
-    row("grid, 5 folds, 1 in 20 fails, agreement 0.1", pool, grid, repeat, failed=True, **five)
-    row("grid, 5 folds of 60 and 61 images, agreement 0.1", pool, grid, repeat, images=60, **five)
+    row("grid, 5 folds, 1 in 20 fails, agreement 0.1", drawn, grid, repeat, failed=True, **five)
+    row("grid, 5 folds of 60 and 61 images, agreement 0.1", drawn, grid, repeat, images=60, **five)
     two = {**five, "folds": 2}
-    row("grid, 2 folds of 60 and 61 images, agreement 0.1", pool, grid, repeat, images=60, **two)
+    row("grid, 2 folds of 60 and 61 images, agreement 0.1", drawn, grid, repeat, images=60, **two)
 
 
-def searches(pool: ProcessPoolExecutor, repeat: int) -> None:
+def searches(drawn: Draws, repeat: int) -> None:
     """One winner of all folds; and `tune_l2` itself."""
     for agreement in AGREEMENTS:
         words = f"20 configurations, the winner judged on fresh folds, agreement {agreement:g}"
-        row(words, pool, with_others, repeat, agreement=agreement)
+        row(words, drawn, with_others, repeat, agreement=agreement)
     kinds = (("grid", False), ("random", False), ("bayesian", False), ("hyperband", False), ("random", True))
     for (strategy, space), agreement in itertools.product((*kinds, ("bayesian", True)), AGREEMENTS):
         words = f"tune_l2, {strategy}{' and learning rate' if space else ''}, agreement {agreement:g}"
         of = {"agreement": agreement, "gain": 0.0, "strategy": strategy, "space": space}
-        row(words, pool, searched, max(repeat // 5, 1), **of)
+        row(words, drawn, searched, max(repeat // 5, 1), **of)
     for agreement in AGREEMENTS:
         words = f"tune_l2, grid, until 0.04 can be told, agreement {agreement:g}"
         of = {"agreement": agreement, "gain": 0.0, "strategy": "grid", "space": False, "until": 0.04}
-        row(words, pool, searched, max(repeat // 5, 1), gains=() if agreement else GAINS, **of)
+        row(words, drawn, searched, max(repeat // 5, 1), gains=() if agreement else GAINS, **of)
 
 
-def comparisons(pool: ProcessPoolExecutor, repeat: int) -> None:
+def comparisons(drawn: Draws, repeat: int) -> None:
     """Five variants that are equal; "helps" stands for any that is called different."""
     for images, share in ((360, 0.03), (360, 0.1), (10_000, 0.03)):
         words = f"compare, {images} test images, {share:.0%} answered otherwise, 5 seeds"
-        row(words, pool, compared, repeat, images=images, share=share)
+        row(words, drawn, compared, repeat, images=images, share=share)
     for agreement in AGREEMENTS:
         words = f"compare, 5 folds, 5 seeds, agreement {agreement:g}"
-        row(words, pool, compared, repeat, folds=5, agreement=agreement)
+        row(words, drawn, compared, repeat, folds=5, agreement=agreement)
 
 
-def attacks(pool: ProcessPoolExecutor, repeat: int) -> None:
+def attacks(drawn: Draws, repeat: int) -> None:
     """Intervals of the audit; "helps" stands for an attack that is said to tell where none knows anything."""
     for count, what in itertools.product((100, 300, 1000), ("auc", "rate", "advantage", "told")):
         words = f"privacy, {count} members and others, {what}"
         of = {"members": count, "others": count, "shift": 0.0 if what == "told" else 1.0, "what": what}
-        row(words, pool, attacked, max(repeat // 4, 1), **of)
+        row(words, drawn, attacked, max(repeat // 4, 1), **of)
 
 
-def trainings(pool: ProcessPoolExecutor, repeat: int) -> None:
+def trainings(drawn: Draws, repeat: int) -> None:
     """What is drawn above, trained."""
-    row("trained: strengths that do nothing, 5 folds", pool, trained, max(repeat // 25, 1))
+    row("trained: strengths that do nothing, 5 folds", drawn, trained, max(repeat // 25, 1))
 
 
 TABLES = {"grid": grids, "searches": searches, "compare": comparisons, "privacy": attacks}
@@ -391,6 +415,7 @@ def main(
     ] = "",
     repeat: Annotated[int, typer.Option(help="How often each search is drawn.")] = 1000,
     workers: Annotated[int, typer.Option(help="Processes.")] = 2,
+    out: Annotated[Path, typer.Option(help="Where draws are kept.")] = Path("runs/evidence_rates.json"),
 ) -> None:
     """Prints the tables in Markdown."""
     gains = " | ".join(map(str, GAINS))
@@ -399,7 +424,7 @@ def main(
     chosen = [{**TABLES, **LONGER}[only]] if only else TABLES.values()
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         for table in chosen:
-            table(pool, repeat)
+            table(Draws(pool, Measured(out)), repeat)
 
 
 if __name__ == "__main__":

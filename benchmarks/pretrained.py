@@ -8,21 +8,21 @@
 (enlarged to 96 pixels, in all three channels), and `faces` on 20 patches (64 pixels; `pip install
 "l2zoo[photos]"`): a new head, then two levels, then all; all at once; and from random weights. `unet` and
 `detector` are trained on `l2zoo_scenes` with that encoder, from ImageNet's weights and from random ones, for
-the same epochs. Three seeds each, with other images where not all are taken. Everything is kept in `--out` as
-it is finished, trainings epoch by epoch: killed at any moment, the same command goes on. Ends with the tables
-and `images_a_class.png`.
+the same epochs. Three seeds each, with other images where not all are taken. What is measured stands in
+`measured/pretrained.json` and is not done again; trainings are kept in `--out` epoch by epoch: killed at any
+moment, the same command goes on. Ends with the tables and `images_a_class.png`.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import cases
 import typer
 from fused_norm import fused_batch_norm
+from measured import FOLDER, Measured
 
 from l2zoo.reports.numbers import format_mean
 from l2zoo.stats.summary import mean_and_error
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 BACKBONE = "EfficientNetLite0"
 FEW = {"fashion_10": 10, "fashion_50": 50, "fashion_200": 200}  # images a class
+STAGE_EPOCHS = {"fashion_10": 10, "fashion_50": 8, "fashion_200": 4, "faces": 10}
 CLASSES = 10  # of Fashion-MNIST
 TESTED = "test[:2000]"
 STRENGTHS = (0.0, 1e-5, 1e-4)
@@ -41,7 +42,11 @@ CASES = (*FEW, "faces", *SCENES)
 LINES = ("from random weights", "a new head alone", "then all levels", "all levels at once")
 
 
-def fine_tune(name: str, folder: Path, data_dir: Path | None, seeds: int) -> None:
+Scores = Iterator[tuple[str, Sequence[float]]]
+"""Each way and the score of each seed, as soon as it is finished."""
+
+
+def fine_tune(name: str, folder: Path, data_dir: Path | None, seeds: int) -> Scores:
     """Fine-tunes on few images."""
     from l2zoo import Training
     from l2zoo.data import load
@@ -52,26 +57,29 @@ def fine_tune(name: str, folder: Path, data_dir: Path | None, seeds: int) -> Non
     limit = 20 if name == "faces" else FEW[name] * CLASSES
     splits = ("train", "test" if name == "faces" else TESTED)
     train, test = (load(source, split, data_dir=data_dir, image_size=(side, side)) for split in splits)
-    finetune(
+    found = finetune(
         application(BACKBONE, train.image_shape, weights="imagenet"), train, test,
-        training=Training(10, 10 if limit <= 100 else 32, learning_rate=1e-2, augment="flip"), limit=limit,
-        l2=STRENGTHS, seeds=seeds, formats=("tflite_int8",), directory=folder,
+        training=Training(
+            STAGE_EPOCHS[name], 10 if limit <= 100 else 32, learning_rate=1e-2, augment="flip",
+            mixed_precision=True,
+        ),
+        limit=limit, l2=STRENGTHS, seeds=seeds, formats=("tflite_int8",), directory=folder,
     )  # fmt: skip
+    for way, metrics in found.scores.items():
+        yield way, metrics["accuracy"]
 
 
-def train_on_scenes(name: str, folder: Path, data_dir: Path | None, seeds: int) -> None:
+def train_on_scenes(name: str, folder: Path, data_dir: Path | None, seeds: int) -> Scores:
     """Trains a U-Net or a detector with an encoder of trained weights, and with one of random ones."""
     import l2zoo
     from l2zoo.data import load
     from l2zoo.models.backbones import application
     from l2zoo.tasks import Detection, Segmentation
 
-    kind, _, epochs, batch_size = SCENES[name]
+    kind, metric, epochs, batch_size = SCENES[name]
     train, test = (load("l2zoo_scenes", split, task=kind, data_dir=data_dir) for split in ("train", "test"))
     task: Any = (Segmentation if kind == "segmentation" else Detection)(train.class_names)
-    for weights in WEIGHTS:
-        if (folder / weights / "metrics.json").is_file():
-            continue
+    for weights, way in WEIGHTS.items():
 
         def build(policy: L2Policy, weights: str = weights) -> Any:
             start = "imagenet" if weights == "imagenet" else None
@@ -79,42 +87,34 @@ def train_on_scenes(name: str, folder: Path, data_dir: Path | None, seeds: int) 
             options = {"backbone": encoder}
             return l2zoo.build(name, train.image_shape, train.num_classes, l2=policy, options=options)
 
-        l2zoo.experiment(
-            build, task, train, test, training=l2zoo.Training(epochs, batch_size, augment="shift"), l2=1e-5,
-            seeds=seeds, formats=("tflite_fp16",), directory=folder / weights, verbose=2,
+        training = l2zoo.Training(epochs, batch_size, augment="shift", mixed_precision=True)
+        found = l2zoo.experiment(
+            build, task, train, test, training=training, l2=1e-5, seeds=seeds, formats=("tflite_fp16",),
+            directory=folder / weights, verbose=2,
         )  # fmt: skip
+        yield way, found.metrics[metric]
 
 
-def scores(name: str, out: Path) -> Mapping[str, list[float]]:
+def scores(name: str, measured: Measured) -> Mapping[str, list[float]]:
     """The score of each way that is finished."""
-    if name in SCENES:
-        metric = SCENES[name][1]
-        paths = {words: out / name / weights / "metrics.json" for weights, words in WEIGHTS.items()}
-        return {way: _read(path)["metrics"][metric] for way, path in paths.items() if path.is_file()}
-    path = out / name / "metrics.json"
-    ways = _read(path) if path.is_file() else {}
-    return {way: found["accuracy"] for way, found in ways.items() if isinstance(found, dict)}
+    found = {way: measured.get(f"{name}, {way}") for way in (WEIGHTS.values() if name in SCENES else LINES)}
+    return {way: values for way, values in found.items() if values is not None}
 
 
-def _read(path: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(path.read_text())
-    return found
-
-
-def rows(names: list[str], out: Path) -> Iterator[str]:
+def rows(names: list[str], measured: Measured) -> Iterator[str]:
     """The lines of the Markdown table."""
     for name in names:
         metric = SCENES[name][1] if name in SCENES else "accuracy"
-        for way, values in scores(name, out).items():
+        for way, values in scores(name, measured).items():
             mean = format_mean(*mean_and_error(values), digits=4)
             yield f"| {name} | {metric} | {way} | {mean} | {len(values)} |"
 
 
-def draw(out: Path) -> Path | None:
+def draw(measured: Measured, path: Path) -> Path | None:
     """Test accuracy against images a class, a line for each way."""
     from l2zoo.reports import plot_style
 
-    found = {count: scores(name, out) for name, count in FEW.items()}
+    found = {count: scores(name, measured) for name, count in FEW.items()}
     counts = [count for count, ways in found.items() if ways]
     if not counts:
         return None
@@ -130,7 +130,7 @@ def draw(out: Path) -> Path | None:
     axes.set_ylabel("Accuracy on 2,000 test images")
     axes.legend(frameon=False)
     plot_style.plain_axes(axes)
-    path = out / "images_a_class.png"
+    path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path)
     return path
 
@@ -144,13 +144,16 @@ def main(
 ) -> None:
     """Trains from ImageNet's weights and from random ones, and prints both side by side."""
     names = cases.select_cases(case, CASES)
-    for name in [] if show else [name for name in names if name in SCENES or not scores(name, out)]:
+    measured = Measured(FOLDER / "pretrained.json")
+    ways = {name: len(WEIGHTS if name in SCENES else LINES) for name in names}
+    for name in [] if show else [name for name in names if len(scores(name, measured)) < ways[name]]:
         run = train_on_scenes if name in SCENES else fine_tune
         with fused_batch_norm():
-            run(name, out / name, data_dir, seeds)
+            for way, values in run(name, out / name, data_dir, seeds):
+                measured.add({f"{name}, {way}": values})
     print("| case | metric | way | on the test set | seeds |\n|---|---|---|--:|--:|")
-    print("\n".join(rows(names, out)))
-    print(f"\nPicture: {draw(out)}")
+    print("\n".join(rows(names, measured)))
+    print(f"\nPicture: {draw(measured, out / 'images_a_class.png')}")
 
 
 if __name__ == "__main__":

@@ -45,10 +45,7 @@ def test_every_benchmark_of_several_cases_is_tested_here() -> None:
 
 
 @pytest.mark.parametrize(("script", "case", "known", "meant"), CASES)
-def test_a_case_that_there_is_not_is_wrong_usage(
-    script: str, case: str, known: str, meant: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.syspath_prepend(BENCHMARKS)
+def test_a_case_that_there_is_not_is_wrong_usage(script: str, case: str, known: str, meant: str) -> None:
     app = typer.Typer()
     app.command()(runpy.run_path(str(BENCHMARKS / f"{script}.py"))["main"])
     wide = {"COLUMNS": "400", "TERM": "dumb"}  # so that no line is broken
@@ -60,7 +57,7 @@ def test_a_case_that_there_is_not_is_wrong_usage(
 
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="the kernel is TensorFlow's")
 def test_fused_batch_norm_trains_as_keras_s_does() -> None:
-    fused = runpy.run_path(str(BENCHMARKS / "fused_norm.py"))["fused_batch_norm"]
+    from fused_norm import fused_batch_norm
 
     def trained(how: contextlib.AbstractContextManager[None]) -> list[np.ndarray]:
         keras.utils.set_random_seed(0)
@@ -74,6 +71,39 @@ def test_fused_batch_norm_trains_as_keras_s_does() -> None:
         return [np.asarray(weight) for weight in model.get_weights()]
 
     before = keras.layers.BatchNormalization.call
-    for one, other in zip(trained(fused()), trained(contextlib.nullcontext()), strict=True):
+    for one, other in zip(trained(fused_batch_norm()), trained(contextlib.nullcontext()), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
     assert keras.layers.BatchNormalization.call is before
+
+
+def test_what_was_measured_is_gone_on_with(tmp_path: Path) -> None:
+    from measured import Measured
+
+    path = tmp_path / "new" / "numbers.json"
+    Measured(path).add({"b, seed 1": [0.5, 0.25], "a": {"best": 1e-3}})
+    Measured(path).add({"a": {"best": 1e-4}, "c": 3})
+    again = Measured(path)
+    assert [again.get(name) for name in ("a", "b, seed 1", "c", "d")] == [
+        {"best": 1e-4},
+        [0.5, 0.25],
+        3,
+        None,
+    ]
+    lines = path.read_text().splitlines()
+    assert lines == ["{", '"a": {"best": 0.0001},', '"b, seed 1": [0.5, 0.25],', '"c": 3', "}"]
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_parts_of_the_test_images_have_the_metrics_of_all() -> None:
+    from evidence import KIND, METRICS, measure
+
+    from l2zoo.tasks.scores import calibration_error, class_scores, log_loss
+
+    draw = np.random.default_rng(0)
+    answers, labels = draw.dirichlet(np.full(10, 0.3), 1000), draw.integers(0, 10, 1000)
+    found = measure(answers, labels)
+    assert list(found) == list(METRICS)
+    assert len(found["accuracy"]) == len(found["log_loss"]) == 50
+    assert np.mean(found["accuracy"]) == pytest.approx(class_scores(answers, labels, KIND)["accuracy"])
+    assert np.mean(found["log_loss"]) == pytest.approx(log_loss(answers, labels, KIND), abs=1e-6)
+    assert found["calibration_error"] == calibration_error(answers, labels, KIND)
