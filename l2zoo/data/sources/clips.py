@@ -19,7 +19,13 @@ from l2zoo.data.preprocessing.pixels import read_header
 from l2zoo.data.preprocessing.resizing import resize, resize_array
 from l2zoo.data.sources import tfds
 from l2zoo.data.sources.class_folders import bare_splits, split_folders
-from l2zoo.data.sources.inventory import SUFFIX_WORDS, images_in, subfolders, warn_left_out
+from l2zoo.data.sources.inventory import (
+    SUFFIX_WORDS,
+    existing_folder,
+    images_in,
+    subfolders,
+    warn_left_out,
+)
 from l2zoo.data.sources.reading import Reader, channels_of, common_size, decode_file, dtype_of
 from l2zoo.data.splits import slices
 from l2zoo.utils.validation import first_names
@@ -275,9 +281,7 @@ def split_names(source: str) -> list[str]:
 
 def _find(source: str, asked: Iterable[str]) -> tuple[Path, dict[str, Path], dict[str, Path]]:
     """The folder; the splits that are one clip each, if all that are asked for are; and all splits."""
-    root = Path(source.removeprefix("folder:")).expanduser()
-    if not root.is_dir():
-        raise FileNotFoundError(f"There is no folder {root}: `source` 'folder:PATH' needs {_LAYOUTS}.")
+    root = existing_folder(source, layouts=_LAYOUTS)
     bare = bare_splits(root, asked)
     places = bare or split_folders(root, layouts=_LAYOUTS)
     if not places:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from l2zoo.data.images import ImageData
 from l2zoo.data.sources import box_folders, class_folders, mask_folders
 from l2zoo.data.sources.files import Contents, from_files
-from l2zoo.data.sources.inventory import warn_left_out
+from l2zoo.data.sources.inventory import existing_folder, warn_left_out
 from l2zoo.data.splits import slices
 from l2zoo.data.targets.mask_classes import ClassNames
 
@@ -46,10 +46,8 @@ def from_folder(
             than its image, or that is not a PNG file of one channel, or with values that are no classes;
             annotations that are not in COCO's format, or whose boxes cannot be right.
     """
-    root = Path(source.removeprefix("folder:")).expanduser()
     layout = _LAYOUTS[task]
-    if not root.is_dir():
-        raise FileNotFoundError(f"There is no folder {root}: `source` 'folder:PATH' needs {layout.words}.")
+    root = existing_folder(source, layouts=layout.words)
     if class_names is not None and task != "segmentation":
         raise ValueError(
             f"`class_names` must be None for a folder and task={task!r}, got {class_names!r}: its classes "
@@ -82,10 +80,8 @@ def split_names(source: str, *, task: str) -> list[str]:
         FileNotFoundError: There is no such folder.
         ValueError: Nothing for the task.
     """
-    root = Path(source.removeprefix("folder:")).expanduser()
     layout = _LAYOUTS.get(task, _CLASSES)
-    if not root.is_dir():
-        raise FileNotFoundError(f"There is no folder {root}: `source` 'folder:PATH' needs {layout.words}.")
+    root = existing_folder(source, layouts=layout.words)
     bare = class_folders.bare_splits(root, ("train",)) if task == "generation" else {}
     return sorted(bare or layout.find(root))
 

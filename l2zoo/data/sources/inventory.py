@@ -14,7 +14,7 @@ from pathlib import Path
 
 from l2zoo.data.preprocessing.pixels import SUFFIXES
 from l2zoo.utils.caller import outside
-from l2zoo.utils.validation import first_names
+from l2zoo.utils.validation import did_you_mean, first_names
 
 SUFFIX_WORDS = ", ".join(SUFFIXES)
 
@@ -23,6 +23,22 @@ _OF_SYSTEMS = frozenset({
     "system volume information",
 })  # fmt: skip
 _SPLIT = re.compile(r"(train|training|val|valid|validation|dev|eval|test|testing)(?![^\W\d_])", re.IGNORECASE)
+
+
+def existing_folder(source: str, *, layouts: str) -> Path:
+    """The folder that `"folder:PATH"` names; `~` is the home folder.
+
+    Raises:
+        FileNotFoundError: There is none; what is beside it and is called alike is suggested.
+    """
+    root = Path(source.removeprefix("folder:")).expanduser()
+    if not root.is_dir():
+        beside = [one.name for one in subfolders(root.parent)] if root.parent.is_dir() else []
+        raise FileNotFoundError(
+            f"There is no folder {root}: `source` 'folder:PATH' needs {layouts}."
+            f"{did_you_mean(root.name, beside)}"
+        )
+    return root
 
 
 def images_in(folder: Path) -> list[Path]:

@@ -124,6 +124,16 @@ def test_a_hidden_folder_is_not_taken_for_a_class(image_folder):
     assert load(f"folder:{image_folder}").class_names == ("cat", "dog")
 
 
+@pytest.mark.parametrize("task", ["classification", "segmentation", "detection", "generation"])
+def test_a_folder_beside_the_one_that_is_not_there_is_suggested(task, tmp_path):
+    for name in ("photos", "other"):
+        (tmp_path / name).mkdir()
+    with pytest.raises(FileNotFoundError, match=r"no folder .*photoss: .* Did you mean 'photos'\?"):
+        load(f"folder:{tmp_path / 'photoss'}", task=task)
+    with pytest.raises(FileNotFoundError, match=r"no folder .*beyond.photos: [^?]*$"):
+        load(f"folder:{tmp_path / 'beyond' / 'photos'}", task=task)
+
+
 def test_a_folder_that_is_not_there_or_holds_no_images_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"no folder .*nowhere: .* needs PATH/train/CLASS/image.png"):
         load(f"folder:{tmp_path / 'nowhere'}")
