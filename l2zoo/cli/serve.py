@@ -27,13 +27,16 @@ def serve(
     replicas: Annotated[int, typer.Option(help="Processes that predict, one thread each.", min=1)] = 1,
     format: options.Runnable = "auto",  # noqa: A002
     threshold: options.Threshold = None,
+    public_key: options.PublicKey = None,
+    trusted: options.Trusted = False,
     settings: Settings = DEFAULTS,
 ) -> None:
     """Answer over HTTP what predict says, until Ctrl-C.
 
     In batches, by several processes that may die. GET / says what is served, GET /health whether it answers;
     an image is the body of a POST to /, several are a form. Only this machine can reach it unless --host says
-    otherwise. It needs: pip install "l2zoo[serve]"
+    otherwise. With --public-key each process answers only if the artifact is signed by it.
+    It needs: pip install "l2zoo[serve]"
 
     Example: l2zoo serve cnn_digits --replicas 2
     """
@@ -42,7 +45,9 @@ def serve(
         from l2zoo.inference import Predictor
         from l2zoo.inference.server import ray_serve
 
-        predictor = Predictor(artifact, format=format, threshold=threshold)
+        predictor = Predictor(
+            artifact, format=format, threshold=threshold, trusted=trusted, public_key=public_key
+        )
         with ray_serve.serve(predictor, host=host, port=port, replicas=replicas, settings=settings) as port:
             end_by_signals()  # Ray has put its own handlers there
             say(f"Serving {predictor.task} at http://{host}:{port}/ (Ctrl-C ends it)")

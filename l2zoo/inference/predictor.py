@@ -69,6 +69,7 @@ class Predictor:
         class_names: Names of the classes.
         output_kind: What the output means (`l2zoo.tasks.output_kind`), of images' classes, pixels and values.
         min_score: From which score on a box is said to be there; None of what has no boxes.
+        trust: `trusted` and `public_key` as they were given, by which another process opens it likewise.
 
     Raises:
         TypeError: An argument is of the wrong type.
@@ -96,6 +97,7 @@ class Predictor:
     ):
         threads = whole_number("threads", threads, at_least=1)
         self.folder = locations.find(name_or_folder)
+        self.trust: dict[str, Any] = {"trusted": trusted, "public_key": public_key}
         with trust.open_whole(self.folder, trusted=trusted, public_key=public_key) as whole:
             self._describe(whole.content, format, threshold, min_score)
             self._predict = self._open_file(whole, threads)

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from l2zoo import build_cnn, cli
+from tests.signing_keys import key_pair
 
 
 @pytest.fixture(scope="module")
@@ -372,20 +373,7 @@ def test_bench_times_every_file(l2zoo, artifact: Path, tmp_path: Path) -> None:
 
 
 def test_a_signature_is_made_and_checked(l2zoo, artifact: Path, tmp_path: Path) -> None:
-    pytest.importorskip("model_signing", reason='needs pip install "l2zoo[signing]"')
-    from cryptography.hazmat.primitives import serialization as pem
-    from cryptography.hazmat.primitives.asymmetric import ec
-
-    def pair(name: str) -> tuple[Path, Path]:
-        key = ec.generate_private_key(ec.SECP256R1())
-        paths = tmp_path / f"{name}.pem", tmp_path / f"{name}.pub"
-        private = key.private_bytes(pem.Encoding.PEM, pem.PrivateFormat.PKCS8, pem.NoEncryption())
-        public = key.public_key().public_bytes(pem.Encoding.PEM, pem.PublicFormat.SubjectPublicKeyInfo)
-        for path, text in zip(paths, (private, public), strict=True):
-            path.write_bytes(text)
-        return paths
-
-    mine, other = pair("mine"), pair("other")
+    mine, other = key_pair(tmp_path, "mine"), key_pair(tmp_path, "other")
     copy = tmp_path / "artifact"
     shutil.copytree(artifact, copy)
     assert l2zoo("verify", copy, "--public-key", mine[1]).status == 1  # not signed yet

@@ -8,6 +8,7 @@ import io
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import sys
@@ -24,6 +25,7 @@ from PIL import Image
 from l2zoo import Predictor
 from tests.hostile_images import bmp_of_run_lengths, jpeg_of_scans, of_parts
 from tests.processes import L2ZOO, PATIENCE, Process, run, running, until
+from tests.signing_keys import key_pair
 
 ATTACKS = Path(__file__).parents[2] / "benchmarks/attacks.py"
 MAX_BYTES, MAX_PIXELS, MAX_IMAGES = 100_000, 10_000, 5
@@ -326,3 +328,18 @@ def test_what_cannot_be_served_is_said_at_the_start(l2zoo, monkeypatch, options,
         said = l2zoo("serve", *(str(option).format(port=port) for option in options))
     assert (said.status, said.out) == (status, "")
     assert message.format(port=port) in " ".join(said.err.split())
+
+
+def test_only_what_the_key_signed_is_served(artifact, l2zoo, tmp_path):
+    (mine, key), (_, other) = key_pair(tmp_path, "mine"), key_pair(tmp_path, "other")
+    signed = tmp_path / "signed"
+    shutil.copytree(artifact, signed)
+    assert l2zoo("sign", signed, "--key", mine).status == 0
+    for folder, public, words in ((signed, other, "another key signed it"), (artifact, key, "not signed")):
+        refused = l2zoo("serve", folder, "--port", 0, "--public-key", public)
+        assert (refused.status, refused.out) == (1, "")
+        assert words in " ".join(refused.err.split())
+    with serving(signed, "--public-key", key) as server:
+        status, told = server.told("POST", "/", file_of(images(1, 8, 8, 3)[0]), "image/png")
+    assert status == 200
+    assert_same(told, Predictor(signed, public_key=key).predict(images(1, 8, 8, 3))[0])

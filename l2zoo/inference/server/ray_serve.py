@@ -63,7 +63,7 @@ def serve(
     kind = predictor.output_kind
     threshold = kind.threshold if kind is not None and kind.has_threshold else None
     open_predictor = functools.partial(
-        Predictor, predictor.folder, format=predictor.format, threshold=threshold
+        Predictor, predictor.folder, format=predictor.format, threshold=threshold, **predictor.trust
     )
     clients = Clients(settings.shares)
     seconds = settings.body_seconds + app.TIMEOUT + SENDING
