@@ -25,6 +25,7 @@ from fused_norm import fused_batch_norm
 from measured import FOLDER, Measured
 
 FORMATS = ("tflite", "tflite_int8")
+LICENSE = "MIT, by Zalando SE, as its repository says"  # TFDS states none
 CHOOSING, VALIDATION = "train[:50000]", "train[50000:]"
 # Of https://github.com/zalandoresearch/fashion-mnist, with the parameters that are told there.
 PUBLISHED = (
@@ -140,7 +141,8 @@ class Study:
         """A part of the data."""
         from l2zoo.data import load
 
-        return load("fashion_mnist", split, data_dir=self.data_dir)
+        found = load("fashion_mnist", split, data_dir=self.data_dir)
+        return dataclasses.replace(found, license=LICENSE)
 
     def recipe(self, candidate: Candidate, images: Any) -> tuple[Any, Any]:
         """What builds the model, and what it is for."""
