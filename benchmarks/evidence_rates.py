@@ -105,15 +105,16 @@ def grid(
 
 
 def with_others(
-    seed: int, *, agreement: float, gain: float = 0.0, fresh: bool = True
+    seed: int, *, agreement: float, gain: float = 0.0, fresh: bool = True, count: int = 20
 ) -> tuple[str, bool, float]:
-    """Random search of a strength and another value: 20 configurations, then 0 at the best's other value.
+    """Random search of a strength and another value, then 0 at the best's other value.
 
     Args:
         seed: Of the scores.
         agreement: See above.
         gain: Of the best strength, in truth.
         fresh: Whether the winner and 0 are judged on divisions that chose nothing, as they are.
+        count: How many configurations.
     """
     from l2zoo.engine.record import Record, Unit
     from l2zoo.search.candidates import best, gather
@@ -126,7 +127,7 @@ def with_others(
         units = [Unit(strength, fold, seed, others) for fold in range(5)]
         return [Record(unit, score=scores(strength, others, seed, unit.fold)) for unit in units]
 
-    tried = [(float(10 ** rng.uniform(-6, -1)), (("lr", float(rng.uniform())),)) for _ in range(20)]
+    tried = [(float(10 ** rng.uniform(-6, -1)), (("lr", float(rng.uniform())),)) for _ in range(count)]
     records = list(itertools.chain.from_iterable(trained(*setting, 0) for setting in tried))
     winner = best(gather(records), mode="max")
     records += trained(0.0, winner.others, 0)
@@ -368,9 +369,9 @@ def grids(drawn: Draws, repeat: int) -> None:
 
 def searches(drawn: Draws, repeat: int) -> None:
     """One winner of all folds; and `tune_l2` itself."""
-    for agreement in AGREEMENTS:
-        words = f"20 configurations, the winner judged on fresh folds, agreement {agreement:g}"
-        row(words, drawn, with_others, repeat, agreement=agreement)
+    for count, agreement in itertools.product((20, 100), AGREEMENTS):
+        words = f"{count} configurations, the winner judged on fresh folds, agreement {agreement:g}"
+        row(words, drawn, with_others, repeat, agreement=agreement, count=count)
     kinds = (("grid", False), ("random", False), ("bayesian", False), ("hyperband", False), ("random", True))
     for (strategy, space), agreement in itertools.product((*kinds, ("bayesian", True)), AGREEMENTS):
         words = f"tune_l2, {strategy}{' and learning rate' if space else ''}, agreement {agreement:g}"

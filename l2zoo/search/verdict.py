@@ -124,14 +124,15 @@ def verdict_of(
     overlap: float | None = None,
     divided_anew: bool = True,
     tried: Sequence[float] = (),
+    of_winner: bool = False,
     fresh: bool = False,
     looks: int = 1,
     until: float | None = None,
 ) -> Verdict:
     """Compares the best strength above 0 with strength 0.
 
-    Where L2 has no effect, "helps" comes out in about 1 of 100 searches of 12 strengths, and in at most 1 of
-    20 if a strength gains or loses on these data by chance, whatever the folds, so that its gains on two
+    Where L2 has no effect, "helps" comes out in about 1 of 100 searches of 12 strengths, and in about 1 of
+    20 at most if a strength gains or loses on these data by chance, whatever the folds, so that its gains on two
     folds agree by up to 0.2. What agrees more than that cannot be seen from folds of one data set.
 
     Args:
@@ -142,7 +143,9 @@ def verdict_of(
         divided_anew: Whether every seed divides the data otherwise. If not, seeds are no other evidence about
             other data: the gains of a fold are averaged over them first.
         tried: All strengths that were tried, where `candidates` are not all.
-        fresh: Whether `candidates` were trained on divisions that chose none of them.
+        of_winner: Whether `candidates` are 0 and the one that all folds chose among what was tried, trained
+            once more.
+        fresh: Whether that was on divisions of the data that chose nothing.
         looks: How often the verdict may be asked while trainings are added. Each look has its part of the 5 %
             in which all may be wrong.
         until: An effect that it is asked to tell, for the sentence.
@@ -168,8 +171,8 @@ def verdict_of(
     if obstacle:
         return Verdict("unclear", f"Whether L2 helps here cannot be told: {obstacle}.", fresh=fresh)
     folds = len({r.unit.fold for c in candidates for r in (*c.done, *c.failed)})
-    # Of several looks each has so small a part of the 5 % that a winner needs no more.
-    overlap = shared_part(1 / (folds - 1) if overlap is None else overlap, winner=fresh and looks == 1)
+    rivals = sum(s > 0 for s in tried or [c.strength for c in above]) if of_winner else 1
+    overlap = shared_part(1 / (folds - 1) if overlap is None else overlap, winner_of=rivals, looks=looks)
     lost = tuple(c.strength for c in above if c not in positive)
     usual = usual_variance(gains) if len(positive) >= MANY else None
     verdict = _numbers(

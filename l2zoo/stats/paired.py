@@ -15,7 +15,7 @@ import numpy as np
 
 # See `shared_part`; benchmarks/evidence_rates.py shows what comes of them.
 AGREEMENT = 0.28
-AGREEMENT_OF_A_WINNER = 0.45
+LUCK_OF_A_WINNER = 0.08
 Rounding = float | np.ndarray
 Unit = tuple[int, int]
 
@@ -331,7 +331,7 @@ def variance_of(gains: np.ndarray, *, rounding: Rounding = 0.0, usual: float | N
     return max(own, float(np.mean(np.square(rounding))) / 6, 0.0 if usual is None else (own + usual) / 2)
 
 
-def shared_part(overlap: float, *, winner: bool = False) -> float:
+def shared_part(overlap: float, *, winner_of: int = 1, looks: int = 1) -> float:
     """By how much the gains of folds are taken to go together, in the place of `n_test / n_train`.
 
     Nadeau and Bengio's `1 / (K - 1)` allows for gains that agree by `1 / K`: less the more folds there are.
@@ -340,14 +340,17 @@ def shared_part(overlap: float, *, winner: bool = False) -> float:
 
     Args:
         overlap: `n_test / n_train` of a fold.
-        winner: Whether all gains are those of one strength that was chosen by all folds, which is more often
-            a lucky one than those that each fold's others choose for it.
+        winner_of: Of how many the one strength was chosen, by all folds, whose gains all are: the more there
+            were, the luckier with these data. 1 where each fold's others choose for it.
+        looks: How often the gains are looked at, each time with so small a part of the 5 % that half of that
+            allowance is enough.
 
     Example:
-        >>> shared_part(1 / 2), shared_part(1 / 9), shared_part(1 / 9, winner=True)
-        (0.5, 0.28, 0.45)
+        >>> [round(shared_part(1 / 9, winner_of=count), 2) for count in (1, 20, 100)], shared_part(1 / 2)
+        ([0.28, 0.52, 0.65], 0.5)
     """
-    return max(overlap, AGREEMENT_OF_A_WINNER if winner else AGREEMENT)
+    luck = LUCK_OF_A_WINNER * math.log(winner_of)
+    return max(overlap, AGREEMENT + (luck if looks == 1 else luck / 2))
 
 
 def step_of(scores: Collection[float]) -> float:

@@ -107,7 +107,10 @@ def test_one_beside_which_nothing_is_learnt_is_chosen_all_the_same() -> None:
 
 def test_gains_of_folds_are_taken_to_agree_by_a_fifth_at_least() -> None:
     assert [shared_part(1 / (folds - 1)) for folds in (2, 3, 5, 6, 10)] == [1, 0.5, 0.28, 0.28, 0.28]
-    assert [shared_part(1 / (folds - 1), winner=True) for folds in (2, 3, 5)] == [1, 0.5, 0.45]
+    assert [shared_part(1 / (folds - 1), winner_of=10) for folds in (2, 3)] == [1, 0.5]
+    assert shared_part(1 / 4, winner_of=10) == pytest.approx(0.28 + 0.08 * np.log(10))
+    assert shared_part(1 / 4, winner_of=10, looks=3) == pytest.approx(0.28 + 0.04 * np.log(10))
+    assert shared_part(1 / 4, winner_of=1) == shared_part(1 / 4, looks=3) == 0.28
 
 
 def test_each_fold_is_measured_at_the_strength_that_the_others_choose() -> None:
