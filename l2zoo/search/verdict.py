@@ -132,8 +132,8 @@ def verdict_of(
     """Compares the best strength above 0 with strength 0.
 
     Where L2 has no effect, "helps" comes out in about 1 of 100 searches of 12 strengths, and in about 1 of
-    20 at most if a strength gains or loses on these data by chance, whatever the folds, so that its gains on two
-    folds agree by up to 0.2. What agrees more than that cannot be seen from folds of one data set.
+    20 at most if a strength gains or loses on these data by chance, whatever the folds, so that its gains on
+    two folds agree by up to 0.2. What agrees more than that cannot be seen from folds of one data set.
 
     Args:
         candidates: All strengths that are compared, 0 among them.
