@@ -6,9 +6,9 @@
 
 First every candidate of a model is trained on 50,000 of the training images, for fewer epochs, and judged on
 the other 10,000. The most regularised within one standard error of the best is trained on all 60,000 with
-three seeds, and then the test set is looked at, once. The model of the first seed is exported, float and int8,
-with a card. What is measured stands in `measured/fashion_mnist.json` and is not done again; trainings are kept
-in `--out` epoch by epoch: killed at any moment, the same command goes on.
+three seeds, and then the test set is looked at, once. The model of the first seed is exported, float and
+int8, with a card. What is measured stands in `measured/fashion_mnist.json` and is not done again; trainings
+are kept in `--out` epoch by epoch: killed at any moment, the same command goes on.
 """
 
 from __future__ import annotations
