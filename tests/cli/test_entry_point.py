@@ -159,7 +159,7 @@ def test_a_typo_is_wrong_usage_with_a_suggestion(tmp_path: Path) -> None:
         ("l2zoo ver", ["verify"]),
         ("l2zoo tune l2zoo_d", ["l2zoo_digits"]),
         ("l2zoo train x --model cnn", ["cnn", "cnn_plain"]),
-        ("l2zoo verify cnn_", ["cnn_digits", "cnn_mnist"]),
+        ("l2zoo verify cnn_", ["cnn_digits", "cnn_fashion", "cnn_mnist"]),
         ("l2zoo convert 1 --from sk", ["sklearn_ridge", "sklearn_logistic"]),
         ("l2zoo export x --format tflite_", ["tflite_fp16", "tflite_dynamic", "tflite_int8"]),
     ],
