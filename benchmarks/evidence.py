@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -235,13 +234,12 @@ class Case:
             Variant(name, optimizer=optimizer, strengths=(0.0, *strengths) if strengths else ())
             for name, (optimizer, strengths) in VARIANTS.items()
         ]
-        compare(
+        compared = compare(
             self.builder(faces), faces, variants, training=self.training(NONE), folds=2, seeds=FACE_SEEDS,
             objective=metric, directory=self.folder / metric,
         )  # fmt: skip
-        written = json.loads((self.folder / metric / "comparison.json").read_text())
         gaps = [f"difference_{field.name}" for field in dataclasses.fields(Difference)]
-        for found in written["variants"]:
+        for found in compared.to_dict()["variants"]:
             kept = {"strength": found["strength"], "scores": [one["score"] for one in found["trainings"]]}
             kept |= {name: found[name] for name in gaps}
             self.measured.add({f"{self.name}, {found['variant']}, {metric}": kept})

@@ -5,7 +5,7 @@
     python benchmarks/evidence_rates.py --repeat 200  a rough one
 
 Nothing is trained but for `trained`, which is not among the tables of the first line. What is drawn is kept
-in `--out`: killed at any moment, the same command goes on.
+in `--out`: killed at any moment, the same command goes on. After a change of what is measured, take another.
 
 Scores are drawn: the paired difference of two settings on one fold has a deviation of 0.02. `agreement` is
 how much the differences on two folds of the same data have in common: the correlation that a setting's luck

@@ -198,14 +198,15 @@ class Study:
         from l2zoo.studies.experiment import train_model
         from l2zoo.studies.experiment.artifact import rounded_formats, rounded_scores
 
+        missing = [seed for seed in reversed(range(seeds)) if self.trained(seed) is None]
+        if not missing:
+            return
         self.try_candidates()
         case, candidate = CASES[self.model], CASES[self.model].candidates[self.chosen()]
         train, test = self.images("train"), self.images("test")
         check_splits(train, test)
         build, task = self.recipe(candidate, train)
-        for seed in reversed(range(seeds)):
-            if self.trained(seed) is not None:
-                continue
+        for seed in missing:
             model = train_model(
                 build, task, train, training=candidate.training(case.epochs), l2=candidate.l2, seed=seed,
                 run_dir=self.folder / "test" / f"seed{seed}", verbose=2,

@@ -62,10 +62,10 @@ def test_a_winner_among_other_hyperparameters_is_judged_by_what_did_not_choose_i
     assert rates(RATES["with_others"], 400, agreement=0.1, fresh=False).seen > 0.06
 
 
-@pytest.mark.parametrize("strengths", [10, 21, 101])
+@pytest.mark.parametrize("strengths", [12, 21, 101])
 @pytest.mark.parametrize("folds", [5, 10])
 def test_one_winner_of_all_folds_is_the_luckier_the_more_there_were(folds: int, strengths: int) -> None:
-    rng, draws = np.random.default_rng(0), 10_000
+    rng, draws = np.random.default_rng(0), 20_000
 
     def scores(folds: int) -> np.ndarray:
         return luck[..., None] + np.sqrt(0.8) * rng.normal(size=(draws, strengths, folds))
@@ -81,7 +81,7 @@ def test_one_winner_of_all_folds_is_the_luckier_the_more_there_were(folds: int, 
         return float(np.mean(t > np.sqrt(1 / folds + shared_part(1 / (folds - 1), **kind))))
 
     assert seen(winner_of=strengths - 1) <= 0.05
-    assert seen() > 0.05
+    assert seen() > 0.055
 
 
 def looked_at(seed: int, *, agreement: float, looks: int) -> tuple[str, bool]:

@@ -95,8 +95,8 @@ def choose(
         one_se=one_se(candidates, mode=mode),
         verdict=verdict_of(
             gather(judged) if judged else candidates, mode=mode, metric=metric, overlap=overlap,
-            divided_anew=divided_anew, tried=tried, of_winner=bool(judged),
-            fresh=bool(judged) and divided_anew, looks=looks, until=until,
+            divided_anew=divided_anew, tried=tried, of_winner=bool(judged), looks=looks,
+            until=until,
         ),
         edge=edge(candidates, tried, mode=mode),
         rest=rest,

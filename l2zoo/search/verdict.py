@@ -125,7 +125,6 @@ def verdict_of(
     divided_anew: bool = True,
     tried: Sequence[float] = (),
     of_winner: bool = False,
-    fresh: bool = False,
     looks: int = 1,
     until: float | None = None,
 ) -> Verdict:
@@ -144,8 +143,7 @@ def verdict_of(
             other data: the gains of a fold are averaged over them first.
         tried: All strengths that were tried, where `candidates` are not all.
         of_winner: Whether `candidates` are 0 and the one that all folds chose among what was tried, trained
-            once more.
-        fresh: Whether that was on divisions of the data that chose nothing.
+            once more: where every seed divides the data otherwise, on divisions that chose nothing.
         looks: How often the verdict may be asked while trainings are added. Each look has its part of the 5 %
             in which all may be wrong.
         until: An effect that it is asked to tell, for the sentence.
@@ -155,7 +153,7 @@ def verdict_of(
         that is fixed beforehand, all with the same level; Bonferroni's, which is taken here, is a little
         below his and does not need the looks to be independent of anything).
     """
-    confidence = 1 - 0.05 / looks
+    confidence, fresh = 1 - 0.05 / looks, of_winner and divided_anew
     sign = sign_of(mode)
     candidates = sorted(candidates, key=lambda c: c.strength)
     zero = next((c for c in candidates if c.strength == 0), Candidate(0.0, ()))
